@@ -1,0 +1,64 @@
+"""The one FFT pair; no other module touches an FFT.
+
+Conventions (see docs/conventions.md): an object ψ diffracts to F(q) = Σ ψ(r) exp(-i q·r), with norm "ortho",
+so that Σ|ψ|² = Σ|F|² = the number of photons. Records keep the origin of both spaces at index ``n // 2`` of
+every axis ("centred"); a hot loop may keep it at index 0 ("corner") and uses the ``*_corner`` functions.
+All functions work on the last three axes, whatever stands before them, on any device.
+"""
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+
+AXES = (-3, -2, -1)
+
+
+def to_corner(centred: Tensor) -> Tensor:
+    """Move the origin of ``(..., z, y, x)`` from index ``n // 2`` to index 0."""
+    return torch.fft.ifftshift(centred, dim=AXES)
+
+
+def to_centre(corner: Tensor) -> Tensor:
+    """Move the origin of ``(..., z, y, x)`` from index 0 to index ``n // 2``."""
+    return torch.fft.fftshift(corner, dim=AXES)
+
+
+def fourier_corner(obj: Tensor) -> Tensor:
+    """Transform an object ``(..., z, y, x)`` to its diffraction, both with the origin at index 0."""
+    return torch.fft.fftn(obj, dim=AXES, norm="ortho")
+
+
+def inverse_fourier_corner(diffraction: Tensor) -> Tensor:
+    """Transform a complex diffraction ``(..., z, y, x)`` to its object, both with the origin at index 0."""
+    return torch.fft.ifftn(diffraction, dim=AXES, norm="ortho")
+
+
+def fourier(obj: Tensor) -> Tensor:
+    """Transform a centred object ``(..., z, y, x)`` to its centred complex diffraction."""
+    return to_centre(fourier_corner(to_corner(obj)))
+
+
+def inverse_fourier(diffraction: Tensor) -> Tensor:
+    """Transform a centred complex diffraction ``(..., z, y, x)`` to its centred object."""
+    return to_centre(inverse_fourier_corner(to_corner(diffraction)))
+
+
+def real_fourier_corner(values: Tensor) -> Tensor:
+    """Transform real ``(..., z, y, x)`` to its half spectrum ``(..., z, y, x // 2 + 1)``, unnormalised."""
+    return torch.fft.rfftn(values, dim=AXES)
+
+
+def inverse_real_fourier_corner(spectrum: Tensor, shape: Sequence[int]) -> Tensor:
+    """Undo `real_fourier_corner`; ``shape`` is the real array's ``(z, y, x)``."""
+    return torch.fft.irfftn(spectrum, s=tuple(shape), dim=AXES)
+
+
+def frequencies(n: int, *, device: torch.device | str | None = None) -> Tensor:
+    """Return the corner-ordered frequencies of an axis of ``n`` samples, ``(n,)``, cycles per sample."""
+    return torch.fft.fftfreq(n, device=device)
+
+
+def half_frequencies(n: int, *, device: torch.device | str | None = None) -> Tensor:
+    """Return the non-negative frequencies that `real_fourier_corner` keeps on its last axis, ``(n // 2 + 1,)``."""
+    return torch.fft.rfftfreq(n, device=device)

@@ -1,0 +1,85 @@
+"""How long work tells what it is doing: typed events handed to an observer.
+
+A solver never prints and never draws. It calls ``observer(event)``; a progress bar, a log, a report and a web page
+are observers. An observer must not change the work; to stop it, it raises (Ctrl-C arrives as KeyboardInterrupt).
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import TypeAlias
+
+
+@dataclass(frozen=True)
+class Progress:
+    """Part of a task is done.
+
+    Attributes
+    ----------
+    task : str
+        What is being done, in the user's words ("phasing", "reading frames").
+    done, total : int
+        Steps finished, and steps in all.
+    figures : mapping of str to float
+        What may be shown beside the bar (``{"chi": 0.08}``).
+    """
+
+    task: str
+    done: int
+    total: int
+    figures: Mapping[str, float] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Note:
+    """A step says what it did or decided, and why. Notes end up in the report.
+
+    Attributes
+    ----------
+    step : str
+        The step's name ("dead pixels", "support").
+    text : str
+        One sentence for the user.
+    figures : mapping of str to float
+        The numbers behind the sentence.
+    """
+
+    step: str
+    text: str
+    figures: Mapping[str, float] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Warned:
+    """Something is not as it should be; the work goes on after a stated repair."""
+
+    step: str
+    text: str
+
+
+Event: TypeAlias = Progress | Note | Warned
+Observer: TypeAlias = Callable[[Event], None]
+
+
+def silent(event: Event) -> None:
+    """Ignore every event: the default observer."""
+
+
+def tee(*observers: Observer) -> Observer:
+    """Return an observer that passes each event to all the given ones."""
+
+    def pass_on(event: Event) -> None:
+        for observer in observers:
+            observer(event)
+
+    return pass_on
+
+
+@dataclass
+class Recorder:
+    """An observer that keeps notes and warnings, for the report and the result's provenance."""
+
+    events: list[Note | Warned] = field(default_factory=list)
+
+    def __call__(self, event: Event) -> None:
+        if not isinstance(event, Progress):
+            self.events.append(event)

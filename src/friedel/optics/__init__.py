@@ -1,0 +1,7 @@
+"""Beam, detector, diffractometer and the reciprocal-space grid they span: frozen records, derived values as properties."""
+
+from friedel.optics.grid import ReciprocalGrid
+from friedel.optics.instrument import Beam, Circle, Detector, Diffractometer
+from friedel.optics.rocking import reciprocal_grid
+
+__all__ = ["Beam", "Circle", "Detector", "Diffractometer", "ReciprocalGrid", "reciprocal_grid"]

@@ -1,0 +1,7 @@
+"""What flows between the rooms: frozen records that say shape, axis order, dtype and unit. No computing, no files."""
+
+from friedel.records.measurement import BraggScan, Diffraction
+from friedel.records.quality import Curve, Quality
+from friedel.records.reconstruction import Provenance, Reconstruction, Start
+
+__all__ = ["BraggScan", "Curve", "Diffraction", "Provenance", "Quality", "Reconstruction", "Start"]
