@@ -1,0 +1,9 @@
+"""What scatters: facetted crystals, their displacement fields, and their voxel objects."""
+
+from friedel.samples.crystal import Crystal, random_crystal
+from friedel.samples.form_factor import form_factor
+from friedel.samples.polyhedra import Polyhedron
+from friedel.samples.recipes import STRAINS
+from friedel.samples.shapes import SHAPES
+
+__all__ = ["SHAPES", "STRAINS", "Crystal", "Polyhedron", "form_factor", "random_crystal"]

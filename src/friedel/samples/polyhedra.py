@@ -1,0 +1,128 @@
+"""Convex polyhedra as half-spaces: the outlines of facetted crystals.
+
+Only geometry: what is inside, corners, faces, volume, and how much of a voxel is filled; `shapes` makes them. Lengths are in whatever unit
+the caller uses; a vector's three components mean whatever the caller's positions mean.
+"""
+
+from dataclasses import dataclass
+from functools import cached_property
+from itertools import product
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.spatial import ConvexHull, HalfspaceIntersection
+
+from friedel.base.errors import InputError
+
+Floats = NDArray[np.float64]
+
+
+@dataclass(frozen=True, eq=False)
+class Polyhedron:
+    """The points r with ``normals @ r <= distances``: convex, bounded, with the origin inside.
+
+    Attributes
+    ----------
+    normals : (n_planes, 3) float64
+        Outward unit normals. Planes that cut nothing off are allowed.
+    distances : (n_planes,) float64
+        Distance of each plane from the origin, positive.
+    """
+
+    normals: Floats
+    distances: Floats
+
+    def __post_init__(self) -> None:
+        if self.normals.ndim != 2 or self.normals.shape != (self.distances.size, 3):
+            raise InputError(f"polyhedron: normals {self.normals.shape} don't fit distances {self.distances.shape}")
+        if not np.all(self.distances > 0):
+            raise InputError(f"polyhedron: the origin must lie inside; smallest distance is {self.distances.min()!r}")
+
+    @cached_property
+    def vertices(self) -> Floats:
+        """Corners, ``(n_vertices, 3)``."""
+        halfspaces = np.column_stack([self.normals, -self.distances])
+        points = HalfspaceIntersection(halfspaces, np.zeros(3)).intersections
+        points = points[np.all(np.isfinite(points), axis=1)]
+        decimals = 9 - int(np.ceil(np.log10(np.abs(points).max())))
+        return np.asarray(np.unique(np.round(points, decimals), axis=0))
+
+    @cached_property
+    def faces(self) -> list[Floats]:
+        """Corners of each face, ``(n_corners, 3)``, anticlockwise seen from outside."""
+        scale = float(np.abs(self.vertices).max())
+        faces = []
+        for normal, distance in zip(self.normals, self.distances, strict=True):
+            corners = self.vertices[np.abs(self.vertices @ normal - distance) < 1e-7 * scale]
+            if len(corners) >= 3:
+                faces.append(_anticlockwise(corners, normal))
+        return faces
+
+    @property
+    def volume(self) -> float:
+        """Volume, in the unit of length cubed."""
+        return float(ConvexHull(self.vertices).volume)
+
+    @property
+    def extent(self) -> Floats:
+        """Size of the bounding box along the three axes, ``(3,)``."""
+        return np.asarray(np.ptp(self.vertices, axis=0))
+
+    def depth(self, positions: Floats) -> Floats:
+        """Return how far each position ``(..., 3)`` lies below the nearest plane; negative outside, ``(...)``."""
+        deepest = np.full(positions.shape[:-1], np.inf)
+        for normal, distance in zip(self.normals, self.distances, strict=True):
+            np.minimum(deepest, distance - positions @ normal, out=deepest)
+        return deepest
+
+    def transformed(self, matrix: Floats) -> "Polyhedron":
+        """Return the polyhedron after the linear map ``r -> matrix @ r``, ``(3, 3)`` and invertible."""
+        normals = self.normals @ np.linalg.inv(matrix)
+        lengths = np.linalg.norm(normals, axis=1)
+        return Polyhedron(normals / lengths[:, None], self.distances / lengths)
+
+    def shifted(self, offset: Floats) -> "Polyhedron":
+        """Return the polyhedron moved by ``offset``, ``(3,)``."""
+        return Polyhedron(self.normals, self.distances + self.normals @ offset)
+
+    def centred(self) -> "Polyhedron":
+        """Return the polyhedron with the middle of its bounding box at the origin."""
+        return self.shifted(-(self.vertices.max(axis=0) + self.vertices.min(axis=0)) / 2)
+
+
+def _anticlockwise(corners: Floats, normal: Floats) -> Floats:
+    across = corners - corners.mean(axis=0)
+    first = across[0] / np.linalg.norm(across[0])
+    second = np.cross(normal, first)
+    return np.asarray(corners[np.argsort(np.arctan2(across @ second, across @ first))])
+
+
+def coverage(shape: Polyhedron, positions: Floats, steps: Floats, *, subdivisions: int = 4) -> Floats:
+    """Return the share of each voxel that lies inside.
+
+    Parameters
+    ----------
+    shape : Polyhedron
+        The outline.
+    positions : (..., 3) float64
+        Voxel centres.
+    steps : (3, 3) float64
+        Rows are the voxel's edges, which need not be orthogonal.
+    subdivisions : int
+        Points per edge at which voxels on the surface are tried; 1 gives a binary outline.
+
+    Returns
+    -------
+    (...) float64
+        0 outside to 1 inside.
+    """
+    depth = shape.depth(positions)
+    share = (depth >= 0).astype(np.float64)
+    if subdivisions == 1:
+        return share
+    reach = max(np.linalg.norm(np.asarray(signs) @ steps) for signs in product((-0.5, 0.5), repeat=3))
+    near = np.abs(depth) <= reach
+    ticks = (np.arange(subdivisions) + 0.5) / subdivisions - 0.5
+    offsets = np.array(list(product(ticks, repeat=3))) @ steps
+    share[near] = np.mean([shape.depth(positions[near] + offset) >= 0 for offset in offsets], axis=0)
+    return share
