@@ -81,5 +81,6 @@ class Recorder:
     events: list[Note | Warned] = field(default_factory=list)
 
     def __call__(self, event: Event) -> None:
+        """Keep the event unless it is mere progress."""
         if not isinstance(event, Progress):
             self.events.append(event)

@@ -1,4 +1,4 @@
-"""Beam, detector, diffractometer and the reciprocal-space grid they span: frozen records, derived values as properties."""
+"""Beam, detector, diffractometer and the grid they span in q: frozen records, derived values as properties."""
 
 from friedel.optics.grid import ReciprocalGrid
 from friedel.optics.instrument import Beam, Circle, Detector, Diffractometer

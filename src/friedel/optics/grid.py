@@ -30,9 +30,9 @@ class ReciprocalGrid:
 
     def __post_init__(self) -> None:
         if self.basis.shape != (3, 3) or self.q_bragg.shape != (3,):
-            raise InputError(f"grid needs a (3, 3) basis and a (3,) q_bragg, got {self.basis.shape} and {self.q_bragg.shape}")
+            raise InputError(f"grid needs (3, 3) basis, (3,) q_bragg; got {self.basis.shape}, {self.q_bragg.shape}")
         if not abs(np.linalg.det(self.basis)) > 0:
-            raise InputError("the three steps of the grid lie in one plane: check the scan's angles (does the motor move?)")
+            raise InputError("the grid's three steps lie in one plane: check the scan's angles (does the motor move?)")
 
     @property
     def d_spacing_angstrom(self) -> float:

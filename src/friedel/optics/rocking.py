@@ -17,7 +17,12 @@ Angles = Mapping[str, float | NDArray[np.float64]]
 
 
 def reciprocal_grid(
-    *, beam: Beam, detector: Detector, diffractometer: Diffractometer, motors_deg: Angles, centre: tuple[float, float, float]
+    *,
+    beam: Beam,
+    detector: Detector,
+    diffractometer: Diffractometer,
+    motors_deg: Angles,
+    centre: tuple[float, float, float],
 ) -> ReciprocalGrid:
     """Return the grid around one voxel of a rocking scan.
 
@@ -42,7 +47,9 @@ def reciprocal_grid(
         ends = np.moveaxis(steps, axis, 0)[:, 1, 1]
         basis[axis] = (ends[2] - ends[0]) / 2
     to_lab = _rotation(diffractometer.sample_circles, at_centre)
-    return ReciprocalGrid(basis=to_lab.apply(basis), q_bragg=to_lab.apply(q_bragg), wavelength_angstrom=beam.wavelength_angstrom)
+    return ReciprocalGrid(
+        basis=to_lab.apply(basis), q_bragg=to_lab.apply(q_bragg), wavelength_angstrom=beam.wavelength_angstrom
+    )
 
 
 def _angles_at(diffractometer: Diffractometer, motors_deg: Angles, index: float) -> tuple[dict[str, float], str, float]:
@@ -71,7 +78,7 @@ def _q_around(
     step: float,
     pixel: tuple[float, float],
 ) -> NDArray[np.float64]:
-    """Return q, in the frame that turns with the sample, at the 3 × 3 × 3 voxels around the centre: ``(3, 3, 3, xyz)``."""
+    """Return q at the 3 × 3 × 3 voxels around the centre, ``(3, 3, 3, xyz)``, in the frame turning with the sample."""
     from xrayutilities import QConversion
 
     converter = QConversion(

@@ -107,7 +107,7 @@ class Reconstruction:
 
     @property
     def phase(self) -> NDArray[np.float32]:
-        """arg ψ, ``(z, y, x)`` float32, radians in (−π, π]."""
+        """Phase of ψ, ``(z, y, x)`` float32, radians in (−π, π]."""
         return np.angle(self.object)
 
     @property

@@ -1,0 +1,76 @@
+# Two commands do everything: `make demo` and `make test`. Both make .venv first, from this project's own files.
+
+SHELL := bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+.PHONY: help demo test bench docs clean
+
+VENV := .venv
+BIN := $(VENV)/bin
+# A stamp is remade only when pyproject.toml changes: a second `make` starts at once.
+FOR_USE := $(VENV)/.installed-for-use
+FOR_WORK := $(VENV)/.installed-for-work
+
+DEMO_DIR ?= demo
+SCAN ?=
+
+# The newest Python that can make a virtual environment; override with `make PYTHON=/path/to/python3 …`.
+PYTHONS := python3.14 python3.13 python3.12 python3.11 python3
+CAN_SERVE := import sys, ensurepip, venv; sys.exit(sys.version_info < (3, 11))
+PYTHON ?= $(shell for name in $(PYTHONS); do if $$name -c '$(CAN_SERVE)' 2>/dev/null; then echo $$name; break; fi; done)
+
+help:  ## Show this list
+	@echo "friedel: from a raw rocking scan to a 3D image with its strain and its quality"
+	@echo
+	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /  make \1\t/' | expand -t 16
+	@echo
+	@echo "  make demo SCAN=plans/aps34idc_scan54.yaml   reconstructs a scan of your own, by its plan"
+
+$(BIN)/python:
+	@if [ -z "$(PYTHON)" ]; then \
+	  echo "No Python 3.11 or newer with venv found (tried: $(PYTHONS))." >&2; \
+	  echo "Install one (Debian: apt install python3 python3-venv), or name it: make PYTHON=/path/to/python3 …" >&2; \
+	  exit 1; \
+	fi
+	@echo "== Making $(VENV) with $$($(PYTHON) --version)"
+	@$(PYTHON) -m venv --clear $(VENV)
+
+$(FOR_USE): pyproject.toml | $(BIN)/python
+	@echo "== Installing friedel and what it needs (some minutes, the first time only)"
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[all]'
+	@touch $@
+
+$(FOR_WORK): pyproject.toml | $(BIN)/python
+	@echo "== Installing friedel, its checks and its peers (some minutes, the first time only)"
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[all,dev,docs,peers,test]'
+	@touch $@ $(FOR_USE)
+
+demo: $(FOR_USE)  ## Simulate a rocking scan, reconstruct it, leave pictures and files in demo/
+ifeq ($(SCAN),)
+	@$(BIN)/friedel demo -o $(DEMO_DIR)
+else
+	@$(BIN)/friedel reconstruct $(SCAN) -o $(DEMO_DIR)
+endif
+
+test: $(FOR_WORK)  ## Check style, types, layers and docs, then run every test
+	@echo "== ruff: style"
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+	@echo "== mypy: types"
+	@$(BIN)/mypy
+	@echo "== import-linter: layers"
+	@$(BIN)/lint-imports --no-cache
+	@echo "== mkdocs: documentation"
+	@NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
+	@echo "== pytest: tests"
+	@$(BIN)/python -m pytest
+
+bench: $(FOR_WORK)  ## Run the benchmarks; each prints its bar
+	@for file in benchmarks/[a-z]*.py; do echo "== $$file"; $(BIN)/python "$$file"; done
+
+docs: $(FOR_WORK)  ## Build the documentation into site/
+	@NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
+
+clean:  ## Remove what was built; demo/ and your results stay
+	@rm -rf $(VENV) site build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
+	@find . -name __pycache__ -type d -prune -exec rm -rf {} +

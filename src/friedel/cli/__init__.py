@@ -1,0 +1,1 @@
+"""The command line: parsing only, one thin file per command; the work is in `friedel.workflows`."""

@@ -1,0 +1,68 @@
+"""The `friedel` command: registers the commands and turns errors into one clear line and an exit code.
+
+Exit codes: 0 done; 2 the input, the plan or the command line is wrong; 130 stopped by Ctrl-C.
+Nothing heavy is imported here or in the command files' heads, so that ``friedel --help`` answers at once.
+"""
+
+from typing import Annotated, Any
+
+import typer
+from typer.core import TyperGroup
+
+from friedel._version import __version__
+from friedel.base.errors import FriedelError
+from friedel.base.memory import keep_freed_memory
+from friedel.cli.doctor import doctor
+
+BAD_INPUT = 2
+STOPPED = 130
+
+
+class Commands(TyperGroup):
+    """The commands, and what a user sees when one of them fails."""
+
+    def invoke(self, ctx: Any) -> Any:
+        """Run the command; errors become one line on stderr, unless ``--debug`` asks for the traceback."""
+        try:
+            return super().invoke(ctx)
+        except KeyboardInterrupt:
+            typer.secho("Stopped. No half-written result was left.", fg="yellow", err=True)
+            raise typer.Exit(STOPPED) from None
+        except (FriedelError, OSError) as error:
+            if ctx.params.get("debug"):
+                raise
+            typer.secho(f"Error: {error}", fg="red", err=True)
+            raise typer.Exit(BAD_INPUT) from None
+
+
+app = typer.Typer(
+    cls=Commands,
+    no_args_is_help=True,
+    add_completion=False,
+    rich_markup_mode="rich",
+    epilog="Start here:  [bold]friedel demo[/bold]  ·  then:  [bold]friedel reconstruct scan.yaml -o result[/bold]",
+)
+for command in (doctor,):
+    app.command()(command)
+
+
+def _show_version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"friedel {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def friedel(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_show_version, is_eager=True, help="Print the version and leave.")
+    ] = False,
+    debug: Annotated[bool, typer.Option("--debug", help="Show the full traceback of an error.")] = False,
+) -> None:
+    """From a raw Bragg rocking scan to a 3D image of the crystal, with its strain and its quality."""
+
+
+def main() -> None:
+    """Run the command line."""
+    keep_freed_memory()
+    app(prog_name="friedel")
