@@ -2,8 +2,18 @@
 
 from friedel.samples.crystal import Crystal, random_crystal
 from friedel.samples.form_factor import form_factor
+from friedel.samples.lattice import LatticeCrystal, gold_crystal
 from friedel.samples.polyhedra import Polyhedron
 from friedel.samples.recipes import STRAINS
 from friedel.samples.shapes import SHAPES
 
-__all__ = ["SHAPES", "STRAINS", "Crystal", "Polyhedron", "form_factor", "random_crystal"]
+__all__ = [
+    "SHAPES",
+    "STRAINS",
+    "Crystal",
+    "LatticeCrystal",
+    "Polyhedron",
+    "form_factor",
+    "gold_crystal",
+    "random_crystal",
+]

@@ -1,7 +1,7 @@
 """Convex polyhedra as half-spaces: the outlines of facetted crystals.
 
-Only geometry: what is inside, corners, faces, volume, and how much of a voxel is filled; `shapes` makes them. Lengths are in whatever unit
-the caller uses; a vector's three components mean whatever the caller's positions mean.
+Only geometry: what is inside, corners, faces, volume, and how much of a voxel is filled; `shapes` makes the outlines.
+Lengths are in whatever unit the caller uses; a vector's three components mean whatever the caller's positions mean.
 """
 
 from dataclasses import dataclass
@@ -48,15 +48,18 @@ class Polyhedron:
         return np.asarray(np.unique(np.round(points, decimals), axis=0))
 
     @cached_property
+    def facets(self) -> list[int]:
+        """Numbers of the planes that bound a face; the others cut nothing off."""
+        return [k for k in range(self.distances.size) if self._on_plane(k).sum() >= 3]
+
+    @cached_property
     def faces(self) -> list[Floats]:
-        """Corners of each face, ``(n_corners, 3)``, anticlockwise seen from outside."""
-        scale = float(np.abs(self.vertices).max())
-        faces = []
-        for normal, distance in zip(self.normals, self.distances, strict=True):
-            corners = self.vertices[np.abs(self.vertices @ normal - distance) < 1e-7 * scale]
-            if len(corners) >= 3:
-                faces.append(_anticlockwise(corners, normal))
-        return faces
+        """Corners of each of `facets`, ``(n_corners, 3)``, anticlockwise seen from outside."""
+        return [_anticlockwise(self.vertices[self._on_plane(k)], self.normals[k]) for k in self.facets]
+
+    def _on_plane(self, k: int) -> NDArray[np.bool_]:
+        tolerance = 1e-7 * float(np.abs(self.vertices).max())
+        return np.asarray(np.abs(self.vertices @ self.normals[k] - self.distances[k]) < tolerance)
 
     @property
     def volume(self) -> float:

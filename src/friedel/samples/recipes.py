@@ -36,8 +36,7 @@ def _surface(outline: Polyhedron, rng: np.random.Generator) -> tuple[Displacemen
 
 
 def _substrate(outline: Polyhedron, rng: np.random.Generator) -> tuple[Displacement, TurningPhase | None]:
-    face = outline.faces[int(np.argmax([np.ptp(corners, axis=0).prod() for corners in outline.faces]))]
-    plane = int(np.argmin(np.abs(face @ outline.normals.T - outline.distances).max(axis=0)))
+    plane = int(rng.choice(outline.facets))
     decay = rng.uniform(0.3, 1.0) * _radius(outline)
     pull = displacement.substrate_pull(outline.normals[plane], outline.distances[plane], strain=1.0, decay=decay)
     return displacement.combined(pull, displacement.smooth(rng, radius=_radius(outline), amplitude=0.1 * decay)), None
