@@ -27,7 +27,8 @@ def write_process(process: h5py.Group, provenance: Provenance) -> None:
     seconds = process.create_dataset("duration", data=provenance.seconds)
     seconds.attrs["units"] = "s"
     steps = "\n".join(f"{step}: {text}" for step, text in provenance.notes)
-    _write_note(process.create_group("note_1"), "the complete plan, defaults included", "text/yaml", plan_yaml(provenance.plan))
+    plan = plan_yaml(provenance.plan)
+    _write_note(process.create_group("note_1"), "the complete plan, defaults included", "text/yaml", plan)
     _write_note(process.create_group("note_2"), "what each step did", "text/plain", steps)
     _write_note(process.create_group("note_3"), "versions", "application/json", to_json(provenance.versions))
 
