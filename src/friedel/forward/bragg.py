@@ -84,6 +84,16 @@ def diffract(
     return expected if seed is None else count_photons(expected, seed=seed)
 
 
+def voxel_transfer(shape: tuple[int, int, int]) -> Floats:
+    """Return the transform of one voxel, ``(z, y, x)``, 1 at index ``n // 2``.
+
+    An object whose voxels hold mean values diffracts amplitudes that are this much too low; dividing by it gives the
+    amplitudes of the body itself, up to aliasing.
+    """
+    along = [np.sinc((np.arange(n) - n // 2) / n) for n in shape]
+    return np.asarray(along[0][:, None, None] * along[1][:, None] * along[2], dtype=np.float32)
+
+
 def blur_by_coherence(intensities: Floats, lengths: tuple[float, float, float]) -> Floats:
     """Return the intensities of a partially coherent beam with a Gaussian mutual coherence function.
 

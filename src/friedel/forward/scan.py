@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from scipy.optimize import brentq
 
 from friedel.base.errors import InputError
-from friedel.forward.bragg import add_aliens, bad_pixels, expected_intensities
+from friedel.forward.bragg import add_aliens, bad_pixels, expected_intensities, voxel_transfer
 from friedel.optics import Beam, Circle, Detector, Diffractometer, ReciprocalGrid, reciprocal_grid
 from friedel.records import BraggScan
 from friedel.samples.lattice import GOLD_LATTICE_CONSTANT_ANGSTROM, LatticeCrystal, gold_crystal
@@ -233,7 +233,7 @@ def _expected(crystal: LatticeCrystal, geometry: ScanGeometry, n_photons: float)
     whole: Shape = (wide[0], wide[1], wide[2])
     grid = geometry.grid
     psi = crystal.on_grid(basis=grid.object_basis(whole), h=grid.q_bragg, shape=whole)
-    pattern = expected_intensities(psi, n_photons=1.0)
+    pattern = expected_intensities(psi, n_photons=1.0) / voxel_transfer(whole) ** 2
     starts = [w // 2 - p for w, p in zip(whole, geometry.peak, strict=True)]
     cut = tuple(slice(s, s + n) for s, n in zip(starts, geometry.shape, strict=True))
     inside = pattern[cut]

@@ -38,7 +38,7 @@ class LatticeCrystal:
     displacement: Displacement
 
     def phase(self, positions: Floats, h: Floats) -> Floats:
-        """Return φ = −h·u, radians ``(...)``, at positions ``(..., 3)`` Å for the scattering vector ``h`` ``(3,)`` Å⁻¹."""
+        """Return φ = −h·u, ``(...)`` radians, at positions ``(..., 3)`` Å for the scattering vector ``h``, Å⁻¹."""
         return np.asarray(-(self.displacement(positions) @ h))
 
     def strain(self, positions: Floats, h: Floats, *, step: float = 0.5) -> Floats:
@@ -94,7 +94,7 @@ class LatticeCrystal:
 
 
 def turned_to(direction: Floats, plane: tuple[int, int, int], *, seed: int) -> Floats:
-    """Return a rotation ``(3, 3)`` that brings a cubic crystal's ``plane`` normal onto ``direction``, spun at random."""
+    """Return a rotation ``(3, 3)`` that brings a cubic ``plane`` normal onto ``direction``, spun at random."""
     normal = np.asarray(plane, dtype=float) / np.linalg.norm(plane)
     onto = direction / np.linalg.norm(direction)
     align, _ = Rotation.align_vectors(onto[None], normal[None])
