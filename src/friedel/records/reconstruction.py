@@ -80,7 +80,8 @@ class Reconstruction:
     Attributes
     ----------
     object : (z, y, x) complex64
-        ψ with Σ|ψ|² = photons; the support's centre of mass at index ``n // 2``; phase −h·u, zero mean and no ramp.
+        ψ with Σ|ψ|² = photons, zero outside the support; centre of mass at index ``n // 2`` to half a voxel; phase −h·u
+        with zero mean, relative to the lattice spacing at the measurement's centre voxel (so it may hold a ramp).
     support : (z, y, x) bool
         Where the object may be non-zero.
     quality : Quality
