@@ -1,0 +1,89 @@
+"""A rocking scan kept as a folder of TIFF frames and a SPEC file."""
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from friedel.base.errors import InputError
+from friedel.base.observer import Note, Observer, Warned, silent
+from friedel.io.beamline import Beamline, SpecTiffLayout
+from friedel.io.detector_images import read_detector_images, with_unknown
+from friedel.io.geometry import Reading, scan_geometry
+from friedel.io.source import ScanSource
+from friedel.io.spec import Region, SpecScan, read_spec_scan
+from friedel.io.tiff_frames import find_frames, read_frames
+from friedel.records import BraggScan
+
+SUM_TOLERANCE = 0.01
+SUM_REFUSED = 0.2
+
+
+def read_spec_tiff(source: ScanSource, beamline: Beamline, *, observer: Observer = silent) -> BraggScan:
+    """Read frames, motors, dark, flat and mask of one scan.
+
+    Raises
+    ------
+    InputError
+        If a file is missing or damaged, or frames and SPEC points don't belong together.
+    """
+    layout = beamline.layout
+    if not isinstance(layout, SpecTiffLayout) or source.spec is None:
+        raise InputError(
+            f"{source.path}: beamline {beamline.name!r} keeps angles in a SPEC file; name it with the option 'spec'"
+        )
+    spec = read_spec_scan(source.spec, source.scan)
+    files = find_frames(source.path, layout.folder.format(scan=spec.number))
+    frames = read_frames(files, spec.n_points, observer=observer)
+    n_frames, rows, columns = frames.shape
+    _check_sums(frames, spec, layout, source, observer)
+    region = _fitting(spec.region(layout.region), (rows, columns), observer)
+    images = read_detector_images(source, frames.shape, region=region, dark_is=beamline.dark_is, observer=observer)
+
+    def look(name: str) -> Reading | None:
+        column = spec.columns.get(name)
+        return column[:n_frames] if column is not None else spec.motors.get(name)
+
+    geometry = scan_geometry(beamline, source, look, (rows, columns), region=region, observer=observer)
+    name = f"{source.path.name} scan {spec.number}"
+    observer(Note("reading", f"{name}: {n_frames} frames of {rows} × {columns}, {frames.dtype}; {spec.command}"))
+    return BraggScan(
+        frames=with_unknown(frames, images.unknown),
+        mask=images.mask,
+        beam=geometry.beam,
+        detector=geometry.detector,
+        diffractometer=geometry.diffractometer,
+        motors_deg=geometry.motors_deg,
+        dark=images.dark,
+        flat=images.flat,
+        monitor=spec.columns[layout.monitor][:n_frames] if layout.monitor in spec.columns else None,
+        name=name,
+    )
+
+
+def _fitting(region: Region | None, frames_yx: tuple[int, int], observer: Observer) -> Region | None:
+    if region is None or (region[1] - region[0], region[3] - region[2]) == frames_yx:
+        return region
+    observer(Warned("region", f"the SPEC header's region {region} isn't the frames' size {frames_yx}; it is ignored"))
+    return None
+
+
+def _check_sums(
+    frames: NDArray[Any], spec: SpecScan, layout: SpecTiffLayout, source: ScanSource, observer: Observer
+) -> None:
+    """Compare each frame's sum with what SPEC counted: other frames, or another order, would show."""
+    counted = spec.columns.get(layout.frame_sum or "")
+    if counted is None or not counted.any():
+        return
+    counted, sums = counted[: len(frames)], np.array([frame.sum(dtype=np.float64) for frame in frames])
+    known = np.isfinite(sums)
+    differ = known & (np.abs(sums - counted) > SUM_TOLERANCE * np.abs(counted) + 10)
+    if differ.sum() > SUM_REFUSED * known.sum():
+        raise InputError(
+            f"{source.path}: the sums of {int(differ.sum())} of {len(frames)} frames disagree with column "
+            f"{layout.frame_sum!r} of scan {spec.number} in {source.spec}: these frames belong to "
+            "another scan; check 'path' and 'scan'"
+        )
+    if differ.any():
+        which = ", ".join(map(str, np.flatnonzero(differ)[:8]))
+        observer(Warned("frames", f"frames {which} don't have the sum that SPEC counted; they are used as they are"))

@@ -1,0 +1,85 @@
+"""An array in memory as a `Diffraction`: the checks behind the public ``reconstruct(intensities, mask=…)``."""
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from friedel.base.errors import InputError
+from friedel.base.observer import Note, Observer, Warned, silent
+from friedel.records import Diffraction
+from friedel.scans.counts import Counts, counts_from
+from friedel.scans.crop import MINIMUM, crop, window_start
+from friedel.scans.peak import find_peak
+
+OFF_CENTRE_ALLOWED = 2
+
+
+def diffraction_from_array(
+    intensities: ArrayLike, mask: ArrayLike | None = None, *, name: str = "intensities", observer: Observer = silent
+) -> Diffraction:
+    """Check measured intensities and make them a `Diffraction` of the same shape.
+
+    The peak should be at index ``n // 2``. Up to two voxels off along every axis the array is left as it is: phasing
+    doesn't mind a small shift. Further off, the array is moved; voxels that come in from outside are unknown, and a
+    warning says so.
+
+    Parameters
+    ----------
+    intensities : (z, y, x), any real dtype
+        Photons; NaN where unknown.
+    mask : (z, y, x), bool or 0 and 1, or None
+        True where measured; None: everywhere.
+    name : str
+        Origin of the data, for messages.
+    observer : Observer
+        Hears repairs.
+
+    Returns
+    -------
+    Diffraction
+        float32 photons, without geometry.
+
+    Raises
+    ------
+    InputError
+        For complex, infinite or non-numeric values, another number of dimensions than 3, a side under 16 voxels, a mask
+        of another shape, or nothing measured above zero.
+    """
+    array = _as_array(intensities, name)
+    if array.ndim == 3 and min(array.shape) < MINIMUM:
+        raise InputError(f"{name}: shape {array.shape} has a side under {MINIMUM} voxels, too few to phase")
+    counts = counts_from(array, _as_mask(mask, array.shape, name), name=name, observer=observer)
+    counts = _centred(counts, name, observer)
+    n_unknown = float(1 - counts.mask.mean())
+    observer(Note("input", f"{name}: {array.shape}, {n_unknown:.2%} of voxels unknown", {"unknown": n_unknown}))
+    return Diffraction(intensities=counts.values, mask=counts.mask, name=name)
+
+
+def _as_array(intensities: ArrayLike, name: str) -> NDArray[np.generic]:
+    try:
+        return np.asarray(intensities)
+    except (ValueError, TypeError) as error:
+        raise InputError(f"{name}: not an array of numbers ({error}); give a 3D array of photons") from None
+
+
+def _as_mask(mask: ArrayLike | None, shape: tuple[int, ...], name: str) -> NDArray[np.bool_] | None:
+    if mask is None:
+        return None
+    array = _as_array(mask, f"mask of {name}")
+    if array.shape != shape:
+        raise InputError(f"{name}: the mask's shape {array.shape} isn't the intensities' {shape}")
+    if array.dtype.kind not in "buif" or not np.isin(array, (0, 1)).all():
+        raise InputError(f"{name}: a mask holds True (measured) and False, or 1 and 0; this one holds other values")
+    return array.astype(bool)
+
+
+def _centred(counts: Counts, name: str, observer: Observer) -> Counts:
+    z, y, x = counts.mask.shape
+    peak = find_peak(counts)
+    off = [p - n // 2 for p, n in zip(peak, (z, y, x), strict=True)]
+    if max(map(abs, off)) <= OFF_CENTRE_ALLOWED:
+        return counts
+    moved = crop(counts, window_start(peak, (z, y, x)), (z, y, x))
+    lost = float(1 - moved.mask.sum() / counts.mask.sum())
+    text = f"{name}: the peak is {off} voxels off index n // 2 along z, y, x; the array was moved, {lost:.1%} became unknown"
+    observer(Warned("centre", text))
+    return moved

@@ -1,0 +1,88 @@
+"""From a raw rocking scan to a clean, centred 3D pattern: the order of the steps. Each step has its own file."""
+
+from friedel.base.observer import Observer, silent
+from friedel.optics import ReciprocalGrid, reciprocal_grid
+from friedel.records import BraggScan, Diffraction
+from friedel.scans.aliens import mask_aliens
+from friedel.scans.bad_pixels import mask_dead_pixels, mask_hot_pixels
+from friedel.scans.binning import bin_counts
+from friedel.scans.counts import Counts, counts_from, require_signal
+from friedel.scans.crop import Triple, choose_shape, crop, window_start
+from friedel.scans.dark_field import subtract_dark
+from friedel.scans.flat_field import apply_flat
+from friedel.scans.monitor import normalise_monitor
+from friedel.scans.options import PrepareOptions
+from friedel.scans.oversampling import note_oversampling
+from friedel.scans.peak import find_peak
+from friedel.scans.saturation import mask_saturated
+
+DEFAULTS = PrepareOptions()
+
+
+def prepare(scan: BraggScan, options: PrepareOptions = DEFAULTS, *, observer: Observer = silent) -> Diffraction:
+    """Clean a scan and cut the box around its Bragg peak.
+
+    Parameters
+    ----------
+    scan : BraggScan
+        As read; it is not changed.
+    options : PrepareOptions
+        What to do.
+    observer : Observer
+        Hears one note a step, with numbers.
+
+    Returns
+    -------
+    Diffraction
+        float32 photons, the peak at index ``n // 2``; whatever isn't measured is False in ``mask``, never a zero.
+
+    Raises
+    ------
+    InputError
+        If nothing usable is left, or an option contradicts the data.
+    """
+    counts = clean_counts(scan, options, observer=observer)
+    peak = find_peak(counts, options.centre, observer=observer)
+    if options.aliens:
+        counts = mask_aliens(counts, peak, ratio=options.alien_ratio, observer=observer)
+    recorded = (scan.frames.shape[0], scan.frames.shape[1], scan.frames.shape[2])
+    shape = options.shape or choose_shape(recorded, peak, bin_by=options.bin, pad_fraction=options.pad_fraction)
+    start = window_start(peak, shape, options.bin)
+    raw = (shape[0] * options.bin[0], shape[1] * options.bin[1], shape[2] * options.bin[2])
+    counts = bin_counts(crop(counts, start, raw, observer=observer), options.bin, observer=observer)
+    require_signal(counts, scan.name)
+    note_oversampling(counts, observer=observer)
+    grid = _grid(scan, start, shape, options.bin)
+    return Diffraction(intensities=counts.values, mask=counts.mask, grid=grid, name=scan.name)
+
+
+def clean_counts(scan: BraggScan, options: PrepareOptions = DEFAULTS, *, observer: Observer = silent) -> Counts:
+    """Return the whole scan's counts after every correction that concerns single pixels and frames."""
+    counts = counts_from(scan.frames, scan.mask, name=scan.name, observer=observer)
+    counts = mask_saturated(counts, options.saturation, observer=observer)
+    counts = subtract_dark(counts, scan.dark, observer=observer)
+    # Dead and hot are judged on raw counts, whose noise is known, before the flat field scales it.
+    if options.dead_pixels:
+        counts = mask_dead_pixels(counts, observer=observer)
+    if options.hot_pixels:
+        counts = mask_hot_pixels(counts, observer=observer)
+    if options.flat_field:
+        counts = apply_flat(counts, scan.flat, floor=options.flat_floor, observer=observer)
+    if options.monitor:
+        counts = normalise_monitor(counts, scan.monitor, observer=observer)
+    require_signal(counts, scan.name)
+    return counts
+
+
+def _grid(scan: BraggScan, start: Triple, shape: Triple, factors: Triple) -> ReciprocalGrid | None:
+    if scan.beam is None or scan.detector is None or scan.diffractometer is None:
+        return None
+    middle = [first + b * (n // 2) + (b - 1) / 2 for first, n, b in zip(start, shape, factors, strict=True)]
+    grid = reciprocal_grid(
+        beam=scan.beam,
+        detector=scan.detector,
+        diffractometer=scan.diffractometer,
+        motors_deg=scan.motors_deg,
+        centre=(middle[0], middle[1], middle[2]),
+    )
+    return grid.binned(factors)
