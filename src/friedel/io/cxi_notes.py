@@ -5,15 +5,20 @@ import h5py
 from friedel.io.record_json import encode_record, plan_yaml, to_json
 from friedel.records import Provenance, Reconstruction
 
-CONVENTION = (
-    "Arrays are (z, y, x) with the origin at index n // 2 of every axis. "
-    "F(q) = sum of psi(r) exp(-i q.r); the phase of psi is -h.u, h the scattering vector and u the displacement, "
-    "so the displacement along h is u = -phase/|h|. "
-    "Shift: the support's centre of mass is at the origin. Ramp: the amplitude-weighted mean phase gradient is zero. "
-    "Global phase: the amplitude-weighted mean of psi is real and positive. "
-    "Twin: of psi and its inverted conjugate, the one whose density has the positive third moment along the axis "
-    "where that moment is largest."
+CONVENTIONS = (
+    ("arrays", "indexed (z, y, x), with the origin of both spaces at index n // 2 of every axis"),
+    ("Fourier transform", "F(q) = Σ ψ(r) exp(−i q·r)"),
+    ("phase", "−h·u, with h the scattering vector and u the displacement; along h the displacement is −phase/|h|"),
+    ("shift", "the support's centre of mass is at the origin"),
+    ("ramp", "the amplitude-weighted mean phase gradient is zero: strain is relative to the crystal's mean lattice"),
+    ("global phase", "the amplitude-weighted mean of ψ is real and positive"),
+    (
+        "twin",
+        "intensities can't tell ψ(r) from ψ*(−r); of the two, the one whose density has the positive third moment "
+        "along the axis where that moment is largest",
+    ),
 )
+CONVENTION = ". ".join(f"{name}: {rule}" for name, rule in CONVENTIONS)
 
 
 def write_process(process: h5py.Group, provenance: Provenance) -> None:

@@ -1,6 +1,7 @@
 """Reconstructions as NumPy archives: plain arrays and one JSON text, no pickles. For scripts; CXI is for others."""
 
 from pathlib import Path
+from typing import Any
 from zipfile import BadZipFile
 
 import numpy as np
@@ -15,14 +16,14 @@ GRID = ("grid_basis", "grid_q_bragg", "grid_wavelength_angstrom")
 
 def write_npz(path: Path, reconstruction: Reconstruction) -> None:
     """Write ``object`` (complex64), ``support`` (bool), the grid (Å⁻¹, Å) and ``record`` (JSON) to an archive."""
-    arrays = {
+    arrays: dict[str, Any] = {
         "object": reconstruction.object,
         "support": reconstruction.support,
         "record": np.array(encode_record(reconstruction)),
     }
     grid = reconstruction.grid
     if grid is not None:
-        arrays |= dict(zip(GRID, (grid.basis, grid.q_bragg, np.float64(grid.wavelength_angstrom)), strict=True))
+        arrays |= dict(zip(GRID, (grid.basis, grid.q_bragg, np.array(grid.wavelength_angstrom)), strict=True))
     with path.open("wb") as file:
         np.savez_compressed(file, allow_pickle=False, **arrays)
 

@@ -30,7 +30,7 @@ def write_reconstruction_vti(path: Path, reconstruction: Reconstruction) -> None
         If the file can't be written.
     """
     spacing, frame = _right_angled_spacing_nm(reconstruction.voxel_basis_angstrom)
-    volumes = {
+    volumes: dict[str, NDArray[Any]] = {
         "amplitude": reconstruction.amplitude,
         "phase": reconstruction.phase,
         "support": reconstruction.support.astype(np.uint8),

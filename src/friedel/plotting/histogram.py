@@ -26,10 +26,9 @@ def histogram_figure(
     figure = new_figure(6.4, 3.0)
     axes = figure.subplots()
     relative = amplitude[support] / bulk
-    _, edges, bars = axes.hist(relative, bins=60, range=(0.0, max(1.6, level * 1.2)), color=BLUE, alpha=0.85)
-    for bar, left in zip(bars, edges, strict=False):
-        if left < level:
-            bar.set_facecolor(FAINT)
+    counts, edges = np.histogram(relative, bins=60, range=(0.0, max(1.6, level * 1.2)))
+    colours = [FAINT if left < level else BLUE for left in edges[:-1]]
+    axes.bar(edges[:-1], counts, width=np.diff(edges), align="edge", color=colours)
     axes.axvline(level, color=VERMILION, linewidth=1.4)
     label = axes.text(level, 1.0, f" surface at {level:.2f}", transform=axes.get_xaxis_transform(), va="top")
     label.set(color=VERMILION, fontsize=TEXT_POINTS, fontweight="bold")

@@ -84,4 +84,4 @@ def _draw_colour_bar(figure: Figure, image: AxesImage, row: list[Axes], label: s
     bar = figure.colorbar(image, ax=row, location="right", shrink=0.85, aspect=18, pad=0.01)
     bar.set_label(label, fontsize=SMALL_POINTS, color=INK)
     bar.ax.tick_params(labelsize=SMALL_POINTS, colors=INK, length=2)
-    bar.outline.set_visible(False)  # type: ignore[operator]
+    bar.outline.set_visible(False)

@@ -185,5 +185,5 @@ def _draw_colour_bar(figure: Figure, image: AxesImage, row: list[Axes], panel: P
     if panel.limits == (-math.pi, math.pi):
         bar.set_ticks([-math.pi, -math.pi / 2, 0.0, math.pi / 2, math.pi], labels=["−π", "−π/2", "0", "π/2", "π"])
     bar.ax.tick_params(labelsize=SMALL_POINTS, colors=INK, length=2)
-    bar.outline.set_visible(False)  # type: ignore[operator]
+    bar.outline.set_visible(False)
     return bar

@@ -8,8 +8,8 @@ from matplotlib import colormaps
 from matplotlib.cm import ScalarMappable
 from matplotlib.colors import Normalize
 from matplotlib.figure import Figure
-from mpl_toolkits.mplot3d.art3d import Poly3DCollection
-from mpl_toolkits.mplot3d.axes3d import Axes3D
+from mpl_toolkits.mplot3d.art3d import Poly3DCollection  # type: ignore[import-untyped]
+from mpl_toolkits.mplot3d.axes3d import Axes3D  # type: ignore[import-untyped]
 from numpy.typing import NDArray
 
 from friedel.plotting.appearance import INK, SMALL_POINTS, TEXT_POINTS, new_figure
@@ -36,7 +36,7 @@ def surface_figure(mesh: SurfaceMesh) -> Figure:
     bar = figure.colorbar(ScalarMappable(norm, colours), ax=panels, shrink=0.7, aspect=22, pad=0.02)
     bar.set_label(mesh.colouring.title, fontsize=TEXT_POINTS, color=INK)
     bar.ax.tick_params(labelsize=SMALL_POINTS, colors=INK, length=2)
-    bar.outline.set_visible(False)  # type: ignore[operator]
+    bar.outline.set_visible(False)
     return figure
 
 

@@ -1,0 +1,93 @@
+"""The report: one HTML file that shows the picture, says whether to trust it, and tells how it was made.
+
+Everything is inside the file, pictures and the turnable 3D view included; the page loads nothing from anywhere.
+The words are chosen in `report_words`, the pictures made in `report_pictures`; this module puts them on the page.
+"""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from jinja2 import Environment, PackageLoader, StrictUndefined
+
+from friedel.io.atomic_write import replacing
+from friedel.io.cxi_notes import CONVENTIONS
+from friedel.io.record_json import plan_yaml
+from friedel.records import Diffraction, Reconstruction
+from friedel.workflows.report_pictures import pictures
+from friedel.workflows.report_words import figure_rows, moment, start_rows, step_rows, summary, truth_rows, verdict
+
+
+def write_report(
+    path: str | Path,
+    *,
+    reconstruction: Reconstruction,
+    diffraction: Diffraction | None = None,
+    notes: Sequence[tuple[str, str]] = (),
+    truth: Mapping[str, float] | None = None,
+) -> Path:
+    """Write the report of one reconstruction as a self-contained HTML page.
+
+    Parameters
+    ----------
+    path : str or Path
+        The file; it appears whole or not at all.
+    reconstruction : Reconstruction
+        What is reported.
+    diffraction : Diffraction, optional
+        The measurement; with it, measured and reconstructed intensities are shown beside each other.
+    notes : sequence of (str, str)
+        What was done before phasing, (step, sentence) in order; the reconstruction's own notes follow.
+    truth : mapping of str to float, optional
+        Figures against the known answer, where the scan was simulated.
+
+    Returns
+    -------
+    Path
+        The file written.
+
+    Raises
+    ------
+    InputError
+        If the file can't be written.
+    """
+    path = Path(path)
+    page = _render(_words(reconstruction, notes, truth) | pictures(reconstruction, diffraction))
+    with replacing(path) as unfinished:
+        unfinished.write_text(page, encoding="utf-8")
+    return path
+
+
+def _words(
+    reconstruction: Reconstruction, notes: Sequence[tuple[str, str]], truth: Mapping[str, float] | None
+) -> dict[str, Any]:
+    quality, provenance = reconstruction.quality, reconstruction.provenance
+    return {
+        "name": provenance.source,
+        "started": moment(provenance.started),
+        "trusted": quality.trusted,
+        "verdict": verdict(quality),
+        "summary": summary(quality),
+        "figures": figure_rows(reconstruction),
+        "truth": truth_rows(truth),
+        "reasons": quality.reasons,
+        "starts": start_rows(reconstruction.starts),
+        "steps": step_rows([*notes, *provenance.notes]),
+        "conventions": CONVENTIONS,
+        "plan": plan_yaml(provenance.plan),
+        "version": provenance.versions.get("friedel", ""),
+        "provenance": [
+            ("data", provenance.source),
+            ("started", moment(provenance.started)),
+            ("took", f"{provenance.seconds:.1f} s"),
+            ("seed", str(provenance.seed)),
+            ("versions", ", ".join(f"{name} {version}" for name, version in provenance.versions.items())),
+        ],
+    }
+
+
+def _render(values: Mapping[str, Any]) -> str:
+    # Autoescape holds for every name: the template's is ".j2", which the usual choice by suffix would leave raw.
+    loader = PackageLoader("friedel.workflows", "templates")
+    environment = Environment(loader=loader, autoescape=True, undefined=StrictUndefined, trim_blocks=True)
+    return environment.get_template("report.html.j2").render(values)
