@@ -12,7 +12,7 @@ from typer.core import TyperGroup
 from friedel._version import __version__
 from friedel.base.errors import FriedelError
 from friedel.base.memory import keep_freed_memory
-from friedel.cli.doctor import doctor
+from friedel.cli import demo, doctor, reconstruct, validate
 
 BAD_INPUT = 2
 STOPPED = 130
@@ -42,8 +42,10 @@ app = typer.Typer(
     rich_markup_mode="rich",
     epilog="Start here:  [bold]friedel demo[/bold]  ·  then:  [bold]friedel reconstruct scan.yaml -o result[/bold]",
 )
-for command in (doctor,):
-    app.command()(command)
+app.command(epilog=reconstruct.EPILOG)(reconstruct.reconstruct)
+app.command(epilog=validate.EPILOG)(validate.validate)
+app.command(epilog=demo.EPILOG)(demo.demo)
+app.command()(doctor.doctor)
 
 
 def _show_version(wanted: bool) -> None:

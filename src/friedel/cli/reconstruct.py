@@ -1,0 +1,41 @@
+"""`friedel reconstruct`: from a volume, a scan or a plan to a folder of results."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+EPILOG = (
+    "Examples:\n\n"
+    "  friedel reconstruct crystal.npy -o result          a 3D array of photons, everything by default\n\n"
+    "  friedel reconstruct scan.h5 --dataset entry/data -o result\n\n"
+    "  friedel reconstruct plans/aps34idc_scan54.yaml -o result          a raw rocking scan, described by a plan\n\n"
+    "  friedel reconstruct /data/today --plan mine.yaml -o result --seed 3          the same plan, another scan"
+)
+
+
+def reconstruct(
+    given: Annotated[Path, typer.Argument(metavar="INPUT", help="A plan (.yaml), a 3D volume, or a scan's folder.")],
+    output: Annotated[Path | None, typer.Option("-o", "--output", help="Folder for the results.")] = None,
+    plan: Annotated[Path | None, typer.Option(help="Plan whose settings hold for INPUT.")] = None,
+    dataset: Annotated[str | None, typer.Option(help="Array or dataset to read inside INPUT.")] = None,
+    seed: Annotated[int | None, typer.Option(min=0, help="Seed of every random choice.")] = None,
+    starts: Annotated[int | None, typer.Option(min=1, help="Number of independent starts.")] = None,
+    device: Annotated[str | None, typer.Option(help="cpu or cuda; by default a GPU if there is one.")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the quality figures on stdout, nothing else.")] = False,
+) -> None:
+    """Reconstruct a crystal: leave an HTML report, CXI, NPZ and VTI files and the quality figures in a folder."""
+    import json
+
+    from friedel.cli.progress import reporting
+    from friedel.cli.summary import show_result
+    from friedel.workflows.plan import plan_for
+    from friedel.workflows.run import run_reconstruction
+
+    chosen = plan_for(given, plan=plan, dataset=dataset).with_choices(seed=seed, starts=starts, output=output)
+    with reporting() as observer:
+        result = run_reconstruction(chosen, device=device, observer=observer)
+    if as_json:
+        typer.echo(json.dumps(result.reconstruction.quality.as_dict(), indent=2, allow_nan=False))
+    else:
+        show_result(result)
