@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from friedel.base.errors import InputError
-from friedel.base.observer import Note, Observer, Warned, silent
+from friedel.base.observer import Note, Observer, silent
 from friedel.io.beamline import Beamline, CircleOptions, Quantity
 from friedel.io.source import ScanSource
 from friedel.io.spec import Region

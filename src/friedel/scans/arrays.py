@@ -10,7 +10,7 @@ from friedel.scans.counts import Counts, counts_from
 from friedel.scans.crop import MINIMUM, crop, window_start
 from friedel.scans.peak import find_peak
 
-OFF_CENTRE_ALLOWED = 2
+OFF_CENTRE_ALLOWED = 1 / 8
 
 
 def diffraction_from_array(
@@ -18,9 +18,9 @@ def diffraction_from_array(
 ) -> Diffraction:
     """Check measured intensities and make them a `Diffraction` of the same shape.
 
-    The peak should be at index ``n // 2``. Up to two voxels off along every axis the array is left as it is: phasing
-    doesn't mind a small shift. Further off, the array is moved; voxels that come in from outside are unknown, and a
-    warning says so.
+    The peak should be at index ``n // 2``. Up to an eighth of the side off along every axis the array is left as it is:
+    a strained crystal's brightest voxel isn't its pattern's centre, and a shift only adds a phase ramp that is taken out
+    again. Further off, the array is moved; voxels that come in from outside are unknown, and a warning says so.
 
     Parameters
     ----------
@@ -76,10 +76,10 @@ def _centred(counts: Counts, name: str, observer: Observer) -> Counts:
     z, y, x = counts.mask.shape
     peak = find_peak(counts)
     off = [p - n // 2 for p, n in zip(peak, (z, y, x), strict=True)]
-    if max(map(abs, off)) <= OFF_CENTRE_ALLOWED:
+    if all(abs(distance) <= OFF_CENTRE_ALLOWED * n for distance, n in zip(off, (z, y, x), strict=True)):
         return counts
     moved = crop(counts, window_start(peak, (z, y, x)), (z, y, x))
     lost = float(1 - moved.mask.sum() / counts.mask.sum())
-    text = f"{name}: the peak is {off} voxels off index n // 2 along z, y, x; the array was moved, {lost:.1%} became unknown"
-    observer(Warned("centre", text))
+    where = f"the peak is {off} voxels off index n // 2 along z, y, x"
+    observer(Warned("centre", f"{name}: {where}; the array was moved, and {lost:.1%} of what was measured is lost"))
     return moved

@@ -29,7 +29,7 @@ def mask_dead_pixels(counts: Counts, *, observer: Observer = silent) -> Counts:
     least 20 counts. Where nothing reaches the detector, dead and living can't be told apart, and it doesn't matter.
     """
     total = counts.values.sum(axis=0, dtype=np.float64)
-    alive = counts.mask.any(axis=0)
+    alive = np.asarray(counts.mask.any(axis=0))
     around = _neighbours(total, alive)
     expected = _median(around)
     dead = alive & (expected >= DEAD_EXPECTED) & (total <= DEAD_RATIO * expected)
@@ -51,7 +51,7 @@ def mask_hot_pixels(counts: Counts, *, observer: Observer = silent) -> Counts:
     unknown[spikes] = True
     kept = counts.without(unknown)
     total = kept.values.sum(axis=0, dtype=np.float64)
-    second = _second_highest(_neighbours(total, kept.mask.any(axis=0)))
+    second = _second_highest(_neighbours(total, np.asarray(kept.mask.any(axis=0))))
     hot = (total > HOT_RATIO * second) & (total - second > HOT_SIGMA * np.sqrt(second + 1) + HOT_COUNTS)
     hot |= unknown.sum(axis=0) > max(1, SPIKES_ALLOWED * len(unknown))
     n_hot, n_spikes = int(hot.sum()), int((unknown & ~hot).sum())

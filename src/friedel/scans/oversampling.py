@@ -2,6 +2,7 @@
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 
 from friedel.base.fourier import fourier
 from friedel.base.observer import Note, Observer, Warned, silent
@@ -33,7 +34,7 @@ def note_oversampling(counts: Counts, *, observer: Observer = silent) -> None:
         )
 
 
-def _ratio(autocorrelation: np.ndarray, axis: int) -> float:  # type: ignore[type-arg]
+def _ratio(autocorrelation: NDArray[np.float32], axis: int) -> float:
     others = tuple(other for other in range(3) if other != axis)
     line = autocorrelation.max(axis=others)
     n, middle = line.size, line.size // 2

@@ -55,7 +55,8 @@ def smoothed(counts: Counts, sigma: tuple[float, float, float]) -> NDArray[np.fl
         weight: NDArray[np.float32] = _edge_weight(counts.values.shape, sigma)
     else:
         weight = ndimage.gaussian_filter(counts.mask.astype(np.float32), sigma, mode="constant", truncate=3.0)
-    return np.where(weight > 0.05, total / np.maximum(weight, np.float32(0.05)), np.float32(0))
+    mean: NDArray[np.float32] = np.where(weight > 0.05, total / np.maximum(weight, np.float32(0.05)), np.float32(0))
+    return mean
 
 
 def _edge_weight(shape: tuple[int, ...], sigma: tuple[float, float, float]) -> NDArray[np.float32]:
@@ -63,4 +64,5 @@ def _edge_weight(shape: tuple[int, ...], sigma: tuple[float, float, float]) -> N
         ndimage.gaussian_filter1d(np.ones(size, np.float32), width, mode="constant", truncate=3.0)
         for size, width in zip(shape, sigma, strict=True)
     ]
-    return lines[0][:, None, None] * lines[1][None, :, None] * lines[2][None, None, :]
+    weight: NDArray[np.float32] = lines[0][:, None, None] * lines[1][None, :, None] * lines[2][None, None, :]
+    return weight
