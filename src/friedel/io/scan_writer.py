@@ -143,10 +143,11 @@ def _file_header() -> list[str]:
 
 
 def _scan_header(scan: BraggScan, angles: Mapping[str, NDArray[np.float64]], number: int) -> list[str]:
-    assert scan.beam is not None and scan.detector is not None  # checked by _angles
     theta, (rows, columns) = angles["th"], scan.mask.shape
     at = {name: float(angles[name][0]) for name in CIRCLES}
-    at |= {"mu": 0.0, "cam": 1e3 * scan.detector.distance_m, "en": 1e-3 * scan.beam.photon_energy_ev}
+    distance_m = 0.0 if scan.detector is None else scan.detector.distance_m
+    energy_ev = 0.0 if scan.beam is None else scan.beam.photon_energy_ev
+    at |= {"mu": 0.0, "cam": 1e3 * distance_m, "en": 1e-3 * energy_ev}
     positions = " ".join(f"{at[mnemonic]:.10g}" for _, mnemonic in MOTORS)
     return [
         f"#S {number}  ascan  th {theta[0]:.9g} {theta[-1]:.9g}  {len(theta) - 1} 0.25",

@@ -1,7 +1,7 @@
 """Where a scan's files are and what they mean: the options a user types. Nothing is opened here."""
 
 from pathlib import Path
-from typing import Annotated, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field
 
@@ -46,8 +46,7 @@ class ScanSource(Options):
     def relative_to(self, folder: Path) -> Self:
         """Return the source with relative paths taken from ``folder`` (the plan's, usually)."""
         names = ("path", "spec", "dark", "flat", "mask")
-        paths = {name: folder / value for name in names if (value := getattr(self, name)) is not None}
-        beamline = self.beamline
-        if beamline is not None and (folder / beamline).is_file():
-            paths["beamline"] = str(folder / beamline)  # type: ignore[assignment]
-        return self.model_copy(update=paths)
+        update: dict[str, Any] = {name: folder / value for name in names if (value := getattr(self, name)) is not None}
+        if self.beamline is not None and (folder / self.beamline).is_file():
+            update["beamline"] = str(folder / self.beamline)
+        return self.model_copy(update=update)

@@ -45,6 +45,7 @@ def read_spec_tiff(source: ScanSource, beamline: Beamline, *, observer: Observer
         return column[:n_frames] if column is not None else spec.motors.get(name)
 
     geometry = scan_geometry(beamline, source, look, (rows, columns), region=region, observer=observer)
+    monitor = spec.columns.get(layout.monitor or "")
     name = f"{source.path.name} scan {spec.number}"
     observer(Note("reading", f"{name}: {n_frames} frames of {rows} × {columns}, {frames.dtype}; {spec.command}"))
     return BraggScan(
@@ -56,7 +57,7 @@ def read_spec_tiff(source: ScanSource, beamline: Beamline, *, observer: Observer
         motors_deg=geometry.motors_deg,
         dark=images.dark,
         flat=images.flat,
-        monitor=spec.columns[layout.monitor][:n_frames] if layout.monitor in spec.columns else None,
+        monitor=monitor[:n_frames] if monitor is not None else None,
         name=name,
     )
 

@@ -19,8 +19,8 @@ def diffraction_from_array(
     """Check measured intensities and make them a `Diffraction` of the same shape.
 
     The peak should be at index ``n // 2``. Up to an eighth of the side off along every axis the array is left as it is:
-    a strained crystal's brightest voxel isn't its pattern's centre, and a shift only adds a phase ramp that is taken out
-    again. Further off, the array is moved; voxels that come in from outside are unknown, and a warning says so.
+    a strained crystal's brightest voxel isn't its pattern's centre, and a shift only adds a phase ramp that is taken
+    out again. Further off, the array is moved; voxels that come in from outside are unknown, and a warning says so.
 
     Parameters
     ----------
