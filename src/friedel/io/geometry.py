@@ -126,10 +126,8 @@ def _direct_beam(
 ) -> tuple[float, float]:
     stated = source.direct_beam_yx or beamline.detector.direct_beam_yx
     if stated is None:
-        text = (
-            "direct-beam pixel unknown: the detector's angles are taken to point at the centre of the recorded frames"
-        )
-        observer(Warned("geometry", text))
+        text = "direct-beam pixel not stated: the detector's angles are taken to point at the centre of the frames"
+        observer(Note("geometry", text))
         return (frames_yx[0] - 1) / 2, (frames_yx[1] - 1) / 2
     y0, _, x0, _ = source.region or region or (0, 0, 0, 0)
     return stated[0] - y0, stated[1] - x0
