@@ -37,7 +37,7 @@ def read_npz(path: Path) -> Reconstruction:
         If the file is damaged or isn't such an archive.
     """
     try:
-        with np.load(path, allow_pickle=False) as archive:
+        with path.open("rb") as file, np.load(file, allow_pickle=False) as archive:
             quality, provenance, starts = decode_record(str(archive["record"]))
             grid = None
             if GRID[0] in archive:
