@@ -10,7 +10,7 @@ from friedel.base.errors import InputError, PlanError
 from friedel.base.options import Options
 from friedel.io.source import ScanSource
 from friedel.phasing import PhasingOptions
-from friedel.scans import PrepareOptions
+from friedel.scans.options import PrepareOptions
 from friedel.strain import StrainOptions
 
 PLAN_SUFFIXES = (".yaml", ".yml")

@@ -1,0 +1,49 @@
+"""The demo: a simulated scan in a facility's own files, reconstructed as a real one would be, beside the truth."""
+
+from pathlib import Path
+
+from friedel.base.observer import Note, Observer, silent
+from friedel.forward import simulate_demo_scan
+from friedel.io.scan_writer import write_aps34idc_scan
+from friedel.workflows.plan import ReconstructionPlan
+from friedel.workflows.run import RunResult, run_reconstruction
+
+SCAN_FOLDER = "scan"
+
+
+def run_demo(
+    output: Path,
+    *,
+    seed: int = 0,
+    shape: tuple[int, int, int] = (96, 128, 128),
+    plan: ReconstructionPlan | None = None,
+    device: str | None = None,
+    observer: Observer = silent,
+) -> RunResult:
+    """Simulate a rocking scan, write it as 34-ID-C does, and reconstruct it from those files.
+
+    Parameters
+    ----------
+    output : Path
+        Folder for the results; the scan's files lie in ``scan`` inside it.
+    seed : int
+        Seed of the crystal, its noise and the reconstruction.
+    shape : (int, int, int)
+        ``(n_rocking, y, x)`` of the scan, at least 48 each.
+    plan : ReconstructionPlan, optional
+        Settings other than the defaults; its input and seed are replaced.
+    device : str, optional
+        "cpu" or "cuda"; None takes a GPU if there is one.
+    observer : Observer
+        Hears progress and what each step did.
+
+    Raises
+    ------
+    InputError
+        If the files can't be written.
+    """
+    simulated = simulate_demo_scan(seed=seed, shape=shape)
+    source = write_aps34idc_scan(output / SCAN_FOLDER, simulated.scan, sample="Demo", observer=observer)
+    observer(Note("demo", f"simulated a gold crystal's rocking scan of {shape[0]} frames in {output / SCAN_FOLDER}"))
+    settings = (plan or ReconstructionPlan()).model_copy(update={"scan": source.relative_to(Path.cwd()), "seed": seed})
+    return run_reconstruction(settings, output, device=device, observer=observer)
