@@ -1,6 +1,6 @@
 """The analysis from end to end: surface, laboratory grid, ramp, refraction, displacement, strain."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,23 +13,34 @@ from friedel.records import CrystalImage, Reconstruction
 from friedel.strain.displacement import displacement_along_h
 from friedel.strain.gradient import mean_gradient, phase_gradient, phase_turns
 from friedel.strain.options import StrainOptions
-from friedel.strain.refraction import path_length, refractive_decrements, without_refraction
-from friedel.strain.regrid import CubicGrid, grid_around, interpolated, rotation_to
+from friedel.strain.refraction import path_length, refraction_factor, refractive_decrements
+from friedel.strain.regrid import CubicGrid, grid_around, regridded, rotation_to, unit
 from friedel.strain.surface import Isosurface, find_isosurface, inside_of
 
 Floats = NDArray[np.float64]
-Field = NDArray[np.complex128]
+Mask = NDArray[np.bool_]
+
+TRUSTED = 0.5
+"""Voxels below this fraction of the surface's amplitude are too dark for their phase to be used."""
 
 
 @dataclass(frozen=True, eq=False)
 class _Placed:
-    """A field on its cubic grid, with the vectors in the grid's frame, components ``(x, y, z)``."""
+    """A field on its cubic grid, with the vectors in the grid's frame, components ``(x, y, z)``.
 
-    field: Field
-    inside: NDArray[np.bool_]
+    ``factor`` is exp(iφ), continued beyond the surface so that derivatives there have neighbours; ψ is their product.
+    """
+
+    amplitude: Floats
+    factor: NDArray[np.complex128]
+    inside: Mask
     grid: CubicGrid
     h: Floats
     k_in: Floats
+
+    @property
+    def known(self) -> Mask:
+        return np.asarray(np.abs(self.factor) > 0)
 
 
 def analyse(
@@ -101,41 +112,43 @@ def _on_voxels(reconstruction: Reconstruction, surface: Isosurface, recorder: Re
 def _place(
     reconstruction: Reconstruction, grid: ReciprocalGrid, options: StrainOptions, surface: Isosurface, tell: Observer
 ) -> _Placed:
-    shape = reconstruction.object.shape
+    shape, psi = reconstruction.object.shape, reconstruction.object
     turn = rotation_to(options.frame, grid.q_bragg / np.linalg.norm(grid.q_bragg))
     basis = grid.object_basis((shape[0], shape[1], shape[2])) @ turn.T
-    occupied = reconstruction.support & (reconstruction.amplitude > 0)
-    cubic = grid_around(occupied, basis, options.voxel_size_angstrom)
-    field = interpolated(reconstruction.object, basis, cubic, support=occupied, upsampling=options.upsampling)
-    inside, dropped = inside_of(np.abs(field), surface.threshold)
+    trusted = reconstruction.support & (reconstruction.amplitude >= TRUSTED * surface.threshold)
+    cubic = grid_around(trusted, basis, options.voxel_size_angstrom)
+    amplitude, factor = regridded(psi, basis, cubic, trusted=trusted)
+    inside, dropped = inside_of(amplitude * np.abs(factor), surface.threshold)
     k_in = 2 * np.pi / grid.wavelength_angstrom * np.array([0.0, 0.0, 1.0])
     text = f"complex field interpolated onto cubic voxels of {cubic.voxel_size:.1f} Å, {options.frame} frame"
     tell(Note("grid", text, {"voxel_size_angstrom": cubic.voxel_size, "voxels_inside": float(inside.sum())}))
     if dropped:
         tell(Note("grid", f"{dropped} voxels above the surface's level but apart from the crystal were left out"))
-    return _Placed(field=field, inside=inside, grid=cubic, h=turn @ grid.q_bragg, k_in=turn @ k_in)
+    return _Placed(amplitude, factor, inside, cubic, h=turn @ grid.q_bragg, k_in=turn @ k_in)
 
 
 def _correct_refraction(placed: _Placed, formula: str, tell: Observer) -> _Placed:
     wavelength = 2 * np.pi / float(np.linalg.norm(placed.k_in))
     delta, beta = refractive_decrements(formula, photon_energy_ev(wavelength))
-    path = path_length(placed.inside, placed.grid.voxel_size, placed.k_in, placed.k_in + placed.h)
-    field = without_refraction(placed.field, path, delta=delta, beta=beta, wavelength=wavelength)
+    near = placed.known & ndimage.binary_dilation(placed.inside, iterations=2)
+    path = path_length(placed.inside, near, placed.grid.voxel_size, placed.k_in, placed.k_in + placed.h)
+    undo = refraction_factor(path, delta=delta, beta=beta, wavelength=wavelength)
     largest = 2 * np.pi / wavelength * delta * float(path.max())
     tell(Note("refraction", f"refraction of {formula} undone, up to {largest:.2f} rad", {"delta": delta, "beta": beta}))
-    return _Placed(field, placed.inside, placed.grid, placed.h, placed.k_in)
+    factor = np.where(near, placed.factor * unit(undo), 0)
+    return replace(placed, amplitude=placed.amplitude * np.abs(undo), factor=factor)
 
 
 def _remove_ramp(placed: _Placed, tell: Observer) -> _Placed:
     """Move the mean phase gradient from the object into h, where it belongs: F peaks at h plus the gradient."""
-    ramp = mean_gradient(placed.field, placed.inside)[::-1] / placed.grid.voxel_size
-    field = placed.field * np.exp(-1j * (placed.grid.positions() @ ramp))
-    field *= np.exp(-1j * np.angle(field[placed.inside].sum()))
+    ramp = mean_gradient(placed.amplitude * placed.factor, placed.inside)[::-1] / placed.grid.voxel_size
+    factor = placed.factor * np.exp(-1j * (placed.grid.positions() @ ramp))
+    factor *= np.exp(-1j * np.angle((placed.amplitude * factor)[placed.inside].sum()))
     h = placed.h + ramp
     change = float(np.linalg.norm(placed.h) / np.linalg.norm(h) - 1)
     text = f"mean phase gradient taken out of the object and into h; the mean spacing changes by {change:.1e}"
     tell(Note("ramp", text, {"relative_change_of_spacing": change}))
-    return _Placed(field, placed.inside, placed.grid, h, placed.k_in)
+    return replace(placed, factor=factor, h=h)
 
 
 def _measure(
@@ -148,13 +161,13 @@ def _measure(
     text = f"strain is relative to the crystal's mean lattice, d = {d0:.5f} Å, which is as true as the angles"
     tell(Note("strain", text, {"d0_angstrom": d0}))
     return CrystalImage(
-        object=placed.field.astype(np.complex64),
+        object=(placed.amplitude * placed.factor).astype(np.complex64),
         support=placed.inside,
         isosurface_level=surface.level,
         bulk_amplitude=surface.bulk,
         frame=options.frame,
         voxel_size_angstrom=placed.grid.voxel_size,
-        displacement_angstrom=displacement_along_h(placed.field, placed.inside, length, unwrap=options.unwrap),
+        displacement_angstrom=displacement_along_h(placed.factor, placed.inside, length, unwrap=options.unwrap),
         strain=strain.astype(np.float32),
         d_spacing_angstrom=(d0 * (1 + strain)).astype(np.float32),
         turns=turns,
@@ -167,15 +180,15 @@ def _measure(
 
 def _strain(placed: _Placed, direction: Floats, length: float) -> Floats:
     """Return ∂u/∂n = −(n·∇φ)/|h|, NaN outside."""
-    gradient = phase_gradient(placed.field, placed.inside) / placed.grid.voxel_size
+    gradient = phase_gradient(placed.factor, placed.known) / placed.grid.voxel_size
     along = np.tensordot(direction[::-1], gradient, axes=1)
     return np.where(placed.inside, -along / length, np.nan)
 
 
-def _turns(placed: _Placed, tell: Observer) -> NDArray[np.bool_]:
+def _turns(placed: _Placed, tell: Observer) -> Mask:
     # A dislocation's core is dark and may lie outside the isosurface: close the surface over it before looking.
     closed = ndimage.binary_closing(placed.inside, iterations=2)
-    turns = phase_turns(placed.field, closed)
+    turns = phase_turns(placed.factor, closed)
     if turns.any():
         text = f"the phase turns by 2π around {int(turns.sum())} voxels: a dislocation; the displacement is many-valued"
         tell(Warned("dislocation", text))

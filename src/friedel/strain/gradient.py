@@ -31,7 +31,7 @@ def phase_gradient(field: Complexes, inside: Mask) -> Floats:
 
 
 def mean_gradient(field: Complexes, inside: Mask) -> Floats:
-    """Return the mean phase gradient over the inside, weighted by |ψ|²: ``(3,)`` for ``(z, y, x)``, radians per voxel."""
+    """Return the mean phase gradient over the inside, weighted by |ψ|²: radians per voxel along ``(z, y, x)``."""
     weights = np.abs(field[inside]).astype(np.float64) ** 2
     components = phase_gradient(field, inside)[:, inside]
     known = np.isfinite(components)

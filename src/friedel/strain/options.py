@@ -21,9 +21,6 @@ class StrainOptions(Options):
     isosurface_level: float | None = Field(default=None, gt=0, lt=1)
     """Amplitude of the surface as a fraction of the bulk's; null finds it from the amplitude histogram."""
 
-    upsampling: int = Field(default=2, ge=1, le=4)
-    """Factor of Fourier upsampling before the cubic interpolation: 2 keeps steep phases within a few per mille."""
-
     remove_ramp: bool = True
     """Take the mean phase gradient out of the object and into h: strain is then relative to the mean lattice."""
 

@@ -27,13 +27,17 @@ def refractive_decrements(formula: str, photon_energy_ev: float) -> tuple[float,
     return float(material.delta(en=photon_energy_ev)), float(material.ibeta(en=photon_energy_ev))
 
 
-def path_length(inside: NDArray[np.bool_], voxel_size: float, k_in: Floats, k_out: Floats) -> Floats:
+def path_length(
+    inside: NDArray[np.bool_], wanted: NDArray[np.bool_], voxel_size: float, k_in: Floats, k_out: Floats
+) -> Floats:
     """Return how far the beam runs through the crystal to each voxel and from it to the detector.
 
     Parameters
     ----------
     inside : (z, y, x) bool
         The crystal on a cubic grid.
+    wanted : (z, y, x) bool
+        For which voxels; they may lie outside.
     voxel_size : float
         Å.
     k_in, k_out : (3,) float64
@@ -42,19 +46,19 @@ def path_length(inside: NDArray[np.bool_], voxel_size: float, k_in: Floats, k_ou
     Returns
     -------
     (z, y, x) float64, Å
-        Zero outside.
+        Zero elsewhere.
     """
     back = -k_in[::-1] / np.linalg.norm(k_in)
     on = k_out[::-1] / np.linalg.norm(k_out)
     total = np.zeros(inside.shape)
-    total[inside] = voxel_size * (_ray(inside, back) + _ray(inside, on))
+    total[wanted] = voxel_size * (_ray(inside, wanted, back) + _ray(inside, wanted, on))
     return total
 
 
-def _ray(inside: NDArray[np.bool_], direction: Floats, step: float = 0.5) -> Floats:
-    """Return the filled length, in voxels, from each inside voxel along a ``(z, y, x)`` direction."""
+def _ray(inside: NDArray[np.bool_], wanted: NDArray[np.bool_], direction: Floats, step: float = 0.5) -> Floats:
+    """Return the filled length, in voxels, from each wanted voxel along a ``(z, y, x)`` direction."""
     solid = inside.astype(np.float32)
-    start = np.argwhere(inside).astype(np.float64).T
+    start = np.argwhere(wanted).astype(np.float64).T
     n_steps = int(np.ceil(np.linalg.norm(np.ptp(start, axis=1) + 2) / step))
     length = np.zeros(start.shape[1])
     for k in range(n_steps):
@@ -63,18 +67,14 @@ def _ray(inside: NDArray[np.bool_], direction: Floats, step: float = 0.5) -> Flo
     return length
 
 
-def without_refraction(
-    field: NDArray[np.complex128], path: Floats, *, delta: float, beta: float, wavelength: float
-) -> NDArray[np.complex128]:
-    """Return ψ as it would be without the crystal's own refraction and absorption.
+def refraction_factor(path: Floats, *, delta: float, beta: float, wavelength: float) -> NDArray[np.complex128]:
+    """Return what ψ must be multiplied by to undo the crystal's own refraction and absorption.
 
     With waves exp(i(k·r − ωt)) a path L in matter of index 1 − δ + iβ multiplies the field by exp(−iδkL − βkL),
-    k = 2π/λ; that factor is divided out.
+    k = 2π/λ; this is its inverse.
 
     Parameters
     ----------
-    field : (z, y, x) complex128
-        ψ.
     path : (z, y, x) float64
         `path_length`, Å.
     delta, beta : float
@@ -87,4 +87,4 @@ def without_refraction(
     Harder, Pfeifer, Williams, Vartanyants & Robinson, Phys. Rev. B 76, 115425 (2007).
     """
     k = 2 * np.pi / wavelength
-    return np.asarray(field * np.exp((1j * delta + beta) * k * path))
+    return np.asarray(np.exp((1j * delta + beta) * k * path))

@@ -3,15 +3,17 @@
 from dataclasses import dataclass
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 from scipy import ndimage
 from scipy.spatial.transform import Rotation
 
-from friedel.base.fourier import fourier, inverse_fourier
-
 Floats = NDArray[np.float64]
+Complexes = NDArray[np.complex128]
+Mask = NDArray[np.bool_]
+
 MARGIN = 4
+LAYERS = 4
+SPLINE_ORDER = 3
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -36,7 +38,7 @@ class CubicGrid:
         return np.stack([x, y, z], axis=-1)
 
 
-def grid_around(support: NDArray[np.bool_], basis: Floats, voxel_size: float | None) -> CubicGrid:
+def grid_around(support: Mask, basis: Floats, voxel_size: float | None) -> CubicGrid:
     """Return a cubic grid that holds a support.
 
     Parameters
@@ -55,48 +57,71 @@ def grid_around(support: NDArray[np.bool_], basis: Floats, voxel_size: float | N
     return CubicGrid(shape=(2 * int(half[0]), 2 * int(half[1]), 2 * int(half[2])), voxel_size=size)
 
 
-def interpolated(
-    field: NDArray[np.complexfloating],
-    basis: Floats,
-    grid: CubicGrid,
-    *,
-    support: NDArray[np.bool_],
-    upsampling: int = 2,
-) -> NDArray[np.complex128]:
-    """Return a complex field on a cubic grid.
+def regridded(
+    field: NDArray[np.complexfloating], basis: Floats, grid: CubicGrid, *, trusted: Mask
+) -> tuple[Floats, Complexes]:
+    """Return a complex field on a cubic grid as amplitude and phase factor.
 
-    The part around the support is upsampled by zero padding in Fourier space, exact for the band-limited field that
-    phasing yields, and read off with cubic splines, whose error at the finer step is small.
+    A field that stops at the surface makes any interpolation ring into the crystal, and the ringing bends the phase.
+    So the phase factor exp(iφ) is first continued a few voxels beyond the surface, and interpolated from there; the
+    amplitude comes from the field as it is. Both by cubic splines, whose error at a phase step of ω radians a voxel is
+    about ω⁴/720.
 
     Parameters
     ----------
     field : (z, y, x) complex
-        On voxels of the steps ``basis``, zero outside the support.
+        On voxels of the steps ``basis``.
     basis : (3, 3) float64, Å
         Row ``k`` is the step ``(x, y, z)`` along array axis ``k``.
     grid : CubicGrid
         Where to.
-    support : (z, y, x) bool
-        Where the field is.
-    upsampling : int
-        1 for splines alone.
+    trusted : (z, y, x) bool
+        Voxels bright enough for their phase to mean something.
+
+    Returns
+    -------
+    amplitude : (z, y, x) float64
+        |ψ|.
+    factor : (z, y, x) complex128
+        exp(iφ), continued beyond the surface; 0 far outside.
     """
-    fine = upsampled(_centred_crop(field, support), upsampling)
-    to_index = np.linalg.inv(basis) * upsampling
-    index = grid.positions() @ to_index + np.array(fine.shape) // 2
-    coordinates = np.moveaxis(index, -1, 0)
-    return np.asarray(ndimage.map_coordinates(fine, coordinates, order=3, mode="constant", cval=0.0))
+    box = _box(trusted)
+    middle = np.array(field.shape) // 2 - np.array([cut.start for cut in box])
+    index = np.moveaxis(grid.positions() @ np.linalg.inv(basis) + middle, -1, 0)
+    amplitude = np.abs(_at(np.asarray(field[box], dtype=np.complex128), index))
+    factor = _at(continued(field[box], trusted[box], layers=LAYERS), index)
+    return amplitude, unit(np.where(np.abs(factor) > 0.1, factor, 0))
 
 
-def upsampled(field: NDArray[np.complex128], factor: int) -> NDArray[np.complex128]:
-    """Return a field of odd sizes on voxels finer by a whole factor, by zero padding its transform; centred both."""
-    if factor == 1:
-        return field
-    spectrum = fourier(torch.from_numpy(np.ascontiguousarray(field))).numpy()
-    padded = np.zeros([factor * n for n in field.shape], dtype=np.complex128)
-    place = tuple(slice((factor * n) // 2 - n // 2, (factor * n) // 2 - n // 2 + n) for n in field.shape)
-    padded[place] = spectrum
-    return np.asarray(inverse_fourier(torch.from_numpy(padded)).numpy() * factor**1.5)
+def continued(field: NDArray[np.complexfloating], trusted: Mask, *, layers: int) -> Complexes:
+    """Return exp(iφ) of the trusted voxels, continued outwards voxel by voxel.
+
+    Each new voxel takes the mean, as complex numbers, of the linear continuations 2φ₁ − φ₂ from its neighbours; of the
+    neighbours' own phases where no line of two voxels points at it.
+
+    Parameters
+    ----------
+    field : (z, y, x) complex
+        ψ.
+    trusted : (z, y, x) bool
+        Where to start from.
+    layers : int
+        How many voxels far.
+    """
+    factor = np.pad(np.where(trusted, unit(field), 0), 2)
+    for _ in range(layers):
+        near = [np.roll(factor, step, axis) for axis in range(3) for step in (1, -1)]
+        far = [np.roll(factor, 2 * step, axis) for axis in range(3) for step in (1, -1)]
+        lines = np.sum([a * a * np.conj(b) for a, b in zip(near, far, strict=True)], axis=0)
+        filled = np.where(np.abs(lines) > 1e-6, lines, np.sum(near, axis=0))
+        factor = np.where(factor == 0, unit(filled), factor)
+    return np.asarray(factor[2:-2, 2:-2, 2:-2])
+
+
+def unit(field: NDArray[np.complexfloating]) -> Complexes:
+    """Return ψ/|ψ|, and 0 where ψ is 0; any shape."""
+    size = np.abs(field)
+    return np.asarray(np.divide(field, size, out=np.zeros(field.shape, dtype=np.complex128), where=size > 1e-12))
 
 
 def rotation_to(frame: str, direction: Floats) -> Floats:
@@ -111,13 +136,12 @@ def rotation_to(frame: str, direction: Floats) -> Floats:
     return np.asarray(Rotation.from_rotvec(axis / sine * np.arctan2(sine, cosine)).as_matrix())
 
 
-def _centred_crop(field: NDArray[np.complexfloating], support: NDArray[np.bool_]) -> NDArray[np.complex128]:
-    """Return the box around the support, of odd sizes about index ``n // 2``, with an empty margin."""
-    middle = np.array(field.shape) // 2
-    half = np.abs(np.argwhere(support) - middle).max(axis=0) + MARGIN
-    cropped = np.zeros(2 * half + 1, dtype=np.complex128)
-    low, high = np.maximum(middle - half, 0), np.minimum(middle + half + 1, field.shape)
-    source = tuple(slice(a, b) for a, b in zip(low, high, strict=True))
-    target = tuple(slice(a, b) for a, b in zip(low - middle + half, high - middle + half, strict=True))
-    cropped[target] = np.where(support[source], field[source], 0)
-    return cropped
+def _box(trusted: Mask) -> tuple[slice, slice, slice]:
+    where, reach = np.argwhere(trusted), LAYERS + MARGIN
+    low = np.maximum(where.min(axis=0) - reach, 0)
+    high = np.minimum(where.max(axis=0) + reach + 1, trusted.shape)
+    return slice(low[0], high[0]), slice(low[1], high[1]), slice(low[2], high[2])
+
+
+def _at(values: Complexes, index: Floats) -> Complexes:
+    return np.asarray(ndimage.map_coordinates(values, index, order=SPLINE_ORDER, mode="constant", cval=0.0))
