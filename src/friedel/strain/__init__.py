@@ -1,6 +1,6 @@
 """From a reconstruction to the crystal in the laboratory: surface, displacement, strain and lattice spacing."""
 
-from friedel.strain.analyse import analyse
+from friedel.strain.analysis import analyse
 from friedel.strain.options import StrainOptions
 from friedel.strain.surface import Isosurface, find_isosurface
 
