@@ -26,6 +26,13 @@ def test_plain_lines_show_notes_whole_and_progress_by_quarters(page):
     assert lines[5] == "warning: frames: one missing"
 
 
+def test_a_task_that_starts_again_is_shown_again(page):
+    observer = PlainLines(Console(file=page))
+    for done in (1, 2, 1, 2):
+        observer(Progress("reading", done, 2))
+    assert page.getvalue().splitlines() == ["reading: 1/2", "reading: 2/2", "reading: 1/2", "reading: 2/2"]
+
+
 def test_a_task_without_steps_is_no_trouble(page):
     PlainLines(Console(file=page))(Progress("reading", 0, 0))
     assert page.getvalue() == ""

@@ -67,8 +67,9 @@ class PlainLines:
             self._console.print(_sentence(event), soft_wrap=True)
             return
         quarter = 4 * event.done // max(event.total, 1)
-        if quarter > self._quarters.get(event.task, 0):
-            self._quarters[event.task] = quarter
+        last = self._quarters.get(event.task, 0)
+        self._quarters[event.task] = quarter  # a task that starts again counts its quarters again
+        if quarter not in (0, last):
             text = f"{event.task}: {event.done}/{event.total} {_figures(event.figures)}"
             self._console.print(escape(text.rstrip()), soft_wrap=True)
 
