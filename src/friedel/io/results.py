@@ -7,7 +7,7 @@ from pathlib import Path
 
 from friedel.base.errors import InputError
 from friedel.io.atomic_write import replacing
-from friedel.records import Diffraction, Reconstruction
+from friedel.records import CrystalImage, Diffraction, Reconstruction
 
 WRITABLE = (".cxi", ".npz", ".vti")
 READABLE = (".cxi", ".npz")
@@ -78,6 +78,25 @@ def load_reconstruction(path: str | Path) -> Reconstruction:
     from friedel.io.npz import read_npz
 
     return read_npz(path)
+
+
+def save_crystal(crystal: CrystalImage, path: str | Path) -> Path:
+    """Write the crystal on its regular grid to a ``.vti`` file for ParaView, lengths in nm.
+
+    Raises
+    ------
+    InputError
+        If the suffix isn't ``.vti`` or the file can't be written.
+    MissingDependencyError
+        If PyVista isn't installed.
+    """
+    from friedel.io.vti import write_crystal_vti
+
+    path = Path(path)
+    _known_suffix(path, (".vti",), "a crystal image is saved as")
+    with replacing(path) as unfinished:
+        write_crystal_vti(unfinished, crystal)
+    return path
 
 
 def save_quality(reconstruction: Reconstruction, path: str | Path) -> Path:

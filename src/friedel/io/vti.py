@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from friedel.base.errors import MissingDependencyError
 from friedel.base.units import ANGSTROM_PER_NM
-from friedel.records import Reconstruction
+from friedel.records import CrystalImage, Reconstruction
 
 # Cosine between two voxel steps below which they count as perpendicular: 0.06°.
 RIGHT_ANGLE_COSINE = 1e-3
@@ -36,6 +36,38 @@ def write_reconstruction_vti(path: Path, reconstruction: Reconstruction) -> None
         "support": reconstruction.support.astype(np.uint8),
     }
     _write(path, volumes, spacing, {"frame": frame})
+
+
+def write_crystal_vti(path: Path, crystal: CrystalImage) -> None:
+    """Write amplitude (bulk = 1), phase (rad), support and, where known, displacement (nm), strain and spacing (nm).
+
+    Raises
+    ------
+    MissingDependencyError
+        If PyVista isn't installed.
+    OSError
+        If the file can't be written.
+    """
+    volumes: dict[str, NDArray[Any]] = {
+        "amplitude": crystal.amplitude,
+        "phase": crystal.phase,
+        "support": crystal.support.astype(np.uint8),
+    }
+    if crystal.displacement_angstrom is not None:
+        volumes["displacement_nm"] = crystal.displacement_angstrom / np.float32(ANGSTROM_PER_NM)
+    if crystal.strain is not None:
+        volumes["strain"] = crystal.strain
+    if crystal.d_spacing_angstrom is not None:
+        volumes["d_spacing_nm"] = crystal.d_spacing_angstrom / np.float32(ANGSTROM_PER_NM)
+    if crystal.turns is not None:
+        volumes["turns"] = crystal.turns.astype(np.uint8)
+    size, unit = crystal.voxel_size_angstrom, "voxels" if crystal.voxel_size_angstrom is None else "nanometres"
+    spacing = 1.0 if size is None else size / ANGSTROM_PER_NM
+    words = {"frame": f"lengths in {unit}; axes: {crystal.frame}"}
+    if crystal.direction is not None:
+        x, y, z = crystal.direction
+        words["direction"] = f"displacement and strain along h: x {x:.6f}, y {y:.6f}, z {z:.6f}"
+    _write(path, volumes, (spacing, spacing, spacing), words)
 
 
 def _right_angled_spacing_nm(basis: NDArray[np.float64] | None) -> tuple[tuple[float, float, float], str]:

@@ -17,6 +17,8 @@ from friedel.plotting.appearance import PHASE_MAP
 # Beyond this many triangles a page grows heavy and a still picture slow; a coarser mesh looks the same there.
 MAX_TRIANGLES = 30_000
 
+LABORATORY = ("x", "y (up)", "z (beam)")
+
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class Colouring:
@@ -48,6 +50,8 @@ class SurfaceMesh:
         What the values are, and their colours.
     unit : str
         Unit of length.
+    axes : (str, str, str)
+        Names of the directions x, y and z.
     """
 
     vertices: NDArray[np.float32]
@@ -56,11 +60,29 @@ class SurfaceMesh:
     values: NDArray[np.float32]
     colouring: Colouring
     unit: str = "nm"
+    axes: tuple[str, str, str] = LABORATORY
 
 
-def phase_mesh(
-    obj: NDArray[np.complexfloating], *, level: float, basis: NDArray[np.float64], unit: str = "nm"
-) -> SurfaceMesh:
+@dataclass(frozen=True, eq=False, kw_only=True)
+class Placing:
+    """Where the voxels of an array lie.
+
+    Attributes
+    ----------
+    basis : (3, 3) float64
+        Step along each array axis ``(z, y, x)``, one per row, components ``(x, y, z)``, in ``unit``; may be skewed.
+    unit : str
+        "nm" or "voxels".
+    axes : (str, str, str)
+        Names of the directions x, y and z.
+    """
+
+    basis: NDArray[np.float64]
+    unit: str = "nm"
+    axes: tuple[str, str, str] = LABORATORY
+
+
+def phase_mesh(obj: NDArray[np.complexfloating], *, level: float, placing: Placing) -> SurfaceMesh:
     """Return the surface where the amplitude equals ``level``, coloured by phase.
 
     The complex field is interpolated at the corners, never the phase, so that jumps from π to −π do no harm.
@@ -71,10 +93,8 @@ def phase_mesh(
         The object.
     level : float
         Amplitude at which the surface is drawn.
-    basis : (3, 3) float64
-        Step along each array axis, one per row, laboratory ``(x, y, z)``, in ``unit``; may be skewed.
-    unit : str
-        "nm" or "voxels".
+    placing : Placing
+        Where its voxels lie.
 
     Raises
     ------
@@ -83,7 +103,7 @@ def phase_mesh(
     """
     corners, triangles = _isosurface(np.abs(obj), level)
     values = np.angle(_sample(obj.real, corners) + 1j * _sample(obj.imag, corners))
-    return _assemble(_from_origin(corners, obj.shape), triangles, values, basis, PHASE_COLOURING, unit)
+    return _assemble(_from_origin(corners, obj.shape), triangles, values, placing, PHASE_COLOURING)
 
 
 def scalar_mesh(
@@ -91,9 +111,8 @@ def scalar_mesh(
     values: NDArray[np.floating],
     *,
     level: float,
-    basis: NDArray[np.float64],
+    placing: Placing,
     colouring: Colouring,
-    unit: str = "nm",
 ) -> SurfaceMesh:
     """Return the surface where ``amplitude`` equals ``level``, coloured by ``values``.
 
@@ -103,12 +122,10 @@ def scalar_mesh(
         What the surface is cut from, and what colours it; values that aren't finite are ignored.
     level : float
         Amplitude at which the surface is drawn.
-    basis : (3, 3) float64
-        Step along each array axis, one per row, laboratory ``(x, y, z)``, in ``unit``.
+    placing : Placing
+        Where the voxels lie.
     colouring : Colouring
         Name, map and limits of the values.
-    unit : str
-        "nm" or "voxels".
 
     Raises
     ------
@@ -118,9 +135,8 @@ def scalar_mesh(
     corners, triangles = _isosurface(amplitude, level)
     known = np.isfinite(values)
     weight = _sample(known.astype(np.float64), corners)
-    total = _sample(np.where(known, values, 0.0), corners)
-    mean = total / np.maximum(weight, 1e-6)
-    return _assemble(_from_origin(corners, amplitude.shape), triangles, mean, basis, colouring, unit)
+    mean = _sample(np.where(known, values, 0.0), corners) / np.maximum(weight, 1e-6)
+    return _assemble(_from_origin(corners, amplitude.shape), triangles, mean, placing, colouring)
 
 
 def _isosurface(amplitude: NDArray[np.floating], level: float) -> tuple[NDArray[np.float64], NDArray[np.int32]]:
@@ -148,11 +164,10 @@ def _assemble(
     offsets: NDArray[np.float64],
     triangles: NDArray[np.int32],
     values: NDArray[np.float64],
-    basis: NDArray[np.float64],
+    placing: Placing,
     colouring: Colouring,
-    unit: str,
 ) -> SurfaceMesh:
-    vertices = offsets @ basis
+    vertices = offsets @ placing.basis
     a, b, c = (vertices[triangles[:, corner]] for corner in range(3))
     faces = np.cross(b - a, c - a)
     if np.sum(a * faces) < 0:  # the enclosed volume, six-fold: negative where the triangles run clockwise
@@ -167,5 +182,6 @@ def _assemble(
         triangles=np.ascontiguousarray(triangles, dtype=np.int32),
         values=values.astype(np.float32),
         colouring=colouring,
-        unit=unit,
+        unit=placing.unit,
+        axes=placing.axes,
     )

@@ -23,7 +23,7 @@ from friedel.plotting.appearance import (
     add_scale_bar,
     new_figure,
 )
-from friedel.records import Reconstruction
+from friedel.records import CrystalImage, Reconstruction
 
 # Percent of the voxels that a signed map covers: a few wild ones at the surface must not pale the rest.
 ROBUST_PERCENTILE = 99.0
@@ -83,6 +83,25 @@ def reconstruction_slices(reconstruction: Reconstruction) -> Figure:
         voxel_size=(float(size[0]), float(size[1]), float(size[2])),
         unit="voxels" if basis is None else "nm",
         axis_names=("rocking", "row", "column"),
+    )
+
+
+def crystal_slices(crystal: CrystalImage) -> Figure:
+    """Draw amplitude, phase and, where known, displacement and strain on the crystal's regular grid."""
+    panels = [amplitude_panel(crystal.amplitude), phase_panel(crystal.phase)]
+    if crystal.displacement_angstrom is not None:
+        panels.append(signed_panel("displacement (Å)", crystal.displacement_angstrom, crystal.support))
+    if crystal.strain is not None:
+        panels.append(signed_panel("strain (10⁻³)", crystal.strain * 1e3, crystal.support))
+    edge = crystal.voxel_size_angstrom
+    size = 1.0 if edge is None else edge / ANGSTROM_PER_NM
+    names = ("rocking", "row", "column") if edge is None else ("z", "y", "x")
+    return slices_figure(
+        panels,
+        support=crystal.support,
+        voxel_size=(size, size, size),
+        unit="voxels" if edge is None else "nm",
+        axis_names=names,
     )
 
 

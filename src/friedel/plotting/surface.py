@@ -22,7 +22,7 @@ AMBIENT = 0.45
 
 
 def surface_figure(mesh: SurfaceMesh) -> Figure:
-    """Draw the surface from two opposite sides, laboratory y upwards, and say how large the object is."""
+    """Draw the surface from two opposite sides, y upwards, and say how large the object is."""
     figure = new_figure(9.0, 4.4)
     colours, norm = colormaps[mesh.colouring.colour_map], Normalize(*mesh.colouring.limits)
     panels = [figure.add_subplot(1, 2, index, projection="3d") for index in (1, 2)]
@@ -30,7 +30,7 @@ def surface_figure(mesh: SurfaceMesh) -> Figure:
         axes.add_collection3d(_shaded(mesh, azimuth))
         _frame(axes, mesh)
         axes.view_init(elev=ELEVATION_DEG, azim=azimuth)
-        _draw_directions(axes, azimuth)
+        _draw_directions(axes, mesh.axes, azimuth)
         axes.set_title(title, fontsize=SMALL_POINTS, color=INK)
     figure.supxlabel(size_words(mesh), fontsize=TEXT_POINTS, color=INK)
     bar = figure.colorbar(ScalarMappable(norm, colours), ax=panels, shrink=0.7, aspect=22, pad=0.02)
@@ -47,9 +47,9 @@ def vertex_colours(mesh: SurfaceMesh) -> NDArray[np.float64]:
 
 
 def size_words(mesh: SurfaceMesh) -> str:
-    """Return the object's extent along laboratory x, y and z in words."""
+    """Return the object's extent along the three directions in words."""
     x, y, z = np.ptp(mesh.vertices, axis=0)
-    return f"{x:.0f} × {y:.0f} × {z:.0f} {mesh.unit} along x, y, z"
+    return f"{x:.0f} × {y:.0f} × {z:.0f} {mesh.unit} along {', '.join(mesh.axes)}"
 
 
 def _shaded(mesh: SurfaceMesh, azimuth_deg: float) -> Poly3DCollection:
@@ -84,14 +84,14 @@ def _frame(axes: Axes3D, mesh: SurfaceMesh) -> None:
     axes.set_axis_off()
 
 
-def _draw_directions(axes: Axes3D, azimuth_deg: float) -> None:
-    """Draw where laboratory x, y and z point, in the lower left corner."""
+def _draw_directions(axes: Axes3D, names: tuple[str, str, str], azimuth_deg: float) -> None:
+    """Draw where x, y and z point, in the lower left corner."""
     azimuth, elevation = np.deg2rad(azimuth_deg), np.deg2rad(ELEVATION_DEG)
     right = np.array([-np.sin(azimuth), np.cos(azimuth), 0.0])
     up = np.array([-np.sin(elevation) * np.cos(azimuth), -np.sin(elevation) * np.sin(azimuth), np.cos(elevation)])
     foot = np.array([0.12, 0.13])
     words = {"fontsize": SMALL_POINTS, "color": INK, "ha": "center", "va": "center"}
-    for axis, name in enumerate(("z (beam)", "x", "y (up)")):
+    for axis, name in enumerate((names[2], names[0], names[1])):
         step = 0.09 * np.array([right[axis], up[axis]])
         arrow = {"arrowstyle": "->", "color": INK, "linewidth": 1.0, "shrinkA": 0, "shrinkB": 0}
         axes.annotate("", foot + step, foot, xycoords="axes fraction", textcoords="axes fraction", arrowprops=arrow)

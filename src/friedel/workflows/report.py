@@ -13,7 +13,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from friedel.io.atomic_write import replacing
 from friedel.io.cxi_notes import CONVENTIONS
 from friedel.io.record_json import plan_yaml
-from friedel.records import Diffraction, Reconstruction
+from friedel.records import CrystalImage, Diffraction, Reconstruction
 from friedel.workflows.report_pictures import pictures
 from friedel.workflows.report_words import figure_rows, moment, start_rows, step_rows, summary, truth_rows, verdict
 
@@ -23,6 +23,7 @@ def write_report(
     *,
     reconstruction: Reconstruction,
     diffraction: Diffraction | None = None,
+    crystal: CrystalImage | None = None,
     notes: Sequence[tuple[str, str]] = (),
     truth: Mapping[str, float] | None = None,
 ) -> Path:
@@ -36,6 +37,8 @@ def write_report(
         What is reported.
     diffraction : Diffraction, optional
         The measurement; with it, measured and reconstructed intensities are shown beside each other.
+    crystal : CrystalImage, optional
+        The crystal on a regular grid; with it, the pictures show displacement and strain.
     notes : sequence of (str, str)
         What was done before phasing, (step, sentence) in order; the reconstruction's own notes follow.
     truth : mapping of str to float, optional
@@ -52,14 +55,18 @@ def write_report(
         If the file can't be written.
     """
     path = Path(path)
-    page = _render(_words(reconstruction, notes, truth) | pictures(reconstruction, diffraction))
+    words = _words(reconstruction, crystal, notes, truth)
+    page = _render(words | pictures(reconstruction, diffraction, crystal))
     with replacing(path) as unfinished:
         unfinished.write_text(page, encoding="utf-8")
     return path
 
 
 def _words(
-    reconstruction: Reconstruction, notes: Sequence[tuple[str, str]], truth: Mapping[str, float] | None
+    reconstruction: Reconstruction,
+    crystal: CrystalImage | None,
+    notes: Sequence[tuple[str, str]],
+    truth: Mapping[str, float] | None,
 ) -> dict[str, Any]:
     quality, provenance = reconstruction.quality, reconstruction.provenance
     return {
@@ -68,11 +75,11 @@ def _words(
         "trusted": quality.trusted,
         "verdict": verdict(quality),
         "summary": summary(quality),
-        "figures": figure_rows(reconstruction),
+        "figures": figure_rows(reconstruction, crystal),
         "truth": truth_rows(truth),
         "reasons": quality.reasons,
         "starts": start_rows(reconstruction.starts),
-        "steps": step_rows([*notes, *provenance.notes]),
+        "steps": step_rows([*notes, *provenance.notes], crystal),
         "conventions": CONVENTIONS,
         "plan": plan_yaml(provenance.plan),
         "version": provenance.versions.get("friedel", ""),

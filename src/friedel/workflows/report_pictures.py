@@ -1,14 +1,12 @@
 """The report's pictures, ready to stand inside the page: each with a caption and words for those who can't see it."""
 
 import base64
-import math
 from dataclasses import dataclass
 from io import BytesIO
 from typing import Any
 
 import numpy as np
 import torch
-from matplotlib import colormaps
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
@@ -17,16 +15,18 @@ from friedel.base.fourier import fourier
 from friedel.base.units import ANGSTROM_PER_NM
 from friedel.plotting import (
     SurfaceMesh,
+    crystal_slices,
     error_curves_figure,
     histogram_figure,
     intensities_figure,
-    phase_mesh,
     reconstruction_slices,
     resolution_figure,
     surface_figure,
 )
-from friedel.plotting.surface import size_words, vertex_colours
-from friedel.records import Diffraction, Reconstruction
+from friedel.plotting.surface import size_words
+from friedel.records import CrystalImage, Diffraction, Reconstruction
+from friedel.strain import find_isosurface
+from friedel.workflows.report_surface import surface_mesh, turnable
 
 DOTS_PER_INCH = 130
 
@@ -44,18 +44,32 @@ class Picture:
     narrow: bool = False
 
 
-def pictures(reconstruction: Reconstruction, diffraction: Diffraction | None) -> dict[str, Any]:
+def pictures(
+    reconstruction: Reconstruction, diffraction: Diffraction | None, crystal: CrystalImage | None
+) -> dict[str, Any]:
     """Return everything the page shows, under the names its template knows."""
-    bulk = float(np.median(reconstruction.amplitude[reconstruction.support])) if reconstruction.support.any() else 1.0
-    mesh = _mesh(reconstruction, bulk)
+    bulk = _bulk(reconstruction, crystal)
+    mesh = surface_mesh(reconstruction, crystal, bulk)
+    slices = [] if crystal is None else [_crystal_slices(crystal)]
+    checks = [_resolution(reconstruction), _intensities(reconstruction, diffraction), _measured_slices(reconstruction)]
+    level = reconstruction.quality.isosurface_level if crystal is None else crystal.isosurface_level
     return {
-        "surface": None if mesh is None else _surface(mesh, reconstruction),
-        "mesh": None if mesh is None else _turnable(mesh),
-        "slices": [_slices(reconstruction)],
-        "histogram": _histogram(reconstruction, bulk),
+        "surface": None if mesh is None else _surface(mesh, level),
+        "mesh": None if mesh is None else turnable(mesh),
+        "slices": slices,
+        "histogram": _histogram(reconstruction, level, bulk),
         "errors": _errors(reconstruction),
-        "checks": [item for item in (_resolution(reconstruction), _intensities(reconstruction, diffraction)) if item],
+        "checks": [item for item in checks if item],
     }
+
+
+def _bulk(reconstruction: Reconstruction, crystal: CrystalImage | None) -> float:
+    if crystal is not None:
+        return crystal.bulk_amplitude
+    try:
+        return find_isosurface(reconstruction.amplitude, reconstruction.support).bulk
+    except InputError:  # an empty object still deserves its report
+        return 1.0
 
 
 def _embedded(figure: Figure, *, title: str, caption: str, alt: str, narrow: bool = False) -> Picture:
@@ -66,43 +80,44 @@ def _embedded(figure: Figure, *, title: str, caption: str, alt: str, narrow: boo
     return Picture(title=title, caption=caption, alt=alt, uri=uri, width=width, height=height, narrow=narrow)
 
 
-def _mesh(reconstruction: Reconstruction, bulk: float) -> SurfaceMesh | None:
-    basis, level = reconstruction.voxel_basis_angstrom, reconstruction.quality.isosurface_level * bulk
-    try:
-        if basis is None:
-            # Axes of the array stand in for the laboratory's: z, y, x are rows of an exchange of coordinates.
-            return phase_mesh(reconstruction.object, level=level, basis=np.eye(3)[::-1], unit="voxels")
-        return phase_mesh(reconstruction.object, level=level, basis=basis / ANGSTROM_PER_NM)
-    except InputError:  # an object without a surface still deserves its report
-        return None
-
-
-def _surface(mesh: SurfaceMesh, reconstruction: Reconstruction) -> Picture:
-    level = reconstruction.quality.isosurface_level
-    frame = "laboratory axes" if mesh.unit == "nm" else "the array's axes, because the geometry is unknown"
+def _surface(mesh: SurfaceMesh, level: float) -> Picture:
+    what = f"coloured by {mesh.colouring.title}: {size_words(mesh)}"
     return _embedded(
         surface_figure(mesh),
-        title="The object",
-        caption=f"Surface at {level:.2f} of the crystal's amplitude, coloured by {mesh.colouring.title}; "
-        f"{size_words(mesh)} ({frame}). Drag to turn; double-click to turn back.",
-        alt=f"Surface of the object, coloured by {mesh.colouring.title}: {size_words(mesh)}.",
+        title="The crystal",
+        caption=f"Surface at {level:.2f} of the inside's amplitude, {what}.",
+        alt=f"Surface of the crystal, {what}.",
     )
 
 
-def _slices(reconstruction: Reconstruction) -> Picture:
+def _crystal_slices(crystal: CrystalImage) -> Picture:
+    known = "amplitude and phase" if crystal.strain is None else "amplitude, phase, displacement and strain"
+    size = crystal.voxel_size_angstrom
+    grid = (
+        "its own voxels" if size is None else f"cubic voxels of {size / ANGSTROM_PER_NM:.2f} nm, {crystal.frame} frame"
+    )
+    return _embedded(
+        crystal_slices(crystal),
+        title="Through the middle",
+        caption=f"Slices through the centre of mass on {grid}; the line is the surface. The phase map is cyclic: "
+        "−π and π are one colour. Strain is relative to the crystal's mean lattice; red is a larger spacing.",
+        alt=f"Three orthogonal slices of {known}.",
+    )
+
+
+def _measured_slices(reconstruction: Reconstruction) -> Picture:
     return _embedded(
         reconstruction_slices(reconstruction),
-        title="Slices in the measurement's own frame",
-        caption="Through the centre of mass; the line is the support. The phase map is cyclic: −π and π are one colour. "
-        "The axes are those of the scan and need not be perpendicular.",
+        title="In the measurement's own frame",
+        caption="The reconstruction on the voxels it was made on; the line is the support. Their axes are those of the "
+        "scan and need not be perpendicular.",
         alt="Three orthogonal slices of amplitude and phase.",
     )
 
 
-def _histogram(reconstruction: Reconstruction, bulk: float) -> Picture | None:
+def _histogram(reconstruction: Reconstruction, level: float, bulk: float) -> Picture | None:
     if not reconstruction.support.any():
         return None
-    level = reconstruction.quality.isosurface_level
     return _embedded(
         histogram_figure(reconstruction.amplitude, reconstruction.support, level=level, bulk=bulk),
         title="Amplitudes",
@@ -154,32 +169,3 @@ def _model(obj: NDArray[np.complex64], diffraction: Diffraction) -> NDArray[np.f
     model: NDArray[np.float32] = fourier(torch.from_numpy(np.ascontiguousarray(obj))).abs().square().numpy()
     expected = float(model[diffraction.mask].sum(dtype=np.float64))
     return model * np.float32(diffraction.n_photons / expected) if expected > 0 else model
-
-
-def _turnable(mesh: SurfaceMesh) -> dict[str, Any]:
-    """Return what the page's viewer needs: quantised corners in base64, and the scale's colours and numbers."""
-    middle = (mesh.vertices.max(axis=0) + mesh.vertices.min(axis=0)) / 2
-    reach = float(np.linalg.norm(mesh.vertices - middle, axis=1).max())
-    places = np.rint((mesh.vertices - middle) * (32767 / reach)).astype("<i2")
-    arrays = {
-        "places": places,
-        "normals": np.rint(mesh.normals * 127).astype("i1"),
-        "colours": np.rint(vertex_colours(mesh)[:, :3] * 255).astype("u1"),
-        "triangles": mesh.triangles.astype("<u4"),
-    }
-    payload = {name: base64.b64encode(array.tobytes()).decode("ascii") for name, array in arrays.items()}
-    low, high = mesh.colouring.limits
-    stops = (colormaps[mesh.colouring.colour_map](np.linspace(0, 1, 13))[:, :3] * 255).round().astype(int)
-    return {
-        "payload": {**payload, "corners": int(mesh.triangles.size)},
-        "gradient": [f"rgb({red} {green} {blue})" for red, green, blue in stops],
-        "low": _end(low),
-        "middle": _end((low + high) / 2),
-        "high": _end(high),
-        "title": mesh.colouring.title,
-    }
-
-
-def _end(value: float) -> str:
-    named = {math.pi: "π", -math.pi: "−π"}
-    return named.get(value, f"{value:.3g}".replace("-", "−"))

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from friedel.base.units import ANGSTROM_PER_NM, photon_energy_ev
-from friedel.records import Quality, Reconstruction, Start
+from friedel.records import CrystalImage, Quality, Reconstruction, Start
 
 WARNING = "warning: "
 
@@ -38,10 +38,10 @@ def summary(quality: Quality) -> str:
     return f"{'; '.join(parts)}. {fit}.{finest} The reasons are listed below."
 
 
-def figure_rows(reconstruction: Reconstruction) -> list[FigureRow]:
+def figure_rows(reconstruction: Reconstruction, crystal: CrystalImage | None = None) -> list[FigureRow]:
     """Return the key figures, the ones a reader asks for first at the top; what wasn't measured is left out."""
     rows = [*_fit_rows(reconstruction.quality), *_agreement_rows(reconstruction.quality)]
-    return [*rows, *_size_rows(reconstruction), *_resolution_rows(reconstruction.quality)]
+    return [*rows, *_size_rows(reconstruction), *_strain_rows(crystal), *_resolution_rows(reconstruction.quality)]
 
 
 def truth_rows(truth: Mapping[str, float] | None) -> list[tuple[str, str]]:
@@ -63,8 +63,11 @@ def start_rows(starts: Iterable[Start]) -> list[dict[str, Any]]:
     ]
 
 
-def step_rows(notes: Sequence[tuple[str, str]]) -> list[dict[str, Any]]:
-    """Return the steps in order; a warning is marked."""
+def step_rows(notes: Sequence[tuple[str, str]], crystal: CrystalImage | None = None) -> list[dict[str, Any]]:
+    """Return the steps in order, the crystal's own last unless they are there already; a warning is marked."""
+    told = {f"{step}: {text.removeprefix(WARNING)}" for step, text in notes}
+    new = [] if crystal is None else [sentence for sentence in crystal.notes if sentence not in told]
+    notes = [*notes, *((step, text) for step, _, text in (sentence.partition(": ") for sentence in new))]
     return [
         {"name": step, "text": text.removeprefix(WARNING), "warned": text.startswith(WARNING)} for step, text in notes
     ]
@@ -109,8 +112,24 @@ def _size_rows(reconstruction: Reconstruction) -> list[FigureRow]:
     return [
         *rows,
         FigureRow("voxel", f"{z:.2f} × {y:.2f} × {x:.2f} nm", "step along the rocking, row and column axes"),
-        FigureRow("lattice spacing", f"{grid.d_spacing_angstrom:.4f} Å", f"of the Bragg peak, at {energy:.4g} keV"),
+        FigureRow("Bragg spacing", f"{grid.d_spacing_angstrom:.4f} Å", f"2π/|h| at the peak, at {energy:.4g} keV"),
     ]
+
+
+def _strain_rows(crystal: CrystalImage | None) -> list[FigureRow]:
+    if crystal is None or crystal.strain is None or not crystal.support.any():
+        return []
+    inside = crystal.strain[crystal.support & np.isfinite(crystal.strain)] * 1e3
+    low, high = np.percentile(inside, [1, 99]) if inside.size else (math.nan, math.nan)
+    spread = float(np.std(inside)) if inside.size else math.nan
+    rows = [
+        FigureRow("strain, rms", f"{spread:.3g} × 10⁻³", "scatter of the lattice spacing about the crystal's mean"),
+        FigureRow("strain, range", f"{low:.3g} to {high:.3g} × 10⁻³", "all but the lowest and the highest percent"),
+    ]
+    if crystal.turns is not None and crystal.turns.any():
+        meaning = "voxels round which the phase turns by 2π; displacement has several values there, strain one"
+        rows.append(FigureRow("dislocations", f"{int(crystal.turns.sum())} voxels", meaning))
+    return rows
 
 
 def _resolution_rows(quality: Quality) -> list[FigureRow]:

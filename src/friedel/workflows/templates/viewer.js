@@ -106,5 +106,6 @@
   window.addEventListener("resize", draw);
   window.addEventListener("beforeprint", () => document.querySelectorAll("details").forEach((box) => { box.open = true; }));
   holder.classList.add("live");
+  document.getElementById("hint").hidden = false;
   draw();
 })();
