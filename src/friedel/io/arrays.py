@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-import fabio  # type: ignore[import-untyped]
+import fabio
 import h5py
 import hdf5plugin  # noqa: F401  (registers the bitshuffle, LZ4 and other filters that detectors write with)
 import numpy as np
