@@ -11,7 +11,7 @@ from friedel.base.units import photon_energy_ev
 from friedel.optics import ReciprocalGrid
 from friedel.records import CrystalImage, Reconstruction
 from friedel.strain.displacement import displacement_along_h
-from friedel.strain.gradient import mean_gradient, phase_gradient, phase_turns
+from friedel.strain.gradient import mean_gradient, phase_gradient, phase_turns, smoothed
 from friedel.strain.options import StrainOptions
 from friedel.strain.refraction import path_length, refraction_factor, refractive_decrements
 from friedel.strain.regrid import CubicGrid, grid_around, regridded, rotation_to, unit
@@ -157,7 +157,8 @@ def _measure(
     length = float(np.linalg.norm(placed.h))
     direction, d0 = placed.h / length, 2 * np.pi / length
     turns = _turns(placed, tell)
-    strain = _strain(placed, direction, length)
+    smooth = smoothed(placed.factor, options.smoothing_voxels)
+    strain = _strain(smooth, placed, direction, length)
     text = f"strain is relative to the crystal's mean lattice, d = {d0:.5f} Å, which is as true as the angles"
     tell(Note("strain", text, {"d0_angstrom": d0}))
     return CrystalImage(
@@ -167,7 +168,7 @@ def _measure(
         bulk_amplitude=surface.bulk,
         frame=options.frame,
         voxel_size_angstrom=placed.grid.voxel_size,
-        displacement_angstrom=displacement_along_h(placed.factor, placed.inside, length, unwrap=options.unwrap),
+        displacement_angstrom=displacement_along_h(smooth, placed.inside, length, unwrap=options.unwrap),
         strain=strain.astype(np.float32),
         d_spacing_angstrom=(d0 * (1 + strain)).astype(np.float32),
         turns=turns,
@@ -178,9 +179,9 @@ def _measure(
     )
 
 
-def _strain(placed: _Placed, direction: Floats, length: float) -> Floats:
+def _strain(factor: NDArray[np.complex128], placed: _Placed, direction: Floats, length: float) -> Floats:
     """Return ∂u/∂n = −(n·∇φ)/|h|, NaN outside."""
-    gradient = phase_gradient(placed.factor, placed.known) / placed.grid.voxel_size
+    gradient = phase_gradient(factor, np.abs(factor) > 0) / placed.grid.voxel_size
     along = np.tensordot(direction[::-1], gradient, axes=1)
     return np.where(placed.inside, -along / length, np.nan)
 

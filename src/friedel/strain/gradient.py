@@ -2,10 +2,28 @@
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy import ndimage
 
 Floats = NDArray[np.float64]
 Complexes = NDArray[np.complexfloating]
 Mask = NDArray[np.bool_]
+
+
+def smoothed(factor: Complexes, width: float) -> NDArray[np.complex128]:
+    """Return exp(iφ) averaged over a Gaussian of RMS ``width`` voxels, as complex numbers, and of length one again.
+
+    Parameters
+    ----------
+    factor : (z, y, x) complex
+        exp(iφ), 0 where unknown; what is 0 stays 0.
+    width : float
+        Voxels; 0 changes nothing.
+    """
+    if width == 0:
+        return np.asarray(factor, dtype=np.complex128)
+    mean = ndimage.gaussian_filter(factor.real, width) + 1j * ndimage.gaussian_filter(factor.imag, width)
+    size = np.abs(mean)
+    return np.asarray(np.divide(mean, size, out=np.zeros_like(mean), where=(size > 1e-6) & (factor != 0)))
 
 
 def phase_gradient(field: Complexes, inside: Mask) -> Floats:

@@ -24,6 +24,10 @@ class StrainOptions(Options):
     remove_ramp: bool = True
     """Take the mean phase gradient out of the object and into h: strain is then relative to the mean lattice."""
 
+    smoothing_voxels: float = Field(default=0.75, ge=0, le=5)
+    """RMS width, in the result's voxels, of the Gaussian over exp(iφ) before displacement and strain are read: it takes
+    out the ripples that a diffraction pattern's finite extent leaves. The object itself stays as it is; 0 for none."""
+
     refraction_material: str | None = None
     """Chemical formula ("Au") whose refraction and absorption along the beam's path are undone; null leaves them in."""
 
