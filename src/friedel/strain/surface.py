@@ -10,6 +10,7 @@ from friedel.base.errors import InputError
 
 HALF = 0.5
 LOWEST = 0.25
+HAZE = 0.1
 N_BINS = 200
 
 
@@ -64,8 +65,8 @@ def find_isosurface(amplitude: NDArray[np.floating], support: NDArray[np.bool_])
             "no positive amplitude inside the support: there is no surface to find; check the reconstruction"
         )
     bulk = _most_frequent(inside)
-    above = inside[inside > bulk]
     # Only the upper half is the bulk's own scatter; the lower one holds the surface as well.
+    above = inside[inside > bulk]
     spread = float(1.4826 * np.median(above - bulk) / bulk) if above.size else 0.0
     level = float(np.clip(1 - 3 * spread, LOWEST, HALF))
     return Isosurface(level=level, bulk=bulk, spread=spread, reason=_reason(level, spread))
@@ -81,8 +82,9 @@ def inside_of(amplitude: NDArray[np.floating], threshold: float) -> tuple[NDArra
 
 
 def _most_frequent(values: NDArray[np.float64]) -> float:
-    # Weak voxels outnumber the bulk in a loose support: weigh each by its amplitude, as it counts in the picture.
+    # Weak voxels outnumber the bulk in a loose support: leave the weakest out, weigh the others by amplitude.
     top = float(np.quantile(values, 0.999)) * 1.05
+    values = values[values > HAZE * top]
     counts, edges = np.histogram(values, bins=N_BINS, range=(0.0, top), weights=values)
     width = max(2.0, 0.6 * N_BINS * values.size ** (-1 / 3))
     smooth = ndimage.gaussian_filter1d(counts, width, mode="constant")
