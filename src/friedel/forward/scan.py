@@ -137,7 +137,7 @@ def gold_111_geometry(
     """
     at = (shape[0] // 2, shape[1] // 2, shape[2] // 2) if peak is None else peak
     wanted = 2 * np.pi * np.sqrt(3) / GOLD_LATTICE_CONSTANT_ANGSTROM
-    middle = (float(shape[1] // 2), float(shape[2] // 2))
+    middle = ((shape[1] - 1) / 2, (shape[2] - 1) / 2)
     detector = Detector(pixel_size_m=(pixel_m, pixel_m), distance_m=distance_m, direct_beam_yx=middle)
     theta = np.asarray(0.2 + step_deg * (np.arange(shape[0]) - shape[0] // 2), dtype=np.float64)
 
