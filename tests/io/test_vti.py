@@ -4,8 +4,9 @@ import itertools
 import numpy as np
 import pytest
 
-from friedel.base.errors import MissingDependencyError
-from friedel.io.results import save_reconstruction
+from friedel.base.errors import InputError, MissingDependencyError
+from friedel.io.results import save_crystal, save_reconstruction
+from friedel.records import CrystalImage
 
 pyvista = pytest.importorskip("pyvista")
 
@@ -33,6 +34,36 @@ def test_a_grid_without_right_angles_is_in_voxels_and_says_so(finished, tmp_path
     grid = pyvista.read(save_reconstruction(finished(geometry=geometry), tmp_path / "result.vti"))
     assert grid.spacing == (1.0, 1.0, 1.0)
     assert reason in grid.field_data["frame"][0]
+
+
+def test_a_crystal_is_in_nm_with_its_strain_and_spacing(tmp_path):
+    shape = (3, 4, 5)
+    numbers = np.arange(60, dtype=np.float32).reshape(shape)
+    crystal = CrystalImage(
+        object=(numbers + 1).astype(np.complex64),
+        support=numbers > 9,
+        isosurface_level=0.5,
+        bulk_amplitude=2.0,
+        frame="laboratory",
+        voxel_size_angstrom=50.0,
+        displacement_angstrom=numbers,
+        strain=np.where(numbers > 9, 1e-3 * numbers, np.nan).astype(np.float32),
+        d_spacing_angstrom=numbers + 2,
+        turns=numbers == 30,
+        direction=np.array([0.0, 0.6, 0.8]),
+    )
+    grid = pyvista.read(save_crystal(crystal, tmp_path / "crystal.vti"))
+    index = grid.find_closest_point((1 * 5.0, -2 * 5.0, 1 * 5.0))  # x, y, z of the voxel [2, 0, 3]
+    assert grid.spacing == (5.0, 5.0, 5.0)
+    assert grid.point_data["displacement_nm"][index] == pytest.approx(numbers[2, 0, 3] / 10)
+    assert grid.point_data["strain"][index] == pytest.approx(1e-3 * numbers[2, 0, 3])
+    assert grid.point_data["d_spacing_nm"][index] == pytest.approx((numbers[2, 0, 3] + 2) / 10)
+    assert grid.point_data["amplitude"][index] == pytest.approx((numbers[2, 0, 3] + 1) / 2)
+    assert np.isnan(grid.point_data["strain"]).sum() == 10
+    assert np.flatnonzero(grid.point_data["turns"]).tolist() == [30]
+    assert "laboratory" in grid.field_data["frame"][0]
+    with pytest.raises(InputError, match=r"\.vti, got '\.cxi'"):
+        save_crystal(crystal, tmp_path / "crystal.cxi")
 
 
 def test_without_pyvista_the_message_has_the_line_that_installs_it(finished, tmp_path, monkeypatch):

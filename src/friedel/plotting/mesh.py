@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.ndimage import map_coordinates
+from scipy.ndimage import distance_transform_edt, map_coordinates
 from skimage.measure import marching_cubes
 
 from friedel.base.errors import InputError
@@ -119,7 +119,7 @@ def scalar_mesh(
     Parameters
     ----------
     amplitude, values : (z, y, x) float
-        What the surface is cut from, and what colours it; values that aren't finite are ignored.
+        What the surface is cut from, and what colours it; where these aren't finite the nearest that is stands in.
     level : float
         Amplitude at which the surface is drawn.
     placing : Placing
@@ -133,10 +133,8 @@ def scalar_mesh(
         If no voxel, or every voxel, lies above the level.
     """
     corners, triangles = _isosurface(amplitude, level)
-    known = np.isfinite(values)
-    weight = _sample(known.astype(np.float64), corners)
-    mean = _sample(np.where(known, values, 0.0), corners) / np.maximum(weight, 1e-6)
-    return _assemble(_from_origin(corners, amplitude.shape), triangles, mean, placing, colouring)
+    sampled = _sample(_continued(values), corners)
+    return _assemble(_from_origin(corners, amplitude.shape), triangles, sampled, placing, colouring)
 
 
 def _isosurface(amplitude: NDArray[np.floating], level: float) -> tuple[NDArray[np.float64], NDArray[np.int32]]:
@@ -149,6 +147,16 @@ def _isosurface(amplitude: NDArray[np.floating], level: float) -> tuple[NDArray[
         if len(triangles) <= MAX_TRIANGLES:
             break
     return corners.astype(np.float64) - 1.0, triangles.astype(np.int32)
+
+
+def _continued(values: NDArray[np.floating]) -> NDArray[np.floating]:
+    # The surface runs between the last voxels whose strain is known and the first whose isn't.
+    known = np.isfinite(values)
+    if known.all() or not known.any():
+        return np.nan_to_num(values)
+    nearest = distance_transform_edt(~known, return_distances=False, return_indices=True)
+    continued: NDArray[np.floating] = values[tuple(nearest)]
+    return continued
 
 
 def _sample(volume: NDArray[np.floating], corners: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -18,7 +18,8 @@ from friedel.plotting.mesh import SurfaceMesh
 # Azimuths of the two views, degrees about the vertical (laboratory y), and the height of the eye.
 VIEWS = (("from one side", 35.0), ("from the other", 215.0))
 ELEVATION_DEG = 22.0
-AMBIENT = 0.45
+# Colour carries the numbers, so the shade on the dark side stays light.
+AMBIENT = 0.6
 
 
 def surface_figure(mesh: SurfaceMesh) -> Figure:
@@ -49,7 +50,7 @@ def vertex_colours(mesh: SurfaceMesh) -> NDArray[np.float64]:
 def size_words(mesh: SurfaceMesh) -> str:
     """Return the object's extent along the three directions in words."""
     x, y, z = np.ptp(mesh.vertices, axis=0)
-    return f"{x:.0f} × {y:.0f} × {z:.0f} {mesh.unit} along {', '.join(mesh.axes)}"
+    return f"{x:.0f} × {y:.0f} × {z:.0f} {mesh.unit} along {', '.join(name.split()[0] for name in mesh.axes)}"
 
 
 def _shaded(mesh: SurfaceMesh, azimuth_deg: float) -> Poly3DCollection:

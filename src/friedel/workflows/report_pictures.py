@@ -51,7 +51,9 @@ def pictures(
     bulk = _bulk(reconstruction, crystal)
     mesh = surface_mesh(reconstruction, crystal, bulk)
     slices = [] if crystal is None else [_crystal_slices(crystal)]
-    checks = [_resolution(reconstruction), _intensities(reconstruction, diffraction), _measured_slices(reconstruction)]
+    checks = [_resolution(reconstruction), _intensities(reconstruction, diffraction)]
+    if crystal is None or crystal.frame != "voxels":  # there it would be the same picture again
+        checks.append(_measured_slices(reconstruction))
     level = reconstruction.quality.isosurface_level if crystal is None else crystal.isosurface_level
     return {
         "surface": None if mesh is None else _surface(mesh, level),
@@ -92,6 +94,7 @@ def _surface(mesh: SurfaceMesh, level: float) -> Picture:
 
 def _crystal_slices(crystal: CrystalImage) -> Picture:
     known = "amplitude and phase" if crystal.strain is None else "amplitude, phase, displacement and strain"
+    strain = "" if crystal.strain is None else _about_strain(crystal)
     size = crystal.voxel_size_angstrom
     grid = (
         "its own voxels" if size is None else f"cubic voxels of {size / ANGSTROM_PER_NM:.2f} nm, {crystal.frame} frame"
@@ -100,7 +103,7 @@ def _crystal_slices(crystal: CrystalImage) -> Picture:
         crystal_slices(crystal),
         title="Through the middle",
         caption=f"Slices through the centre of mass on {grid}; the line is the surface. The phase map is cyclic: "
-        "−π and π are one colour. Strain is relative to the crystal's mean lattice; red is a larger spacing.",
+        f"−π and π are one colour.{strain}",
         alt=f"Three orthogonal slices of {known}.",
     )
 
@@ -113,6 +116,14 @@ def _measured_slices(reconstruction: Reconstruction) -> Picture:
         "scan and need not be perpendicular.",
         alt="Three orthogonal slices of amplitude and phase.",
     )
+
+
+def _about_strain(crystal: CrystalImage) -> str:
+    text = " Strain is relative to the crystal's mean lattice; red is a larger spacing."
+    if crystal.direction is None:
+        return text
+    x, y, z = (f"{component:+.2f}".replace("-", "−") for component in crystal.direction)
+    return f"{text} Displacement and strain are along h, the direction ({x}, {y}, {z}) in x, y, z."
 
 
 def _histogram(reconstruction: Reconstruction, level: float, bulk: float) -> Picture | None:

@@ -35,7 +35,7 @@ def summary(quality: Quality) -> str:
     if quality.chi_free is not None:
         fit += f", and by {quality.chi_free:.3g} where voxels were held out of the fit"
     finest = _finest(quality.resolution_nm)
-    return f"{'; '.join(parts)}. {fit}.{finest} The reasons are listed below."
+    return f"{'; '.join(parts)}. {fit}.{finest}"
 
 
 def figure_rows(reconstruction: Reconstruction, crystal: CrystalImage | None = None) -> list[FigureRow]:
@@ -124,7 +124,9 @@ def _strain_rows(crystal: CrystalImage | None) -> list[FigureRow]:
     spread = float(np.std(inside)) if inside.size else math.nan
     rows = [
         FigureRow("strain, rms", f"{spread:.3g} × 10⁻³", "scatter of the lattice spacing about the crystal's mean"),
-        FigureRow("strain, range", f"{low:.3g} to {high:.3g} × 10⁻³", "all but the lowest and the highest percent"),
+        FigureRow(
+            "strain, range", f"{_signed(low)} to {_signed(high)} × 10⁻³", "all but the lowest and the highest percent"
+        ),
     ]
     if crystal.turns is not None and crystal.turns.any():
         meaning = "voxels round which the phase turns by 2π; displacement has several values there, strain one"
@@ -171,6 +173,10 @@ def _finest(resolution: Mapping[str, float] | None) -> str:
 
 def _unit(name: str) -> str:
     return "voxels" if name.endswith("voxels") else "nm"
+
+
+def _signed(value: float) -> str:
+    return f"{value:+.3g}".replace("-", "−")
 
 
 def _grouped(number: int) -> str:

@@ -34,7 +34,7 @@
     out vec4 shown;
     void main() {
       float light = max(dot(normalize(facing), normalize(vec3(-0.3, 0.5, 0.8))), 0.0);
-      shown = vec4(tint * (0.45 + 0.55 * light), 1.0);
+      shown = vec4(tint * (0.6 + 0.4 * light), 1.0);
     }`));
   gl.linkProgram(program);
   if (!gl.getProgramParameter(program, gl.LINK_STATUS)) return;
