@@ -28,7 +28,7 @@ def test_an_edge_dislocation_closes_on_its_burgers_vector_and_dilates_as_the_boo
     field = displacement.edge_dislocation(np.zeros(3), LINE, burgers, poisson_ratio=nu)
     ends = field(np.array([[-5.0, 1e-9, 0.0], [-5.0, -1e-9, 0.0]]))
     np.testing.assert_allclose(ends[0] - ends[1], burgers, atol=1e-6)
-    # Hirth & Lothe Eq. 3-47: dilatation −b (1−2ν) y / (2π (1−ν) r²): compressed above the extra half plane's edge.
+    # The dilatation of an edge dislocation in an isotropic medium is −b (1−2ν) y / (2π (1−ν) r²).
     points = np.array([[3.0, 4.0, 0.0], [-2.0, -5.0, 1.0]])
     expected = -2.0 * (1 - 2 * nu) / (2 * np.pi * (1 - nu)) * points[:, 1] / (points[:, 0] ** 2 + points[:, 1] ** 2)
     np.testing.assert_allclose(divergence(field, points), expected, rtol=1e-4)

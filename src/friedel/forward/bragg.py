@@ -109,7 +109,7 @@ def blur_by_coherence(intensities: Floats, lengths: tuple[float, float, float]) 
 
     References
     ----------
-    Clark, Huang, Harder & Robinson, Nat. Commun. 3, 993 (2012), Eq. 2.
+    Clark, Huang, Harder & Robinson, Nat. Commun. 3, 993 (2012).
     """
     spectrum = fourier_corner(torch.from_numpy(intensities).to(torch.complex128))
     for axis, (n, length) in enumerate(zip(intensities.shape, lengths, strict=True)):

@@ -106,7 +106,7 @@ def inclusion(centre: Floats, *, radius: float, misfit: float) -> Displacement:
 
     References
     ----------
-    Eshelby, Solid State Phys. 3, 79 (1956), Sec. 3; ``misfit`` is the constrained strain ε within the sphere.
+    Eshelby, Solid State Phys. 3, 79 (1956); ``misfit`` is the constrained strain ε within the sphere.
     """
 
     def field(positions: Floats) -> Floats:
@@ -129,7 +129,7 @@ def screw_dislocation(point: Floats, line: Floats, *, burgers: float) -> Displac
 
     References
     ----------
-    Hirth & Lothe, Theory of Dislocations, 2nd ed. (1982), Eq. 3-2; isotropic, infinite medium.
+    Hirth & Lothe, Theory of Dislocations, 2nd ed. (1982), chapter 3; isotropic, infinite medium.
     """
     first, second = _across(line)
 
@@ -159,7 +159,7 @@ def edge_dislocation(
 
     References
     ----------
-    Hirth & Lothe, Theory of Dislocations, 2nd ed. (1982), Eqs. 3-45 and 3-46; isotropic, infinite medium.
+    Hirth & Lothe, Theory of Dislocations, 2nd ed. (1982), chapter 3; isotropic, infinite medium.
     """
     length = float(np.linalg.norm(burgers))
     along, up = burgers / length, np.cross(line, burgers / length)

@@ -35,7 +35,7 @@ def form_factor(shape: Polyhedron, q: Floats, *, small: float = 1e-4) -> Complex
 
     References
     ----------
-    Wuttke, J. Appl. Cryst. 54, 580 (2021), Eqs. 13 and 20 up to the sign of the exponent.
+    Wuttke, J. Appl. Cryst. 54, 580 (2021), up to the sign of the exponent.
     """
     size = float(np.abs(shape.vertices).max())
     q_squared = np.sum(q * q, axis=-1)

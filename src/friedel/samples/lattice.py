@@ -19,7 +19,7 @@ from friedel.samples.shapes import SHAPES
 
 Floats = NDArray[np.float64]
 
-GOLD_LATTICE_CONSTANT_ANGSTROM = 4.0782  # at 25 °C; Dutta & Dayal, Phys. Status Solidi 3, 2251 (1963)
+GOLD_LATTICE_CONSTANT_ANGSTROM = 4.0782  # as in xrayutilities.materials.Au
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
