@@ -1,7 +1,9 @@
 """Single arrays from files of any common kind, whole or not at all. What they mean is the caller's business."""
 
 import logging
+import struct
 import zipfile
+import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -21,7 +23,7 @@ HDF5_SUFFIXES = (".h5", ".hdf5", ".nxs", ".cxi")
 # What the parsers are known to raise on damaged bytes; anything else is a bug and should be seen as one.
 DAMAGED = (
     OSError, ValueError, EOFError, KeyError, IndexError, TypeError, RuntimeError, ArithmeticError, AttributeError,
-    MemoryError, zipfile.BadZipFile,
+    MemoryError, struct.error, zipfile.BadZipFile, zlib.error,
 )  # fmt: skip
 
 # tifffile logs what it finds odd in a header; the errors below say it better.
@@ -109,10 +111,13 @@ def dataset_at(file: h5py.File | h5py.Group, name: str, path: Path) -> h5py.Data
 
 
 def _from_npz(path: Path, dataset: str | None, ndim: tuple[int, ...] | None) -> NDArray[Any]:
-    with np.load(path, allow_pickle=False) as archive:
+    # The file is opened here: numpy leaves it open when the archive turns out to be damaged.
+    with path.open("rb") as file, np.load(file, allow_pickle=False) as archive:
         if dataset is not None and dataset not in archive:
             raise InputError(f"{path}: no array {dataset!r}; it holds {', '.join(archive.files)}")
-        names = [name for name in archive.files if ndim is None or archive[name].ndim in ndim]
+        names = (
+            [name for name in archive.files if ndim is None or archive[name].ndim in ndim] if dataset is None else []
+        )
         return np.asarray(archive[dataset or _only(path, names, ndim)])
 
 

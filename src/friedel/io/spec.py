@@ -71,11 +71,23 @@ def read_spec_scan(path: Path, number: int | None = None) -> SpecScan:
     """
     require_file(path)
     with readable(path):
+        _check_text(path)
         file = SpecFile(str(path))
         try:
             return _scan(file, path, number)
         finally:
             file.close()
+
+
+def _check_text(path: Path) -> None:
+    """Refuse what isn't SPEC text before silx's C parser meets it: a scan line without a number crashes it."""
+    content = path.read_bytes()
+    if re.search(rb"[\x00-\x08\x0e-\x1f]", content) or not re.search(rb"^#S ", content, re.MULTILINE):
+        raise InputError(f"{path}: isn't a SPEC file (binary content, or no scan in it); check the option 'spec'")
+    damaged = re.search(rb"^#S(?! +\d+ ).*$", content, re.MULTILINE)
+    if damaged:
+        line = damaged[0][:40].decode("ascii", "replace")
+        raise InputError(f"{path}: damaged scan line {line!r}; copy the file again")
 
 
 def _scan(file: SpecFile, path: Path, number: int | None) -> SpecScan:

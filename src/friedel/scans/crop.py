@@ -21,7 +21,7 @@ def fft_friendly(n: int) -> bool:
 def choose_shape(recorded: Triple, peak: Triple, *, bin_by: Triple = (1, 1, 1), pad_fraction: float = 0.1) -> Triple:
     """Return the final ``(z, y, x)`` of the best box symmetric about the peak.
 
-    Along each axis, of the FFT-friendly sizes with at most ``pad_fraction`` unrecorded, the one with most recorded less
+    Along each axis, of the even FFT-friendly sizes with at most ``pad_fraction`` unrecorded, the one with most recorded less
     unrecorded voxels; of equals the one that records more. Axes shorter than 16 after binning grow to 16.
     """
     z, y, x = (_size(*axis, pad_fraction) for axis in zip(recorded, peak, bin_by, strict=True))
@@ -62,7 +62,7 @@ def _size(recorded: int, peak: int, factor: int, pad_fraction: float) -> int:
         first = peak - factor * (n // 2) - factor // 2
         return min(first + factor * n, recorded) - max(first, 0)
 
-    sizes = [n for n in range(MINIMUM, max(MINIMUM, 2 * recorded // factor) + 1) if fft_friendly(n)]
+    sizes = [n for n in range(MINIMUM, max(MINIMUM, 2 * recorded // factor) + 1, 2) if fft_friendly(n)]
     allowed = [n for n in sizes if inside(n) >= (1 - pad_fraction) * factor * n]
     return max(allowed, key=lambda n: (2 * inside(n) - factor * n, inside(n)), default=MINIMUM)
 
