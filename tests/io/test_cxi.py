@@ -14,7 +14,7 @@ import pytest
 import yaml
 
 from friedel.io.results import save_reconstruction
-from friedel.records import Diffraction
+from friedel.records import CrystalImage, Diffraction
 
 IMPLICIT_AXES = {"y", "x", "coordinate", "dimension", "dot_product", "unit_cell"}
 DATA_TYPES = {"intensity", "electron density", "amplitude", "unphased amplitude", "autocorrelation"}  # A.8
@@ -188,3 +188,31 @@ def test_the_measurement_is_the_second_image(finished, measured, tmp_path):
         np.testing.assert_array_equal(coordinates[(slice(None), *centre)], 0)
         np.testing.assert_allclose(coordinates[:, 0, 0, 0], corner, rtol=1e-5)
         np.testing.assert_array_equal(file["entry_1/data_2/data"][()], measured.intensities)
+
+
+def test_the_crystal_follows_with_its_strain_in_si(finished, measured, tmp_path):
+    numbers = np.arange(60, dtype=np.float32).reshape(3, 4, 5)
+    crystal = CrystalImage(
+        object=(numbers + 1j).astype(np.complex64),
+        support=numbers > 9,
+        isosurface_level=0.5,
+        bulk_amplitude=2.0,
+        frame="laboratory",
+        voxel_size_angstrom=50.0,
+        displacement_angstrom=numbers,
+        strain=numbers * 1e-4,
+        d_spacing_angstrom=numbers + 2,
+        q_bragg=np.array([0.0, 1.0, 2.0]),
+        notes=("grid: cubic voxels",),
+    )
+    path = save_reconstruction(finished(), tmp_path / "all.cxi", diffraction=measured, crystal=crystal)
+    assert broken_rules(path) == []
+    with h5py.File(path) as file:
+        image = file["entry_1/image_3"]
+        np.testing.assert_array_equal(file["entry_1/data_3/data"][()], crystal.object)
+        np.testing.assert_allclose(image["displacement"][()], numbers * 1e-10, rtol=1e-6)
+        np.testing.assert_array_equal(image["strain"][()], crystal.strain)
+        np.testing.assert_allclose(image["image_size"][()], [5 * 5e-9, 4 * 5e-9, 3 * 5e-9])
+        assert image["displacement"].attrs["units"] == "m"
+    only_crystal = save_reconstruction(finished(), tmp_path / "two.cxi", crystal=crystal)
+    assert broken_rules(only_crystal) == []

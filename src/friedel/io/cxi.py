@@ -18,7 +18,7 @@ from friedel.base.units import ANGSTROM_PER_M, photon_energy_ev
 from friedel.io.cxi_notes import CONVENTION, write_process, write_result
 from friedel.io.record_json import decode_record
 from friedel.optics import ReciprocalGrid
-from friedel.records import Diffraction, Reconstruction
+from friedel.records import CrystalImage, Diffraction, Reconstruction
 
 CXI_VERSION = 160
 JOULE_PER_EV = 1.602176634e-19
@@ -28,8 +28,14 @@ PIXEL_INSIDE_SUPPORT = 0x00010000
 RECORD = "entry_1/result_1/note_1/data"
 
 
-def write_cxi(path: Path, reconstruction: Reconstruction, *, diffraction: Diffraction | None = None) -> None:
-    """Write the object as ``image_1`` and, if given, the measured intensities as ``image_2``.
+def write_cxi(
+    path: Path,
+    reconstruction: Reconstruction,
+    *,
+    diffraction: Diffraction | None = None,
+    crystal: CrystalImage | None = None,
+) -> None:
+    """Write the object as ``image_1``; the measured intensities and the crystal's image, if given, as the next ones.
 
     Raises
     ------
@@ -37,14 +43,16 @@ def write_cxi(path: Path, reconstruction: Reconstruction, *, diffraction: Diffra
         If the file can't be written.
     """
     with h5py.File(path.name, "w", driver="core", backing_store=False) as file:
-        _fill(file, reconstruction, diffraction)
+        _fill(file, reconstruction, diffraction, crystal)
         file.flush()
         image = file.id.get_file_image()
     # Assembled in memory, because HDF5 brings the interpreter down when the disk fills up under an open file.
     path.write_bytes(image)
 
 
-def _fill(file: h5py.File, reconstruction: Reconstruction, diffraction: Diffraction | None) -> None:
+def _fill(
+    file: h5py.File, reconstruction: Reconstruction, diffraction: Diffraction | None, crystal: CrystalImage | None
+) -> None:
     file["cxi_version"] = CXI_VERSION
     file["number_of_entries"] = 1
     entry = file.create_group("entry_1")
@@ -52,12 +60,12 @@ def _fill(file: h5py.File, reconstruction: Reconstruction, diffraction: Diffract
     entry["program_name"] = "friedel"
     entry["sample_1/name"] = reconstruction.provenance.source
     _write_source(entry, reconstruction.grid)
-    _write_object(entry.create_group("image_1"), reconstruction)
-    write_result(entry.create_group("result_1"), reconstruction)
-    _link_data(entry, "data_1", "image_1")
+    _write_object(_next_image(entry), reconstruction)
     if diffraction is not None:
-        _write_intensities(entry.create_group("image_2"), diffraction)
-        _link_data(entry, "data_2", "image_2")
+        _write_intensities(_next_image(entry), diffraction)
+    if crystal is not None:
+        _write_crystal(_next_image(entry), crystal)
+    write_result(entry.create_group("result_1"), reconstruction)
 
 
 def read_cxi(path: Path) -> Reconstruction:
@@ -105,6 +113,28 @@ def _write_object(image: h5py.Group, reconstruction: Reconstruction) -> None:
     write_process(image.create_group("process_1"), reconstruction.provenance)
 
 
+def _write_crystal(image: h5py.Group, crystal: CrystalImage) -> None:
+    data = _volume(image, "data", crystal.object)
+    data.attrs["long_name"] = f"complex object on cubic voxels, axes: {crystal.frame}"
+    data.attrs["convention"] = CONVENTION
+    image["data_type"] = "electron density"
+    image["data_space"] = "real"
+    _volume(image, "mask", np.where(crystal.support, PIXEL_INSIDE_SUPPORT, 0).astype(np.uint32))
+    size = crystal.voxel_size_angstrom
+    _write_frame(image, crystal.object.shape, None if size is None else np.eye(3)[::-1] * size / ANGSTROM_PER_M, "m")
+    if crystal.displacement_angstrom is not None:
+        _volume(image, "displacement", crystal.displacement_angstrom / np.float32(ANGSTROM_PER_M), units="m")
+    if crystal.strain is not None:
+        _volume(image, "strain", crystal.strain)
+    if crystal.d_spacing_angstrom is not None:
+        _volume(image, "d_spacing", crystal.d_spacing_angstrom / np.float32(ANGSTROM_PER_M), units="m")
+    if crystal.q_bragg is not None:
+        _quantity(image, "q_bragg", crystal.q_bragg * ANGSTROM_PER_M, "m^-1")
+    process = image.create_group("process_1")
+    process["program"] = "friedel"
+    process["comments"] = "\n".join(crystal.notes)
+
+
 def _write_intensities(image: h5py.Group, diffraction: Diffraction) -> None:
     shape, grid = diffraction.intensities.shape, diffraction.grid
     _volume(image, "data", diffraction.intensities).attrs["long_name"] = "intensity, photons"
@@ -137,10 +167,13 @@ def _write_source(entry: h5py.Group, grid: ReciprocalGrid | None) -> None:
         _quantity(source, "energy", photon_energy_ev(grid.wavelength_angstrom) * JOULE_PER_EV, "J")
 
 
-def _link_data(entry: h5py.Group, data: str, image: str) -> None:
-    group = entry.create_group(data)
+def _next_image(entry: h5py.Group) -> h5py.Group:
+    """Return a new ``image_n`` with a ``data_n`` that links to it, as every CXI entry must have (A.4 "Data")."""
+    number = 1 + sum(name.startswith("image_") for name in entry)
+    data = entry.create_group(f"data_{number}")
     for name in ("data", "z", "y", "x"):  # the dimension scales must stand beside the data that name them
-        group[name] = h5py.SoftLink(f"/entry_1/{image}/{name}")
+        data[name] = h5py.SoftLink(f"/entry_1/image_{number}/{name}")
+    return entry.create_group(f"image_{number}")
 
 
 def _coordinates(shape: tuple[int, ...], grid: ReciprocalGrid) -> NDArray[np.float32]:

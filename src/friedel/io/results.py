@@ -14,7 +14,11 @@ READABLE = (".cxi", ".npz")
 
 
 def save_reconstruction(
-    reconstruction: Reconstruction, path: str | Path, *, diffraction: Diffraction | None = None
+    reconstruction: Reconstruction,
+    path: str | Path,
+    *,
+    diffraction: Diffraction | None = None,
+    crystal: CrystalImage | None = None,
 ) -> Path:
     """Write a reconstruction to ``.cxi`` (for archives), ``.npz`` (for scripts) or ``.vti`` (for ParaView).
 
@@ -25,7 +29,9 @@ def save_reconstruction(
     path : str or Path
         The file; it appears whole or not at all.
     diffraction : Diffraction, optional
-        The measurement behind it, stored as a second image; CXI only.
+        The measurement behind it, stored as a further image; CXI only.
+    crystal : CrystalImage, optional
+        The crystal on its regular grid, with displacement and strain, stored as a further image; CXI only.
 
     Returns
     -------
@@ -35,19 +41,19 @@ def save_reconstruction(
     Raises
     ------
     InputError
-        If the suffix is unknown, the format has no place for ``diffraction``, or the file can't be written.
+        If the suffix is unknown, the format has no place for what goes with the object, or the file can't be written.
     MissingDependencyError
         If a VTI file is asked for and PyVista isn't installed.
     """
     path = Path(path)
     suffix = _known_suffix(path, WRITABLE, "a reconstruction is saved as")
-    if suffix != ".cxi" and diffraction is not None:
-        raise InputError(f"{path}: only a .cxi file has a place for the measurement; leave it out or choose .cxi")
+    if suffix != ".cxi" and not (diffraction is None and crystal is None):
+        raise InputError(f"{path}: only a .cxi file has a place for measurement and crystal; leave them out")
     with replacing(path) as unfinished:
         if suffix == ".cxi":
             from friedel.io.cxi import write_cxi
 
-            write_cxi(unfinished, reconstruction, diffraction=diffraction)
+            write_cxi(unfinished, reconstruction, diffraction=diffraction, crystal=crystal)
         elif suffix == ".npz":
             from friedel.io.npz import write_npz
 
