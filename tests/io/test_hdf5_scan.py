@@ -16,6 +16,7 @@ from friedel.base.observer import Recorder
 from friedel.io.beamline import SHIPPED
 from friedel.io.scan import read_scan
 from friedel.io.source import ScanSource
+from friedel.records import BraggScan
 
 SHAPE = (20, 24, 22)
 ETA = np.linspace(17.0, 17.19, SHAPE[0])
@@ -162,6 +163,13 @@ def test_a_file_of_several_scans_asks_which(bliss: ScanSource) -> None:
         read_scan(bliss.model_copy(update={"scan": None}))
 
 
+def outcome(source: ScanSource) -> BraggScan | str:
+    try:
+        return read_scan(source)
+    except InputError as error:
+        return str(error)
+
+
 @settings(max_examples=20, deadline=None)
 @given(place=st.floats(0, 1), junk=st.binary(min_size=1, max_size=60))
 def test_no_damage_escapes_as_another_error(
@@ -173,9 +181,5 @@ def test_no_damage_escapes_as_another_error(
     start = int(place * (len(content) - len(junk)))
     content[start : start + len(junk)] = junk
     path.write_bytes(bytes(content))
-    try:
-        scan = read_scan(ScanSource(path=path, beamline="esrf_id01", scan=12))
-    except InputError as error:
-        assert len(str(error)) > 20
-    else:
-        assert scan.frames.ndim == 3
+    found = outcome(ScanSource(path=path, beamline="esrf_id01", scan=12))
+    assert path.name in found if isinstance(found, str) else found.frames.ndim == 3

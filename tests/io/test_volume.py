@@ -14,6 +14,7 @@ from friedel.base.errors import InputError
 from friedel.io.arrays import read_array
 from friedel.io.scan import read_scan
 from friedel.io.source import ScanSource
+from friedel.records import BraggScan
 
 VOLUME = np.random.default_rng(0).poisson(4.0, (18, 17, 16)).astype(np.int32)
 
@@ -128,6 +129,13 @@ def test_real_detector_masks_are_read(shared_data: Path) -> None:
         assert 0 < np.count_nonzero(mask) < 0.5 * mask.size
 
 
+def outcome(source: ScanSource) -> BraggScan | str:
+    try:
+        return read_scan(source)
+    except InputError as error:
+        return str(error)
+
+
 @settings(max_examples=40, deadline=None)
 @given(suffix=st.sampled_from(list(WRITERS)), place=st.floats(0, 1), junk=st.binary(max_size=50), cut=st.booleans())
 def test_no_damage_escapes_as_another_error(
@@ -138,9 +146,5 @@ def test_no_damage_escapes_as_another_error(
     content = path.read_bytes()
     start = int(place * len(content))
     path.write_bytes(content[:start] + junk + (b"" if cut else content[start + len(junk) :]))
-    try:
-        frames = read_scan(ScanSource(path=path)).frames
-    except InputError as error:
-        assert path.name in str(error)
-    else:
-        assert frames.ndim == 3
+    found = outcome(ScanSource(path=path))
+    assert path.name in found if isinstance(found, str) else found.frames.ndim == 3

@@ -21,8 +21,8 @@ def fft_friendly(n: int) -> bool:
 def choose_shape(recorded: Triple, peak: Triple, *, bin_by: Triple = (1, 1, 1), pad_fraction: float = 0.1) -> Triple:
     """Return the final ``(z, y, x)`` of the best box symmetric about the peak.
 
-    Along each axis, of the even FFT-friendly sizes with at most ``pad_fraction`` unrecorded, the one with most recorded less
-    unrecorded voxels; of equals the one that records more. Axes shorter than 16 after binning grow to 16.
+    Along each axis, of the even FFT-friendly sizes with at most ``pad_fraction`` unrecorded, the one with most recorded
+    less unrecorded voxels; of equals the one that records more. Axes shorter than 16 after binning grow to 16.
     """
     z, y, x = (_size(*axis, pad_fraction) for axis in zip(recorded, peak, bin_by, strict=True))
     return z, y, x
