@@ -14,7 +14,15 @@ from friedel.workflows import result_files, run
 from friedel.workflows.plan import ReconstructionPlan, load_plan, plan_for
 from friedel.workflows.run import run_reconstruction
 
-FILES = {"crystal.vti", "plan.yaml", "quality.json", "reconstruction.cxi", "reconstruction.npz", "report.html"}
+FILES = {
+    "crystal.png",
+    "crystal.vti",
+    "plan.yaml",
+    "quality.json",
+    "reconstruction.cxi",
+    "reconstruction.npz",
+    "report.html",
+}
 SHAPE = (16, 20, 18)
 
 
@@ -39,11 +47,12 @@ def plan(tmp_path, monkeypatch, truth):
 
 @pytest.fixture
 def quick_report(monkeypatch):
-    def blank(path, **content):
+    def blank(path, *things, **content):
         path.write_text("<html></html>")
         return path
 
     monkeypatch.setattr(result_files, "write_report", blank)
+    monkeypatch.setattr(result_files, "save_picture", blank)
 
 
 def test_every_file_is_left_and_says_how_it_was_made(plan, truth, tmp_path):

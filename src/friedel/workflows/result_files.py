@@ -9,6 +9,7 @@ from friedel.io.results import save_crystal, save_quality, save_reconstruction
 from friedel.records import CrystalImage, Diffraction, Reconstruction
 from friedel.workflows.plan import ReconstructionPlan, plan_text
 from friedel.workflows.report import write_report
+from friedel.workflows.result_picture import save_picture
 
 
 def write_results(
@@ -33,6 +34,7 @@ def write_results(
     written = {
         "archive": save_reconstruction(reconstruction, folder / "reconstruction.cxi", diffraction=diffraction),
         "scripts": save_reconstruction(reconstruction, folder / "reconstruction.npz"),
+        "picture": save_picture(folder / "crystal.png", reconstruction, crystal),
         "figures": save_quality(reconstruction, folder / "quality.json"),
         "plan": folder / "plan.yaml",
     }
