@@ -32,7 +32,9 @@ def write_results(
         If a file can't be written.
     """
     written = {
-        "archive": save_reconstruction(reconstruction, folder / "reconstruction.cxi", diffraction=diffraction),
+        "archive": save_reconstruction(
+            reconstruction, folder / "reconstruction.cxi", diffraction=diffraction, crystal=crystal
+        ),
         "scripts": save_reconstruction(reconstruction, folder / "reconstruction.npz"),
         "picture": save_picture(folder / "crystal.png", reconstruction, crystal),
         "figures": save_quality(reconstruction, folder / "quality.json"),

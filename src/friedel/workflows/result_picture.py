@@ -8,8 +8,10 @@ from matplotlib.figure import Figure
 from matplotlib.image import imread, imsave
 from numpy.typing import NDArray
 
+from friedel.base.units import ANGSTROM_PER_NM
 from friedel.io.atomic_write import replacing
-from friedel.plotting import crystal_slices, surface_figure
+from friedel.plotting import crystal_slices, slices_figure, surface_figure
+from friedel.plotting.slices import amplitude_panel, signed_panel
 from friedel.records import CrystalImage, Reconstruction
 from friedel.workflows.report_surface import surface_mesh
 
@@ -28,10 +30,20 @@ def save_picture(path: Path, reconstruction: Reconstruction, crystal: CrystalIma
         If the file can't be written.
     """
     mesh = surface_mesh(reconstruction, crystal, crystal.bulk_amplitude)
-    figures = [crystal_slices(crystal)] if mesh is None else [surface_figure(mesh), crystal_slices(crystal)]
+    figures = [_middle(crystal)] if mesh is None else [surface_figure(mesh), _middle(crystal)]
     with replacing(path) as unfinished:
         imsave(unfinished, _stacked([_drawn(figure) for figure in figures]))
     return path
+
+
+def _middle(crystal: CrystalImage) -> Figure:
+    """Draw amplitude and strain; without geometry amplitude and phase, which is all there is."""
+    size, strain = crystal.voxel_size_angstrom, crystal.strain
+    if size is None or strain is None:
+        return crystal_slices(crystal)
+    panels = [amplitude_panel(crystal.amplitude), signed_panel("strain (10⁻³)", 1e3 * strain, crystal.support)]
+    edge = size / ANGSTROM_PER_NM
+    return slices_figure(panels, support=crystal.support, voxel_size=(edge, edge, edge))
 
 
 def _drawn(figure: Figure) -> NDArray[np.float32]:
