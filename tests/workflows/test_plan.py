@@ -4,6 +4,8 @@ from pathlib import Path
 
 import pytest
 import yaml
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from friedel.base.errors import InputError, PlanError
 from friedel.workflows.plan import ReconstructionPlan, load_plan, missing_paths, plan_for, plan_text
@@ -54,6 +56,8 @@ def test_relative_paths_are_taken_from_the_plans_folder(write, tmp_path, monkeyp
         ("seed: -1\n", ["seed", "-1"]),
         ("scan: {path: a.npy\nseed: 1\n", ["line 2", "not valid YAML"]),
         ("seed: 1\n\tscan: 2\n", ["line 2", "not valid YAML"]),
+        ("seed: 2020-13-45\n", ["not valid YAML", "month must be in 1..12"]),
+        ("[" * 5000, ["not valid YAML"]),
         ("- a\n- b\n", ["key: value", "list"]),
         ("", ["key: value", "NoneType"]),
     ],
@@ -75,6 +79,24 @@ def test_a_plan_that_is_not_there_or_not_text_is_named(tmp_path):
 def test_yaml_cannot_run_code(write):
     with pytest.raises(PlanError, match="not valid YAML"):
         load_plan(write("scan: !!python/object/apply:os.getcwd []\n"))
+
+
+KEYS = st.sampled_from(["scan", "prepare", "phasing", "strain", "seed", "path", "shape", "bin", "starts", "sed"])
+VALUES = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=8),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(KEYS, inner, max_size=3),
+    max_leaves=6,
+)
+
+
+@given(values=st.dictionaries(KEYS, VALUES, max_size=4))
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_any_yaml_is_a_plan_or_a_clear_error(write, values):
+    path = write(yaml.safe_dump(values))
+    try:
+        assert isinstance(load_plan(path), ReconstructionPlan)
+    except PlanError as error:
+        assert str(error).startswith(str(path))
 
 
 def test_the_complete_plan_reads_back_the_same(write):

@@ -122,17 +122,17 @@ def _read_yaml(path: Path) -> dict[str, Any]:
         raise InputError(f"{path}: can't read the plan ({error}); check the path") from error
     try:
         values = yaml.safe_load(text)
-    except yaml.YAMLError as error:
+    except (yaml.YAMLError, ValueError, RecursionError) as error:  # ValueError: a date that isn't one
         raise PlanError(f"{path}{_place(error)}: not valid YAML: {_problem(error)}") from None
     if not isinstance(values, dict):
         raise PlanError(f"{path}: a plan is a list of 'key: value' lines, got {type(values).__name__}")
     return values
 
 
-def _place(error: yaml.YAMLError) -> str:
+def _place(error: Exception) -> str:
     mark = getattr(error, "problem_mark", None)
     return f", line {mark.line + 1}, column {mark.column + 1}" if mark else ""
 
 
-def _problem(error: yaml.YAMLError) -> str:
+def _problem(error: Exception) -> str:
     return str(getattr(error, "problem", None) or error)
