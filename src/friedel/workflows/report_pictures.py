@@ -120,6 +120,8 @@ def _measured_slices(reconstruction: Reconstruction) -> Picture:
 
 def _about_strain(crystal: CrystalImage) -> str:
     text = " Strain is relative to the crystal's mean lattice; red is a larger spacing."
+    if crystal.turns is not None and crystal.turns.any():
+        text += " Round a dislocation the displacement has a cut, which means nothing; the strain has none."
     if crystal.direction is None:
         return text
     x, y, z = (f"{component:+.2f}".replace("-", "−") for component in crystal.direction)
