@@ -1,0 +1,1 @@
+"""Which object fits these intensities? Projections, support, iterative methods, refinement, ambiguities, quality."""

@@ -1,0 +1,53 @@
+"""The two projections every iterative method is made of; pure functions over batches of objects.
+
+Objects are ``(..., z, y, x)`` complex with the origin at the centre; see `measured` for why nothing is shifted.
+"""
+
+import torch
+from torch import Tensor
+
+from friedel.base.fourier import (
+    fourier_corner,
+    inverse_fourier_corner,
+    inverse_real_fourier_corner,
+    real_fourier_corner,
+)
+from friedel.phasing.measured import Measured
+
+# Keeps 1/|F| finite where the model is dark; far below one photon for any object worth phasing.
+_DARK = 1e-20
+
+
+def intensity_of(diffraction: Tensor, blur: Tensor | None = None) -> Tensor:
+    """Return |F|² of complex ``(..., z, y, x)``, convolved with the coherence function if ``blur`` is given."""
+    # Faster on a CPU than abs() (hypot) or the sum of strided squares.
+    coherent = torch.mul(diffraction, diffraction.conj()).real
+    if blur is None:
+        return coherent
+    return inverse_real_fourier_corner(real_fourier_corner(coherent) * blur, coherent.shape[-3:]).clamp_min(0.0)
+
+
+def project_modulus(obj: Tensor, measured: Measured) -> Tensor:
+    """Return the nearest object whose diffraction has the measured amplitudes; unknown voxels stay as they are.
+
+    Parameters
+    ----------
+    obj : (..., z, y, x) complex Tensor
+        Objects, origin at the centre.
+    measured : Measured
+        Amplitudes; with partial coherence the ratio is taken against the blurred intensity
+        (Clark et al., Nat. Commun. 3, 993, 2012).
+
+    Returns
+    -------
+    (..., z, y, x) complex Tensor
+    """
+    diffraction = fourier_corner(obj)
+    inverse_modulus = (intensity_of(diffraction, measured.blur) + _DARK).rsqrt_()
+    diffraction *= torch.addcmul(measured.unfitted, measured.amplitude, inverse_modulus)
+    return inverse_fourier_corner(diffraction)
+
+
+def project_support(obj: Tensor, support: Tensor) -> Tensor:
+    """Return the object set to zero outside the support (``(..., z, y, x)`` bool)."""
+    return obj * support
