@@ -11,6 +11,7 @@ from torch import Tensor
 
 from friedel.base.device import generator
 from friedel.base.fourier import fourier_corner, inverse_fourier_corner
+from friedel.phasing.likelihood import chi
 from friedel.phasing.measured import Measured
 from friedel.phasing.projections import intensity_of, project_modulus, project_support
 from friedel.phasing.schedule import Method, method
@@ -153,11 +154,3 @@ def chi_of(obj: Tensor, measured: Measured) -> Tensor:
     """Return χ of each object ``(n, z, y, x)`` on the fitted voxels: ‖s·|F| − √I‖ / ‖√I‖ with the best scale s."""
     modulus = intensity_of(fourier_corner(obj), measured.blur).sqrt_() * measured.fitted
     return chi(modulus, measured.amplitude)
-
-
-def chi(modulus: Tensor, amplitude: Tensor) -> Tensor:
-    """Return ‖s·m − A‖ / ‖A‖ over the last three axes with the best scale s; both are zero where not compared."""
-    axes = (-3, -2, -1)
-    cross, power = (modulus * amplitude).sum(axes), modulus.square().sum(axes)
-    total = amplitude.square().sum(axes)
-    return (1.0 - cross.square() / (power * total).clamp_min(1e-30)).clamp_min(0.0).sqrt()
