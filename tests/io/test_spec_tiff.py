@@ -94,6 +94,14 @@ def test_the_direct_beam_counts_on_the_full_chip(written: ScanSource) -> None:
     assert scan.detector.direct_beam_yx == (160.0, 55.0)
 
 
+def test_a_window_is_read_alone(written: ScanSource) -> None:
+    scan = read_scan(written.model_copy(update={"window": (2, 18, 1, 17)}))
+    np.testing.assert_array_equal(scan.frames, made_scan().frames[:, 2:18, 1:17])
+    np.testing.assert_array_equal(scan.mask, made_scan().mask[2:18, 1:17])
+    assert scan.detector is not None
+    assert scan.detector.direct_beam_yx == (7.5, 7.5)
+
+
 def test_one_missing_frame_is_unknown_and_said(written: ScanSource) -> None:
     frame(written, 7).unlink()
     recorder = Recorder()

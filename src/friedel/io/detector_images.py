@@ -10,8 +10,8 @@ from numpy.typing import NDArray
 from friedel.base.errors import InputError
 from friedel.base.observer import Note, Observer, silent
 from friedel.io.arrays import read_array
+from friedel.io.placement import Placement
 from friedel.io.source import ScanSource
-from friedel.io.spec import Region
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -29,9 +29,9 @@ class DetectorImages:
 
 def read_detector_images(
     source: ScanSource,
-    shape: tuple[int, int, int],
+    n_frames: int,
+    placement: Placement,
     *,
-    region: Region | None = None,
     dark_is: Literal["bad_pixels", "offset"] = "offset",
     observer: Observer = silent,
 ) -> DetectorImages:
@@ -41,10 +41,10 @@ def read_detector_images(
     ----------
     source : ScanSource
         Paths, and options that go before the other arguments.
-    shape : (int, int, int)
-        ``(n_rocking, y, x)`` of the frames.
-    region : (int, int, int, int) or None
-        Recorded ``(y0, y1, x0, x1)`` of the full chip.
+    n_frames : int
+        Frames of the scan, for a 3D mask.
+    placement : Placement
+        Which pixels the frames are.
     dark_is : {"bad_pixels", "offset"}
         The beamline's meaning of a dark image.
 
@@ -54,13 +54,12 @@ def read_detector_images(
         If an image can't be read, or doesn't cover the region.
     """
     images = {name: _image(getattr(source, name)) for name in ("dark", "flat") if getattr(source, name) is not None}
-    mask, unknown = _mask(source, shape)
-    where = source.region or region
+    mask, unknown = _mask(source, n_frames, placement)
     cut = {
-        name: _cut(image, shape[1:], where, getattr(source, name), name, observer).astype(np.float32)
+        name: _cut(image, placement, getattr(source, name), name, observer).astype(np.float32)
         for name, image in images.items()
     }
-    good = np.ones(shape[1:], bool) if mask is None else _cut(mask, shape[1:], where, source.mask, "mask", observer)
+    good = np.ones(placement.shape, bool) if mask is None else _cut(mask, placement, source.mask, "mask", observer)
     dark = cut.get("dark")
     if dark is not None and (source.dark_is or dark_is) == "bad_pixels":
         good = good & (dark == 0)
@@ -86,7 +85,9 @@ def _image(path: Path) -> NDArray[Any]:
     return image
 
 
-def _mask(source: ScanSource, shape: tuple[int, int, int]) -> tuple[NDArray[np.bool_] | None, NDArray[np.bool_] | None]:
+def _mask(
+    source: ScanSource, n_frames: int, placement: Placement
+) -> tuple[NDArray[np.bool_] | None, NDArray[np.bool_] | None]:
     if source.mask is None:
         return None, None
     values = read_array(source.mask, ndim=(2, 3))
@@ -95,23 +96,23 @@ def _mask(source: ScanSource, shape: tuple[int, int, int]) -> tuple[NDArray[np.b
         raise InputError(f"{source.mask}: masks every pixel; does non-zero mean good there? Then set mask_marks: good")
     if good.ndim == 2:
         return good, None
-    if good.shape != shape:
-        raise InputError(f"{source.mask}: 3D mask of shape {good.shape}, but the volume is {shape}")
-    return None, ~good
+    if good.shape != (n_frames, *placement.recorded_yx):
+        volume = (n_frames, *placement.recorded_yx)
+        raise InputError(f"{source.mask}: 3D mask of shape {good.shape}, but the volume is {volume}")
+    y0, y1, x0, x1 = placement.window_in_frames
+    return None, ~good[:, y0:y1, x0:x1]
 
 
-def _cut(
-    image: NDArray[Any], shape: tuple[int, ...], region: Region | None, path: Path | None, kind: str, observer: Observer
-) -> NDArray[Any]:
-    if image.shape == shape:
-        return image
-    y0, y1, x0, x1 = region or (0, shape[0], 0, shape[1])
-    cut = image[y0:y1, x0:x1]
-    if cut.shape != shape:
+def _cut(image: NDArray[Any], placement: Placement, path: Path | None, kind: str, observer: Observer) -> NDArray[Any]:
+    cut = placement.cut(image)
+    y0, y1, x0, x1 = placement.on_chip
+    if cut is None:
         raise InputError(
             f"{path}: the {kind} image {image.shape} has no region rows {y0}:{y1}, columns {x0}:{x1} of the frames' "
-            f"shape {shape}; state the option 'region' as (y0, y1, x0, x1) of the full chip"
+            f"shape {placement.shape}; state the option 'region' as (y0, y1, x0, x1) of the full chip"
         )
-    origin = "as recorded or stated" if region else "assumed: the files don't say"
-    observer(Note("region", f"{kind}: the frames are rows {y0}:{y1}, columns {x0}:{x1} of {image.shape} ({origin})"))
+    if image.shape not in (placement.shape, placement.recorded_yx):
+        origin = "as recorded or stated" if placement.region else "assumed: the files don't say"
+        text = f"{kind}: the frames are rows {y0}:{y1}, columns {x0}:{x1} of {image.shape} ({origin})"
+        observer(Note("region", text))
     return cut

@@ -9,8 +9,8 @@ from numpy.typing import NDArray
 from friedel.base.errors import InputError
 from friedel.base.observer import Note, Observer, silent
 from friedel.io.beamline import Beamline, CircleOptions, Quantity
+from friedel.io.placement import Placement
 from friedel.io.source import ScanSource
-from friedel.io.spec import Region
 from friedel.optics import Beam, Circle, Detector, Diffractometer
 
 TO_SI = {"m": 1.0, "cm": 1e-2, "mm": 1e-3, "um": 1e-6, "eV": 1.0, "keV": 1e3}
@@ -33,9 +33,8 @@ def scan_geometry(
     beamline: Beamline,
     source: ScanSource,
     look: Look,
-    frames_yx: tuple[int, int],
+    placement: Placement,
     *,
-    region: Region | None = None,
     observer: Observer = silent,
 ) -> Geometry:
     """Combine a beamline with the readings of one scan.
@@ -45,13 +44,11 @@ def scan_geometry(
     beamline : Beamline
         The description.
     source : ScanSource
-        Its ``energy_ev``, ``distance_m``, ``direct_beam_yx`` and ``region`` go before what the files say.
+        Its ``energy_ev``, ``distance_m`` and ``direct_beam_yx`` go before what the files say.
     look : callable
         Returns a motor's reading (number, or one per frame) by name; None if the file doesn't know it.
-    frames_yx : (int, int)
-        Rows and columns of the frames.
-    region : (int, int, int, int) or None
-        Where the frames lie on the full chip, as recorded.
+    placement : Placement
+        Which pixels the frames are.
 
     Raises
     ------
@@ -71,7 +68,7 @@ def scan_geometry(
         distance_m=distance,
         y_axis=beamline.detector.y_axis,
         x_axis=beamline.detector.x_axis,
-        direct_beam_yx=_direct_beam(beamline, source, frames_yx, region, observer),
+        direct_beam_yx=_direct_beam(beamline, source, placement, observer),
     )
     observer(Note("geometry", f"{beamline.name}: {energy:.6g} eV, detector at {distance:.6g} m", _figures(motors)))
     return Geometry(
@@ -122,14 +119,14 @@ def _quantity(quantity: Quantity | None, look: Look, what: str, option: str) -> 
 
 
 def _direct_beam(
-    beamline: Beamline, source: ScanSource, frames_yx: tuple[int, int], region: Region | None, observer: Observer
+    beamline: Beamline, source: ScanSource, placement: Placement, observer: Observer
 ) -> tuple[float, float]:
     stated = source.direct_beam_yx or beamline.detector.direct_beam_yx
     if stated is None:
         text = "direct-beam pixel not stated: the detector's angles are taken to point at the centre of the frames"
         observer(Note("geometry", text))
-        return (frames_yx[0] - 1) / 2, (frames_yx[1] - 1) / 2
-    y0, _, x0, _ = source.region or region or (0, 0, 0, 0)
+        return placement.middle_of_recorded
+    y0, _, x0, _ = placement.on_chip
     return stated[0] - y0, stated[1] - x0
 
 

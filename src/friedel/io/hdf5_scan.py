@@ -13,6 +13,7 @@ from friedel.io.arrays import dataset_at, readable, require_file
 from friedel.io.beamline import Beamline, Hdf5Layout
 from friedel.io.detector_images import read_detector_images, with_unknown
 from friedel.io.geometry import Reading, scan_geometry
+from friedel.io.placement import Placement
 from friedel.io.source import ScanSource
 from friedel.records import BraggScan
 
@@ -31,15 +32,16 @@ def read_hdf5_scan(source: ScanSource, beamline: Beamline, *, observer: Observer
     require_file(source.path)
     with readable(source.path), h5py.File(source.path, "r") as file:
         entry = _entry(file, layout, source)
-        frames = _frames(_frames_dataset(entry, layout, source), source, observer)
+        dataset = _frames_dataset(entry, layout, source)
+        recorded_yx = dataset.shape[1], dataset.shape[2]
+        placement = Placement(recorded_yx=recorded_yx, window=source.window, region=source.region)
+        frames = _frames(dataset, placement, source, observer)
         readings = _Readings(entry, layout.positioners, len(frames))
         n_frames, rows, columns = frames.shape
-        geometry = scan_geometry(
-            beamline, source, readings.look, (rows, columns), region=source.region, observer=observer
-        )
+        geometry = scan_geometry(beamline, source, readings.look, placement, observer=observer)
         monitor = readings.at(layout.monitor) if layout.monitor else None
         name = f"{source.path.name} {entry.name.strip('/')}"
-    images = read_detector_images(source, frames.shape, dark_is=beamline.dark_is, observer=observer)
+    images = read_detector_images(source, n_frames, placement, dark_is=beamline.dark_is, observer=observer)
     observer(Note("reading", f"{name}: {n_frames} frames of {rows} × {columns}, {frames.dtype}"))
     return BraggScan(
         frames=with_unknown(frames, images.unknown),
@@ -114,19 +116,21 @@ def _frames_dataset(entry: h5py.Group, layout: Hdf5Layout, source: ScanSource) -
             f"{source.path}: {entry.name} has no frames at {', '.join(patterns)}; its 3D datasets: {candidates}. "
             "Choose one with the option 'dataset'"
         )
-    return dataset_at(entry, matched[0], source.path)
-
-
-def _frames(dataset: h5py.Dataset, source: ScanSource, observer: Observer) -> NDArray[Any]:
+    dataset = dataset_at(entry, matched[0], source.path)
     if dataset.ndim != 3 or dataset.dtype.kind not in "iuf" or 0 in dataset.shape:
         raise InputError(
             f"{source.path}: {dataset.name} is {dataset.dtype} of shape {dataset.shape}, not frames (n, y, x)"
         )
+    return dataset
+
+
+def _frames(dataset: h5py.Dataset, placement: Placement, source: ScanSource, observer: Observer) -> NDArray[Any]:
     written = dataset.id.get_offset() is not None or dataset.is_virtual or dataset.id.get_storage_size() > 0
     if not written:
         observer(Warned("frames", f"{source.path}: {dataset.name} was never written; all its frames would be empty"))
-    out = np.empty(dataset.shape, dataset.dtype)
+    y0, y1, x0, x1 = placement.window_in_frames
+    out = np.empty((len(dataset), *placement.shape), dataset.dtype)
     for index in range(len(out)):
-        dataset.read_direct(out, np.s_[index], np.s_[index])
+        dataset.read_direct(out, np.s_[index, y0:y1, x0:x1], np.s_[index])
         observer(Progress("reading frames", index + 1, len(out)))
     return out

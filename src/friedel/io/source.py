@@ -36,6 +36,8 @@ class ScanSource(Options):
     """What non-zero means in the mask file."""
     region: tuple[int, int, int, int] | None = None
     """Rows and columns ``(y0, y1, x0, x1)`` of the full chip that the frames are; None: as recorded, else from 0, 0."""
+    window: tuple[int, int, int, int] | None = None
+    """Rows and columns ``(y0, y1, x0, x1)`` of the recorded frames to read, to spare memory; None: all of them."""
     energy_ev: Annotated[float, Field(gt=0)] | None = None
     """Photon energy instead of the recorded one."""
     distance_m: Annotated[float, Field(gt=0)] | None = None

@@ -11,8 +11,7 @@ from silx.io.specfile import SpecFile
 
 from friedel.base.errors import InputError
 from friedel.io.arrays import readable, require_file
-
-Region = tuple[int, int, int, int]
+from friedel.io.placement import Region
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)

@@ -10,9 +10,10 @@ from friedel.base.observer import Note, Observer, Warned, silent
 from friedel.io.beamline import Beamline, SpecTiffLayout
 from friedel.io.detector_images import read_detector_images, with_unknown
 from friedel.io.geometry import Reading, scan_geometry
+from friedel.io.placement import Placement
 from friedel.io.source import ScanSource
-from friedel.io.spec import Region, SpecScan, read_spec_scan
-from friedel.io.tiff_frames import find_frames, read_frames
+from friedel.io.spec import SpecScan, read_spec_scan
+from friedel.io.tiff_frames import find_frames, frame_shape, read_frames
 from friedel.records import BraggScan
 
 SUM_TOLERANCE = 0.01
@@ -34,17 +35,18 @@ def read_spec_tiff(source: ScanSource, beamline: Beamline, *, observer: Observer
         )
     spec = read_spec_scan(source.spec, source.scan)
     files = find_frames(source.path, layout.folder.format(scan=spec.number))
-    frames = read_frames(files, spec.n_points, observer=observer)
+    placement = _placement(frame_shape(files), spec, layout, source, observer)
+    frames = read_frames(files, spec.n_points, window=source.window, observer=observer)
     n_frames, rows, columns = frames.shape
-    _check_sums(frames, spec, layout, source, observer)
-    region = _fitting(spec.region(layout.region), (rows, columns), observer)
-    images = read_detector_images(source, frames.shape, region=region, dark_is=beamline.dark_is, observer=observer)
+    if source.window is None:
+        _check_sums(frames, spec, layout, source, observer)
+    images = read_detector_images(source, n_frames, placement, dark_is=beamline.dark_is, observer=observer)
 
     def look(name: str) -> Reading | None:
         column = spec.columns.get(name)
         return column[:n_frames] if column is not None else spec.motors.get(name)
 
-    geometry = scan_geometry(beamline, source, look, (rows, columns), region=region, observer=observer)
+    geometry = scan_geometry(beamline, source, look, placement, observer=observer)
     monitor = spec.columns.get(layout.monitor or "")
     name = f"{source.path.name} scan {spec.number}"
     observer(Note("reading", f"{name}: {n_frames} frames of {rows} × {columns}, {frames.dtype}; {spec.command}"))
@@ -62,11 +64,15 @@ def read_spec_tiff(source: ScanSource, beamline: Beamline, *, observer: Observer
     )
 
 
-def _fitting(region: Region | None, frames_yx: tuple[int, int], observer: Observer) -> Region | None:
-    if region is None or (region[1] - region[0], region[3] - region[2]) == frames_yx:
-        return region
-    observer(Warned("region", f"the SPEC header's region {region} isn't the frames' size {frames_yx}; it is ignored"))
-    return None
+def _placement(
+    recorded_yx: tuple[int, int], spec: SpecScan, layout: SpecTiffLayout, source: ScanSource, observer: Observer
+) -> Placement:
+    region = spec.region(layout.region)
+    if region is not None and (region[1] - region[0], region[3] - region[2]) != recorded_yx:
+        observer(Warned("region", f"the SPEC header's region {region} isn't of the frames' size; it is ignored"))
+        region = None
+    region = source.region or region
+    return Placement(recorded_yx=recorded_yx, window=source.window, region=region)
 
 
 def _check_sums(

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from friedel.base.errors import InputError
 from friedel.base.observer import Observer, Progress, Warned, silent
 from friedel.io.arrays import TIFF_SUFFIXES, readable
+from friedel.io.placement import Region
 
 MISSING_ALLOWED = 0.05
 
@@ -47,7 +48,9 @@ def find_frames(folder: Path, pattern: str) -> dict[int, Path]:
     return _numbered(below[0])
 
 
-def read_frames(frames: dict[int, Path], n_points: int | None, *, observer: Observer = silent) -> NDArray[Any]:
+def read_frames(
+    frames: dict[int, Path], n_points: int | None, *, window: Region | None = None, observer: Observer = silent
+) -> NDArray[Any]:
     """Read a series of frames, one at a time, into one array.
 
     Parameters
@@ -56,6 +59,8 @@ def read_frames(frames: dict[int, Path], n_points: int | None, *, observer: Obse
         Files by frame number, from `find_frames`.
     n_points : int or None
         Points that the scan recorded; None: as many as there are frames.
+    window : (int, int, int, int) or None
+        Rows and columns ``(y0, y1, x0, x1)`` to keep; None: all.
 
     Returns
     -------
@@ -75,11 +80,18 @@ def read_frames(frames: dict[int, Path], n_points: int | None, *, observer: Obse
     _check_missing(missing, len(numbers), frames, observer)
     template = _read(next(frames[number] for number in numbers if number in frames))
     dtype = np.dtype(np.float32) if missing else template.dtype
-    out = np.empty((len(numbers), *template.shape), dtype)
+    y0, y1, x0, x1 = window or (0, template.shape[0], 0, template.shape[1])
+    out = np.empty((len(numbers), y1 - y0, x1 - x0), dtype)
     for index, number in enumerate(numbers):
-        out[index] = _read_like(frames[number], template) if number in frames else np.nan
+        out[index] = _read_like(frames[number], template)[y0:y1, x0:x1] if number in frames else np.nan
         observer(Progress("reading frames", index + 1, len(numbers)))
     return out
+
+
+def frame_shape(frames: dict[int, Path]) -> tuple[int, int]:
+    """Return rows and columns of the first frame."""
+    rows, columns = _read(frames[min(frames)]).shape
+    return rows, columns
 
 
 def _numbered(folder: Path) -> dict[int, Path]:
