@@ -69,7 +69,7 @@ class Placement:
         return (self.recorded_yx[0] - 1) / 2 - y0, (self.recorded_yx[1] - 1) / 2 - x0
 
     def cut(self, image: NDArray[Any]) -> NDArray[Any] | None:
-        """Return an image of the chip, the recorded frames or the window, cut to the window; None if it is none of them."""
+        """Return an image of the chip, the recorded frames or the window, cut to the window; None if it is neither."""
         if image.shape == self.shape:
             return image
         y0, y1, x0, x1 = self.window_in_frames if image.shape == self.recorded_yx else self.on_chip
