@@ -104,6 +104,7 @@ def test_a_comparison_with_the_truth_is_in_the_report(plan, tmp_path):
     compared = run_reconstruction(
         plan, tmp_path / "result", compare=lambda made, crystal: {"correlation with truth": 0.875}
     )
+    assert compared.truth == {"correlation with truth": 0.875}
     page = compared.files["report"].read_text()
     assert "correlation with truth" in page
     assert "0.875" in page

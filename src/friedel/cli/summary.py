@@ -14,6 +14,8 @@ def show_result(result: "RunResult") -> None:
     typer.echo(f"χ {quality.chi:.4f} · support {quality.support_voxels} voxels · {_agreement(result)}")
     if quality.resolution_nm:
         typer.echo("resolution: " + ", ".join(f"{name} {value:.3g}" for name, value in quality.resolution_nm.items()))
+    for name, value in result.truth.items():
+        typer.echo(f"{name}: {value:.4g}")
     verdict, colour = (
         ("The checks passed.", "green") if quality.trusted else ("Read the report: a check failed.", "yellow")
     )

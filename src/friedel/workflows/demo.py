@@ -5,8 +5,10 @@ from pathlib import Path
 from friedel.base.observer import Note, Observer, silent
 from friedel.forward import simulate_demo_scan
 from friedel.io.scan_writer import write_aps34idc_scan
+from friedel.records import CrystalImage, Reconstruction
 from friedel.workflows.plan import ReconstructionPlan
 from friedel.workflows.run import RunResult, run_reconstruction
+from friedel.workflows.truth import truth_figures
 
 SCAN_FOLDER = "scan"
 
@@ -46,4 +48,8 @@ def run_demo(
     source = write_aps34idc_scan(output / SCAN_FOLDER, simulated.scan, sample="Demo", observer=observer)
     observer(Note("demo", f"simulated a gold crystal's rocking scan of {shape[0]} frames in {output / SCAN_FOLDER}"))
     settings = (plan or ReconstructionPlan()).model_copy(update={"scan": source.relative_to(Path.cwd()), "seed": seed})
-    return run_reconstruction(settings, output, device=device, observer=observer)
+
+    def compare(reconstruction: Reconstruction, crystal: CrystalImage) -> dict[str, float]:
+        return truth_figures(simulated, reconstruction, crystal, settings.strain)
+
+    return run_reconstruction(settings, output, device=device, observer=observer, compare=compare)

@@ -19,7 +19,7 @@ def write_results(
     crystal: CrystalImage,
     diffraction: Diffraction,
     *,
-    truth: Mapping[str, float] | None,
+    truth: Mapping[str, float],
     observer: Observer,
 ) -> dict[str, Path]:
     """Write every file of a result into an existing folder; return them by what they are for.

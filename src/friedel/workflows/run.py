@@ -1,7 +1,7 @@
 """The main job: a plan in, a folder of results out. The arrows between the rooms, and little else."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TypeAlias
 
@@ -34,12 +34,15 @@ class RunResult:
         The prepared pattern.
     files : mapping of str to Path
         The files written, by what they are for.
+    truth : mapping of str to float
+        Figures against a known truth; empty if there is none.
     """
 
     reconstruction: Reconstruction
     crystal: CrystalImage
     diffraction: Diffraction
     files: Mapping[str, Path]
+    truth: Mapping[str, float] = field(default_factory=dict)
 
 
 def run_reconstruction(
@@ -87,12 +90,12 @@ def run_reconstruction(
         phased = reconstruct_diffraction(diffraction, plan.phasing, seed=plan.seed, device=device, observer=tell)
         crystal = analyse(phased, plan.strain, observer=tell)
         reconstruction = _remembering(phased, plan, recorder)
-        truth = compare(reconstruction, crystal) if compare else None
+        truth = compare(reconstruction, crystal) if compare else {}
         observer(Progress("writing results", 0, 1))
         files = write_results(unfinished, plan, reconstruction, crystal, diffraction, truth=truth, observer=observer)
         observer(Progress("writing results", 1, 1))
     placed = {name: folder / path.name for name, path in files.items()}
-    return RunResult(reconstruction=reconstruction, crystal=crystal, diffraction=diffraction, files=placed)
+    return RunResult(reconstruction=reconstruction, crystal=crystal, diffraction=diffraction, files=placed, truth=truth)
 
 
 def _remembering(reconstruction: Reconstruction, plan: ReconstructionPlan, recorder: Recorder) -> Reconstruction:
