@@ -40,7 +40,7 @@ def autocorrelation_support(measured: Measured, *, level: float = 0.01) -> Tenso
 
 
 def bulk_amplitude(amplitude: Tensor, weight: Tensor) -> Tensor:
-    """Return √(Σ w a⁴ / Σ w a²) over the last three axes, which stay as ones: the typical amplitude of the bright part."""
+    """Return √(Σ w a⁴ / Σ w a²) over the last three axes, which stay as ones: what is typical of the bright part."""
     squared = amplitude.square() * weight
     axes = (-3, -2, -1)
     fourth = (squared * amplitude.square()).sum(axes, keepdim=True)
@@ -51,7 +51,7 @@ def shrink_wrap(obj: Tensor, support: Tensor, *, threshold: Tensor | float, sigm
     """Return new supports: where the smoothed amplitude exceeds a fraction of the bulk's.
 
     Marchesini et al., Phys. Rev. B 68, 140101 (2003), with the bulk amplitude as the reference. Only the bounding box
-    of the present supports and a margin of 4 voxels is looked at, so a support grows by at most that much at a time.
+    of each present support and a margin of 4 voxels is looked at, so a support grows by at most that much at a time.
 
     Parameters
     ----------
@@ -71,9 +71,11 @@ def shrink_wrap(obj: Tensor, support: Tensor, *, threshold: Tensor | float, sigm
     """
     box = bounding_box(support)
     part = obj[..., *box]
-    amplitude = torch.mul(part, part.conj()).real.sqrt()
     inside = support[..., *box]
-    wrapped = smooth(amplitude, sigma) > threshold * bulk_amplitude(amplitude, inside)
+    # The box holds all supports of the batch; what each object may look at must not depend on its neighbours.
+    near = _own_boxes(inside) if len(support) > 1 else torch.ones_like(inside[..., :1, :1, :1])
+    amplitude = torch.mul(part, part.conj()).real.sqrt().mul_(near)
+    wrapped = (smooth(amplitude, sigma) > threshold * bulk_amplitude(amplitude, inside)) & near
     wrapped = torch.where(wrapped.any(-1).any(-1).any(-1)[..., None, None, None], wrapped, inside)
     result = torch.zeros_like(support)
     result[..., *box] = wrapped
@@ -92,8 +94,21 @@ def bounding_box(support: Tensor, *, margin: int = _MARGIN) -> Box:
     return slices[0], slices[1], slices[2]
 
 
+def _own_boxes(support: Tensor, *, margin: int = _MARGIN) -> Tensor:
+    """Return the bounding box and margin of each support ``(n, z, y, x)``, True inside; broadcasts to its shape."""
+    along_z, in_plane = support.any(-1).any(-1), support.any(1)
+    boxes = torch.ones((1, 1, 1, 1), dtype=torch.bool, device=support.device)
+    for axis, occupied in ((1, along_z), (2, in_plane.any(2)), (3, in_plane.any(1))):
+        index = torch.arange(occupied.shape[1], device=support.device)
+        last = torch.where(occupied, index, -1).amax(1, keepdim=True)
+        first = torch.where(occupied, index, len(index)).amin(1, keepdim=True)
+        within = (index >= first - margin) & (index <= last + margin)
+        boxes = boxes & within.reshape([-1, *(len(index) if k == axis else 1 for k in (1, 2, 3))])
+    return boxes
+
+
 def smooth(values: Tensor, sigma: float) -> Tensor:
-    """Return real ``(..., z, y, x)`` values smoothed by a Gaussian of width ``sigma`` voxels; beyond the edges is zero."""
+    """Return real ``(..., z, y, x)`` values smoothed by a Gaussian of ``sigma`` voxels; beyond the edges is zero."""
     if sigma <= 0:
         return values
     z, y, x = (_gaussian_matrix(n, sigma, values) for n in values.shape[-3:])
