@@ -6,6 +6,8 @@ from numpy.typing import NDArray
 
 from friedel.base.errors import InputError
 from friedel.base.observer import Note, Recorder, Warned
+from friedel.forward import count_photons, expected_intensities
+from friedel.samples import random_crystal
 from friedel.scans.bad_pixels import mask_dead_pixels, mask_hot_pixels
 from friedel.scans.counts import Counts
 from friedel.scans.dark_field import subtract_dark
@@ -41,6 +43,15 @@ def test_dead_pixels_are_found_where_light_falls_and_nothing_else() -> None:
 def test_a_healthy_detector_loses_no_pixel(seed: int) -> None:
     counts = counted(bell(width=2.0, top=1e5), seed)
     assert mask_hot_pixels(mask_dead_pixels(counts)).mask.all()
+
+
+@pytest.mark.parametrize("seed", [2, 7, 18, 22, 26])
+def test_the_fringes_of_an_unstrained_or_strained_crystal_are_no_bad_pixels(seed: int) -> None:
+    crystal = random_crystal((32, 48, 40), seed=seed, phase_range_rad=np.pi * (seed % 3), oversampling=2.2)
+    values = count_photons(expected_intensities(crystal.object, n_photons=1e7), seed=seed)
+    counts = mask_hot_pixels(mask_dead_pixels(Counts(values, np.ones(values.shape, bool))))
+    assert len(unknown_pixels(counts)) <= 1
+    assert (~counts.mask).mean() < 1e-3
 
 
 def test_hot_pixels_are_found_alone_in_pairs_and_blinking() -> None:

@@ -11,11 +11,11 @@ from scipy import ndimage
 from friedel.base.observer import Note, Observer, silent
 from friedel.scans.counts import Counts
 
-DEAD_RATIO = 0.1
-DEAD_EXPECTED = 20.0  # e⁻²⁰ × 10⁷ pixels: no false alarm by chance
+DEAD_RATIO = 0.01
+DEAD_EXPECTED = 20.0  # by chance no count where 20 are expected: 2e-9
 HOT_RATIO = 5.0
 HOT_SIGMA = 6.0
-HOT_COUNTS = 20.0
+HOT_COUNTS = 2.0
 SPIKE_RATIO = 6.0
 SPIKE_COUNTS = 20.0
 SPIKES_ALLOWED = 0.01
@@ -25,13 +25,15 @@ RING = np.array([[1, 1, 1], [1, 0, 1], [1, 1, 1]], dtype=bool)
 def mask_dead_pixels(counts: Counts, *, observer: Observer = silent) -> Counts:
     """Return the counts with dead pixels unknown.
 
-    A pixel is dead if, summed over the scan, it has less than a tenth of its neighbours' median where that is at
-    least 20 counts. Where nothing reaches the detector, dead and living can't be told apart, and it doesn't matter.
+    A pixel is dead if, summed over the scan, it has less than a hundredth of its third-lowest neighbour where that has
+    at least 20 counts. The third, so that two dead neighbours, or a dead line, don't hide it; the lowest ones at all,
+    because the dark line between two fringes is no row of dead pixels. Where nothing reaches the detector, dead and
+    living can't be told apart, and it doesn't matter.
     """
     total = counts.values.sum(axis=0, dtype=np.float64)
     alive = np.asarray(counts.mask.any(axis=0))
     around = _neighbours(total, alive)
-    expected = _median(around)
+    expected = _third_lowest(around)
     dead = alive & (expected >= DEAD_EXPECTED) & (total <= DEAD_RATIO * expected)
     n = int(dead.sum())
     observer(Note("dead pixels", f"{n} pixels stay dark while their neighbours count: unknown", {"pixels": float(n)}))
@@ -42,17 +44,17 @@ def mask_hot_pixels(counts: Counts, *, observer: Observer = silent) -> Counts:
     """Return the counts with single spikes, and hot pixels, unknown.
 
     A spike is one voxel that exceeds six times the second-highest of its 26 neighbours and 20 counts: an electronic
-    glitch or a cosmic ray. A pixel is hot if its sum over the scan, without spikes, exceeds five times the
-    second-highest of its neighbours' (the second, so that two hot pixels side by side are found), significantly; or if
-    it spiked in more than a hundredth of the frames.
+    glitch or a cosmic ray. A pixel is hot if it spiked in more than a hundredth of the frames; or if its median over
+    the scan exceeds five times the second-highest of its neighbours', significantly (the second, so that two hot pixels
+    side by side are found; the median, because a narrow streak crosses a pixel in a few frames only).
     """
     spikes = _spikes(counts)
     unknown = np.zeros(counts.mask.shape, bool)
     unknown[spikes] = True
     kept = counts.without(unknown)
-    total = kept.values.sum(axis=0, dtype=np.float64)
-    second = _second_highest(_neighbours(total, np.asarray(kept.mask.any(axis=0))))
-    hot = (total > HOT_RATIO * second) & (total - second > HOT_SIGMA * np.sqrt(second + 1) + HOT_COUNTS)
+    typical = np.median(kept.values, axis=0).astype(np.float64)
+    second = _second_highest(_neighbours(typical, np.asarray(kept.mask.any(axis=0))))
+    hot = (typical > HOT_RATIO * second) & (typical - second > HOT_SIGMA * np.sqrt(second / len(unknown)) + HOT_COUNTS)
     hot |= unknown.sum(axis=0) > max(1, SPIKES_ALLOWED * len(unknown))
     n_hot, n_spikes = int(hot.sum()), int((unknown & ~hot).sum())
     text = f"{n_hot} pixels bright through the scan, and {n_spikes} single bright voxels: unknown"
@@ -68,12 +70,10 @@ def _neighbours(image: NDArray[np.float64], known: NDArray[np.bool_]) -> NDArray
     return np.stack([padded[dy : dy + rows, dx : dx + columns] for dy, dx in steps])
 
 
-def _median(around: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Return the (lower) median of the known neighbours, 0 where none is known."""
-    ordered = np.nan_to_num(np.sort(around, axis=0), nan=0.0)  # NaN sorts last
-    n_known = np.isfinite(around).sum(axis=0)
-    middle: NDArray[np.float64] = np.take_along_axis(ordered, np.maximum(n_known - 1, 0)[None] // 2, axis=0)[0]
-    return middle
+def _third_lowest(around: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return the third-lowest of the known neighbours, 0 where fewer are known."""
+    third: NDArray[np.float64] = np.nan_to_num(np.sort(around, axis=0)[2], nan=0.0)  # NaN sorts last
+    return third
 
 
 def _second_highest(around: NDArray[np.float64]) -> NDArray[np.float64]:
