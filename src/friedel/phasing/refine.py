@@ -126,7 +126,9 @@ class _Problem:
         self.voxels = support.flatten().nonzero()[:, 0]
         values = obj.flatten()[self.voxels]
         polar = options.parametrisation == "polar"
-        start = torch.stack([values.abs(), values.angle()], -1) if polar else torch.view_as_real(values)
+        # Phases in arc lengths of a typical amplitude: else their gradients dwarf the amplitudes' and steps go astray.
+        self.radius = float(values.abs().square().mean().sqrt().clamp_min(1e-30))
+        start = torch.stack([values.abs(), self.radius * values.angle()], -1) if polar else torch.view_as_real(values)
         self.values = start.clone().requires_grad_(True)
         self.widths = None if coherence is None else coherence.clone().requires_grad_(True)
         self.optimiser = torch.optim.LBFGS(
@@ -139,7 +141,7 @@ class _Problem:
 
     def obj(self) -> Tensor:
         if self.options.parametrisation == "polar":
-            values = torch.polar(self.values[:, 0].abs(), self.values[:, 1])
+            values = torch.polar(self.values[:, 0].abs(), self.values[:, 1] / self.radius)
         else:
             values = torch.view_as_complex(self.values)
         empty = torch.zeros(self.shape, dtype=values.dtype, device=values.device).flatten()
