@@ -118,8 +118,7 @@ def _centred(obj: Object, support: Support) -> tuple[Object, Support]:
         profile = density.sum(axis=tuple(k for k in range(3) if k != axis))
         angle = np.angle((profile * np.exp(2j * np.pi * np.arange(n) / n)).sum())
         shifts.append(n // 2 - round(float(angle) * n / (2 * np.pi)))
-    rolled = np.roll(obj, shifts, axis=(0, 1, 2)), np.roll(support, shifts, axis=(0, 1, 2))
-    return rolled
+    return np.roll(obj, shifts, axis=(0, 1, 2)), np.roll(support, shifts, axis=(0, 1, 2))
 
 
 def _third_moment(density: NDArray[np.floating]) -> float:

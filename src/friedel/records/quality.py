@@ -76,9 +76,9 @@ class Quality:
     support_threshold: float
     n_starts: int
     n_agreeing: int
-    isosurface_level: float
     trusted: bool
     reasons: tuple[str, ...]
+    isosurface_level: float = 0.5
     chi_free: float | None = None
     free_deviance: float | None = None
     agreement: float | None = None

@@ -1,0 +1,52 @@
+"""The options of phasing: one section of a plan."""
+
+from typing import Literal
+
+from pydantic import Field, field_validator
+
+from friedel.base.options import Options
+from friedel.phasing.refine import RefineOptions
+from friedel.phasing.schedule import parse_schedule
+
+Fraction = Field(gt=0.0, lt=1.0)
+
+
+class PhasingOptions(Options):
+    """How an object is found for a pattern. The defaults need no hand."""
+
+    starts: int = Field(default=8, ge=1, le=1000)
+    """Independent random starts in a round."""
+    rounds: int = Field(default=3, ge=1, le=20)
+    """Rounds of starts at the most: another follows while no two good starts agree."""
+    schedule: str = "2*(90*HIO+10*ER)+200*RAAR+20*ER"
+    """What each start runs, with the support following (ER, HIO, RAAR, DM)."""
+    beta: float = Field(default=0.9, gt=0.0, le=1.0)
+    """Feedback of HIO and RAAR."""
+    start_thresholds: tuple[float, ...] = (0.06, 0.10, 0.15, 0.20)
+    """Support thresholds, as fractions of the bulk amplitude, that the starts take in turn."""
+    start_sigma: tuple[float, float] = (1.0, 0.5)
+    """Smoothing before the threshold, voxels, at the first and at the last iteration of a start."""
+    update_every: int = Field(default=20, ge=1)
+    """Iterations between updates of the support."""
+    support_threshold: float | None = Field(default=None, gt=0.0, lt=1.0)
+    """Threshold of the final support; None has it chosen from the data, with the reason in the report."""
+    candidates: tuple[float, ...] = (0.05, 0.075, 0.1, 0.125, 0.15, 0.175, 0.2, 0.25, 0.3, 0.35)
+    """Thresholds to choose from."""
+    keep: int = Field(default=4, ge=1)
+    """Best starts that are polished, refined and compared."""
+    polish: str = "150*RAAR+20*ER"
+    """What the kept starts run on the way to the chosen support."""
+    refine: RefineOptions = RefineOptions()
+    """The refinement by automatic differentiation that ends every kept start."""
+    held_out: float = Field(default=0.05, ge=0.0, le=0.3)
+    """Share of measured voxels kept from the fit until the choices are made."""
+    coherence: Literal["full", "gaussian"] = "full"
+    """Coherence of the beam: full, or a Gaussian blur whose widths are fitted."""
+    coarse_voxels: int = Field(default=64, ge=16)
+    """Larger arrays are first phased on their central part of at most this many voxels an axis."""
+
+    @field_validator("schedule", "polish")
+    @classmethod
+    def _readable(cls, text: str) -> str:
+        parse_schedule(text)
+        return text
