@@ -17,7 +17,7 @@ def run_demo(
     output: Path,
     *,
     seed: int = 0,
-    shape: tuple[int, int, int] = (96, 128, 128),
+    shape: tuple[int, int, int] = (64, 96, 96),
     plan: ReconstructionPlan | None = None,
     device: str | None = None,
     observer: Observer = silent,
