@@ -104,6 +104,8 @@ def arguments(
 
 
 def spread(values: Sequence[float], digits: int = 4) -> str:
-    """Return "median (least … greatest)" of some figures."""
+    """Return "median (least … greatest)" of some figures; "-" of none."""
+    if not values:
+        return "-"
     low, middle, high = (f"{value:.{digits}f}" for value in (min(values), float(np.median(values)), max(values)))
     return middle if len(values) == 1 else f"{middle} ({low} … {high})"
