@@ -66,7 +66,7 @@ test: $(FOR_WORK)  ## Check style, types, layers and docs, then run every test
 	@$(BIN)/python -m pytest
 
 bench: $(FOR_WORK)  ## Run the benchmarks; each prints its bar
-	@for file in benchmarks/[a-z]*.py; do echo "== $$file"; $(BIN)/python "$$file"; done
+	@for file in $$(grep -l __main__ benchmarks/*.py); do echo "== $$file"; $(BIN)/python "$$file"; done
 
 docs: $(FOR_WORK)  ## Build the documentation into site/
 	@NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict

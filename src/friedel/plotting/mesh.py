@@ -143,7 +143,7 @@ def _isosurface(amplitude: NDArray[np.floating], level: float) -> tuple[NDArray[
     if not padded.min() < level < padded.max():
         raise InputError(f"no surface at amplitude {level:g}: the object reaches {padded.max():g}; take a lower level")
     for coarseness in (1, 2, 3, 4):
-        corners, triangles, _, _ = marching_cubes(padded, level, step_size=coarseness)  # type: ignore[no-untyped-call]
+        corners, triangles, _, _ = marching_cubes(padded, level, step_size=coarseness)
         if len(triangles) <= MAX_TRIANGLES:
             break
     return corners.astype(np.float64) - 1.0, triangles.astype(np.int32)

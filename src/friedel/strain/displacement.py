@@ -34,7 +34,7 @@ def displacement_along_h(
     """
     phase = np.angle(field).astype(np.float64)
     if unwrap:
-        joined = unwrap_phase(np.ma.masked_array(phase, ~inside), rng=0)  # type: ignore[no-untyped-call]
+        joined = unwrap_phase(np.ma.masked_array(phase, ~inside), rng=0)
         phase = np.ma.filled(joined, np.nan)
         phase = phase - np.nanmean(phase)
     return np.where(inside, -phase / h_length, np.nan).astype(np.float32)
