@@ -75,7 +75,7 @@ def _share(
     distances: NDArray[np.float64],
 ) -> NDArray[np.float64]:  # fmt: skip
     """Return how much of each voxel lies below every plane and within the unit sphere of scaled coordinates."""
-    centred = np.stack(np.indices(shape), axis=-1) - np.asarray(shape) // 2 - place
+    centred = np.moveaxis(np.indices(shape), 0, -1) - np.asarray(shape) // 2 - place
     ticks = (np.arange(_TRIES_PER_EDGE) + 0.5) / _TRIES_PER_EDGE - 0.5
     share = np.zeros(shape)
     for offset in product(ticks, repeat=3):

@@ -7,6 +7,7 @@ iteration of a batch of 8 counts 8 times. CPU-seconds count every thread.
 
 import argparse
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -71,7 +72,7 @@ def rates(setting: Setting, *, repeats: int) -> dict[str, float]:
     torch.set_num_threads(setting.threads)
     pattern = measure(crystal("package", (setting.n,) * 3, seed=7), n_photons=1e7, seed=7)
     batch = BATCHES[setting.n]
-    ways = {
+    ways: dict[str, Callable[[], float]] = {
         "batch": lambda: ours(pattern, setting, n_starts=batch),
         "single": lambda: ours(pattern, setting, n_starts=1),
         "cohere": lambda: theirs(pattern, setting),
