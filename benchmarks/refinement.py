@@ -61,7 +61,7 @@ def recipe(start: Tensor, measured: Measured) -> Outcome:
         optimiser.zero_grad()
         modulus = fourier_corner(torch.view_as_complex(values) * support).abs()
         loss = ((modulus - amplitude) * measured.fitted).square().sum()
-        loss.backward()
+        loss.backward()  # type: ignore[no-untyped-call]
         optimiser.step()
         if step % RECIPE_EVERY == 0 and step < STEPS:
             support = _recipe_support(torch.view_as_complex(values.detach()) * support)
