@@ -5,11 +5,18 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 
 from friedel.optics import ReciprocalGrid
 from friedel.records import Curve, Provenance, Quality, Reconstruction, Start
 
 REAL_DATA = Path(__file__).resolve().parents[2] / "shared" / "data"
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _one_thread() -> None:
+    """Use one thread: sums are then rounded alike on every machine, and small arrays are quickest."""
+    torch.set_num_threads(1)
 
 
 @pytest.fixture(scope="session")
