@@ -61,11 +61,18 @@ def test_bodies_and_signatures_stay_small(path):
     functions = [node for node in ast.walk(_tree(path)) if isinstance(node, ast.FunctionDef)]
     long = [node.name for node in functions if _body_lines(node) > 80]
     assert not long, f"{_name(path)}: over 80 lines in {long}"
+    wide = [node.name for node in functions if _parameters(node) > 8]
+    assert not wide, f"{_name(path)}: over 8 parameters in {wide}; make a record of them"
 
 
 def _body_lines(node: ast.FunctionDef) -> int:
     body = node.body[1:] if ast.get_docstring(node) else node.body
     return body[-1].end_lineno - body[0].lineno + 1 if body else 0
+
+
+def _parameters(node: ast.FunctionDef) -> int:
+    named = [argument.arg for argument in (*node.args.posonlyargs, *node.args.args, *node.args.kwonlyargs)]
+    return len([name for name in named if name not in ("self", "cls")])
 
 
 def test_no_module_outgrows_one_idea():
