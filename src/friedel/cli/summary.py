@@ -13,7 +13,10 @@ def show_result(result: "RunResult") -> None:
     quality = result.reconstruction.quality
     typer.echo(f"χ {quality.chi:.4f} · support {quality.support_voxels} voxels · {_agreement(result)}")
     if quality.resolution_nm:
-        typer.echo("resolution: " + ", ".join(f"{name} {value:.3g}" for name, value in quality.resolution_nm.items()))
+        unit = "voxels" if result.reconstruction.grid is None else "nm"
+        typer.echo(
+            f"resolution ({unit}): " + ", ".join(f"{name} {value:.3g}" for name, value in quality.resolution_nm.items())
+        )
     for name, value in result.truth.items():
         typer.echo(f"{name}: {value:.4g}")
     verdict, colour = (
