@@ -16,6 +16,8 @@ from friedel.phasing.measured import Measured
 
 # Keeps 1/|F| finite where the model is dark; far below one photon for any object worth phasing.
 _DARK = 1e-20
+# How much brighter a voxel's amplitude may get in one projection under partial coherence.
+_STEEPEST = 10.0
 
 
 def intensity_of(diffraction: Tensor, blur: Tensor | None = None) -> Tensor:
@@ -43,7 +45,11 @@ def project_modulus(obj: Tensor, measured: Measured) -> Tensor:
     (..., z, y, x) complex Tensor
     """
     diffraction = fourier_corner(obj)
-    inverse_modulus = (intensity_of(diffraction, measured.blur) + _DARK).rsqrt_()
+    intensity = intensity_of(diffraction, measured.blur)
+    if measured.blur is not None:
+        # A narrow blur rings: beside the peak its model may be dark where |F| is not. The ratio must not explode there.
+        intensity = torch.maximum(intensity, measured.amplitude.square() / _STEEPEST**2)
+    inverse_modulus = (intensity + _DARK).rsqrt_()
     diffraction *= torch.addcmul(measured.unfitted, measured.amplitude, inverse_modulus)
     return inverse_fourier_corner(diffraction)
 

@@ -1,0 +1,36 @@
+"""The choice of the support's threshold: each rule on a ladder made for it, and a reason that says which ruled."""
+
+import numpy as np
+import pytest
+
+from friedel.phasing.choose import Ladder, choose_threshold
+
+THRESHOLDS = np.array([0.05, 0.1, 0.15, 0.2, 0.25, 0.3])
+
+
+def ladder(voxels: list[int], free: list[float]) -> Ladder:
+    chi = np.linspace(0.03, 0.08, len(voxels))  # always falls as the support grows: it must not decide
+    return Ladder(thresholds=THRESHOLDS, voxels=np.array(voxels), chi=chi, free_deviance=np.array(free))
+
+
+def test_where_photons_limit_the_held_out_voxels_decide() -> None:
+    choice = choose_threshold(ladder([2000, 1600, 1500, 1450, 1400, 900], [1.4, 1.3, 1.12, 1.15, 1.3, 1.6]))
+    assert choice.threshold == pytest.approx(0.15)
+    assert "held-out voxels best" in choice.reason
+    assert "1500 voxels" in choice.reason
+
+
+def test_where_the_model_limits_the_sharp_surface_decides() -> None:
+    choice = choose_threshold(ladder([9000, 4000, 2500, 2450, 2400, 1500], [40, 45, 50, 55, 60, 90]))
+    assert 0.15 <= choice.threshold <= 0.25
+    assert "sharp surface" in choice.reason
+
+
+def test_without_held_out_voxels_the_surface_decides() -> None:
+    choice = choose_threshold(ladder([9000, 4000, 2500, 2450, 2400, 1500], [np.nan] * 6))
+    assert 0.15 <= choice.threshold <= 0.25
+
+
+def test_one_start_that_collapsed_is_no_plateau() -> None:
+    choice = choose_threshold(ladder([9000, 4000, 2500, 2450, 2400, 0], [np.nan] * 6))
+    assert 0.15 <= choice.threshold <= 0.25
