@@ -20,17 +20,9 @@ def test_where_photons_limit_the_held_out_voxels_decide() -> None:
     assert "1500 voxels" in choice.reason
 
 
-def test_where_the_model_limits_the_sharp_surface_decides() -> None:
-    choice = choose_threshold(ladder([9000, 4000, 2500, 2450, 2400, 1500], [40, 45, 50, 55, 60, 90]))
-    assert 0.15 <= choice.threshold <= 0.25
-    assert "sharp surface" in choice.reason
-
-
-def test_without_held_out_voxels_the_surface_decides() -> None:
-    choice = choose_threshold(ladder([9000, 4000, 2500, 2450, 2400, 1500], [np.nan] * 6))
-    assert 0.15 <= choice.threshold <= 0.25
-
-
-def test_one_start_that_collapsed_is_no_plateau() -> None:
-    choice = choose_threshold(ladder([9000, 4000, 2500, 2450, 2400, 0], [np.nan] * 6))
-    assert 0.15 <= choice.threshold <= 0.25
+@pytest.mark.parametrize("free", [[40.0, 45, 50, 55, 60, 90], [np.nan] * 6], ids=["poor", "none"])
+def test_where_the_held_out_voxels_cannot_decide_the_crystal_does(free: list[float]) -> None:
+    choice = choose_threshold(ladder([9000, 4000, 2500, 2450, 2400, 1500], free))
+    assert 0.13 <= choice.threshold <= 0.25
+    assert "held-out voxels best" not in choice.reason
+    assert f"{choice.threshold:.3g}" in choice.reason

@@ -15,7 +15,7 @@ from friedel.phasing.likelihood import chi
 from friedel.phasing.measured import Measured
 from friedel.phasing.projections import intensity_of, project_modulus, project_support
 from friedel.phasing.schedule import Method, method
-from friedel.phasing.support import shrink_wrap
+from friedel.phasing.support import bounding_box, shrink_wrap
 
 Runs = tuple[tuple[str, int], ...]
 
@@ -132,22 +132,29 @@ def iterate(
 
 
 class _Step:
-    """One method on fixed supports: the weights are made once and serve until the supports change."""
+    """One method on fixed supports.
+
+    The whole array takes the rule that holds outside, by real arithmetic without weights; then the small box around
+    the supports is put right. On a CPU both are several times faster than complex arithmetic with masks.
+    """
 
     def __init__(self, method: Method, support: Tensor) -> None:
         self.method = method
-        # Real and imaginary parts get their own copy of the weights: real arithmetic in place is several times
-        # faster on a CPU than complex arithmetic with a broadcast.
-        outside = (~support)[..., None].expand(*support.shape, 2).to(torch.float32)
-        self.keep = outside * method.keep
-        self.take = outside.mul_(method.feedback - 1.0).add_(1.0)
+        self.box = bounding_box(support, margin=0)
+        self.inside = support[..., *self.box]
 
     def __call__(self, state: State, measured: Measured) -> State:
         projected = project_modulus(state.obj, measured)
-        parts = torch.view_as_real(projected) * self.take
-        if self.method.keep:
-            parts.addcmul_(torch.view_as_real(state.obj), self.keep)
-        return State(torch.view_as_complex(parts), projected, state.support, state.iteration + 1)
+        obj = self.outside(state.obj, projected)
+        obj[..., *self.box] = torch.where(self.inside, projected[..., *self.box], obj[..., *self.box])
+        return State(obj, projected, state.support, state.iteration + 1)
+
+    def outside(self, obj: Tensor, projected: Tensor) -> Tensor:
+        if self.method.keep == 0.0:
+            return torch.zeros_like(projected)
+        old, new = torch.view_as_real(obj), torch.view_as_real(projected)
+        kept = old if self.method.keep == 1.0 else old * self.method.keep
+        return torch.view_as_complex(torch.add(kept, new, alpha=self.method.feedback))
 
 
 def chi_of(obj: Tensor, measured: Measured) -> Tensor:

@@ -22,8 +22,9 @@ _STEEPEST = 10.0
 
 def intensity_of(diffraction: Tensor, blur: Tensor | None = None) -> Tensor:
     """Return |F|² of complex ``(..., z, y, x)``, convolved with the coherence function if ``blur`` is given."""
-    # Faster on a CPU than abs() (hypot) or the sum of strided squares.
-    coherent = torch.mul(diffraction, diffraction.conj()).real
+    # Squares first, in one run of memory, then pairs: on a CPU several times faster than abs() or a sum over pairs.
+    squares = torch.view_as_real(diffraction).square()
+    coherent = squares[..., 0] + squares[..., 1]
     if blur is None:
         return coherent
     return inverse_real_fourier_corner(real_fourier_corner(coherent) * blur, coherent.shape[-3:]).clamp_min(0.0)
@@ -49,7 +50,7 @@ def project_modulus(obj: Tensor, measured: Measured) -> Tensor:
     if measured.blur is not None:
         # A narrow blur rings: beside the peak its model may be dark where |F| is not. The ratio must not explode there.
         intensity = torch.maximum(intensity, measured.amplitude.square() / _STEEPEST**2)
-    inverse_modulus = (intensity + _DARK).rsqrt_()
+    inverse_modulus = intensity.add_(_DARK).rsqrt_()
     diffraction *= torch.addcmul(measured.unfitted, measured.amplitude, inverse_modulus)
     return inverse_fourier_corner(diffraction)
 
