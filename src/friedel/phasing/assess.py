@@ -24,6 +24,8 @@ Object = NDArray[np.complex64]
 MAX_CHI = 0.25
 MAX_FILLING = 0.5
 MIN_AGREEMENT = 0.95
+# Two solutions are one when they correlate at least this well after alignment.
+AGREE = 0.9
 _HALF_STEPS = 20
 
 
@@ -39,24 +41,27 @@ class Finalists:
         Their objects, aligned to the first.
     correlations : tuple of float
         With the first.
-    agree : float
-        Correlation from which two are one solution.
     """
 
     candidates: tuple[Candidate, ...]
     objects: tuple[Object, ...]
     correlations: tuple[float, ...]
-    agree: float
 
     @property
     def agreeing(self) -> list[Object]:
         """The objects that are the best one again, itself first."""
-        return [obj for obj, value in zip(self.objects, self.correlations, strict=True) if value >= self.agree]
+        return [obj for obj, value in zip(self.objects, self.correlations, strict=True) if value >= AGREE]
 
     @property
     def n_agreeing(self) -> int:
         """Their number."""
         return len(self.agreeing)
+
+    @property
+    def agreement(self) -> float:
+        """Median correlation of the agreeing ones with the best; 0 where it stands alone."""
+        others = [value for value in self.correlations[1:] if value >= AGREE]
+        return float(np.median(others)) if others else 0.0
 
     @property
     def support(self) -> NDArray[np.bool_]:
@@ -98,7 +103,6 @@ def assess(
     over = shells(measured.shape, diffraction.grid)
     first, second = _prtf(agreeing, diffraction, over), _fsc(finalists, measured, diffraction, over)
     spread = [phase_difference_rad(obj, agreeing[0], support) for obj in agreeing[1:]]
-    pairs = [value for value in finalists.correlations[1:] if value >= finalists.agree]
     quality = Quality(
         chi=_chi(best, diffraction, measured),
         chi_free=_chi_free(finalists.candidates[0], measured),
@@ -108,7 +112,7 @@ def assess(
         support_threshold=threshold,
         n_starts=n_starts,
         n_agreeing=len(agreeing),
-        agreement=float(np.median(pairs)) if pairs else None,
+        agreement=finalists.agreement or None,
         phase_spread_rad=float(np.median(spread)) if spread else None,
         mode_fractions=modes(agreeing)[1],
         prtf=first,
@@ -176,7 +180,7 @@ def _fsc(finalists: Finalists, measured: Measured, diffraction: Diffraction, ove
     chosen = [
         candidate
         for candidate, value in zip(finalists.candidates, finalists.correlations, strict=True)
-        if value >= finalists.agree
+        if value >= AGREE
     ][:2]
     if len(chosen) < 2:
         return None

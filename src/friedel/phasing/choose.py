@@ -4,9 +4,9 @@
 
 - *Photon-limited* (the best model explains held-out voxels nearly to the Poisson noise): the threshold whose model
   predicts the held-out voxels best. Too tight a support misses crystal, too loose a one fits noise; both predict worse.
-- *Systematics-limited* (a real pattern, cut off at the detector's edge): the density's ringing beyond the surface is
-  real signal to the held-out voxels, which then ask for ever more support. There the crystal's surface decides: where
-  it is sharp the support's size hardly depends on the threshold, so the plateau of size against threshold is sought.
+- *Model-limited* (a real pattern, cut off at the detector's edge): the density's ringing beyond the surface is real
+  signal to the held-out voxels, which then ask for ever more support. There the crystal decides: a surface voxel
+  belongs to it from one sixth filled: half-filled voxels are safely in, the first lobe of ringing (a tenth) out.
 """
 
 from dataclasses import dataclass
@@ -16,8 +16,8 @@ from numpy.typing import NDArray
 
 # Mean held-out deviance below which photons, not the model, limit the fit.
 PHOTON_LIMITED = 2.0
-# A threshold belongs to the plateau while the size falls at most this much faster than where it falls slowest.
-_PLATEAU = 1.75
+# The share of a voxel that crystal must fill; also the threshold, for the bulk's amplitude is that of a full voxel.
+FILLED = 1.0 / 6.0
 
 
 @dataclass(frozen=True, eq=False)
@@ -67,21 +67,12 @@ def choose_threshold(ladder: Ladder) -> Choice:
             f"threshold {chosen:.3g} of the bulk amplitude: of {_span(ladder)} it predicts the held-out voxels best "
             f"(mean deviance {best:.2f}, {ladder.voxels[index]} voxels); photon noise limits this fit",
         )
-    chosen = _plateau(ladder)
     return Choice(
-        chosen,
-        f"threshold {chosen:.3g} of the bulk amplitude: among {_span(ladder)} the support's size depends least on the "
-        f"threshold there, as at a sharp surface; the held-out voxels (mean deviance at best {best:.2f}) are limited "
-        "by the model rather than by photons and would ask for ever more support",
+        FILLED,
+        f"threshold {FILLED:.3g} of the bulk amplitude: voxels at least one sixth filled with crystal. The held-out "
+        f"voxels (mean deviance at best {best:.2f} of {_span(ladder)}) are limited by the model rather than by "
+        "photons, and would ask for ever more support",
     )
-
-
-def _plateau(ladder: Ladder) -> float:
-    """Return the middle of the first interval on the plateau, on a logarithmic scale of thresholds."""
-    steps = np.log(ladder.thresholds)
-    slope = -np.diff(np.log(np.maximum(ladder.voxels, 1))) / np.diff(steps)
-    first = int(np.argmax(slope <= _PLATEAU * max(slope.min(), 0.05)))
-    return float(np.exp(0.5 * (steps[first] + steps[first + 1])))
 
 
 def _span(ladder: Ladder) -> str:

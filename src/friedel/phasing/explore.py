@@ -39,6 +39,8 @@ class Candidate:
         χ there.
     free_deviance : float
         Mean deviance of held-out voxels; of fitted ones where none are held out.
+    number : int
+        Which start it is.
     """
 
     projected: Tensor
@@ -46,6 +48,7 @@ class Candidate:
     iterations: tuple[int, ...]
     chis: tuple[float, ...]
     free_deviance: float
+    number: int = 0
 
     @property
     def confined(self) -> Tensor:
@@ -81,11 +84,12 @@ def explore(
         n = min(size, options.starts - first)
         thresholds = [options.start_thresholds[(first + k) % len(options.start_thresholds)] for k in range(n)]
         state = start_random(measured, support, n_starts=n, seed=seed * 1009 + first)
-        wrap = ShrinkWrap(threshold=_column(thresholds, support), sigma=options.start_sigma, every=options.update_every)
+        column = _column(thresholds, support)
+        wrap = ShrinkWrap(column, options.start_sigma, every=options.update_every, first=options.first_update)
         found += run(
             state, measured, parse_schedule(options.schedule), wrap, beta=options.beta, on_progress=on_progress
         )
-    return found
+    return [replace(candidate, number=seed * options.starts + k) for k, candidate in enumerate(found)]
 
 
 def settle(
@@ -94,6 +98,7 @@ def settle(
     thresholds: list[float],
     options: PhasingOptions,
     *,
+    beta: float,
     on_progress: Callable[[int], None],
 ) -> list[Candidate]:
     """Continue candidates with the polishing schedule, each at its own support threshold.
@@ -108,6 +113,8 @@ def settle(
         One for each candidate.
     options : PhasingOptions
         Schedule, sigma and update interval.
+    beta : float
+        Feedback of the methods.
     on_progress : callable
         As for `explore`.
     """
@@ -118,12 +125,15 @@ def settle(
         part = candidates[first : first + size]
         objects, supports = torch.stack([c.confined for c in part]), torch.stack([c.support for c in part])
         column = _column(thresholds[first : first + size], supports)
-        wrap = ShrinkWrap(threshold=column, sigma=(sigma, sigma), every=options.update_every, first=1)
+        wrap = ShrinkWrap(column, (sigma, sigma), every=options.polish_update_every, first=1)
         state = start_from(measured, objects, supports)
-        found += run(state, measured, parse_schedule(options.polish), wrap, beta=options.beta, on_progress=on_progress)
+        found += run(state, measured, parse_schedule(options.polish), wrap, beta=beta, on_progress=on_progress)
     return [
         replace(
-            new, iterations=old.iterations + tuple(_last(old) + k for k in new.iterations), chis=old.chis + new.chis
+            new,
+            iterations=old.iterations + tuple(_last(old) + k for k in new.iterations),
+            chis=old.chis + new.chis,
+            number=old.number,
         )
         for old, new in zip(candidates, found, strict=True)
     ]

@@ -9,11 +9,30 @@ from friedel.base.fourier import fourier, inverse_fourier, to_centre, to_corner
 from friedel.phasing.measured import Measured
 
 Shape = tuple[int, int, int]
+_SHORTEST = 16
 
 
-def coarse_shape(shape: Shape, limit: int) -> Shape:
+def limited_shape(shape: Shape, limit: int) -> Shape:
     """Return the shape of the central part with at most ``limit`` voxels an axis."""
     z, y, x = (min(n, limit) for n in shape)
+    return z, y, x
+
+
+def start_shape(shape: Shape, object_voxels: int, wanted: int) -> Shape:
+    """Return the shape of the central part on which the object has about the wanted number of voxels.
+
+    Parameters
+    ----------
+    shape : (int, int, int)
+        Array shape ``(z, y, x)``.
+    object_voxels : int
+        Voxels of the object on the whole array.
+    wanted : int
+        Voxels it shall have.
+    """
+    scale = min(1.0, (wanted / max(object_voxels, 1)) ** (1 / 3))
+    # Even, and no axis so short that its fringes are gone.
+    z, y, x = (min(n, max(_SHORTEST, 2 * round(n * scale / 2))) for n in shape)
     return z, y, x
 
 

@@ -18,7 +18,7 @@ class PhasingOptions(Options):
     """Independent random starts in a round."""
     rounds: int = Field(default=3, ge=1, le=20)
     """Rounds of starts at the most: another follows while no two good starts agree."""
-    schedule: str = "2*(90*HIO+10*ER)+200*RAAR+20*ER"
+    schedule: str = "400*HIO+200*RAAR+20*ER"
     """What each start runs, with the support following (ER, HIO, RAAR, DM)."""
     beta: float = Field(default=0.9, gt=0.0, le=1.0)
     """Feedback of HIO and RAAR."""
@@ -26,24 +26,32 @@ class PhasingOptions(Options):
     """Support thresholds, as fractions of the bulk amplitude, that the starts take in turn."""
     start_sigma: tuple[float, float] = (1.0, 0.5)
     """Smoothing before the threshold, voxels, at the first and at the last iteration of a start."""
-    update_every: int = Field(default=20, ge=1)
+    first_update: int = Field(default=100, ge=1)
+    """Iterations of a start before its support first moves."""
+    update_every: int = Field(default=40, ge=1)
     """Iterations between updates of the support."""
     support_threshold: float | None = Field(default=None, gt=0.0, lt=1.0)
     """Threshold of the final support; None has it chosen from the data, with the reason in the report."""
-    candidates: tuple[float, ...] = (0.05, 0.075, 0.1, 0.125, 0.15, 0.175, 0.2, 0.25, 0.3, 0.35)
+    candidates: tuple[float, ...] = (0.05, 0.075, 0.1, 0.13, 0.16, 0.2, 0.25, 0.31)
     """Thresholds to choose from."""
     keep: int = Field(default=4, ge=1)
     """Best starts that are polished, refined and compared."""
-    polish: str = "150*RAAR+20*ER"
-    """What the kept starts run on the way to the chosen support."""
+    polish: str = "100*RAAR+10*ER"
+    """What the kept starts run, in every cycle, on the way to the chosen support."""
+    polish_betas: tuple[float, ...] = (0.9, 0.75)
+    """Feedback in each cycle of polishing and refinement: high to leave local minima, then lower against noise."""
+    polish_update_every: int = Field(default=20, ge=1)
+    """Iterations between updates of the support while polishing."""
     refine: RefineOptions = RefineOptions()
     """The refinement by automatic differentiation that ends every kept start."""
     held_out: float = Field(default=0.05, ge=0.0, le=0.3)
     """Share of measured voxels kept from the fit until the choices are made."""
     coherence: Literal["full", "gaussian"] = "full"
     """Coherence of the beam: full, or a Gaussian blur whose widths are fitted."""
-    coarse_voxels: int = Field(default=64, ge=16)
-    """Larger arrays are first phased on their central part of at most this many voxels an axis."""
+    start_voxels: int = Field(default=800, ge=100)
+    """Starts run on the pattern's central part, just large enough that the object has about this many voxels."""
+    choice_voxels: int = Field(default=64, ge=16)
+    """The support is chosen on the central part of at most this many voxels an axis."""
 
     @field_validator("schedule", "polish")
     @classmethod

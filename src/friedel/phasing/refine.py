@@ -21,6 +21,8 @@ from friedel.phasing.projections import intensity_of
 
 _CHUNK = 5
 _PATIENCE = 2
+# A chunk of steps that lowers the loss by less than this share is the last.
+_ENOUGH = 1e-3
 
 
 class RefineOptions(Options):
@@ -104,7 +106,7 @@ def refine(
                 break
         else:
             best = problem.snapshot()
-        if len(losses) > 1 and losses[-2] - losses[-1] < 1e-4 * abs(losses[-1]):
+        if len(losses) > 1 and losses[-2] - losses[-1] < _ENOUGH * abs(losses[-1]):
             break
     return Refined(best[0], tuple(losses), tuple(free), best[1])
 

@@ -124,7 +124,9 @@ def fsc(
     value = _ratio(cross, np.sqrt(power))
     value[_thin(over, measured)] = np.nan
     root = np.sqrt(np.maximum(count * filling, 1.0))
-    threshold = np.minimum((0.2071 + 1.9102 / root) / (1.2071 + 0.9102 / root), 1.0)
+    threshold = (0.2071 + 1.9102 / root) / (1.2071 + 0.9102 / root)
+    # With fewer independent voxels than this a shell's correlation says nothing, whatever it is.
+    threshold[count * filling < _MIN_VOXELS] = 1.0
     return Curve(frequency=over.centres, value=value, threshold=threshold, criterion="half-bit", unit=over.unit)
 
 

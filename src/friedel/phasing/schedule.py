@@ -85,6 +85,11 @@ def parse_schedule(text: str) -> tuple[tuple[str, int], ...]:
     return runs
 
 
+def iterations_in(text: str) -> int:
+    """Return how many iterations a schedule asks for."""
+    return sum(count for _, count in parse_schedule(text))
+
+
 class _Parser:
     def __init__(self, text: str) -> None:
         self.text = text

@@ -9,21 +9,22 @@ from numpy.typing import NDArray
 from friedel.base.device import resolve_device
 from friedel.base.observer import Note, Observer, Progress, Warned, silent
 from friedel.phasing.ambiguities import align_to, canonical
-from friedel.phasing.assess import Finalists, assess
-from friedel.phasing.choose import Choice, Ladder, choose_threshold
+from friedel.phasing.assess import AGREE, MIN_AGREEMENT, Finalists, assess
+from friedel.phasing.choose import PHOTON_LIMITED, Choice, Ladder, choose_threshold
 from friedel.phasing.explore import Candidate, explore, free_deviances, settle
 from friedel.phasing.iterate import chi_of
 from friedel.phasing.measured import Measured, measured_from
-from friedel.phasing.multiscale import central_part, coarse_shape, lift, lift_support, lower
+from friedel.phasing.multiscale import central_part, lift, lift_support, limited_shape, lower, start_shape
 from friedel.phasing.options import PhasingOptions
 from friedel.phasing.projections import project_modulus
 from friedel.phasing.refine import refine, with_coherence
-from friedel.phasing.schedule import parse_schedule
+from friedel.phasing.schedule import iterations_in
+from friedel.phasing.support import autocorrelation_support
 from friedel.records import Diffraction, Quality, Start
 
-# Two solutions are one when they correlate at least this well after alignment.
-AGREE = 0.9
 _COHERENCE_START = 0.3
+# Between a surface half filled and the haze of noise around the object.
+_NEUTRAL_THRESHOLD = 0.13
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -65,7 +66,11 @@ def solve(
 
 
 class _Solver:
-    """One run of `solve`: what its steps share."""
+    """One run of `solve`: what its steps share.
+
+    Three grids of one field of view serve it: `start` (just fine enough to find the object), `middle` (to choose the
+    support) and `fine` (the whole pattern). For small patterns they are the same.
+    """
 
     def __init__(
         self, diffraction: Diffraction, options: PhasingOptions, seed: int, device: torch.device, observer: Observer
@@ -73,21 +78,28 @@ class _Solver:
         self.diffraction, self.options, self.seed, self.observer = diffraction, options, seed, observer
         self.device = device
         self.fine = measured_from(diffraction, held_out_fraction=options.held_out, seed=seed, device=device)
-        shape = coarse_shape(self.fine.shape, options.coarse_voxels)
-        self.coarse = self.fine if shape == self.fine.shape else central_part(self.fine, shape)
+        self.middle = central_part(self.fine, limited_shape(self.fine.shape, options.choice_voxels))
+        object_voxels = int(autocorrelation_support(self.middle).sum())
+        self.start = central_part(self.middle, start_shape(self.middle.shape, object_voxels, options.start_voxels))
+        if self.start.shape != self.fine.shape:
+            self.observer(Note("grids", f"starts on {_size(self.start)} voxels, the result on {_size(self.fine)}"))
 
     def solve(self) -> Solution:
         candidates: list[Candidate] = []
         for number in range(self.options.rounds):
             candidates += self.explored(number)
-            choice = self.choose(candidates)
-            kept = self.finished(self.kept(candidates), choice.threshold)
-            finalists = self.compare(kept)
-            if finalists.n_agreeing > 1 or self.options.starts == 1:
+            kept = self.prepared(candidates)
+            last = number + 1 == self.options.rounds or self.options.starts == 1
+            if number == 0 and not last and kept[0].free_deviance > PHOTON_LIMITED:
+                # Photons don't yet limit the fit: the starts may all have missed, so more of them are worth their time.
+                continue
+            choice = self.choose(kept[0])
+            finalists = self.compare(self.finished(lifted(kept, self.fine), choice.threshold, self.fine, "refining"))
+            if last or finalists.agreement >= MIN_AGREEMENT:
                 break
-            if number + 1 < self.options.rounds:
-                self.observer(Warned("starts", "no two good starts agree yet: another round of random starts follows"))
+            self.observer(Warned("starts", "no two good starts agree yet: another round of random starts follows"))
         best = self.refit(finalists)
+        reasons = (f"support: {choice.reason}",)
         quality = assess(
             finalists,
             best,
@@ -95,19 +107,25 @@ class _Solver:
             self.diffraction,
             threshold=choice.threshold,
             n_starts=len(candidates),
-            reasons=(f"support: {choice.reason}",),
+            reasons=reasons,
         )
         obj, support = canonical(best, finalists.support)
         return Solution(object=obj, support=support, quality=quality, starts=self.starts(candidates, finalists))
 
     def explored(self, number: int) -> list[Candidate]:
-        count = sum(n for _, n in parse_schedule(self.options.schedule)) * self.options.starts
+        count = iterations_in(self.options.schedule) * self.options.starts
         bar = _Bar(self.observer, "random starts" if number == 0 else f"random starts, round {number + 1}", count)
-        return explore(self.coarse, self.options, seed=self.seed + 7919 * number, on_progress=bar)
+        return explore(self.start, self.options, seed=self.seed + 7919 * number, on_progress=bar)
 
-    def choose(self, candidates: list[Candidate]) -> Choice:
+    def prepared(self, candidates: list[Candidate]) -> list[Candidate]:
+        """Return the best starts on the middle grid: all are polished on one neutral support, then ranked."""
+        threshold = self.options.support_threshold or _NEUTRAL_THRESHOLD
+        first = self.options.polish_betas[:1]
+        polished = self.finished(lifted(candidates, self.middle), threshold, self.middle, "polishing", betas=first)
+        return ranked(polished)[: self.options.keep]
+
+    def choose(self, best: Candidate) -> Choice:
         """Choose the support threshold on the best candidate so far, and fit the coherence if asked to."""
-        best = min(candidates, key=lambda candidate: candidate.free_deviance)
         if self.options.coherence == "gaussian":
             self.fit_coherence(best)
         if self.options.support_threshold is not None:
@@ -119,9 +137,8 @@ class _Solver:
 
     def ladder(self, best: Candidate) -> Ladder:
         thresholds = sorted(self.options.candidates)
-        count = sum(n for _, n in parse_schedule(self.options.polish)) * len(thresholds)
-        bar = _Bar(self.observer, "choosing the support", count)
-        tried = settle([best] * len(thresholds), self.coarse, thresholds, self.options, on_progress=bar)
+        calm = self.options.polish_betas[-1:]
+        tried = self.finished([best] * len(thresholds), thresholds, self.middle, "choosing the support", betas=calm)
         return Ladder(
             thresholds=np.array(thresholds),
             voxels=np.array([int(candidate.support.sum()) for candidate in tried]),
@@ -132,60 +149,57 @@ class _Solver:
     def fit_coherence(self, best: Candidate) -> None:
         start = torch.full((3,), _COHERENCE_START, device=self.device)
         with torch.enable_grad():
-            fitted = refine(best.projected, best.support, self.coarse, self.options.refine, coherence=start).coherence
+            fitted = refine(best.projected, best.support, self.middle, self.options.refine, coherence=start).coherence
         assert fitted is not None
         # A blur in voxels of reciprocal space is the same on every grid of this pattern.
-        self.coarse, self.fine = with_coherence(self.coarse, fitted), with_coherence(self.fine, fitted)
+        self.start, self.middle, self.fine = (
+            with_coherence(measured, fitted) for measured in (self.start, self.middle, self.fine)
+        )
         widths = [float(width) for width in fitted]
         text = "Gaussian blur of {:.2f}, {:.2f}, {:.2f} voxels (z, y, x) fitted".format(*widths)
         self.observer(Note("coherence", text, dict(zip("zyx", widths, strict=True))))
 
-    def kept(self, candidates: list[Candidate]) -> list[Candidate]:
-        """Return the best candidates, on the fine grid."""
-        best = sorted(candidates, key=lambda candidate: candidate.free_deviance)[: self.options.keep]
-        if self.coarse.shape == self.fine.shape:
-            return best
-        self.observer(Note("resolution", f"lifted from {_size(self.coarse)} to {_size(self.fine)} voxels"))
-        return [
-            replace(
-                candidate,
-                projected=lift(candidate.confined, self.fine.shape),
-                support=lift_support(candidate.support, self.fine.shape),
-            )
-            for candidate in best
-        ]
+    def finished(
+        self,
+        candidates: list[Candidate],
+        threshold: float | list[float],
+        measured: Measured,
+        task: str,
+        *,
+        betas: tuple[float, ...] | None = None,
+    ) -> list[Candidate]:
+        """Polish candidates on supports of the given threshold(s) and refine them, cycle by cycle."""
+        betas = betas or self.options.polish_betas
+        thresholds = threshold if isinstance(threshold, list) else [threshold] * len(candidates)
+        per_cycle = (iterations_in(self.options.polish) + self.options.refine.steps) * len(candidates)
+        bar = _Bar(self.observer, task, per_cycle * len(betas))
+        for beta in betas:
+            candidates = settle(candidates, measured, thresholds, self.options, beta=beta, on_progress=bar)
+            candidates = [self.refined(candidate, measured, bar) for candidate in candidates]
+        return candidates
 
-    def finished(self, kept: list[Candidate], threshold: float) -> list[Candidate]:
-        """Polish the kept candidates on the chosen support and refine them."""
-        count = sum(n for _, n in parse_schedule(self.options.polish)) * len(kept)
-        bar = _Bar(self.observer, "polishing", count)
-        polished = settle(kept, self.fine, [threshold] * len(kept), self.options, on_progress=bar)
-        bar = _Bar(self.observer, "refining", len(polished) * self.options.refine.steps)
-        return [self.refined(candidate, bar) for candidate in polished]
-
-    def refined(self, candidate: Candidate, bar: "_Bar") -> Candidate:
+    def refined(self, candidate: Candidate, measured: Measured, bar: "_Bar") -> Candidate:
         with torch.enable_grad():
-            result = refine(candidate.projected, candidate.support, self.fine, self.options.refine)
+            result = refine(candidate.projected, candidate.support, measured, self.options.refine)
         bar(self.options.refine.steps)
         obj = result.obj
         return replace(
             candidate,
             projected=obj,
             iterations=(*candidate.iterations, candidate.iterations[-1] + 5 * len(result.losses)),
-            chis=(*candidate.chis, float(chi_of(obj[None], self.fine)[0])),
-            free_deviance=float(free_deviances(obj[None], self.fine)[0]),
+            chis=(*candidate.chis, float(chi_of(obj[None], measured)[0])),
+            free_deviance=float(free_deviances(obj[None], measured)[0]),
         )
 
     def compare(self, finished: list[Candidate]) -> Finalists:
         """Align the finished candidates to the best of them."""
-        ranked = sorted(finished, key=lambda candidate: candidate.free_deviance)
-        objects = [candidate.confined.cpu().numpy() for candidate in ranked]
+        best_first = ranked(finished)
+        objects = [candidate.confined.cpu().numpy() for candidate in best_first]
         aligned = [align_to(obj, objects[0]) for obj in objects[1:]]
         return Finalists(
-            candidates=tuple(ranked),
+            candidates=tuple(best_first),
             objects=(objects[0], *(obj for obj, _ in aligned)),
             correlations=(1.0, *(value for _, value in aligned)),
-            agree=AGREE,
         )
 
     def refit(self, finalists: Finalists) -> NDArray[np.complex64]:
@@ -203,11 +217,11 @@ class _Solver:
 
     def starts(self, candidates: list[Candidate], finalists: Finalists) -> tuple[Start, ...]:
         """Return every start for the report: the finalists as they ended, the others as they were left."""
-        finals = {candidate.chis[: len(candidate.chis)]: k for k, candidate in enumerate(finalists.candidates)}
-        reference = _coarse_like(finalists.objects[0], self.coarse)
+        reference = lower(torch.from_numpy(finalists.objects[0]), self.start.shape).numpy()
+        ended = {candidate.number: k for k, candidate in enumerate(finalists.candidates)}
         rows = []
         for candidate in candidates:
-            k = next((k for chis, k in finals.items() if chis[: len(candidate.chis)] == candidate.chis), None)
+            k = ended.get(candidate.number)
             if k is None:
                 _, agreement = align_to(candidate.confined.cpu().numpy(), reference)
                 rows.append(_start(candidate, agreement, chosen=False))
@@ -215,6 +229,25 @@ class _Solver:
                 agreement = finalists.correlations[k]
                 rows.append(_start(finalists.candidates[k], agreement, chosen=agreement >= AGREE))
         return tuple(rows)
+
+
+def ranked(candidates: list[Candidate]) -> list[Candidate]:
+    """Return the candidates with the best prediction of held-out voxels first."""
+    return sorted(candidates, key=lambda candidate: candidate.free_deviance)
+
+
+def lifted(candidates: list[Candidate], measured: Measured) -> list[Candidate]:
+    """Return the candidates on the measurement's grid, which has the field of view of their own."""
+    if candidates[0].projected.shape == measured.shape:
+        return candidates
+    return [
+        replace(
+            candidate,
+            projected=lift(candidate.confined, measured.shape),
+            support=lift_support(candidate.support, measured.shape),
+        )
+        for candidate in candidates
+    ]
 
 
 def _start(candidate: Candidate, agreement: float, *, chosen: bool) -> Start:
@@ -227,13 +260,6 @@ def _start(candidate: Candidate, agreement: float, *, chosen: bool) -> Start:
         chosen=chosen,
         free_deviance=candidate.free_deviance,
     )
-
-
-def _coarse_like(obj: NDArray[np.complex64], coarse: Measured) -> NDArray[np.complex64]:
-    if obj.shape == coarse.shape:
-        return obj
-    lowered: NDArray[np.complex64] = lower(torch.from_numpy(obj), coarse.shape).numpy()
-    return lowered
 
 
 def _size(measured: Measured) -> str:
