@@ -63,7 +63,6 @@ def phase(
     seed: int,
     schedule: str = SCHEDULE,
     shrink_every: int = 1,
-    single_precision: bool = False,
 ) -> PeerResult:
     """Run one random start of cohere.
 
@@ -79,16 +78,13 @@ def phase(
         cohere's algorithm sequence.
     shrink_every : int
         Iterations between updates of the support; cohere's examples update it in every iteration.
-    single_precision : bool
-        Begin from a single-precision start, which cohere then keeps to; its own starts are double precision.
     """
     rec = _reconstructor(diffraction, schedule, threshold, shrink_every)
     rng = np.random.default_rng(seed)
-    start = rng.random(rec.dims) + 1j * rng.random(rec.dims)
-    rec.ds_image = start.astype(np.complex64) if single_precision else start
+    rec.ds_image = rng.random(rec.dims) + 1j * rng.random(rec.dims)
     with redirect_stdout(io.StringIO()):
         rec.init_iter_loop()
-        rec.ds_image = rec.ds_image * rec.support.astype(np.float32)
+        rec.ds_image = rec.ds_image * rec.support
         began = time.process_time()
         rec.iterate()
         seconds = time.process_time() - began
