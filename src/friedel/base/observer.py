@@ -74,6 +74,9 @@ def tee(*observers: Observer) -> Observer:
     return pass_on
 
 
+WARNING = "warning: "
+
+
 @dataclass
 class Recorder:
     """An observer that keeps notes and warnings, for the report and the result's provenance."""
@@ -81,6 +84,11 @@ class Recorder:
     events: list[Note | Warned] = field(default_factory=list)
 
     def __call__(self, event: Event) -> None:
-        """Keep the event unless it is mere progress."""
+        """Keep the event unless it is progress."""
         if not isinstance(event, Progress):
             self.events.append(event)
+
+    @property
+    def notes(self) -> tuple[tuple[str, str], ...]:
+        """What was kept, as (step, sentence); a warning's sentence begins with `WARNING`."""
+        return tuple((e.step, WARNING + e.text if isinstance(e, Warned) else e.text) for e in self.events)

@@ -15,7 +15,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from friedel._version import __version__
 from friedel.base.memory import keep_freed_memory
-from friedel.base.observer import Note, Observer, Recorder, silent, tee
+from friedel.base.observer import Observer, Recorder, silent, tee
 from friedel.phasing import PhasingOptions, solve
 from friedel.records import Diffraction, Provenance, Reconstruction
 from friedel.scans.arrays import diffraction_from_array
@@ -66,8 +66,8 @@ def reconstruct(
     recorder = Recorder()
     diffraction = diffraction_from_array(intensities, mask, observer=tee(watching, recorder))
     result = reconstruct_diffraction(diffraction, phasing_options(plan), seed=seed, device=device, observer=watching)
-    notes = tuple((event.step, event.text) for event in recorder.events)
-    return replace(result, provenance=replace(result.provenance, notes=(*notes, *result.provenance.notes)))
+    notes = (*recorder.notes, *result.provenance.notes)
+    return replace(result, provenance=replace(result.provenance, notes=notes))
 
 
 def reconstruct_diffraction(
@@ -90,10 +90,8 @@ def reconstruct_diffraction(
     keep_freed_memory()
     options = options or PhasingOptions()
     recorder, started, clock = Recorder(), datetime.now(UTC), time.perf_counter()
-    watching = tee(observer, recorder)
-    solution = solve(diffraction, options, seed=seed, device=device, observer=watching)
+    solution = solve(diffraction, options, seed=seed, device=device, observer=tee(observer, recorder))
     surface = find_isosurface(np.abs(solution.object), solution.support)
-    watching(Note("isosurface", surface.reason))
     provenance = Provenance(
         plan={"phasing": options.model_dump(mode="json")},
         seed=seed,
@@ -101,7 +99,7 @@ def reconstruct_diffraction(
         source=diffraction.name,
         started=started.isoformat(timespec="seconds"),
         seconds=time.perf_counter() - clock,
-        notes=tuple((event.step, event.text) for event in recorder.events),
+        notes=recorder.notes,
     )
     return Reconstruction(
         object=solution.object,

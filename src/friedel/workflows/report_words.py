@@ -7,10 +7,9 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from friedel.base.observer import WARNING
 from friedel.base.units import ANGSTROM_PER_NM, photon_energy_ev
 from friedel.records import CrystalImage, Quality, Reconstruction, Start
-
-WARNING = "warning: "
 
 
 class FigureRow(NamedTuple):

@@ -7,7 +7,7 @@ from typing import TypeAlias
 
 from friedel.base.errors import PlanError
 from friedel.base.memory import keep_freed_memory
-from friedel.base.observer import Observer, Progress, Recorder, Warned, silent, tee
+from friedel.base.observer import Observer, Progress, Recorder, silent, tee
 from friedel.io.scan import read_scan
 from friedel.records import CrystalImage, Diffraction, Reconstruction
 from friedel.scans.prepare import prepare
@@ -100,8 +100,5 @@ def run_reconstruction(
 
 def _remembering(reconstruction: Reconstruction, plan: ReconstructionPlan, recorder: Recorder) -> Reconstruction:
     """Return the reconstruction with the whole plan and every step's note in its provenance."""
-    notes = tuple(
-        (event.step, f"warning: {event.text}" if isinstance(event, Warned) else event.text) for event in recorder.events
-    )
-    whole = replace(reconstruction.provenance, plan=plan.model_dump(mode="json"), notes=notes)
+    whole = replace(reconstruction.provenance, plan=plan.model_dump(mode="json"), notes=recorder.notes)
     return replace(reconstruction, provenance=whole)
