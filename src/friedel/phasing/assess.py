@@ -102,7 +102,7 @@ def assess(
     agreeing, support = finalists.agreeing, finalists.support
     over = shells(measured.shape, diffraction.grid)
     first, second = _prtf(agreeing, diffraction, over), _fsc(finalists, measured, diffraction, over)
-    spread = [phase_difference_rad(obj, agreeing[0], support) for obj in agreeing[1:]]
+    spread = [phase_difference_rad(obj, agreeing[0], _crystal(agreeing[0])) for obj in agreeing[1:]]
     quality = Quality(
         chi=_chi(best, diffraction, measured),
         chi_free=_chi_free(finalists.candidates[0], measured),
@@ -125,6 +125,13 @@ def assess(
     return replace(
         quality, trusted=all(passed for passed, _ in checks), reasons=(*reasons, *(why for _, why in checks))
     )
+
+
+def _crystal(obj: Object) -> NDArray[np.bool_]:
+    """Return where the amplitude is at least half the bulk's: voxels around it have no phase to speak of."""
+    density = np.abs(obj).astype(np.float64) ** 2
+    inside: NDArray[np.bool_] = density >= 0.25 * (density**2).sum() / max(float(density.sum()), 1e-30)
+    return inside
 
 
 def _checks(quality: Quality, n_kept: int) -> list[tuple[bool, str]]:

@@ -55,7 +55,7 @@ class Quality:
     agreement : float or None
         Median correlation between agreeing starts, after alignment.
     phase_spread_rad : float or None
-        RMS phase difference between agreeing starts inside the support.
+        RMS phase difference between agreeing starts where the amplitude is at least half the bulk's.
     mode_fractions : tuple of float
         Share of each mode of the decomposition over the agreeing starts, largest first.
     prtf, fsc : Curve or None

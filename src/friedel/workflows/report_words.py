@@ -91,7 +91,7 @@ def _agreement_rows(quality: Quality) -> list[FigureRow]:
     if quality.agreement is not None:
         rows.append(FigureRow("correlation between starts", f"{quality.agreement:.4f}", "1 is the same image"))
     if quality.phase_spread_rad is not None:
-        meaning = "how much the phase differs between agreeing starts, rms inside the support"
+        meaning = "how much the phase differs between agreeing starts, rms inside the crystal"
         rows.append(FigureRow("phase spread", f"{quality.phase_spread_rad:.3f} rad", meaning))
     if quality.mode_fractions:
         meaning = "share of the image that all agreeing starts have in common"
