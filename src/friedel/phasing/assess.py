@@ -15,7 +15,8 @@ from friedel.phasing.measured import Measured
 from friedel.phasing.modes import modes
 from friedel.phasing.projections import intensity_of
 from friedel.phasing.refine import RefineOptions, refine
-from friedel.phasing.resolution import Shells, cone, fsc, period, prtf, shells
+from friedel.phasing.resolution import Shells, fsc, period, prtf, shells
+from friedel.phasing.support import bulk_amplitude
 from friedel.records import Curve, Diffraction, Quality
 
 Object = NDArray[np.complex64]
@@ -134,6 +135,13 @@ def _crystal(obj: Object) -> NDArray[np.bool_]:
     return inside
 
 
+def _inside(obj: Object, support: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """Return the voxels above half the bulk's amplitude: where the phase means something."""
+    bulk = bulk_amplitude(torch.from_numpy(np.abs(obj)), torch.from_numpy(support))
+    inside: NDArray[np.bool_] = np.abs(obj) > 0.5 * float(bulk)
+    return inside
+
+
 def _checks(quality: Quality, n_kept: int) -> list[tuple[bool, str]]:
     """Return each check of the verdict: whether it passed, and a sentence that begins with its name."""
     agreement = 0.0 if quality.agreement is None else quality.agreement
@@ -227,6 +235,6 @@ def _resolutions(
     if len(agreeing) > 1:
         transforms, (amplitude, known) = _diffractions(agreeing), _amplitude(diffraction)
         for axis, name in enumerate(over.axes):
-            along = prtf(transforms, amplitude, known & cone(over, axis), over)
+            along = prtf(transforms, amplitude, known, over, axis=axis)
             found[f"prtf {name}{unit}"] = period(along)
     return {name: value for name, value in found.items() if np.isfinite(value)} or None

@@ -16,6 +16,7 @@ from friedel.records import Curve
 Floats = NDArray[np.float64]
 _CONE = np.cos(np.deg2rad(30.0))
 _MIN_VOXELS = 8
+_WHOLE = 0.8
 
 
 @dataclass(frozen=True, eq=False)
@@ -32,8 +33,8 @@ class Shells:
         Number of the shell.
     centres : (n,) float64
         Mean frequency of each shell.
-    n_complete : int
-        Shells that lie wholly inside the array; beyond, only its corners remain.
+    per_radius : float
+        Voxels that a whole shell holds, over its squared radius.
     axes : tuple of str
         Names of the three axes.
     unit : str
@@ -44,7 +45,7 @@ class Shells:
     radius: Floats
     index: NDArray[np.int64]
     centres: Floats
-    n_complete: int
+    per_radius: float
     axes: tuple[str, str, str]
     unit: str
 
@@ -63,11 +64,18 @@ def shells(shape: tuple[int, int, int], grid: ReciprocalGrid | None) -> Shells:
     index = np.round(radius / step).astype(np.int64)
     counts = np.maximum(np.bincount(index.ravel()), 1)
     centres = np.bincount(index.ravel(), radius.ravel()) / counts
-    faces = np.minimum.reduce([np.moveaxis(radius, k, 0)[0].min() for k in range(3)])
-    return Shells(vector, radius, index, centres, int(faces / step), axes, unit)
+    volume = 1.0 / np.prod(shape) if grid is None else float(abs(np.linalg.det(grid.basis))) / (2 * np.pi) ** 3
+    return Shells(vector, radius, index, centres, 4 * np.pi * step / volume, axes, unit)
 
 
-def prtf(diffractions: NDArray[np.complex64], amplitude: Floats, measured: NDArray[np.bool_], over: Shells) -> Curve:
+def prtf(
+    diffractions: NDArray[np.complex64],
+    amplitude: Floats,
+    measured: NDArray[np.bool_],
+    over: Shells,
+    *,
+    axis: int | None = None,
+) -> Curve:
     """Return the phase-retrieval transfer function, Σ|⟨F⟩| / Σ√I in each shell.
 
     Chapman et al., J. Opt. Soc. Am. A 23, 1179 (2006); the criterion is 1/e.
@@ -82,10 +90,14 @@ def prtf(diffractions: NDArray[np.complex64], amplitude: Floats, measured: NDArr
         Voxels to count.
     over : Shells
         The shells.
+    axis : int, optional
+        Count only voxels within 30° of this axis of ``over.axes``, either way.
     """
+    region = np.ones(measured.shape, dtype=bool) if axis is None else cone(over, axis)
+    share = 1.0 if axis is None else 1.0 - _CONE
     mean = np.abs(diffractions.mean(axis=0))
-    value = _ratio(_sums(over.index, mean, measured), _sums(over.index, amplitude, measured))
-    value[_thin(over, measured)] = np.nan
+    value = _ratio(_sums(over.index, mean, measured & region), _sums(over.index, amplitude, measured & region))
+    value[_cut(over, measured, region, share)] = np.nan
     return Curve(
         frequency=over.centres,
         value=np.minimum(value, 1.0),
@@ -122,7 +134,7 @@ def fsc(
     power = _sums(over.index, np.abs(first) ** 2, measured) * _sums(over.index, np.abs(second) ** 2, measured)
     count = _sums(over.index, np.ones(measured.shape), measured)
     value = _ratio(cross, np.sqrt(power))
-    value[_thin(over, measured)] = np.nan
+    value[_cut(over, measured, np.ones_like(measured), 1.0)] = np.nan
     root = np.sqrt(np.maximum(count * filling, 1.0))
     threshold = (0.2071 + 1.9102 / root) / (1.2071 + 0.9102 / root)
     # With fewer independent voxels than this a shell's correlation says nothing, whatever it is.
@@ -160,11 +172,13 @@ def period(curve: Curve) -> float:
     return 1.0 / frequency / (ANGSTROM_PER_NM if "Å" in curve.unit else 1.0)
 
 
-def _thin(over: Shells, measured: NDArray[np.bool_]) -> NDArray[np.bool_]:
-    """Return the shells with too few measured voxels, or cut by the array's faces."""
-    count = np.bincount(over.index[measured], minlength=over.centres.size)
-    thin: NDArray[np.bool_] = (count < _MIN_VOXELS) | (np.arange(over.centres.size) > over.n_complete)
-    return thin
+def _cut(over: Shells, measured: NDArray[np.bool_], region: NDArray[np.bool_], share: float) -> NDArray[np.bool_]:
+    """Return the shells with too few measured voxels, or of whose part in a region the array's faces cut off much."""
+    n = over.centres.size
+    count = np.bincount(over.index[measured & region], minlength=n)
+    inside = np.bincount(over.index[region], minlength=n)
+    cut: NDArray[np.bool_] = (count < _MIN_VOXELS) | (inside < _WHOLE * share * over.per_radius * over.centres**2)
+    return cut
 
 
 def _sums(index: NDArray[np.int64], values: NDArray[np.floating], inside: NDArray[np.bool_]) -> Floats:

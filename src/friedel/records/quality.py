@@ -49,7 +49,7 @@ class Quality:
     support_fraction : float
         The same as a fraction of the box.
     support_threshold : float
-        Threshold, as a fraction of the smoothed maximum, at which the support was cut.
+        Threshold, as a fraction of the bulk amplitude, at which the support was cut.
     n_starts, n_agreeing : int
         Independent starts, and those that reached the chosen solution.
     agreement : float or None

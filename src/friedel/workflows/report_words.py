@@ -102,7 +102,7 @@ def _agreement_rows(quality: Quality) -> list[FigureRow]:
 def _size_rows(reconstruction: Reconstruction) -> list[FigureRow]:
     quality, grid, basis = reconstruction.quality, reconstruction.grid, reconstruction.voxel_basis_angstrom
     size = f"{_grouped(quality.support_voxels)} voxels"
-    meaning = f"{quality.support_fraction:.2%} of the box, cut at {quality.support_threshold:.2g} of the maximum"
+    meaning = f"{quality.support_fraction:.2%} of the box, cut at {quality.support_threshold:.2g} of the bulk amplitude"
     rows = [FigureRow("support", size, meaning)]
     if grid is None or basis is None:
         return [*rows, FigureRow("voxel", "size unknown", "the geometry of the measurement was not given")]
@@ -166,8 +166,9 @@ def _finest(resolution: Mapping[str, float] | None) -> str:
         return ""
     low, high = min(finite.values()), max(finite.values())
     unit = _unit(next(iter(finite)))
-    span = f"{low:.3g}" if f"{low:.3g}" == f"{high:.3g}" else f"{low:.3g}–{high:.3g}"
-    return f" The resolution is {span} {unit}, depending on axis and criterion."
+    if f"{low:.3g}" == f"{high:.3g}":
+        return f" The resolution is {low:.3g} {unit}, by every criterion and along every axis."
+    return f" The resolution is {low:.3g}–{high:.3g} {unit}, depending on axis and criterion."
 
 
 def _unit(name: str) -> str:
