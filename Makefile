@@ -13,6 +13,7 @@ FOR_WORK := $(VENV)/.installed-for-work
 
 DEMO_DIR ?= demo
 SCAN ?=
+FULL ?=
 
 # The newest Python that can make a virtual environment; override with `make PYTHON=/path/to/python3 …`.
 PYTHONS := python3.14 python3.13 python3.12 python3.11 python3
@@ -65,8 +66,10 @@ test: $(FOR_WORK)  ## Check style, types, layers and docs, then run every test
 	@echo "== pytest: tests"
 	@$(BIN)/python -m pytest
 
-bench: $(FOR_WORK)  ## Run the benchmarks; each prints its bar
-	@for file in $$(grep -l __main__ benchmarks/*.py); do echo "== $$file"; $(BIN)/python "$$file"; done
+bench: $(FOR_WORK)  ## Run the benchmarks, reduced (FULL=1: whole); each prints its bar
+	@for file in $$(grep -l __main__ benchmarks/*.py); do \
+	  echo "== $$file"; $(BIN)/python "$$file" $(if $(FULL),,--quick); \
+	done
 
 docs: $(FOR_WORK)  ## Build the documentation into site/
 	@NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict

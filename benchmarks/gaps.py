@@ -1,6 +1,6 @@
 """Detector gaps: how much the phase error grows when real gaps hide voxels near the peak.
 
-Bar: at most 20 % with about 4 % of the voxels unknown. A window of a real detector's mask hides its gaps and bad pixels
+Bar: at most 20 %, median over crystals, with about 4 % of the voxels unknown. A window of a real detector's mask hides its gaps and bad pixels
 in every frame of a simulated scan; each crystal is phased with and without. cohere, to which a gap is a measured zero,
 stands beside.
 """
@@ -17,7 +17,7 @@ from scipy.ndimage import uniform_filter
 import friedel
 from friedel.forward.bragg import gap_mask
 
-MAX_GROWTH, SHARE = 1.2, 0.04
+MAX_GROWTH, SHARE = 0.2, 0.04
 MASKS = ("id01_maxipix_mask", "nanomax_merlin_mask")
 THRESHOLD = 0.2
 # A gap through the brightest pixels is avoided at the beamline by moving the detector; next to the peak it often can't.
@@ -86,14 +86,18 @@ def add_lines(report: Report, found: dict[str, list[float]], n: int) -> None:
             continue
         theirs = found.get(f"cohere {name}", [])
         report.add(f"{n}³, {name}: phase error, rad", spread(values), peer=spread(theirs))
-        growth = float(np.median(values) / np.median(bare))
+        growth = _growth(values, bare)
         report.add(
-            f"{n}³, {name}: growth of the median",
-            f"{growth - 1:+.1%}",
-            bar=f"<= {MAX_GROWTH - 1:+.0%}",
-            peer=f"{np.median(theirs) / np.median(beside) - 1:+.1%}" if theirs else "",
+            f"{n}³, {name}: growth crystal by crystal, median",
+            f"{growth:+.1%}",
+            bar=f"<= {MAX_GROWTH:+.0%}",
+            peer=f"{_growth(theirs, beside):+.1%}" if theirs else "",
             met=growth <= MAX_GROWTH,
         )
+
+
+def _growth(with_gaps: list[float], without: NDArray[np.floating]) -> float:
+    return float(np.median(np.asarray(with_gaps) / without)) - 1.0
 
 
 def _own(parser: argparse.ArgumentParser) -> None:

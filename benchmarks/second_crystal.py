@@ -37,12 +37,17 @@ def read(given: argparse.Namespace) -> Diffraction:
 
 
 def seed_differences(results: list[Phased]) -> list[float]:
-    """Return the RMS phase difference of every pair of seeds where their supports overlap, radians."""
+    """Return the RMS phase difference of every pair of seeds, radians, inside both supports where the crystal is.
+
+    That is where the amplitude is at least half the bulk's: a support's outermost voxels have no phase to speak of.
+    """
     found = []
     for (first, inside), (second, other) in combinations(results, 2):
         aligned, _ = align_to(second, first)
         moved, _ = align_to(other.astype(np.complex64), inside.astype(np.complex64))
-        found.append(phase_difference_rad(aligned, first, inside & (np.abs(moved) > 0.5)))
+        density = np.abs(first).astype(np.float64) ** 2
+        bright = density >= 0.25 * (density**2).sum() / density.sum()
+        found.append(phase_difference_rad(aligned, first, inside & (np.abs(moved) > 0.5) & bright))
     return found
 
 
