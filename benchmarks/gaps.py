@@ -1,8 +1,8 @@
 """Detector gaps: how much the phase error grows when real gaps hide voxels near the peak.
 
-Bar: at most 20 %, median over crystals, with about 4 % of the voxels unknown. A window of a real detector's mask hides its gaps and bad pixels
-in every frame of a simulated scan; each crystal is phased with and without. cohere, to which a gap is a measured zero,
-stands beside.
+Bar: at most 20 %, median over crystals, with about 4 % of the voxels unknown. A window of a real detector's mask hides
+its gaps and bad pixels in every frame of a simulated scan; each crystal is phased with and without. cohere, to which a
+gap is a measured zero, stands beside.
 """
 
 import argparse
