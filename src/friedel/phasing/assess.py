@@ -42,11 +42,19 @@ class Finalists:
         Their objects, aligned to the first.
     correlations : tuple of float
         With the first.
+    merged : Candidate or None
+        What the agreeing ones' mean came to, if it predicts held-out voxels better than any of them.
     """
 
     candidates: tuple[Candidate, ...]
     objects: tuple[Object, ...]
     correlations: tuple[float, ...]
+    merged: Candidate | None = None
+
+    @property
+    def best(self) -> Candidate:
+        """The one that becomes the result."""
+        return self.merged or self.candidates[0]
 
     @property
     def agreeing(self) -> list[Object]:
@@ -67,7 +75,7 @@ class Finalists:
     @property
     def support(self) -> NDArray[np.bool_]:
         """The best one's support."""
-        support: NDArray[np.bool_] = self.candidates[0].support.cpu().numpy()
+        support: NDArray[np.bool_] = self.best.support.cpu().numpy()
         return support
 
 
@@ -106,8 +114,8 @@ def assess(
     spread = [phase_difference_rad(obj, agreeing[0], _crystal(agreeing[0])) for obj in agreeing[1:]]
     quality = Quality(
         chi=_chi(best, diffraction, measured),
-        chi_free=_chi_free(finalists.candidates[0], measured),
-        free_deviance=finalists.candidates[0].free_deviance if measured.held_out is not None else None,
+        chi_free=_chi_free(finalists.best, measured),
+        free_deviance=finalists.best.free_deviance if measured.held_out is not None else None,
         support_voxels=int(support.sum()),
         support_fraction=float(support.mean()),
         support_threshold=threshold,

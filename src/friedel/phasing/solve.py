@@ -98,6 +98,7 @@ class _Solver:
             if last or finalists.agreement >= MIN_AGREEMENT:
                 break
             self.observer(Warned("starts", "no two good starts agree yet: another round of random starts follows"))
+        finalists = self.merged(finalists, choice.threshold)
         best = self.refit(finalists)
         reasons = (f"support: {choice.reason}",)
         quality = assess(
@@ -202,10 +203,23 @@ class _Solver:
             correlations=(1.0, *(value for _, value in aligned)),
         )
 
+    def merged(self, finalists: Finalists, threshold: float) -> Finalists:
+        """Polish the mean of the agreeing finalists, and take it if it predicts the held-out voxels better."""
+        if finalists.n_agreeing < 2:
+            return finalists
+        mean = torch.from_numpy(np.mean(finalists.agreeing, axis=0).astype(np.complex64)).to(self.device)
+        start = replace(finalists.best, projected=mean)
+        (merged,) = self.finished([start], threshold, self.fine, "merging", betas=self.options.polish_betas[-1:])
+        if merged.free_deviance >= finalists.best.free_deviance:
+            return finalists
+        n = finalists.n_agreeing
+        self.observer(Note("solution", f"the mean of the {n} agreeing starts predicts held-out voxels better than any"))
+        return replace(finalists, merged=merged)
+
     def refit(self, finalists: Finalists) -> NDArray[np.complex64]:
         """Refine the best once more with the held-out voxels given back, and return it."""
         everything = self.everything()
-        best = finalists.candidates[0]
+        best = finalists.best
         options = self.options.refine.model_copy(update={"early_stop": False})
         start = project_modulus(best.confined, everything) * best.support
         with torch.enable_grad():
