@@ -24,6 +24,7 @@ Object = NDArray[np.complex64]
 # The limits of the verdict.
 MAX_CHI = 0.25
 MAX_FILLING = 0.5
+MIN_VOXELS = 64
 MIN_AGREEMENT = 0.95
 # Two solutions are one when they correlate at least this well after alignment.
 AGREE = 0.9
@@ -165,6 +166,11 @@ def _checks(quality: Quality, n_kept: int) -> list[tuple[bool, str]]:
             quality.support_fraction <= MAX_FILLING,
             f"sampling: the support fills {quality.support_fraction:.1%} of the box (above {MAX_FILLING:.0%} the "
             "pattern is too coarsely sampled to be phased, or the support has failed)",
+        ),
+        (
+            quality.support_voxels >= MIN_VOXELS,
+            f"size: the support has {quality.support_voxels} voxels (below {MIN_VOXELS} nothing is resolved: the "
+            "pattern shows no fringes)",
         ),
     ]
 

@@ -58,20 +58,21 @@ def choose_threshold(ladder: Ladder) -> Choice:
     ladder : Ladder
         At least two thresholds, rising.
     """
-    best = float(np.nanmin(ladder.free_deviance)) if np.isfinite(ladder.free_deviance).any() else np.inf
-    if best < PHOTON_LIMITED:
-        index = int(np.nanargmin(ladder.free_deviance))
-        chosen = float(ladder.thresholds[index])
+    surface = f"threshold {FILLED:.3g} of the bulk amplitude: voxels at least one sixth filled with crystal"
+    if not np.isfinite(ladder.free_deviance).any():
+        return Choice(FILLED, f"{surface}; no voxels were held out to choose by")
+    index = int(np.nanargmin(ladder.free_deviance))
+    best, chosen = float(ladder.free_deviance[index]), float(ladder.thresholds[index])
+    if best >= PHOTON_LIMITED:
         return Choice(
-            chosen,
-            f"threshold {chosen:.3g} of the bulk amplitude: of {_span(ladder)} it predicts the held-out voxels best "
-            f"(mean deviance {best:.2f}, {ladder.voxels[index]} voxels); photon noise limits this fit",
+            FILLED,
+            f"{surface}. The held-out voxels (mean deviance at best {best:.2f} of {_span(ladder)}) are limited by the "
+            "model rather than by photons, and would ask for ever more support",
         )
     return Choice(
-        FILLED,
-        f"threshold {FILLED:.3g} of the bulk amplitude: voxels at least one sixth filled with crystal. The held-out "
-        f"voxels (mean deviance at best {best:.2f} of {_span(ladder)}) are limited by the model rather than by "
-        "photons, and would ask for ever more support",
+        chosen,
+        f"threshold {chosen:.3g} of the bulk amplitude: of {_span(ladder)} it predicts the held-out voxels best "
+        f"(mean deviance {best:.2f}, {ladder.voxels[index]} voxels); photon noise limits this fit",
     )
 
 

@@ -144,7 +144,7 @@ class _Solver:
             thresholds=np.array(thresholds),
             voxels=np.array([int(candidate.support.sum()) for candidate in tried]),
             chi=np.array([candidate.chis[-1] for candidate in tried]),
-            free_deviance=np.array([candidate.free_deviance for candidate in tried]),
+            free_deviance=np.array([c.free_deviance if self.options.held_out else np.nan for c in tried]),
         )
 
     def fit_coherence(self, best: Candidate) -> None:
