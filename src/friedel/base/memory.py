@@ -1,9 +1,10 @@
-"""Keep the C allocator from handing every large array back to the kernel.
+"""Keep the C allocator from handing every array back to the kernel.
 
 By default glibc serves each block above a threshold straight from the kernel and returns it on release. An iterative
-solver allocates and releases the same large arrays thousands of times, and then spends much of its time in page
-faults. Raising two thresholds keeps freed memory in the process for the next array. This changes no result, and
-nothing outside glibc (macOS, musl, Windows), where `keep_freed_memory` does nothing.
+solver allocates and releases the same arrays thousands of times, and then spends much of its time in page faults.
+Raising two thresholds keeps freed memory in the process for the next array: for arrays of up to 32 MiB (a complex
+volume of 160³). Larger ones go back at once: kept, they would pile up to several times what is in use, because the
+allocator can't reuse the gaps between them. This changes no result, and nothing outside glibc (macOS, musl, Windows).
 """
 
 import ctypes
@@ -13,13 +14,13 @@ from functools import lru_cache
 # Parameter numbers from glibc's <malloc.h>; mallopt(3) describes them.
 _M_TRIM_THRESHOLD = -1
 _M_MMAP_THRESHOLD = -3
-# Some glibc versions refuse a threshold above 32 MiB; that still covers a complex volume of 160³.
-_LIMITS_BYTES = (1 << 30, 1 << 25)
+_LARGEST_KEPT_BYTES = 1 << 25
+_KEPT_IN_ALL_BYTES = 1 << 30
 
 
 @lru_cache(maxsize=1)
 def keep_freed_memory() -> bool:
-    """Let the process reuse freed arrays of up to 1 GiB; return whether the C library took the hint.
+    """Let the process reuse freed arrays of up to 32 MiB; return whether the C library took the hint.
 
     Safe to call often and from anywhere: only the first call does anything.
     """
@@ -29,5 +30,4 @@ def keep_freed_memory() -> bool:
     if mallopt is None:
         return False
     mallopt.argtypes, mallopt.restype = (ctypes.c_int, ctypes.c_int), ctypes.c_int
-    kept = any(mallopt(_M_MMAP_THRESHOLD, limit) for limit in _LIMITS_BYTES)
-    return bool(kept and mallopt(_M_TRIM_THRESHOLD, _LIMITS_BYTES[0]))
+    return bool(mallopt(_M_MMAP_THRESHOLD, _LARGEST_KEPT_BYTES) and mallopt(_M_TRIM_THRESHOLD, _KEPT_IN_ALL_BYTES))

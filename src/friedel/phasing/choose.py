@@ -2,8 +2,9 @@
 
 χ alone ranks wrongly: it always falls as the support grows. Two regimes need two rules:
 
-- *Photon-limited* (the best model explains held-out voxels nearly to the Poisson noise): the threshold whose model
-  predicts the held-out voxels best. Too tight a support misses crystal, too loose a one fits noise; both predict worse.
+- *Photon-limited* (the best model explains held-out voxels nearly to the Poisson noise): the tightest support whose
+  model predicts the held-out voxels as well as the best, but for a few per cent. Too tight a one misses crystal and
+  predicts much worse; a loose one hardly does, yet its extra freedom fits noise.
 - *Model-limited* (a real pattern, cut off at the detector's edge): the density's ringing beyond the surface is real
   signal to the held-out voxels, which then ask for ever more support. There the crystal decides: a surface voxel
   belongs to it from one sixth filled: half-filled voxels are safely in, the first lobe of ringing (a tenth) out.
@@ -16,6 +17,8 @@ from numpy.typing import NDArray
 
 # Mean held-out deviance below which photons, not the model, limit the fit.
 PHOTON_LIMITED = 2.0
+# Held-out deviances within this factor of the best are as good.
+AS_GOOD = 1.03
 # The share of a voxel that crystal must fill; also the threshold, for the bulk's amplitude is that of a full voxel.
 FILLED = 1.0 / 6.0
 
@@ -61,18 +64,20 @@ def choose_threshold(ladder: Ladder) -> Choice:
     surface = f"threshold {FILLED:.3g} of the bulk amplitude: voxels at least one sixth filled with crystal"
     if not np.isfinite(ladder.free_deviance).any():
         return Choice(FILLED, f"{surface}; no voxels were held out to choose by")
-    index = int(np.nanargmin(ladder.free_deviance))
-    best, chosen = float(ladder.free_deviance[index]), float(ladder.thresholds[index])
+    best = float(np.nanmin(ladder.free_deviance))
     if best >= PHOTON_LIMITED:
         return Choice(
             FILLED,
             f"{surface}. The held-out voxels (mean deviance at best {best:.2f} of {_span(ladder)}) are limited by the "
             "model rather than by photons, and would ask for ever more support",
         )
+    index = int(np.flatnonzero(ladder.free_deviance <= AS_GOOD * best)[-1])
+    chosen = float(ladder.thresholds[index])
     return Choice(
         chosen,
-        f"threshold {chosen:.3g} of the bulk amplitude: of {_span(ladder)} it predicts the held-out voxels best "
-        f"(mean deviance {best:.2f}, {ladder.voxels[index]} voxels); photon noise limits this fit",
+        f"threshold {chosen:.3g} of the bulk amplitude: of {_span(ladder)} the tightest that predicts the held-out "
+        f"voxels as well as any (mean deviance {ladder.free_deviance[index]:.2f}, at best {best:.2f}; "
+        f"{ladder.voxels[index]} voxels); photon noise limits this fit",
     )
 
 

@@ -62,7 +62,12 @@ def batch_size(shape: tuple[int, int, int]) -> int:
 
 
 def explore(
-    measured: Measured, options: PhasingOptions, *, seed: int, on_progress: Callable[[int], None]
+    measured: Measured,
+    options: PhasingOptions,
+    *,
+    seed: int,
+    growth: int = 1,
+    on_progress: Callable[[int], None],
 ) -> list[Candidate]:
     """Run a round of random starts.
 
@@ -74,10 +79,12 @@ def explore(
         Number of starts, schedule, thresholds.
     seed : int
         Seed of the random phases.
+    growth : int
+        Voxels by which the autocorrelation's region is grown to begin with.
     on_progress : callable
         Told how many starts' iterations have been done since it was last told.
     """
-    support = autocorrelation_support(measured)
+    support = autocorrelation_support(measured, growth=growth)
     found: list[Candidate] = []
     size = batch_size(measured.shape)
     for first in range(0, options.starts, size):

@@ -116,7 +116,9 @@ class _Solver:
     def explored(self, number: int) -> list[Candidate]:
         count = iterations_in(self.options.schedule) * self.options.starts
         bar = _Bar(self.observer, "random starts" if number == 0 else f"random starts, round {number + 1}", count)
-        return explore(self.start, self.options, seed=self.seed + 7919 * number, on_progress=bar)
+        # Each round begins from a looser support: what the first one missed was mostly cut off at the start.
+        seed = self.seed + 7919 * number
+        return explore(self.start, self.options, seed=seed, growth=1 + number, on_progress=bar)
 
     def prepared(self, candidates: list[Candidate]) -> list[Candidate]:
         """Return the best starts on the middle grid: all are polished on one neutral support, then ranked."""

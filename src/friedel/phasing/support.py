@@ -17,7 +17,7 @@ Box = tuple[slice, slice, slice]
 _MARGIN = 4
 
 
-def autocorrelation_support(measured: Measured, *, level: float = 0.01) -> Tensor:
+def autocorrelation_support(measured: Measured, *, level: float = 0.01, growth: int = 1) -> Tensor:
     """Return the half-sized region where the autocorrelation stands out.
 
     The support of the autocorrelation of a convex body K is K − K; half of it is K made centro-symmetric, and as large.
@@ -28,6 +28,8 @@ def autocorrelation_support(measured: Measured, *, level: float = 0.01) -> Tenso
         Held-out voxels count here (a strong one left out would lift the whole autocorrelation); unknown ones are dark.
     level : float
         Fraction of the autocorrelation's peak.
+    growth : int
+        Voxels by which the region is grown: strain dims the autocorrelation's rim, and too small a start collapses.
 
     Returns
     -------
@@ -39,12 +41,13 @@ def autocorrelation_support(measured: Measured, *, level: float = 0.01) -> Tenso
     for axis, n in enumerate(measured.shape):
         doubled = (2 * torch.arange(n, device=inside.device) - n // 2).clamp(0, n - 1)
         inside = inside.index_select(axis, doubled)
-    return _grown(inside)
+    return grown(inside, growth)
 
 
-def _grown(inside: Tensor) -> Tensor:
-    """Return the region and its neighbours: strain dims the autocorrelation's rim, and too small a start collapses."""
-    return functional.max_pool3d(inside[None].float(), kernel_size=3, stride=1, padding=1)[0] > 0
+def grown(inside: Tensor, voxels: int) -> Tensor:
+    """Return a region ``(..., z, y, x)`` bool and all within some voxels of it, along the axes and diagonals."""
+    size = 2 * voxels + 1
+    return functional.max_pool3d(inside[None].float(), kernel_size=size, stride=1, padding=voxels)[0] > 0
 
 
 def bulk_amplitude(amplitude: Tensor, weight: Tensor) -> Tensor:
