@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import torch
 
+from friedel.base.errors import InputError
 from friedel.base.observer import Event, Note, Progress
 from friedel.forward import diffract
 from friedel.phasing import PhasingOptions, Solution, solve
@@ -134,3 +135,12 @@ def test_photons_are_shared_out_without_loss(pattern: Diffraction) -> None:
     bright = measured.intensity > 100
     spread = (first.intensity - second.intensity)[bright] / measured.intensity[bright].sqrt()
     assert spread.std().item() == pytest.approx(1.0, abs=0.1)
+
+
+def test_a_given_object_is_refined_in_place_of_random_starts(solution: Solution, pattern: Diffraction) -> None:
+    again = solve(pattern, start=3.0 * solution.object)
+    assert again.quality.n_starts == 1
+    assert not again.quality.trusted
+    assert align_to(again.object, solution.object)[1] > 0.99
+    with pytest.raises(InputError, match="shape"):
+        solve(pattern, start=solution.object[1:])

@@ -5,8 +5,10 @@ from dataclasses import dataclass, replace
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from torch import Tensor
 
 from friedel.base.device import resolve_device
+from friedel.base.errors import InputError
 from friedel.base.observer import Note, Observer, Progress, Warned, silent
 from friedel.phasing.ambiguities import align_to, canonical
 from friedel.phasing.assess import AGREE, MIN_AGREEMENT, Finalists, assess
@@ -19,7 +21,7 @@ from friedel.phasing.options import PhasingOptions
 from friedel.phasing.projections import project_modulus
 from friedel.phasing.refine import refine, with_coherence
 from friedel.phasing.schedule import iterations_in
-from friedel.phasing.support import autocorrelation_support
+from friedel.phasing.support import autocorrelation_support, shrink_wrap
 from friedel.records import Diffraction, Quality, Start
 
 _COHERENCE_START = 0.3
@@ -41,6 +43,7 @@ def solve(
     diffraction: Diffraction,
     options: PhasingOptions | None = None,
     *,
+    start: NDArray[np.complexfloating] | None = None,
     seed: int = 0,
     device: str | torch.device | None = None,
     observer: Observer = silent,
@@ -53,16 +56,35 @@ def solve(
         Prepared intensities and mask.
     options : PhasingOptions, optional
         The defaults need no hand.
+    start : (z, y, x) complex, optional
+        An object to begin from (another program's, a network's guess) in place of random starts; any scale. With one
+        start there is nothing to compare the result with, and the quality says so.
     seed : int
         Seed of the starts and of the held-out voxels; the same seed gives the same object on the same machine.
     device : str or torch.device, optional
         None takes a GPU if there is one.
     observer : Observer
         Hears progress and decisions.
+
+    Raises
+    ------
+    InputError
+        If the start has another shape than the pattern, or is zero or not finite.
     """
     options = options or PhasingOptions()
+    if start is not None:
+        _check_start(start, diffraction)
+        options = options.model_copy(update={"starts": 1, "rounds": 1})
     with torch.no_grad():
-        return _Solver(diffraction, options, seed, resolve_device(device), observer).solve()
+        solver = _Solver(diffraction, options, seed, resolve_device(device), observer)
+        return solver.solve(None if start is None else torch.from_numpy(np.array(start, dtype=np.complex64)))
+
+
+def _check_start(start: NDArray[np.complexfloating], diffraction: Diffraction) -> None:
+    if start.shape != diffraction.intensities.shape:
+        raise InputError(f"the start has shape {start.shape}, the pattern {diffraction.intensities.shape}")
+    if not (np.isfinite(start).all() and np.any(start)):
+        raise InputError("the start is zero or not finite; give a complex object, or none for random starts")
 
 
 class _Solver:
@@ -84,10 +106,10 @@ class _Solver:
         if self.start.shape != self.fine.shape:
             self.observer(Note("grids", f"starts on {_size(self.start)} voxels, the result on {_size(self.fine)}"))
 
-    def solve(self) -> Solution:
+    def solve(self, start: Tensor | None = None) -> Solution:
         candidates: list[Candidate] = []
         for number in range(self.options.rounds):
-            candidates += self.explored(number)
+            candidates += self.explored(number) if start is None else [self.given(start.to(self.device))]
             kept = self.prepared(candidates)
             last = number + 1 == self.options.rounds or self.options.starts == 1
             if number == 0 and not last and kept[0].free_deviance > PHOTON_LIMITED:
@@ -119,6 +141,16 @@ class _Solver:
         # Each round begins from a looser support: what the first one missed was mostly cut off at the start.
         seed = self.seed + 7919 * number
         return explore(self.start, self.options, seed=seed, growth=1 + number, on_progress=bar)
+
+    def given(self, start: Tensor) -> Candidate:
+        """Return a given object as a candidate: on the middle grid, with its support from shrink-wrap."""
+        obj = lower(start, self.middle.shape)[None]
+        anywhere = torch.ones_like(obj, dtype=torch.bool)
+        support = shrink_wrap(obj, anywhere, threshold=_NEUTRAL_THRESHOLD, sigma=self.options.start_sigma[1])
+        projected = project_modulus(obj * support, self.middle)
+        score = free_deviances(projected * support, self.middle)
+        chi = chi_of(projected * support, self.middle)
+        return Candidate(projected[0], support[0], (0,), (float(chi[0]),), float(score[0]))
 
     def prepared(self, candidates: list[Candidate]) -> list[Candidate]:
         """Return the best starts on the middle grid: all are polished on one neutral support, then ranked."""

@@ -74,6 +74,7 @@ def reconstruct_diffraction(
     diffraction: Diffraction,
     options: PhasingOptions | None = None,
     *,
+    start: NDArray[np.complexfloating] | None = None,
     seed: int = 0,
     device: str | torch.device | None = None,
     observer: Observer = silent,
@@ -84,13 +85,16 @@ def reconstruct_diffraction(
     ----------
     diffraction : Diffraction
         Prepared intensities, mask and geometry.
+    start : (z, y, x) complex, optional
+        An object to refine, in place of random starts.
     options, seed, device, observer
         As for `reconstruct`.
     """
     keep_freed_memory()
     options = options or PhasingOptions()
     recorder, started, clock = Recorder(), datetime.now(UTC), time.perf_counter()
-    solution = solve(diffraction, options, seed=seed, device=device, observer=tee(observer, recorder))
+    watching = tee(observer, recorder)
+    solution = solve(diffraction, options, start=start, seed=seed, device=device, observer=watching)
     surface = find_isosurface(np.abs(solution.object), solution.support)
     provenance = Provenance(
         plan={"phasing": options.model_dump(mode="json")},
