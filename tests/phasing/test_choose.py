@@ -18,13 +18,13 @@ def test_where_photons_limit_the_tightest_that_predicts_as_well_is_taken() -> No
     assert choice.threshold == pytest.approx(0.2)
     clear = choose_threshold(ladder([2000, 1600, 1500, 1450, 1400, 900], [1.4, 1.3, 1.12, 1.25, 1.3, 1.6]))
     assert clear.threshold == pytest.approx(0.15)
-    assert "held-out voxels best" in choice.reason
-    assert "1500 voxels" in choice.reason
+    assert "predicts the held-out voxels as well" in choice.reason
+    assert "1500 voxels" in clear.reason
 
 
 @pytest.mark.parametrize("free", [[40.0, 45, 50, 55, 60, 90], [np.nan] * 6], ids=["poor", "none"])
 def test_where_the_held_out_voxels_cannot_decide_the_crystal_does(free: list[float]) -> None:
     choice = choose_threshold(ladder([9000, 4000, 2500, 2450, 2400, 1500], free))
     assert 0.13 <= choice.threshold <= 0.25
-    assert "held-out voxels best" not in choice.reason
+    assert "predicts the held-out voxels" not in choice.reason
     assert f"{choice.threshold:.3g}" in choice.reason
