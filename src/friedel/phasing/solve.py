@@ -27,6 +27,8 @@ from friedel.records import Diffraction, Quality, Start
 _COHERENCE_START = 0.3
 # Between a surface half filled and the haze of noise around the object.
 _NEUTRAL_THRESHOLD = 0.13
+# Enough to see whether independent starts still agree at full resolution, where every iteration is dear.
+_ON_FINE_GRID = 2
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -116,7 +118,7 @@ class _Solver:
                 # Photons don't yet limit the fit: the starts may all have missed, so more of them are worth their time.
                 continue
             choice = self.choose(kept[0])
-            finalists = self.compare(self.finished(lifted(kept, self.fine), choice.threshold, self.fine, "refining"))
+            finalists = self.compare(self.finals(kept, choice.threshold))
             if last or finalists.agreement >= MIN_AGREEMENT:
                 break
             self.observer(Warned("starts", "no two good starts agree yet: another round of random starts follows"))
@@ -225,6 +227,15 @@ class _Solver:
             chis=(*candidate.chis, float(chi_of(obj[None], measured)[0])),
             free_deviance=float(free_deviances(obj[None], measured)[0]),
         )
+
+    def finals(self, kept: list[Candidate], threshold: float) -> list[Candidate]:
+        """Polish and refine the kept candidates on the chosen support; on a fine grid of its own, the best two."""
+        settled = self.finished(kept, threshold, self.middle, "refining")
+        if self.fine.shape == self.middle.shape:
+            return settled
+        best = lifted(ranked(settled)[:_ON_FINE_GRID], self.fine)
+        calm = self.options.polish_betas[-1:]
+        return self.finished(best, threshold, self.fine, "refining at full resolution", betas=calm)
 
     def compare(self, finished: list[Candidate]) -> Finalists:
         """Align the finished candidates to the best of them."""
