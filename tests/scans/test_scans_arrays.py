@@ -95,3 +95,13 @@ def test_any_array_is_a_clean_record_or_one_error(array: NDArray[np.generic]) ->
     assert np.isfinite(found.intensities).all()
     assert found.intensities.min() >= 0
     assert found.mask.any()
+
+
+def test_a_move_that_would_lose_the_photons_is_left_out() -> None:
+    lonely = np.full((16, 16, 17), np.nan)
+    lonely[1, 2, 3], lonely[-1, -1, -1] = 5.0, 4.0
+    heard = Recorder()
+    diffraction = diffraction_from_array(lonely, observer=heard)
+    assert diffraction.mask.any()
+    assert diffraction.n_photons > 0
+    assert any(isinstance(event, Warned) and event.step == "centre" for event in heard.events)

@@ -11,6 +11,7 @@ from friedel.scans.crop import MINIMUM, crop, window_start
 from friedel.scans.peak import find_peak
 
 OFF_CENTRE_ALLOWED = 1 / 8
+MOST = 0.5
 
 
 def diffraction_from_array(
@@ -21,6 +22,7 @@ def diffraction_from_array(
     The peak should be at index ``n // 2``. Up to an eighth of the side off along every axis the array is left as it is:
     a strained crystal's brightest voxel isn't its pattern's centre, and a shift only adds a phase ramp that is taken
     out again. Further off, the array is moved; voxels that come in from outside are unknown, and a warning says so.
+    Where the move would lose half the photons or more it is left out, and a warning says that.
 
     Parameters
     ----------
@@ -72,6 +74,11 @@ def _as_mask(mask: ArrayLike | None, shape: tuple[int, ...], name: str) -> NDArr
     return array.astype(bool)
 
 
+def _photons_in(counts: Counts) -> float:
+    """Return the photons on measured voxels."""
+    return float(counts.values[counts.mask].sum(dtype=np.float64))
+
+
 def _centred(counts: Counts, name: str, observer: Observer) -> Counts:
     z, y, x = counts.mask.shape
     peak = find_peak(counts)
@@ -81,5 +88,8 @@ def _centred(counts: Counts, name: str, observer: Observer) -> Counts:
     moved = crop(counts, window_start(peak, (z, y, x)), (z, y, x))
     lost = float(1 - moved.mask.sum() / counts.mask.sum())
     where = f"the peak is {off} voxels off index n // 2 along z, y, x"
+    if _photons_in(moved) < MOST * _photons_in(counts):
+        observer(Warned("centre", f"{name}: {where}, but most photons lie elsewhere; the array is left where it is"))
+        return counts
     observer(Warned("centre", f"{name}: {where}; the array was moved, and {lost:.1%} of what was measured is lost"))
     return moved
