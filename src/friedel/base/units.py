@@ -8,7 +8,6 @@ from scipy import constants
 ANGSTROM_PER_M = 1e10
 ANGSTROM_PER_NM = 10.0
 HC_EV_ANGSTROM = constants.h * constants.c / constants.e * ANGSTROM_PER_M
-CLASSICAL_ELECTRON_RADIUS_ANGSTROM = constants.physical_constants["classical electron radius"][0] * ANGSTROM_PER_M
 
 
 def wavelength_angstrom(photon_energy_ev: float) -> float:

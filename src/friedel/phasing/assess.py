@@ -16,7 +16,6 @@ from friedel.phasing.modes import modes
 from friedel.phasing.projections import intensity_of
 from friedel.phasing.refine import RefineOptions, refine
 from friedel.phasing.resolution import Shells, fsc, period, prtf, shells
-from friedel.phasing.support import bulk_amplitude
 from friedel.records import Curve, Diffraction, Quality
 
 Object = NDArray[np.complex64]
@@ -141,13 +140,6 @@ def _crystal(obj: Object) -> NDArray[np.bool_]:
     """Return where the amplitude is at least half the bulk's: voxels around it have no phase to speak of."""
     density = np.abs(obj).astype(np.float64) ** 2
     inside: NDArray[np.bool_] = density >= 0.25 * (density**2).sum() / max(float(density.sum()), 1e-30)
-    return inside
-
-
-def _inside(obj: Object, support: NDArray[np.bool_]) -> NDArray[np.bool_]:
-    """Return the voxels above half the bulk's amplitude: where the phase means something."""
-    bulk = bulk_amplitude(torch.from_numpy(np.abs(obj)), torch.from_numpy(support))
-    inside: NDArray[np.bool_] = np.abs(obj) > 0.5 * float(bulk)
     return inside
 
 
