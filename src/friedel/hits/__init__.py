@@ -1,0 +1,1 @@
+"""Which frames are single hits? Features, scores, calibration, diffusion map, clusters, adaptation."""
