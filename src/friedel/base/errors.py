@@ -13,6 +13,10 @@ class PlanError(FriedelError, ValueError):
     """A plan, an option or a schedule doesn't make sense."""
 
 
+class WeightsError(FriedelError, ValueError):
+    """A network's weights can't be used: missing, damaged, of the wrong hash, or made for another architecture."""
+
+
 class MissingDependencyError(FriedelError, ImportError):
     """An optional package is needed and absent; the message carries the line that installs it.
 

@@ -1,0 +1,7 @@
+"""Architectures only: tensor in, tensor out, and the registry of their weights. No physics and no measurement here."""
+
+from friedel.networks.registry import ARCHITECTURES, ModelCard, build_network, load_weights, save_weights
+from friedel.networks.resnet import ResNet
+from friedel.networks.vgg16 import VGG16
+
+__all__ = ["ARCHITECTURES", "VGG16", "ModelCard", "ResNet", "build_network", "load_weights", "save_weights"]
