@@ -1,19 +1,23 @@
-"""What scatters: facetted crystals, their displacement fields, and their voxel objects."""
+"""What scatters: facetted crystals, their displacement fields, single particles, and their voxel objects."""
 
 from friedel.samples.crystal import Crystal, random_crystal
 from friedel.samples.form_factor import form_factor
 from friedel.samples.lattice import LatticeCrystal, gold_crystal
+from friedel.samples.particle import PARTICLES, Particle, particle
 from friedel.samples.polyhedra import Polyhedron
 from friedel.samples.recipes import STRAINS
 from friedel.samples.shapes import SHAPES
 
 __all__ = [
+    "PARTICLES",
     "SHAPES",
     "STRAINS",
     "Crystal",
     "LatticeCrystal",
+    "Particle",
     "Polyhedron",
     "form_factor",
     "gold_crystal",
+    "particle",
     "random_crystal",
 ]
