@@ -1,0 +1,145 @@
+"""Diffraction of small bodies on a flat detector: Ewald-sphere slices of their Fourier transforms.
+
+Amplitudes only, per body and per pixel; who stands where in the focus is `scene`'s, what the detector makes of it
+`readout`'s. Distances in Å, scattering vectors in rad/Å, axes (z, y, x) with z along the beam.
+"""
+
+from dataclasses import dataclass
+from functools import cached_property
+
+import finufft
+import numpy as np
+from numpy.typing import NDArray
+
+from friedel.base.errors import InputError
+from friedel.base.units import wavelength_angstrom
+from friedel.samples.particle import Particle
+
+Floats = NDArray[np.float32]
+Complexes = NDArray[np.complex64]
+
+# Relative to F(0), slices are good to about 1e-5 at this tolerance: a hundredth of a photon in a million.
+_TOLERANCE = 1e-3
+# Orientations of one call share its FFT; more of them only cost memory.
+_SLICES_A_CALL = 32
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class FrameGeometry:
+    """Where the pixels of a flat detector stand in reciprocal space.
+
+    Attributes
+    ----------
+    shape : (int, int)
+        Pixels (y, x).
+    photon_energy_ev, distance_m, pixel_size_m : float
+        Beam energy, distance from particle to detector, pixel pitch.
+    centre : (float, float)
+        Pixel (y, x) that the direct beam would hit.
+    """
+
+    shape: tuple[int, int]
+    photon_energy_ev: float
+    distance_m: float
+    pixel_size_m: float
+    centre: tuple[float, float]
+
+    def __post_init__(self) -> None:
+        for name in ("photon_energy_ev", "distance_m", "pixel_size_m"):
+            if not getattr(self, name) > 0:
+                raise InputError(f"{name} must be positive, got {getattr(self, name)!r}")
+
+    @property
+    def wavelength(self) -> float:
+        """Wavelength, Å."""
+        return wavelength_angstrom(self.photon_energy_ev)
+
+    @cached_property
+    def directions(self) -> NDArray[np.float64]:
+        """Unit vectors (z, y, x) from the particle to each pixel, ``(y, x, 3)``."""
+        y, x = np.indices(self.shape) * self.pixel_size_m
+        y, x = y - self.centre[0] * self.pixel_size_m, x - self.centre[1] * self.pixel_size_m
+        rays = np.stack([np.full(self.shape, self.distance_m), y, x], axis=-1)
+        return rays / np.linalg.norm(rays, axis=-1, keepdims=True)
+
+    @cached_property
+    def q(self) -> Floats:
+        """Scattering vector k_out − k_in of each pixel, ``(y, x, 3)`` float32, rad/Å."""
+        return (2 * np.pi / self.wavelength * (self.directions - np.array([1.0, 0.0, 0.0]))).astype(np.float32)
+
+    @cached_property
+    def efficiency(self) -> Floats:
+        """Solid angle of each pixel, sr, times the polarisation factor of a beam polarised along x, ``(y, x)``."""
+        along, _, across = np.moveaxis(self.directions, -1, 0)
+        solid_angle = (self.pixel_size_m / self.distance_m) ** 2 * along**3
+        return (solid_angle * (1 - across**2)).astype(np.float32)
+
+    def fringe_period_px(self, diameter: float) -> float:
+        """Return the period, in pixels, of the fringes of a body of the given diameter (Å)."""
+        return self.wavelength * self.distance_m / (diameter * self.pixel_size_m)
+
+
+def slices(particle: Particle, q: Floats, rotations: Floats, diameters: Floats) -> Complexes:
+    """Return Σ ρ(r) exp(−i q·R r) d³r of one particle in many orientations and sizes.
+
+    Parameters
+    ----------
+    particle : Particle
+        Its density; scaled to each diameter.
+    q : (n_pixels, 3) float32
+        Scattering vectors, rad/Å, (z, y, x).
+    rotations : (n, 3, 3) float32
+        Matrices that turn the particle, in (z, y, x).
+    diameters : (n,) float32
+        Diameter of the enclosing sphere, Å.
+
+    Returns
+    -------
+    (n, n_pixels) complex64
+        In Å³ times the density's unit. Zero beyond the density's own resolution (half a period a voxel).
+
+    References
+    ----------
+    Barnett, Magland & af Klinteberg, SIAM J. Sci. Comput. 41, C479 (2019): the non-uniform FFT.
+    """
+    out = np.empty((len(rotations), len(q)), dtype=np.complex64)
+    density = np.ascontiguousarray(particle.density, dtype=np.complex64)
+    voxels = (diameters / particle.diameter_voxels).astype(np.float32)
+    columns = np.ascontiguousarray(q.T)
+    for first in range(0, len(rotations), _SLICES_A_CALL):
+        part = slice(first, first + _SLICES_A_CALL)
+        turned = [rotations[part, :, axis] * voxels[part, None] @ columns for axis in range(3)]  # the rows of Rᵀq
+        out[part] = _transform(density, [points.ravel() for points in turned]).reshape(-1, len(q))
+        out[part] *= voxels[part, None] ** 3
+    return out
+
+
+def _transform(density: Complexes, points: list[Floats]) -> Complexes:
+    """Return the density's transform at points (z, y, x), rad per voxel; zero outside the first Brillouin zone."""
+    plan = finufft.Plan(
+        2, density.shape, eps=_TOLERANCE, isign=-1, dtype="complex64", upsampfac=1.25, nthreads=1, spread_sort=0
+    )
+    plan.setpts(*points)
+    values = plan.execute(density)
+    if max(max(axis.max(), -axis.min()) for axis in points if axis.size) > np.pi:
+        values[np.any([np.abs(axis) > np.pi for axis in points], axis=0)] = 0
+    return values
+
+
+def sphere_slices(q: Floats, diameters: Floats, *, softness: float | Floats = 0.0) -> Complexes:
+    """Return the transforms of spheres of density one, ``(n, n_pixels)`` complex64, Å³.
+
+    Parameters
+    ----------
+    q : (n_pixels, 3) float32
+        Scattering vectors, rad/Å.
+    diameters : (n,) float32
+        Å.
+    softness : float or (n,) float32
+        Standard deviation of a Gaussian that blurs the surface, as a fraction of the radius.
+    """
+    radius = (diameters / 2)[:, None].astype(np.float32)
+    x = np.maximum(np.linalg.norm(q, axis=1)[None, :] * radius, 1e-2)
+    form = 3 * (np.sin(x) - x * np.cos(x)) / x**3
+    blur = np.exp(-0.5 * (np.asarray(softness, dtype=np.float32).reshape(-1, 1) * x) ** 2)
+    return (4 / 3 * np.pi * radius**3 * form * blur).astype(np.complex64)
