@@ -17,7 +17,7 @@ from sklearn.isotonic import IsotonicRegression
 from friedel.base.errors import InputError
 
 Floats = NDArray[np.float64]
-Numbers = Mapping[str, float | list[float]]
+Numbers = Mapping[str, object]
 _LOG_TEMPERATURES = (-5.0, 7.0)
 
 
