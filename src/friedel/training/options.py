@@ -1,0 +1,46 @@
+"""How a network is trained: a plan's ``training`` section. Holds numbers only, and needs no training library."""
+
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from friedel.base.options import Options
+
+Fraction = Annotated[float, Field(ge=0, lt=1)]
+
+
+class TrainingOptions(Options):
+    """Optimiser, schedule, augmentation and the machines used. The defaults suit two CPU cores."""
+
+    epochs: Annotated[int, Field(ge=1)] = 20
+    """Passes over the training frames."""
+    batch: Annotated[int, Field(ge=2)] = 128
+    """Frames per step, on each device."""
+    learning_rate: Annotated[float, Field(gt=0)] = 2e-3
+    """The schedule's highest learning rate (AdamW)."""
+    weight_decay: Annotated[float, Field(ge=0)] = 0.01
+    """AdamW's pull of the weights to zero; biases and normalisations are exempt."""
+    schedule: Literal["one-cycle", "cosine"] = "one-cycle"
+    """Course of the learning rate: up for `warm_up` of the steps and down along a cosine; or down all the way."""
+    warm_up: Fraction = 0.2
+    """Part of the steps in which a one-cycle schedule rises."""
+    flips: bool = True
+    """Flip training frames left-right and up-down, at random."""
+    label_smoothing: Fraction = 0.0
+    """Part of a label's certainty that is shared between both classes."""
+    average: Annotated[float, Field(ge=0)] = 1.0
+    """Horizon, in epochs, of the running average of the weights that is kept as the result; 0 keeps the last step's."""
+    keep: Literal["last", "best"] = "last"
+    """Weights to end with: those of the last epoch, or of the epoch with the least validation loss."""
+    precision: Literal["bf16", "float32"] = "bf16"
+    """Arithmetic of the layers; with bf16 weights, loss and optimiser stay float32."""
+    accelerator: Literal["auto", "cpu", "gpu"] = "auto"
+    """Kind of device; auto takes a GPU if there is one."""
+    devices: Annotated[int, Field(ge=1)] = 1
+    """Devices on each machine."""
+    num_nodes: Annotated[int, Field(ge=1)] = 1
+    """Machines; start the command on each with torchrun or SLURM's srun."""
+    strategy: str = "auto"
+    """Lightning's name for how devices share the work ("ddp")."""
+    workers: Annotated[int, Field(ge=0)] = 0
+    """Processes that prepare batches; 0 slices them in the training process, which is quickest from a memory map."""
