@@ -62,3 +62,15 @@ def frequencies(n: int, *, device: torch.device | str | None = None) -> Tensor:
 def half_frequencies(n: int, *, device: torch.device | str | None = None) -> Tensor:
     """Return the non-negative frequencies that `real_fourier_corner` keeps on its last axis, ``(n // 2 + 1,)``."""
     return torch.fft.rfftfreq(n, device=device)
+
+
+def frame_power(frames: Tensor) -> Tensor:
+    """Return |FFT|² of real 2D frames ``(..., y, x)``, norm "ortho".
+
+    Returns
+    -------
+    (..., y, x // 2 + 1) tensor
+        Vertical frequency zero at index ``y // 2``; horizontal frequencies from zero up.
+    """
+    spectrum = torch.fft.rfft2(frames, norm="ortho")
+    return torch.fft.fftshift(spectrum.real**2 + spectrum.imag**2, dim=-2)

@@ -14,7 +14,7 @@ from scipy.spatial.transform import Rotation
 
 from friedel.base.errors import InputError
 from friedel.base.options import Options
-from friedel.forward.ewald import Floats, FrameGeometry
+from friedel.forward.ewald import Floats, FrameGeometry, sphere_slices
 from friedel.forward.readout import Readout, ReadoutOptions
 from friedel.forward.scene import Bodies, Kind, Species, amplitudes, draw_bodies, species_for
 from friedel.samples.particle import Particle, particle
@@ -186,13 +186,25 @@ def _photons(
     body: Particle,
 ) -> Floats:
     """Return the photons expected from the bodies alone, ``(n, y, x)``: fluence × r_e² |F|² × solid angle."""
-    per_um2 = options.fluence_photons_per_um2 * 1e-8  # photons/Å²
-    electrons = options.electron_density_per_nm3 * 1e-3  # electrons/Å³
-    scale = per_um2 * (_CLASSICAL_RADIUS_ANGSTROM * electrons) ** 2 * geometry.efficiency[mask]
     field = amplitudes(shots, body, geometry.q[mask])
     light = np.zeros((len(shots), *mask.shape), dtype=np.float32)
-    light[:, mask] = (field.real**2 + field.imag**2) * scale
+    light[:, mask] = (field.real**2 + field.imag**2) * _photons_per_volume(options, geometry)[mask]
     return light
+
+
+def _photons_per_volume(options: ParticleRunOptions, geometry: FrameGeometry) -> Floats:
+    """Return the photons a pixel gets per |F|² (Å⁶) of a body of density one, ``(y, x)``."""
+    per_area = options.fluence_photons_per_um2 * 1e-8  # photons/Å²
+    electrons = options.electron_density_per_nm3 * 1e-3  # electrons/Å³
+    return per_area * (_CLASSICAL_RADIUS_ANGSTROM * electrons) ** 2 * geometry.efficiency
+
+
+def expected_sphere(options: ParticleRunOptions) -> Floats:
+    """Return the photons expected from a sphere of the species' size in the middle of the focus, ``(y, x)``."""
+    geometry = options.geometry()
+    diameter = np.array([10 * options.diameter_nm], dtype=np.float32)
+    form = sphere_slices(geometry.q.reshape(-1, 3), diameter)[0].reshape(options.frame_shape)
+    return np.abs(form) ** 2 * _photons_per_volume(options, geometry)
 
 
 def _frame(

@@ -1,7 +1,8 @@
 """Architectures only: tensor in, tensor out, and the registry of their weights. No physics and no measurement here."""
 
+from friedel.networks.hitnet import HitNet
 from friedel.networks.registry import ARCHITECTURES, ModelCard, build_network, load_weights, save_weights
 from friedel.networks.resnet import ResNet
 from friedel.networks.vgg16 import VGG16
 
-__all__ = ["ARCHITECTURES", "VGG16", "ModelCard", "ResNet", "build_network", "load_weights", "save_weights"]
+__all__ = ["ARCHITECTURES", "VGG16", "HitNet", "ModelCard", "ResNet", "build_network", "load_weights", "save_weights"]
