@@ -12,7 +12,7 @@ from typer.core import TyperGroup
 from friedel._version import __version__
 from friedel.base.errors import FriedelError
 from friedel.base.memory import keep_freed_memory
-from friedel.cli import demo, doctor, reconstruct, validate
+from friedel.cli import classify, demo, doctor, reconstruct, simulate, validate
 
 BAD_INPUT = 2
 STOPPED = 130
@@ -43,6 +43,8 @@ app = typer.Typer(
     epilog="Start here:  [bold]friedel demo[/bold]  ·  then:  [bold]friedel reconstruct scan.yaml -o result[/bold]",
 )
 app.command(epilog=reconstruct.EPILOG)(reconstruct.reconstruct)
+app.command(epilog=classify.EPILOG)(classify.classify)
+app.add_typer(simulate.simulate, name="simulate")
 app.command(epilog=validate.EPILOG)(validate.validate)
 app.command(epilog=demo.EPILOG)(demo.demo)
 app.command()(doctor.doctor)

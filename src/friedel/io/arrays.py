@@ -1,11 +1,6 @@
 """Single arrays from files of any common kind, whole or not at all. What they mean is the caller's business."""
 
 import logging
-import struct
-import zipfile
-import zlib
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -17,15 +12,10 @@ import tifffile
 from numpy.typing import NDArray
 
 from friedel.base.errors import InputError
+from friedel.io.damage import readable, require_file
 
 TIFF_SUFFIXES = (".tif", ".tiff")
 HDF5_SUFFIXES = (".h5", ".hdf5", ".nxs", ".cxi")
-# What the parsers are known to raise on damaged bytes; anything else is a bug and should be seen as one.
-DAMAGED = (
-    OSError, ValueError, EOFError, KeyError, IndexError, TypeError, RuntimeError, ArithmeticError, AttributeError,
-    MemoryError, struct.error, zipfile.BadZipFile, zlib.error,
-)  # fmt: skip
-
 # tifffile logs what it finds odd in a header; the errors below say it better.
 logging.getLogger("tifffile").addHandler(logging.NullHandler())
 
@@ -66,28 +56,6 @@ def read_array(path: Path, *, dataset: str | None = None, ndim: int | tuple[int,
                 f"{path}: unknown kind of file {suffix!r}; known are .npy .npz .tif .h5 .hdf5 .nxs .cxi .edf"
             )
     return _checked(path, np.asarray(values), wanted)
-
-
-def require_file(path: Path) -> None:
-    """Raise InputError unless ``path`` is a file."""
-    if path.is_dir():
-        raise InputError(f"{path}: is a folder where a file was expected; for a folder of frames name the beamline too")
-    if not path.is_file():
-        raise InputError(
-            f"{path}: no such file; check the path (it is taken from the plan's folder, or the current one)"
-        )
-
-
-@contextmanager
-def readable(path: Path) -> Iterator[None]:
-    """Turn whatever a parser raises on damaged bytes into one InputError that names the file."""
-    try:
-        yield
-    except InputError:
-        raise
-    except DAMAGED as error:
-        reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
-        raise InputError(f"{path}: can't be read, probably truncated or damaged ({reason}); copy it again") from None
 
 
 def dataset_at(file: h5py.File | h5py.Group, name: str, path: Path) -> h5py.Dataset:

@@ -15,15 +15,15 @@ from numpy.typing import NDArray
 
 from friedel.base.errors import InputError
 from friedel.base.units import ANGSTROM_PER_M, photon_energy_ev
+from friedel.io.cxi_mask import CXI_VERSION
+from friedel.io.cxi_mask import INVALID as PIXEL_IS_INVALID
 from friedel.io.cxi_notes import CONVENTION, write_process, write_result
 from friedel.io.record_json import decode_record
 from friedel.optics import ReciprocalGrid
 from friedel.records import CrystalImage, Diffraction, Reconstruction
 
-CXI_VERSION = 160
 JOULE_PER_EV = 1.602176634e-19
 # Bits of an image's mask, A.8 "Image".
-PIXEL_IS_INVALID = 0x00000001
 PIXEL_INSIDE_SUPPORT = 0x00010000
 RECORD = "entry_1/result_1/note_1/data"
 

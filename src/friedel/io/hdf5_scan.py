@@ -9,8 +9,9 @@ from numpy.typing import NDArray
 
 from friedel.base.errors import InputError
 from friedel.base.observer import Note, Observer, Progress, Warned, silent
-from friedel.io.arrays import dataset_at, readable, require_file
+from friedel.io.arrays import dataset_at
 from friedel.io.beamline import Beamline, Hdf5Layout
+from friedel.io.damage import readable, require_file
 from friedel.io.detector_images import read_detector_images, with_unknown
 from friedel.io.geometry import Reading, scan_geometry
 from friedel.io.placement import Placement

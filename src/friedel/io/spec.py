@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from silx.io.specfile import SpecFile
 
 from friedel.base.errors import InputError
-from friedel.io.arrays import readable, require_file
+from friedel.io.damage import readable, require_file
 from friedel.io.placement import Region
 
 

@@ -11,7 +11,8 @@ from numpy.typing import NDArray
 
 from friedel.base.errors import InputError
 from friedel.base.observer import Observer, Progress, Warned, silent
-from friedel.io.arrays import TIFF_SUFFIXES, readable
+from friedel.io.arrays import TIFF_SUFFIXES
+from friedel.io.damage import readable
 from friedel.io.placement import Region
 
 MISSING_ALLOWED = 0.05

@@ -12,6 +12,7 @@ from friedel.io.source import ScanSource
 from friedel.phasing import PhasingOptions
 from friedel.scans.options import PrepareOptions
 from friedel.strain import StrainOptions
+from friedel.workflows.plan_file import read_yaml
 
 PLAN_SUFFIXES = (".yaml", ".yml")
 
@@ -59,7 +60,7 @@ def load_plan(path: str | Path) -> ReconstructionPlan:
         If it isn't YAML (with the line), or a key or a value is wrong (with the nearest valid name).
     """
     path = Path(path)
-    plan = ReconstructionPlan.read(_read_yaml(path), origin=str(path))
+    plan = ReconstructionPlan.read(read_yaml(path), origin=str(path))
     folder = path.resolve().parent
     located: dict[str, Any] = {
         "scan": plan.scan and plan.scan.relative_to(folder),
@@ -113,26 +114,3 @@ def missing_paths(plan: ReconstructionPlan) -> list[Path]:
         return []
     named = (plan.scan.path, plan.scan.spec, plan.scan.dark, plan.scan.flat, plan.scan.mask)
     return [path for path in named if path is not None and not path.exists()]
-
-
-def _read_yaml(path: Path) -> dict[str, Any]:
-    try:
-        text = path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise InputError(f"{path}: can't read the plan ({error}); check the path") from error
-    try:
-        values = yaml.safe_load(text)
-    except (yaml.YAMLError, ValueError, RecursionError) as error:  # ValueError: a date that isn't one
-        raise PlanError(f"{path}{_place(error)}: not valid YAML: {_problem(error)}") from None
-    if not isinstance(values, dict):
-        raise PlanError(f"{path}: a plan is a list of 'key: value' lines, got {type(values).__name__}")
-    return values
-
-
-def _place(error: Exception) -> str:
-    mark = getattr(error, "problem_mark", None)
-    return f", line {mark.line + 1}, column {mark.column + 1}" if mark else ""
-
-
-def _problem(error: Exception) -> str:
-    return str(getattr(error, "problem", None) or error)

@@ -1,0 +1,193 @@
+"""From the frames of one file to their scores in a journal: read ahead, score, write down, batch by batch."""
+
+import zlib
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from friedel.base.errors import InputError
+from friedel.base.observer import Note, Observer, Warned
+from friedel.io.frame_files import FrameFiles
+from friedel.io.frame_mask import require_fit
+from friedel.io.frames import Batch, FrameSource, batch_length, open_frames, read_batch
+from friedel.io.score_journal import ScoreJournal, open_journal
+from friedel.io.scored_run import ScoredFile, pack_scores
+from friedel.records.hits import FrameStatus, HitScores
+from friedel.workflows.read_ahead import reading_ahead
+
+
+class Scorer(Protocol):
+    """What scores frames: `friedel.hits.model.HitModel`, or anything alike."""
+
+    def score(self, frames: NDArray[Any], mask: NDArray[np.bool_] | None) -> HitScores:
+        """Score frames ``(n, y, x)`` of any number type; ``mask`` is True where the detector measures."""
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class FileTask:
+    """One file to score.
+
+    Attributes
+    ----------
+    path : Path
+        The file or run.
+    files : FrameFiles
+        How to read it.
+    mask : (y, x) bool or None
+        The mask given for all files.
+    journal : Path
+        Where its scores are kept as they come in.
+    fresh : bool
+        Don't continue an earlier journal.
+    """
+
+    path: Path
+    files: FrameFiles
+    mask: NDArray[np.bool_] | None
+    journal: Path
+    fresh: bool = False
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class Outcome:
+    """What scoring one file gave.
+
+    Attributes
+    ----------
+    file : ScoredFile
+        All its scores.
+    model : str
+        Name and hash of the weights.
+    n_new : int
+        Frames scored now, not by an earlier run.
+    """
+
+    file: ScoredFile
+    model: str
+    n_new: int
+
+
+def score_file(
+    task: FileTask, model: Scorer, *, observer: Observer, tell: Callable[[int, int], None] | None = None
+) -> Outcome:
+    """Score the frames of one file that its journal doesn't hold yet; return all its scores.
+
+    Parameters
+    ----------
+    task : FileTask
+        The file.
+    model : Scorer
+        Scores the frames.
+    observer : Observer
+        Hears what is odd about the file.
+    tell : function, optional
+        Called with the number of frames scored, and how many of them are good, before the first and after each batch.
+
+    Raises
+    ------
+    InputError
+        If the file can't be read at all, the mask doesn't fit, or the scores can't be written.
+    """
+    with open_source(task.path, task.files) as source:
+        for note in source.notes:
+            observer(Warned(task.path.name, note))
+        mask = joined_mask(source, task)
+        name = model.score(np.zeros((0, *source.shape[1:]), source.dtype), mask).model
+        journal = open_journal(task.journal, _header(source, mask, name), fresh=task.fresh)
+        try:
+            n_before = journal.n_scored
+            _greet(journal, task.path, observer)
+            _score_rest(source, mask, model, journal, tell or _nobody)
+        finally:
+            journal.close()
+        return Outcome(file=_scored(source, mask, journal), model=name, n_new=journal.n_scored - n_before)
+
+
+@contextmanager
+def open_source(path: Path, files: FrameFiles) -> Iterator[FrameSource]:
+    """Open one file of a run as its options say."""
+    with open_frames(path, dataset=files.dataset, geometry=files.geometry) as source:
+        yield source
+
+
+def joined_mask(source: FrameSource, task: FileTask) -> NDArray[np.bool_] | None:
+    """Return where both the file's own mask and the one given for all files let the detector measure.
+
+    Raises
+    ------
+    InputError
+        If the one given doesn't have the frames' shape.
+    """
+    if task.mask is None:
+        return source.mask
+    require_fit(task.mask, source.shape, mask_path=task.files.mask or task.path, frames_path=task.path)
+    return task.mask if source.mask is None else task.mask & source.mask
+
+
+def _header(source: FrameSource, mask: NDArray[np.bool_] | None, model: str) -> dict[str, Any]:
+    """Return what must be the same for scores to be continued: file, frames, mask and model."""
+    first = read_batch(source, 0, min(1, source.shape[0])).frames
+    return {
+        "file": f"{source.path.resolve()} {source.dataset}".strip(),
+        "kind of frames": [*source.shape[1:], source.dtype.str],
+        "first frame": zlib.crc32(first.tobytes()),
+        "mask": 0 if mask is None else zlib.crc32(np.packbits(mask).tobytes()),
+        "model": model,
+    }
+
+
+def _greet(journal: ScoreJournal, path: Path, observer: Observer) -> None:
+    if journal.restarted:
+        observer(Note(path.name, f"an earlier run's scores are not continued: {journal.restarted}"))
+    elif journal.n_scored:
+        observer(Note(path.name, f"goes on after the {journal.n_scored} frames that are scored already"))
+
+
+def _score_rest(
+    source: FrameSource,
+    mask: NDArray[np.bool_] | None,
+    model: Scorer,
+    journal: ScoreJournal,
+    tell: Callable[[int, int], None],
+) -> None:
+    n_frames, length = source.shape[0], batch_length(source)
+    n_good = int(journal.scores()["good"].sum())
+    tell(journal.n_scored, n_good)
+    firsts = range(journal.n_scored, n_frames, length)
+    with reading_ahead(read_batch(source, first, min(first + length, n_frames)) for first in firsts) as batches:
+        for batch in batches:
+            scores = _score_batch(model, batch, mask)
+            journal.append(batch.first, scores)
+            n_good += int(scores["good"].sum())
+            tell(journal.n_scored, n_good)
+
+
+def _score_batch(model: Scorer, batch: Batch, mask: NDArray[np.bool_] | None) -> NDArray[Any]:
+    packed = pack_scores(model.score(batch.frames, mask))
+    if len(packed) != len(batch.frames):
+        raise InputError(f"the model gave {len(packed)} scores for {len(batch.frames)} frames; install it again")
+    if batch.unreadable.any():
+        packed[batch.unreadable] = np.zeros((), packed.dtype)
+        packed["status"][batch.unreadable] = FrameStatus.UNREADABLE
+    return packed
+
+
+def _scored(source: FrameSource, mask: NDArray[np.bool_] | None, journal: ScoreJournal) -> ScoredFile:
+    return ScoredFile(
+        path=source.path,
+        dataset=source.dataset,
+        shape=source.shape,
+        dtype=source.dtype.str,
+        scores=journal.scores(),
+        mask=mask,
+        linkable=source.linkable,
+    )
+
+
+def _nobody(n_scored: int, n_good: int) -> None:
+    """Tell nobody."""
