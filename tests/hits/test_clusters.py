@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from friedel.base.errors import InputError
-from friedel.hits.cluster_labels import label_by_hand, label_clusters
+from friedel.hits.cluster_labels import label_by_hand, label_by_neighbours, label_clusters
 from friedel.hits.clusters import find_clusters
 
 CENTRES = np.array([[0.0, 0.0, 0.0], [9.0, 0.0, 0.0], [0.0, 8.0, 0.0], [0.0, 9.0, 9.0]])
@@ -51,6 +51,14 @@ def test_names_from_labels_and_for_groups_without_any(blobs):
     # Group 3 has no label; the group of truth 2 is its nearest.
     assert named.shares == pytest.approx([0.8, 0.8, 0.2, 0.8])
     assert np.array_equal(named.single(found.members) > 0.5, truth != 1)
+
+
+def test_frames_are_named_by_their_labelled_neighbours(blobs):
+    features, truth = blobs
+    labelled = np.concatenate([np.flatnonzero(truth == kind)[:3] for kind in range(4)])
+    shares = label_by_neighbours(features, labelled, truth[labelled] == 2, neighbours=3)
+    assert np.array_equal(shares, (truth == 2).astype(float))
+    assert label_by_neighbours(features, [0], [1]) == pytest.approx(1.0)
 
 
 def test_names_by_hand():

@@ -70,7 +70,7 @@ def test_known_frames_land_where_they_are_and_new_ones_between_them(neighbours):
 def test_the_eigenvectors_satisfy_their_equation():
     _, points = _circle(n=120, power=1.7)
     found = diffusion_map(points, DiffusionOptions(coordinates=3))
-    kernel = np.exp(-np.sum((points[:, None] - points[None]) ** 2, axis=2) / found.bandwidth)
+    kernel = np.exp(-np.sum((points[:, None] - points[None]) ** 2, axis=2) / found.kernel.bandwidth)
     density = kernel.sum(axis=1)
     kernel /= density[:, None] * density[None]
     markov = kernel / kernel.sum(axis=1, keepdims=True)
@@ -78,6 +78,21 @@ def test_the_eigenvectors_satisfy_their_equation():
     stationary = kernel.sum(axis=1) / kernel.sum()
     assert stationary @ found.coordinates**2 == pytest.approx(1.0, abs=1e-3)
     assert (np.take_along_axis(found.coordinates, np.abs(found.coordinates).argmax(axis=0)[None], axis=0) > 0).all()
+
+
+def test_isolated_frames_do_not_take_the_coordinates_for_themselves():
+    angle, points = _circle(n=400)
+    strays = np.random.default_rng(1).normal(0, 40, (12, 2)).astype(np.float32)
+    both = np.concatenate([points, strays])
+    basis = np.stack([np.cos(angle), np.sin(angle)], axis=1)
+    kept, islands = (
+        diffusion_map(both, DiffusionOptions(coordinates=3, bandwidth=0.05, company=company)) for company in (7, 0)
+    )
+    assert islands.coordinates[:400, :2].std(axis=0) == pytest.approx(0.0, abs=0.01)
+    best = min(_left_over(kept.coordinates[:400, pair], basis) for pair in ([0, 1], [1, 2], [0, 2]))
+    assert best < 0.2
+    assert kept.place(both) == pytest.approx(kept.coordinates, abs=5e-3)
+    assert (kept.kernel.widths[:400] == 1).all()
 
 
 def test_the_slope_of_the_log_sum_curve_tells_the_dimension():

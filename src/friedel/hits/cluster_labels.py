@@ -1,10 +1,12 @@
-"""Names for groups of frames: from a few labelled frames, or from a person's own list."""
+"""Names for groups of frames: from a few labelled frames, or from a person's own list; or for frames one by one."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
+from scipy.spatial import cKDTree
 
 from friedel.base.errors import InputError
 from friedel.hits.clusters import Clusters
@@ -50,19 +52,51 @@ def label_clusters(clusters: Clusters, frames: ArrayLike, labels: ArrayLike) -> 
     InputError
         If there is no label, or a frame's number isn't in the run.
     """
-    numbers, truth = np.asarray(frames, dtype=np.int64), np.asarray(labels).astype(bool)
-    n = len(clusters.members)
-    if not numbers.size or numbers.shape != truth.shape:
-        raise InputError(f"as many labels as frame numbers are needed, got {truth.shape} for {numbers.shape}")
-    if numbers.min() < 0 or numbers.max() >= n:
-        wrong = numbers[(numbers < 0) | (numbers >= n)][0]
-        raise InputError(f"labelled frame {wrong} is not in the run, whose frames are 0 to {n - 1}")
+    numbers, truth = _checked(frames, labels, len(clusters.members))
     k, groups = len(clusters.centres), clusters.members[numbers]
     counts = np.bincount(groups, minlength=k)
     shares = (np.bincount(groups, weights=truth, minlength=k) + 1) / (counts + 2)
     known = np.flatnonzero(counts)
     apart = np.linalg.norm(clusters.centres[:, None] - clusters.centres[None, known], axis=2)
     return ClusterLabels(shares=shares[known[apart.argmin(axis=1)]], counts=counts)
+
+
+def label_by_neighbours(
+    coordinates: NDArray[np.floating[Any]], frames: ArrayLike, labels: ArrayLike, *, neighbours: int = 9
+) -> NDArray[np.float64]:
+    """Return each frame's share of single hits among the labelled frames nearest to it, ``(n,)``.
+
+    Finer than naming groups, and steadier: no boundary between groups moves with the seed.
+
+    Parameters
+    ----------
+    coordinates : (n, k) float
+        Where the frames lie, on a diffusion map for one.
+    frames : (m,) int
+        Numbers of the labelled frames.
+    labels : (m,) bool or 0/1
+        True for single hits.
+    neighbours : int
+        Labelled frames asked; all of them if there are fewer.
+
+    Raises
+    ------
+    InputError
+        As for `label_clusters`.
+    """
+    numbers, truth = _checked(frames, labels, len(coordinates))
+    nearest = cKDTree(coordinates[numbers]).query(coordinates, k=np.arange(1, min(neighbours, len(numbers)) + 1))[1]
+    return np.asarray(truth[nearest].mean(axis=1))
+
+
+def _checked(frames: ArrayLike, labels: ArrayLike, n: int) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
+    numbers, truth = np.asarray(frames, dtype=np.int64), np.asarray(labels).astype(bool)
+    if not numbers.size or numbers.shape != truth.shape:
+        raise InputError(f"as many labels as frame numbers are needed, got {truth.shape} for {numbers.shape}")
+    if numbers.min() < 0 or numbers.max() >= n:
+        wrong = numbers[(numbers < 0) | (numbers >= n)][0]
+        raise InputError(f"labelled frame {wrong} is not in the run, whose frames are 0 to {n - 1}")
+    return numbers, truth
 
 
 def label_by_hand(names: Mapping[int, bool], n_clusters: int) -> ClusterLabels:

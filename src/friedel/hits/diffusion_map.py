@@ -5,7 +5,7 @@ without a label or a model; `clusters` cuts the result into groups, `cluster_lab
 `diffusion_landmarks` takes runs too long for a matrix.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -17,9 +17,8 @@ from torch import Tensor
 from friedel.base.device import resolve_device
 from friedel.base.errors import InputError
 from friedel.base.options import Options
-from friedel.hits.bandwidth import BandwidthCurve
 from friedel.hits.distances import squared_distances
-from friedel.hits.kernel import Matrix, dense_kernel, neighbour_kernel, normalised
+from friedel.hits.kernel import COMPANY, Kernel, Matrix, dense_kernel, kernel_widths, neighbour_kernel, normalised
 
 Floats = NDArray[np.float32]
 _EIGEN_TOLERANCE = 1e-5
@@ -36,6 +35,8 @@ class DiffusionOptions(Options):
     """ε of the kernel exp(−d²/ε); None takes the steepest point of the log-sum curve."""
     neighbours: int | None = Field(default=None, ge=2)
     """Nearest neighbours that the kernel keeps; None keeps all pairs."""
+    company: int = Field(default=COMPANY, ge=0)
+    """A frame with fewer neighbours within √ε than this is isolated, and its kernel widened; 0 never does."""
     seed: int = Field(default=0, ge=0)
     """Seed of the eigensolver's first vector and of the landmarks."""
 
@@ -51,28 +52,22 @@ class DiffusionMap:
         distribution and with its largest component positive. The constant one is left out.
     eigenvalues : (k,) float32
         Their eigenvalues λ, falling, below 1; λ^t ψ is where a frame stands after t steps.
-    bandwidth : float
-        ε of the kernel.
-    curve : BandwidthCurve or None
-        What ε was chosen from.
+    kernel : Kernel
+        What the map was made from, its matrix dropped: bandwidth ε, the curve it was chosen from, widths.
     vectors : (n, d) Tensor, float32
         The frames' vectors.
     densities : (n,) float32
         q^α of each frame.
-    neighbours : int or None
-        How many of a frame's nearest the kernel keeps; None keeps all.
-    reach : (n,) Tensor or None
-        Squared distance from each frame to the farthest neighbour kept.
+    options : DiffusionOptions
+        How it was made.
     """
 
     coordinates: Floats
     eigenvalues: Floats
-    bandwidth: float
-    curve: BandwidthCurve | None
+    kernel: Kernel
     vectors: Tensor
     densities: Floats
-    neighbours: int | None = None
-    reach: Tensor | None = None
+    options: DiffusionOptions
 
     def place(self, vectors: Floats | Tensor) -> Floats:
         """Return the coordinates of other frames, ``(m, k)``, by Nyström's extension.
@@ -92,11 +87,12 @@ class DiffusionMap:
                 "prepare frames with the same mask and crop"
             )
         squared = squared_distances(new, self.vectors)
-        if self.neighbours is not None and self.reach is not None:
-            kept = min(self.neighbours + 1, len(self.vectors))
+        widths = kernel_widths(squared, self.kernel.bandwidth, self.options.company)
+        if self.options.neighbours is not None and self.kernel.reach is not None:
+            kept = min(self.options.neighbours + 1, len(self.vectors))
             farthest = torch.topk(squared, kept, largest=False).values[:, -1:]
-            squared.masked_fill_((squared > farthest) & (squared > self.reach), torch.inf)
-        exponents = squared.mul_(-1.0 / self.bandwidth)
+            squared.masked_fill_((squared > farthest) & (squared > self.kernel.reach), torch.inf)
+        exponents = squared.mul_(-1.0 / self.kernel.bandwidth).div_(widths[:, None]).div_(self.kernel.widths)
         exponents -= torch.from_numpy(np.log(self.densities)).to(new.device)
         steps = torch.softmax(exponents, dim=1) @ torch.from_numpy(self.coordinates).to(new.device)
         return np.asarray(steps.cpu().numpy() / self.eigenvalues, dtype=np.float32)
@@ -130,20 +126,18 @@ def diffusion_map(
     _check(vectors, chosen)
     points = torch.from_numpy(np.ascontiguousarray(vectors, dtype=np.float32)).to(resolve_device(device))
     if chosen.neighbours is None:
-        kernel = dense_kernel(points, bandwidth=chosen.bandwidth)
+        kernel = dense_kernel(points, bandwidth=chosen.bandwidth, company=chosen.company)
     else:
-        kernel = neighbour_kernel(points, chosen.neighbours, bandwidth=chosen.bandwidth)
+        kernel = neighbour_kernel(points, chosen.neighbours, bandwidth=chosen.bandwidth, company=chosen.company)
     matrix, densities, degrees = normalised(kernel, alpha=chosen.alpha)
     eigenvalues, coordinates = _slowest(matrix, degrees, chosen)
     return DiffusionMap(
         coordinates=coordinates,
         eigenvalues=eigenvalues,
-        bandwidth=kernel.bandwidth,
-        curve=kernel.curve,
+        kernel=replace(kernel, matrix=None),
         vectors=points,
         densities=densities**chosen.alpha,
-        neighbours=chosen.neighbours,
-        reach=kernel.reach,
+        options=chosen,
     )
 
 

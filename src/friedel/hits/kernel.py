@@ -1,5 +1,9 @@
 """The Gaussian kernel between frames, dense or between nearest neighbours only, and its normalisation.
 
+An isolated frame (empty, a streak) is farther from everything than the kernel reaches. Left alone, each such frame is
+an island with an eigenvector of its own, and the first coordinates count islands. So its kernel is widened until it
+touches its nearest neighbours; frames in company keep the bandwidth as it is.
+
 Matrices stay symmetric: the Markov matrix of a diffusion is similar to the symmetric one made here, which has the same
 eigenvalues and is kinder to compute with.
 """
@@ -13,46 +17,80 @@ from numpy.typing import NDArray
 from scipy import sparse
 from torch import Tensor
 
+from friedel.base.errors import InputError
 from friedel.hits.bandwidth import BandwidthCurve, bandwidth_curve, sampled_rows
 from friedel.hits.distances import pairwise_squared_distances, squared_distances
 
 Floats = NDArray[np.float32]
 Matrix: TypeAlias = Tensor | sparse.csr_array
+COMPANY = 7
+"""Neighbours that a frame in company has within √ε."""
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class Kernel:
-    """Similarities of frames: exp(−d²/ε).
+    """Similarities of frames: exp(−d²/(ε w_i w_j)).
 
     Attributes
     ----------
-    matrix : (n, n) Tensor or sparse array, float32
-        Symmetric, ones on the diagonal.
+    matrix : (n, n) Tensor or sparse array, float32, or None
+        Symmetric, ones on the diagonal; None once it has been used up.
     bandwidth : float
         ε.
+    widths : (n,) Tensor
+        w: 1 for all frames but isolated ones.
     curve : BandwidthCurve or None
         What ε was chosen from; None if it was given.
     reach : (n,) Tensor or None
         Squared distance from each frame to the farthest of its nearest neighbours; None where all pairs count.
     """
 
-    matrix: Matrix
+    matrix: Matrix | None
     bandwidth: float
+    widths: Tensor
     curve: BandwidthCurve | None
     reach: Tensor | None = None
 
 
-def dense_kernel(vectors: Tensor, *, bandwidth: float | None = None) -> Kernel:
+def dense_kernel(vectors: Tensor, *, bandwidth: float | None = None, company: int = COMPANY) -> Kernel:
     """Return the kernel between all pairs of ``(n, d)`` vectors; 4 n² bytes.
 
-    ``bandwidth`` None takes the steepest point of the log-sum curve.
+    ``bandwidth`` None takes the steepest point of the log-sum curve; ``company`` is explained at `kernel_widths`.
     """
     squared = pairwise_squared_distances(vectors)
     chosen, curve = (bandwidth, None) if bandwidth is not None else _steepest(squared[sampled_rows(len(squared))])
-    return Kernel(matrix=squared.mul_(-1.0 / chosen).exp_(), bandwidth=chosen, curve=curve)
+    widths = kernel_widths(squared, chosen, company)
+    matrix = squared.mul_(-1.0 / chosen).div_(widths[:, None]).div_(widths[None, :]).exp_()
+    return Kernel(matrix=matrix, bandwidth=chosen, widths=widths, curve=curve)
 
 
-def neighbour_kernel(vectors: Tensor, neighbours: int, *, bandwidth: float | None = None, block: int = 1024) -> Kernel:
+def kernel_widths(squared: Tensor, bandwidth: float, company: int) -> Tensor:
+    """Return w, the factor by which each frame's kernel is widened.
+
+    Parameters
+    ----------
+    squared : (n, m) float32
+        Squared distances from some frames to the map's frames, or to the nearest of them in rising order.
+    bandwidth : float
+        ε.
+    company : int
+        A frame is isolated if its neighbour of this number is farther than √ε; 0 widens nothing.
+
+    Returns
+    -------
+    (n,) float32
+        max(1, d_c/√ε), with d_c the distance to that neighbour.
+    """
+    if company == 0:
+        return torch.ones(len(squared), device=squared.device)
+    rank = min(company + 1, squared.shape[1])
+    farthest = torch.topk(squared, rank, largest=False, sorted=False).values.amax(dim=1)
+    return farthest.div_(bandwidth).clamp_(min=1.0).sqrt_()
+
+
+def neighbour_kernel(
+    vectors: Tensor, neighbours: int, *, bandwidth: float | None = None, company: int = COMPANY, block: int = 1024
+) -> Kernel:
     """Return the kernel between nearest neighbours only: two frames count if either is among the other's nearest.
 
     Parameters
@@ -63,6 +101,8 @@ def neighbour_kernel(vectors: Tensor, neighbours: int, *, bandwidth: float | Non
         Nearest frames kept for each, itself not counted; 8 n k bytes and a little.
     bandwidth : float, optional
         ε; None takes the steepest point of the log-sum curve over all pairs.
+    company : int
+        As for `kernel_widths`.
     block : int
         Frames compared with all others at a time: 4 n × block bytes.
     """
@@ -71,13 +111,14 @@ def neighbour_kernel(vectors: Tensor, neighbours: int, *, bandwidth: float | Non
     kept = min(neighbours + 1, len(vectors))
     nearest = [torch.topk(squared_distances(some, vectors), kept, largest=False) for some in rows]
     squared = torch.cat([found.values for found in nearest])
-    weights = torch.exp(-squared / chosen).cpu().numpy()
-    columns = torch.cat([found.indices for found in nearest]).cpu().numpy()
-    starts = np.arange(0, columns.size + 1, kept)
-    one_sided = sparse.csr_array((weights.ravel(), columns.ravel(), starts), shape=(len(vectors),) * 2)
+    columns = torch.cat([found.indices for found in nearest])
+    widths = kernel_widths(squared, chosen, company)
+    weights = torch.exp(-squared / (chosen * widths[:, None] * widths[columns])).cpu().numpy()
+    starts = np.arange(0, weights.size + 1, kept)
+    one_sided = sparse.csr_array((weights.ravel(), columns.cpu().numpy().ravel(), starts), shape=(len(vectors),) * 2)
     matrix = one_sided.maximum(one_sided.T).tocsr()
     matrix.setdiag(1.0)
-    return Kernel(matrix=matrix, bandwidth=chosen, curve=curve, reach=squared[:, -1])
+    return Kernel(matrix=matrix, bandwidth=chosen, widths=widths, curve=curve, reach=squared[:, -1])
 
 
 def _some_distances(vectors: Tensor) -> Tensor:
@@ -110,9 +151,10 @@ def normalised(kernel: Kernel, *, alpha: float) -> tuple[Matrix, Floats, Floats]
     ----------
     Coifman & Lafon, *Diffusion maps*, Appl. Comput. Harmon. Anal. 21, 5 (2006), section 3.2.
     """
-    matrix = kernel.matrix
-    densities = _row_sums(matrix)
-    matrix = _scaled(matrix, densities**-alpha)
+    if kernel.matrix is None:
+        raise InputError("this kernel's matrix has been used up; make the kernel again")
+    densities = _row_sums(kernel.matrix)
+    matrix = _scaled(kernel.matrix, densities**-alpha)
     degrees = _row_sums(matrix)
     return _scaled(matrix, degrees**-0.5), densities.astype(np.float32), degrees.astype(np.float32)
 
