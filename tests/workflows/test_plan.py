@@ -11,7 +11,8 @@ from friedel.base.errors import InputError, PlanError
 from friedel.workflows.plan import ReconstructionPlan, load_plan, missing_paths, plan_for, plan_text
 
 ROOT = Path(__file__).resolve().parents[2]
-SHIPPED = sorted((ROOT / "plans").glob("*.yaml"))
+# Plans of single hits are of other kinds; the tests of their workflows read them.
+SHIPPED = sorted(path for path in (ROOT / "plans").glob("*.yaml") if not path.stem.startswith("hits_"))
 
 
 @pytest.fixture
