@@ -107,7 +107,9 @@ def open_xfel_frames(path: Path, *, dataset: str | None = None, geometry: Path |
 
 def _chosen(run: Any, path: Path, dataset: str | None) -> tuple[str, str]:
     candidates = _candidates(run)
-    each = {_detector(source): f"'{source} {key}'" for source, key in reversed(candidates)}
+    each: dict[str, str] = {}
+    for source, key in candidates:  # of a detector's modules the first stands for all
+        each.setdefault(_detector(source), f"'{source} {key}'")
     listing = "; ".join(each.values()) or "none"
     if dataset is not None:
         source, _, key = dataset.strip().rpartition(" ")

@@ -1,11 +1,9 @@
 """Many files at once: each is a task of Dask, scored into its own journal by a worker with a model of its own."""
 
 from collections.abc import Callable, Sequence
-from typing import Any
 
-from friedel.base.errors import MissingDependencyError
 from friedel.base.observer import Observer, Progress, Recorder, Warned, silent
-from friedel.workflows.classify_plan import ClusterOptions
+from friedel.workflows.cluster import ClusterOptions, dask_client
 from friedel.workflows.score_frames import FileTask, Outcome, Scorer, score_file
 
 _MODELS: dict[str, Scorer] = {}
@@ -38,25 +36,16 @@ def score_on_cluster(
     InputError
         If a file can't be read; what the others have scored by then is kept.
     """
-    try:
-        from distributed import Client, LocalCluster, as_completed
-    except ImportError:
-        raise MissingDependencyError("dask", "cluster", "classify many files at once") from None
-    cluster: Any = options.scheduler or LocalCluster(
-        n_workers=options.workers, threads_per_worker=1, dashboard_address=None
-    )
-    try:
-        with Client(cluster) as client:
-            futures = {client.submit(_score, task, load, pure=False): index for index, task in enumerate(tasks)}
-            done: dict[int, Outcome] = {}
-            for future in as_completed(futures):
-                done[futures[future]], warnings = future.result()
-                for warning in warnings:
-                    observer(warning)
-                observer(Progress("scoring files", len(done), len(tasks)))
-    finally:
-        if options.scheduler is None:
-            cluster.close()
+    with dask_client(options) as client:
+        from distributed import as_completed
+
+        futures = {client.submit(_score, task, load, pure=False): index for index, task in enumerate(tasks)}
+        done: dict[int, Outcome] = {}
+        for future in as_completed(futures):
+            done[futures[future]], warnings = future.result()
+            for warning in warnings:
+                observer(warning)
+            observer(Progress("scoring files", len(done), len(tasks)))
     return [done[index] for index in range(len(tasks))]
 
 

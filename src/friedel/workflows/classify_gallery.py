@@ -97,10 +97,14 @@ def _tile(frame: NDArray[Any], mask: NDArray[np.bool_] | None, scores: HitScores
         uri=picture_uri(frame, mask),
         name=name,
         single=f"{single:.1%}",
-        fringes=f"{fringes:.2g}",
-        strange=f"{strange:.2g}",
-        alt=f"Frame {name}: single with {single:.1%}, fringes {fringes:.2g}, strangeness {strange:.2g}.",
+        fringes=_short(fringes),
+        strange=_short(strange),
+        alt=f"Frame {name}: single with {single:.1%}, fringes {_short(fringes)}, strangeness {_short(strange)}.",
     )
+
+
+def _short(value: float) -> str:
+    return f"{value:.0f}" if value >= 10 else f"{value:.2g}"
 
 
 def powders(run: ScoredRun, scores: HitScores, files: FrameFiles) -> list[Powder]:

@@ -11,6 +11,7 @@ from friedel.base.errors import PlanError
 from friedel.base.options import Options
 from friedel.hits.selection import SelectionOptions
 from friedel.io.frame_files import FrameFiles
+from friedel.workflows.cluster import ClusterOptions
 from friedel.workflows.plan_file import read_yaml
 
 
@@ -21,15 +22,6 @@ class EmcOptions(Options):
     """Write them."""
     adu_per_photon: Annotated[float, Field(gt=0)] | None = None
     """Detector units a photon makes; None: integers, and floats that are all whole, are photons already."""
-
-
-class ClusterOptions(Options):
-    """Many files at once through Dask; needs the extra "cluster"."""
-
-    workers: Annotated[int, Field(ge=1)] = 2
-    """Processes on this machine, each with a model of its own; not used with ``scheduler``."""
-    scheduler: str | None = None
-    """Address of a running Dask scheduler ("tcp://host:8786"), whose workers see the same files."""
 
 
 class ClassifyPlan(Options):
@@ -50,7 +42,7 @@ class ClassifyPlan(Options):
     fresh: bool = False
     """Score every frame again, even where an interrupted or earlier run of the same frames can be continued."""
     cluster: ClusterOptions | None = None
-    """Dask; None: in this process."""
+    """Many files at once, by Dask; None: one after another in this process."""
     output: Path | None = None
     """Folder for the results; the command line's ``-o`` wins."""
 
