@@ -12,7 +12,7 @@ from friedel.base.observer import Note, Progress, Warned
 from friedel.networks import ResNet
 from friedel.training.examples import Examples
 from friedel.training.fit import score, train_classifier
-from friedel.training.module import flip_at_random
+from friedel.training.module import flip_at_random, transpose_at_random
 from friedel.training.options import TrainingOptions
 from friedel.training.schedule import learning_rate_factor
 
@@ -155,6 +155,23 @@ def test_flips_move_pixels_and_nothing_else():
     counts = [sum(torch.equal(one, kind[0]) for one in seen) for kind in expected]
     assert sum(counts) == 64
     assert min(counts) >= 5
+
+
+def test_spectra_are_flipped_about_their_own_centre():
+    torch.manual_seed(0)
+    images = torch.rand(40, 2, 6, 6)
+    images[:, 0, 3, 3] = 9.0
+    seen = flip_at_random(images, centred=(0,))
+    assert (seen[:, 0, 3, 3] == 9).all()
+    assert not torch.equal(seen[:, 0], images[:, 0])
+    assert not torch.equal(seen[:, 1, 3, 3], images[:, 1, 3, 3])
+
+
+def test_transposing_swaps_rows_and_columns_of_about_half():
+    torch.manual_seed(0)
+    images = torch.rand(64, 1, 4, 4)
+    swapped = [torch.equal(one, other.mT) for one, other in zip(transpose_at_random(images), images, strict=True)]
+    assert 16 < sum(swapped) < 48
 
 
 def test_the_learning_rate_rises_and_falls():

@@ -37,6 +37,11 @@ def newest_checkpoint(folder: Path, observer: Observer) -> Path | None:
     return None
 
 
+def has_checkpoints(folder: Path) -> bool:
+    """Say whether a training was begun in this folder."""
+    return any((folder / NEWEST).glob("*.ckpt"))
+
+
 def clear(folder: Path) -> None:
     """Remove the checkpoints and logs of an earlier training; nothing else in the folder is touched."""
     for name in (NEWEST, BEST, LOGS):

@@ -24,6 +24,7 @@ from friedel.training.libraries import pl, quiet
 from friedel.training.module import Classifier
 from friedel.training.observing import ObserverCallback
 from friedel.training.options import TrainingOptions
+from friedel.training.processes import first_process
 
 _PRECISIONS = {"bf16": "bf16-mixed", "float32": "32-true"}
 
@@ -91,7 +92,7 @@ def train_classifier(
     training.require_both_classes("training")
     validation.require_both_classes("validation")
     newest = newest_checkpoint(folder, observer) if resume else None
-    if newest is None:
+    if newest is None and first_process():
         clear(folder)
     learner = Classifier(network, options, seed=seed)
     data = ExampleData(training, validation, options, seed=seed)

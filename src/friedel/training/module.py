@@ -74,8 +74,7 @@ class Classifier(pl.LightningModule):
         """Return the mean loss of one batch."""
         inputs, labels, weights = batch
         inputs = inputs.float()
-        if self.options.flips:
-            inputs = flip_at_random(inputs)
+        inputs = self._augmented(inputs)
         loss = self._loss(self.network(_channels_last(inputs)), labels, weights)
         if index % _CHECK_EVERY == 0:
             self._require_finite(loss)
@@ -121,6 +120,11 @@ class Classifier(pl.LightningModule):
                 "resume with the same plan, or start anew without resuming"
             )
 
+    def _augmented(self, inputs: Tensor) -> Tensor:
+        if self.options.flips:
+            inputs = flip_at_random(inputs, centred=self.options.centred_channels)
+        return transpose_at_random(inputs) if self.options.transpose else inputs
+
     def _made_with(self) -> dict[str, Any]:
         where_only = {"accelerator", "devices", "num_nodes", "strategy", "workers"}
         return self.options.model_dump(mode="json", exclude=where_only) | {"seed": self.seed}
@@ -138,12 +142,27 @@ class Classifier(pl.LightningModule):
             )
 
 
-def flip_at_random(images: Tensor) -> Tensor:
-    """Flip each image of ``(b, c, h, w)`` left-right, up-down, both or not at all, with equal chances."""
+def flip_at_random(images: Tensor, *, centred: tuple[int, ...] = ()) -> Tensor:
+    """Flip each image of ``(b, c, h, w)`` left-right, up-down, both or not at all, with equal chances.
+
+    ``centred`` channels are flipped about pixel n // 2, which a plain flip of an even number of pixels would move.
+    """
     for axis in (-1, -2):
-        chosen = torch.rand(len(images), 1, 1, 1, device=images.device) < 0.5
-        images = torch.where(chosen, images.flip(axis), images)
+        flipped = images.flip(axis)
+        for channel in centred:
+            even = images.shape[axis] % 2 == 0
+            flipped[:, channel] = flipped[:, channel].roll(int(even), axis)
+        images = torch.where(_heads(images), flipped, images)
     return images
+
+
+def transpose_at_random(images: Tensor) -> Tensor:
+    """Swap rows and columns of half the images of ``(b, c, n, n)``."""
+    return torch.where(_heads(images), images.transpose(-1, -2), images)
+
+
+def _heads(images: Tensor) -> Tensor:
+    return torch.rand(len(images), 1, 1, 1, device=images.device) < 0.5
 
 
 def _channels_last(images: Tensor) -> Tensor:

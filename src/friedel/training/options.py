@@ -26,6 +26,10 @@ class TrainingOptions(Options):
     """Part of the steps in which a one-cycle schedule rises."""
     flips: bool = True
     """Flip training frames left-right and up-down, at random."""
+    transpose: bool = False
+    """Swap rows and columns of half the (square) frames too: with flips, all eight orientations."""
+    centred_channels: tuple[Annotated[int, Field(ge=0)], ...] = ()
+    """Channels with their origin at pixel n // 2 (spectra): flips turn them about it, not about the frame's middle."""
     label_smoothing: Fraction = 0.0
     """Part of a label's certainty that is shared between both classes."""
     average: Annotated[float, Field(ge=0)] = 1.0
