@@ -35,37 +35,37 @@ class ParticleRunOptions(Options):
 
     particles: tuple[str, ...] = ("icosahedron",)
     """Shapes, by name (`friedel.samples.particle.PARTICLES`); each chunk of frames takes one."""
-    diameter_nm: float = Field(70.0, gt=0)
+    diameter_nm: float = Field(default=70.0, gt=0)
     """Mean diameter of the particles' enclosing sphere."""
-    diameter_spread: float = Field(0.05, ge=0, le=1)
+    diameter_spread: float = Field(default=0.05, ge=0, le=1)
     """Relative standard deviation of the diameter."""
-    electron_density_per_nm3: float = Field(430.0, gt=0)
+    electron_density_per_nm3: float = Field(default=430.0, gt=0)
     """Of the particle's material (protein 430, water 334, gold 4660)."""
-    photon_energy_ev: float = Field(1600.0, gt=0)
+    photon_energy_ev: float = Field(default=1600.0, gt=0)
     """Photon energy."""
-    distance_m: float = Field(0.58, gt=0)
+    distance_m: float = Field(default=0.58, gt=0)
     """From the particles to the detector."""
-    pixel_size_m: float = Field(300e-6, gt=0)
+    pixel_size_m: float = Field(default=300e-6, gt=0)
     """Pixel pitch, after any binning."""
     frame_shape: tuple[int, int] = (256, 256)
     """Pixels (y, x)."""
     centre_offset_px: tuple[float, float] = (0.0, 0.0)
     """Where the direct beam stands, from the frame's middle."""
-    fluence_photons_per_um2: float = Field(1e12, gt=0)
+    fluence_photons_per_um2: float = Field(default=1e12, gt=0)
     """In the middle of the focus."""
-    faintest: float = Field(0.05, gt=0, le=1)
+    faintest: float = Field(default=0.05, gt=0, le=1)
     """Beam intensity at the edge of the focus relative to its middle."""
-    focus_um: float = Field(2.0, gt=0)
+    focus_um: float = Field(default=2.0, gt=0)
     """Greatest distance between particles across the beam."""
-    single_fraction: float = Field(0.5, ge=0, le=1)
+    single_fraction: float = Field(default=0.5, ge=0, le=1)
     """Share of frames with one particle alone."""
     bad_kinds: dict[Kind, float] = Field(default_factory=lambda: dict(_BAD_KINDS))
     """Relative shares of what the other frames show."""
     readout: ReadoutOptions = ReadoutOptions()
     """What the detector adds."""
-    chunk: int = Field(64, ge=1, le=4096)
+    chunk: int = Field(default=64, ge=1, le=4096)
     """Frames made at once, of one shape."""
-    seed: int = Field(0, ge=0)
+    seed: int = Field(default=0, ge=0)
     """Seed of every random choice."""
 
     def geometry(self, jitter: NDArray[np.float64] | None = None) -> FrameGeometry:

@@ -19,31 +19,31 @@ _DARK = 0.05
 class ReadoutOptions(Options):
     """Background, artefacts and noise of one run's frames. The defaults are a clean photon-counting detector."""
 
-    background_photons: float = Field(0.0, ge=0)
+    background_photons: float = Field(default=0.0, ge=0)
     """Expected photons a pixel of scattered background in the beam's middle."""
-    background_width: float = Field(0.5, gt=0)
+    background_width: float = Field(default=0.5, gt=0)
     """Width of the background about the centre, as a fraction of the frame's edge."""
-    flat_background_photons: float = Field(0.0, ge=0)
+    flat_background_photons: float = Field(default=0.0, ge=0)
     """Expected photons a pixel spread evenly (fluorescence, stray light)."""
-    fluctuation: float = Field(0.0, ge=0, le=2)
+    fluctuation: float = Field(default=0.0, ge=0, le=2)
     """Relative standard deviation of smooth, large-scale changes of the intensity from shot to shot."""
-    fringe_blur: float = Field(0.0, ge=0, le=1)
+    fringe_blur: float = Field(default=0.0, ge=0, le=1)
     """Greatest share of the light that shows no fringes (bandwidth, partial coherence, motion)."""
-    centre_jitter_px: float = Field(0.0, ge=0)
+    centre_jitter_px: float = Field(default=0.0, ge=0)
     """Standard deviation of the beam's centre from shot to shot."""
-    gain_spread: float = Field(0.0, ge=0, lt=1)
+    gain_spread: float = Field(default=0.0, ge=0, lt=1)
     """Relative standard deviation of the pixels' gain, fixed for a run."""
-    read_noise_photons: float = Field(0.0, ge=0)
+    read_noise_photons: float = Field(default=0.0, ge=0)
     """Standard deviation of the noise of a pixel, in photons."""
-    common_mode_photons: float = Field(0.0, ge=0)
+    common_mode_photons: float = Field(default=0.0, ge=0)
     """Standard deviation of the offset that the halves of each row share, in photons."""
-    hot_fraction: float = Field(0.0, ge=0, lt=0.1)
+    hot_fraction: float = Field(default=0.0, ge=0, lt=0.1)
     """Share of pixels that are always bright without being in the mask."""
-    dead_fraction: float = Field(0.0, ge=0, lt=0.1)
+    dead_fraction: float = Field(default=0.0, ge=0, lt=0.1)
     """Share of pixels that stay dark without being in the mask."""
-    saturation_photons: float = Field(float("inf"), gt=0)
+    saturation_photons: float = Field(default=float("inf"), gt=0)
     """Full well: more photons than this spill up the column as a streak."""
-    adu_per_photon: float | None = Field(None, gt=0)
+    adu_per_photon: float | None = Field(default=None, gt=0)
     """None gives whole photons; a number gives detector units with their noise, as float32."""
 
 

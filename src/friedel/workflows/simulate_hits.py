@@ -65,7 +65,7 @@ class SimulatedRun:
 
 
 def simulate_hits(
-    plan: SimulationPlan, output: Path | None = None, *, fresh: bool = False, observer: Observer = silent
+    plan: SimulationPlan, output: str | Path | None = None, *, fresh: bool = False, observer: Observer = silent
 ) -> SimulatedRun:
     """Simulate a run of frames, or go on with one that was interrupted.
 
@@ -73,7 +73,7 @@ def simulate_hits(
     ----------
     plan : SimulationPlan
         What to simulate.
-    output : Path, optional
+    output : str or Path, optional
         File for the frames; None takes the plan's.
     fresh : bool
         Make everything again, whatever lies there.
@@ -89,10 +89,11 @@ def simulate_hits(
     MissingDependencyError
         If the plan needs an extra that isn't installed.
     """
-    path = output or checked(plan).output
-    if path is None:
+    place = output or plan.output
+    if place is None:
         raise PlanError("no file for the frames: give -o FILE, or 'output' in the plan")
-    setup = _setup(plan)
+    path = Path(place)
+    setup = _setup(checked(plan))
     run = _description(plan, setup)
     if not fresh and path.exists():
         _check_finished(path, run)
