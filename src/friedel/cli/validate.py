@@ -13,11 +13,12 @@ def validate(
     complete: Annotated[bool, typer.Option("--complete", help="Print the plan with every default filled in.")] = False,
 ) -> None:
     """Check a plan: every key, every value, and whether the files it names are there."""
-    from friedel.workflows.plan import load_plan, missing_paths, plan_text
+    from friedel.workflows.plan_kinds import absent_paths, kind_of
 
-    read = load_plan(plan)
+    kind = kind_of(plan)
+    read = kind.load(plan)
     if complete:
-        typer.echo(plan_text(read), nl=False)
-    for path in missing_paths(read):
+        typer.echo(kind.text(read), nl=False)
+    for path in absent_paths(read):
         typer.secho(f"warning: {path} isn't there", fg="yellow", err=True)
-    typer.secho(f"{plan}: every key and value is valid.", fg="green", err=True)
+    typer.secho(f"{plan}: every key and value is valid; it is a plan for {kind.command}.", fg="green", err=True)

@@ -9,7 +9,19 @@ from typing import Any
 from friedel._version import __version__
 from friedel.base.memory import keep_freed_memory
 
-LIBRARIES = ("torch", "numpy", "scipy", "h5py", "hdf5plugin", "silx", "xrayutilities", "scikit-image", "pydantic")
+LIBRARIES = (
+    "torch",
+    "numpy",
+    "scipy",
+    "h5py",
+    "hdf5plugin",
+    "silx",
+    "xrayutilities",
+    "scikit-image",
+    "scikit-learn",
+    "finufft",
+    "pydantic",
+)
 
 
 @dataclass(frozen=True)
@@ -28,6 +40,13 @@ class Extra:
 
 EXTRAS = (
     Extra("pyvista", "view", "write VTI files and draw the 3D view in the report"),
+    Extra("gemmi", "particles", "read PDB and mmCIF structures"),
+    Extra("xraydb", "particles", "look up atomic form factors"),
+    Extra("mrcfile", "particles", "read MRC maps"),
+    Extra("extra-geom", "particles", "read detector geometry files"),
+    Extra("lightning", "train", "train networks"),
+    Extra("distributed", "cluster", "work with several processes and machines"),
+    Extra("EXtra-data", "xfel", "read runs of the European XFEL"),
     Extra("cohere-core", "peers", "run the benchmarks and agreement tests beside another program"),
 )
 

@@ -1,0 +1,76 @@
+"""Which job a plan is for, told by its keys: so that one command checks every kind of plan."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from friedel.base.options import Options
+from friedel.workflows.classify_plan import ClassifyPlan, classify_plan_text, load_classify_plan
+from friedel.workflows.plan import ReconstructionPlan, load_plan, plan_text
+from friedel.workflows.plan_file import read_yaml
+from friedel.workflows.simulation_plan import SimulationPlan, load_simulation_plan, simulation_plan_text
+
+RESULTS = ("output",)
+"""Keys of paths that a job makes and so needn't find."""
+
+
+@dataclass(frozen=True)
+class PlanKind:
+    """A kind of plan.
+
+    Attributes
+    ----------
+    command : str
+        The command that runs it.
+    model : type
+        Its options.
+    load : function
+        Reads and checks a plan's file.
+    text : function
+        Gives the complete plan as YAML.
+    """
+
+    command: str
+    model: type[Options]
+    load: Callable[[Path], Any]
+    text: Callable[[Any], str]
+
+
+KINDS: tuple[PlanKind, ...] = (
+    PlanKind("friedel reconstruct", ReconstructionPlan, load_plan, plan_text),
+    PlanKind("friedel simulate hits", SimulationPlan, load_simulation_plan, simulation_plan_text),
+    PlanKind("friedel classify", ClassifyPlan, load_classify_plan, classify_plan_text),
+)
+"""Every kind of plan; of two that know as many of a plan's keys, the earlier is taken."""
+
+
+def kind_of(path: Path) -> PlanKind:
+    """Return the kind of plan that knows most of the file's keys.
+
+    Raises
+    ------
+    InputError
+        If the file is missing or can't be read.
+    PlanError
+        If it isn't YAML.
+    """
+    keys = set(read_yaml(path))
+    return max(KINDS, key=lambda kind: len(keys & set(kind.model.model_fields)))
+
+
+def absent_paths(plan: Options) -> list[Path]:
+    """Return the files a plan names that aren't there, in the plan's order."""
+    return [path for path in _paths(plan) if not path.exists()]
+
+
+def _paths(value: Any) -> Iterator[Path]:
+    if isinstance(value, Path):
+        yield value
+    elif isinstance(value, Options):
+        for name in type(value).model_fields:
+            if name not in RESULTS:
+                yield from _paths(getattr(value, name))
+    elif isinstance(value, list | tuple):
+        for entry in value:
+            yield from _paths(entry)
