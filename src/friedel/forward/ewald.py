@@ -108,7 +108,10 @@ def slices(particle: Particle, q: Floats, rotations: Floats, diameters: Floats) 
     columns = np.ascontiguousarray(q.T)
     for first in range(0, len(rotations), _SLICES_A_CALL):
         part = slice(first, first + _SLICES_A_CALL)
-        turned = [rotations[part, :, axis] * voxels[part, None] @ columns for axis in range(3)]  # the rows of Rᵀq
+        scaled = rotations[part] * voxels[part, None, None]
+        turned: list[Floats] = [
+            scaled[:, :, axis] @ columns for axis in range(3)
+        ]  # the rows of Rᵀq, for each orientation
         out[part] = _transform(density, [points.ravel() for points in turned]).reshape(-1, len(q))
         out[part] *= voxels[part, None] ** 3
     return out

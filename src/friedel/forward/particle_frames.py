@@ -87,7 +87,8 @@ class SimulatedFrames:
 
     Attributes
     ----------
-    frames : (n, y, x) uint16 photons or float32 ADU
+    frames : (n, y, x) uint16 or float32
+        Photons, or detector units if the readout names a gain.
     mask : (y, x) bool
     single : (n,) bool
         Whether one particle alone made the frame.
@@ -105,7 +106,7 @@ class SimulatedFrames:
         Expected photons that the bodies scattered onto measured pixels.
     """
 
-    frames: NDArray[np.uint16] | NDArray[np.float32]
+    frames: NDArray[np.generic]
     mask: NDArray[np.bool_]
     single: NDArray[np.bool_]
     kind: NDArray[np.str_]

@@ -6,6 +6,7 @@ Draws bodies; `ewald` gives their amplitudes. Lengths in Å, axes (z, y, x) with
 from collections.abc import Callable
 from dataclasses import dataclass
 from enum import StrEnum
+from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
@@ -227,5 +228,5 @@ def _joined(shots: list[Bodies]) -> Bodies:
 
 def _sums(fields: Complexes, counts: list[int]) -> NDArray[np.complex64]:
     ends = np.cumsum([0, *counts])
-    sums = [fields[a] if b == a + 1 else fields[a:b].sum(axis=0) for a, b in zip(ends[:-1], ends[1:], strict=True)]
+    sums = [fields[a] if b == a + 1 else fields[a:b].sum(axis=0) for a, b in pairwise(ends)]
     return np.stack(sums)

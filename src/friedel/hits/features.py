@@ -6,12 +6,14 @@ local mean first takes out the envelope, and with it what gaps and the central h
 """
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor
+from torch.nn import functional
 
 from friedel.base.fourier import frame_power
 from friedel.hits.prepare import EDGE, Prepared
 
+NAME = "fringes"
+"""What cards and plans call this preprocessing."""
 CHANNELS = 3
 """Channels of the model's input: spectrum, pattern, share of each pixel that is known."""
 SIDE = EDGE // 2
@@ -40,8 +42,8 @@ def model_input(prepared: Prepared) -> Tensor:
         and the share of each of those pixels that was measured.
     """
     spectrum = frame_power(whitened(prepared)) * (EDGE**2 / _measured(prepared))
-    share = F.avg_pool2d(prepared.known, 2)
-    photons = 4 * F.avg_pool2d(prepared.photons, 2) / share.clamp_min(0.25)
+    share = functional.avg_pool2d(prepared.known, 2)
+    photons = 4 * functional.avg_pool2d(prepared.photons, 2) / share.clamp_min(0.25)
     stable = 2 * ((photons.clamp_min(0) + _ANSCOMBE).sqrt() - _ANSCOMBE**0.5)
     pattern = torch.where(share > 0, stable, torch.zeros(()))
     channels = [centred_half(torch.log1p(spectrum)), torch.log1p(pattern), share.expand_as(pattern)]
@@ -64,11 +66,11 @@ def local_mean(photons: Tensor, known: Tensor) -> Tensor:
     """Return the mean over about 24 pixels, of known pixels only, same shape; 0 where none is known."""
     window = torch.full((1, 1, 3, 3), 1 / 9)
     sums, shares = (
-        F.conv2d(F.pad(F.avg_pool2d(values, _TILE), (1, 1, 1, 1), mode="replicate"), window)
+        functional.conv2d(functional.pad(functional.avg_pool2d(values, _TILE), (1, 1, 1, 1), mode="replicate"), window)
         for values in (photons, known)
     )
     mean = torch.where(shares > 1e-2, sums / shares.clamp_min(1e-3), torch.zeros(())).clamp_min_(0)
-    return F.interpolate(mean, scale_factor=_TILE, mode="bilinear", align_corners=False)
+    return functional.interpolate(mean, scale_factor=_TILE, mode="bilinear", align_corners=False)
 
 
 def centred_half(spectrum: Tensor) -> Tensor:

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
-import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import Tensor
+from torch.nn import functional
 
 from friedel.base.errors import InputError
 
@@ -121,7 +121,7 @@ def prepare(frames: NDArray[np.generic], mask: NDArray[np.bool_], constants: Run
     part, known = (_binned(values, constants.binning) for values in (part, known))
     padding = (*columns[1], *rows[1])
     if any(padding):
-        part, known = F.pad(part, padding), F.pad(known, padding)
+        part, known = functional.pad(part, padding), functional.pad(known, padding)
     if constants.faulty is not None:
         known = known * ~constants.faulty
     photons = part * (constants.binning**2 / constants.gain) * (known > 0)
@@ -154,4 +154,4 @@ def _window(n: int, centre: int, binning: int) -> tuple[slice, tuple[int, int]]:
 
 
 def _binned(values: Tensor, binning: int) -> Tensor:
-    return F.avg_pool2d(values, binning) if binning > 1 else values
+    return functional.avg_pool2d(values, binning) if binning > 1 else values

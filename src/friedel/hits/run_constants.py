@@ -4,9 +4,9 @@ from dataclasses import replace
 
 import numpy as np
 import torch
-import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import Tensor
+from torch.nn import functional
 
 from friedel.hits.faulty import faulty_pixels, unchanging_pixels
 from friedel.hits.prepare import EDGE, Prepared, RunConstants, natural_binning, prepare
@@ -120,9 +120,9 @@ def _tile_statistics(frames: Tensor, known: Tensor) -> tuple[Tensor, Tensor]:
     whole = (known > 0.99).float()
     triple = whole[..., :-2] * whole[..., 1:-1] * whole[..., 2:]
     second = frames[..., :-2] - 2 * frames[..., 1:-1] + frames[..., 2:]
-    share = F.avg_pool2d(triple, _TILE)
-    mean = F.avg_pool2d(frames[..., 1:-1] * triple, _TILE) / share.clamp_min(0.1)
-    variance = F.avg_pool2d(second**2 * triple, _TILE) / 6 / share.clamp_min(0.1)
+    share = functional.avg_pool2d(triple, _TILE)
+    mean = functional.avg_pool2d(frames[..., 1:-1] * triple, _TILE) / share.clamp_min(0.1)
+    variance = functional.avg_pool2d(second**2 * triple, _TILE) / 6 / share.clamp_min(0.1)
     enough = (share > 0.5).expand_as(mean)
     return mean[enough].double().clamp_min(0), variance[enough].double()
 

@@ -51,10 +51,13 @@ class ResNet(nn.Module):
         self.dropout = nn.Dropout(dropout)
         self.scores = nn.Linear(SECOND_CHANNELS * (size // _SHRINKS_BY) ** 2, 2)
 
+    def features(self, frames: Tensor) -> Tensor:
+        """Describe frames ``(b, channels, size, size)`` by the pooled values, ``(b, size² / 4)``."""
+        return self.pool(self.second(self.first(self.stem(frames)))).flatten(1)
+
     def forward(self, frames: Tensor) -> Tensor:
         """Score frames ``(b, channels, size, size)``: ``(b, 2)``, unnormalised; index 1 is "single hit"."""
-        seen = self.second(self.first(self.stem(frames)))
-        return self.scores(self.dropout(self.pool(seen).flatten(1)))
+        return self.scores(self.dropout(self.features(frames)))
 
 
 class ResidualPair(nn.Module):
