@@ -8,7 +8,9 @@ significance of the rises is summed. No model, no training.
 from dataclasses import dataclass
 from functools import cache
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from friedel.hits.prepare import EDGE, Prepared
@@ -24,30 +26,31 @@ _NOISE_LEAVES = 2.5e-3
 
 @dataclass(frozen=True, eq=False)
 class _Polar:
-    """Pixels in the order of their cells (sector, ring), and where each cell ends."""
+    """Pixels in the order of their cells (sector, ring); where each cell that has any begins, and which cell it is."""
 
-    order: Tensor
-    ends: Tensor
+    order: NDArray[np.int64]
+    starts: NDArray[np.int64]
+    cells: NDArray[np.int64]
 
 
 @cache
 def _polar() -> _Polar:
-    y, x = torch.meshgrid(torch.arange(EDGE) - EDGE // 2, torch.arange(EDGE) - EDGE // 2, indexing="ij")
-    ring = torch.hypot(y.float(), x.float()).round().long()
-    sector = ((torch.atan2(y.float(), x.float()) / (2 * torch.pi) + 0.5) * _SECTORS).long().clamp_max(_SECTORS - 1)
-    cell = torch.where(ring < _RINGS, sector * _RINGS + ring, _SECTORS * _RINGS).flatten()
-    order = cell.argsort(stable=True)
-    counts = torch.bincount(cell, minlength=_SECTORS * _RINGS + 1)[:-1]
-    return _Polar(order=order[: int(counts.sum())], ends=counts.cumsum(0))
+    y, x = np.indices((EDGE, EDGE)) - EDGE // 2
+    ring = np.rint(np.hypot(y, x)).astype(np.int64)
+    sector = np.minimum(((np.arctan2(y, x) / (2 * np.pi) + 0.5) * _SECTORS).astype(np.int64), _SECTORS - 1)
+    cell = np.where(ring < _RINGS, sector * _RINGS + ring, _SECTORS * _RINGS).ravel()
+    order = np.argsort(cell, kind="stable")[: int((cell < _SECTORS * _RINGS).sum())]
+    cells, starts = np.unique(cell[order], return_index=True)
+    return _Polar(order=order, starts=starts, cells=cells)
 
 
 def _cells(values: Tensor) -> Tensor:
     """Return sums over cells, ``(n, sectors, rings)``, of images ``(n, 1, 128, 128)``."""
     polar = _polar()
-    running = values.flatten(1)[:, polar.order].cumsum(1, dtype=torch.float64)
-    at_ends = torch.cat([torch.zeros(len(values), 1, dtype=torch.float64), running], dim=1)[:, polar.ends]
-    sums = torch.diff(at_ends, dim=1, prepend=torch.zeros(len(values), 1, dtype=torch.float64))
-    return sums.float().reshape(len(values), _SECTORS, _RINGS)
+    sums = np.zeros((len(values), _SECTORS * _RINGS), dtype=np.float32)
+    in_order = np.take(values.flatten(1).numpy(), polar.order, axis=1)
+    sums[:, polar.cells] = np.add.reduceat(in_order, polar.starts, axis=1)
+    return torch.from_numpy(sums).reshape(len(values), _SECTORS, _RINGS)
 
 
 def fringe_visibility(prepared: Prepared) -> Tensor:
