@@ -1,0 +1,41 @@
+"""`friedel train`: from a plan to a trained model with its card."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+EPILOG = (
+    "Examples:\n\n"
+    "  friedel train hits --plan plans/hits_paper_resnet.yaml -o model          simulate, prepare, train, calibrate\n\n"
+    "  friedel train hits --plan plans/hits_paper_resnet.yaml -o model --resume     go on after an interruption\n\n"
+    "  friedel classify run.cxi -o hits --model model          use it\n\n"
+    "  tensorboard --logdir model/tensorboard          watch it\n\n"
+    "  torchrun --nproc-per-node 4 $(which friedel) train hits --plan …          four GPUs (training.devices: 4)"
+)
+
+train = typer.Typer(no_args_is_help=True, help="Train models.")
+
+
+@train.callback()
+def _train() -> None:
+    """Train models."""
+
+
+@train.command(epilog=EPILOG)
+def hits(
+    plan: Annotated[Path, typer.Option(help="Plan (.yaml) of the training.")],
+    output: Annotated[Path | None, typer.Option("-o", "--output", help="Folder for the model.")] = None,
+    resume: Annotated[bool, typer.Option("--resume", help="Go on from the newest checkpoint.")] = False,
+    fresh: Annotated[bool, typer.Option("--fresh", help="Train anew although there are checkpoints.")] = False,
+) -> None:
+    """Train a classifier of single hits: leave weights, their card and the plan in a folder."""
+    from friedel.cli.progress import reporting
+    from friedel.workflows.train_hits import train_hits
+    from friedel.workflows.training_plan import load_training_plan
+
+    with reporting() as observer:
+        trained = train_hits(load_training_plan(plan), output, resume=resume, fresh=fresh, observer=observer)
+    for name, value in trained.card.figures.items():
+        typer.echo(f"  {name.replace('_', ' '):<18} {value:.4g}")
+    typer.echo(f"  {'weights':<18} {trained.weights}")

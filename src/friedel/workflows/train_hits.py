@@ -1,0 +1,195 @@
+"""Train a classifier of single hits: a plan in; weights, their card and the plan out."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import ArrayLike, NDArray
+from torch import nn
+
+from friedel.base.errors import InputError, PlanError
+from friedel.base.observer import Note, Observer, silent
+from friedel.hits.calibration import Calibration, Isotonic, Temperature
+from friedel.hits.reliability import reliability
+from friedel.networks import ModelCard, build_network, save_weights
+from friedel.networks.registry import MODEL_FILE
+from friedel.training.checkpoints import has_checkpoints
+from friedel.training.fit import Trained, train_classifier
+from friedel.training.processes import first_process
+from friedel.workflows.training_inputs import PreparedInputs, prepare_inputs
+from friedel.workflows.training_plan import TrainingData, TrainingPlan, training_plan_text
+from friedel.workflows.training_runs import LabelledRun, labelled_run, training_files
+
+_FITS: dict[str, Callable[[ArrayLike, ArrayLike], Calibration]] = {
+    "temperature": Temperature.fit,
+    "isotonic": Isotonic.fit,
+}
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrainedModel:
+    """What a training leaves in its folder.
+
+    Attributes
+    ----------
+    card : ModelCard
+        What the model is, with its figures.
+    weights : Path
+        The safetensors file; the card (``.json``) and the plan (``.yaml``) lie beside it.
+    """
+
+    card: ModelCard
+    weights: Path
+
+
+def train_hits(
+    plan: TrainingPlan,
+    output: Path | None = None,
+    *,
+    resume: bool = False,
+    fresh: bool = False,
+    observer: Observer = silent,
+) -> TrainedModel:
+    """Simulate or read frames, prepare them, train, calibrate, and leave a model with its card.
+
+    Parameters
+    ----------
+    plan : TrainingPlan
+        Data, model, training, calibration.
+    output : Path, optional
+        Folder for the model and what is needed to resume; None takes the plan's.
+    resume : bool
+        Go on from the newest checkpoint in the folder, to the result of an unbroken training.
+    fresh : bool
+        Train anew although the folder holds checkpoints; simulated frames and prepared inputs are used again.
+    observer : Observer
+        Hears progress.
+
+    Raises
+    ------
+    PlanError
+        If a name in the plan is unknown, no folder is given, or the folder's checkpoints are neither to be used nor
+        to be replaced.
+    InputError
+        If frames or labels can't be used.
+    MissingDependencyError
+        If the extra "train" isn't installed.
+    """
+    folder = output or plan.output
+    if folder is None:
+        raise PlanError("no folder for the model: give -o DIR, or 'output' in the plan")
+    if first_process() and has_checkpoints(folder) and not (resume or fresh):
+        raise PlanError(f"{folder} holds a training already: go on with --resume, or train anew with --fresh")
+    network = _network(plan)
+    inputs, runs = _inputs(plan, folder, observer)
+    trained = train_classifier(
+        network,
+        inputs.training,
+        inputs.validation,
+        plan.training,
+        folder=folder,
+        seed=plan.seed,
+        resume=resume,
+        observer=observer,
+    )
+    card = _card(plan, trained, inputs, runs)
+    path = folder / MODEL_FILE
+    if trained.first:
+        path.with_suffix(".yaml").write_text(training_plan_text(plan), encoding="utf-8")
+        card = save_weights(path, trained.network, card, statistics=inputs.statistics)
+        words = ", ".join(f"{name} {value:.4g}" for name, value in card.figures.items())
+        observer(Note("model", f"{path}: {words}", dict(card.figures)))
+    return TrainedModel(card=card, weights=path)
+
+
+def _network(plan: TrainingPlan) -> nn.Module:
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(plan.seed)
+        return build_network(plan.model.architecture, plan.model.options)
+
+
+def _inputs(plan: TrainingPlan, folder: Path, observer: Observer) -> tuple[PreparedInputs, list[LabelledRun]]:
+    files = training_files(plan.data, folder / "data", observer=observer)
+    runs = [labelled_run(file, plan.data) for file in files]
+    held = held_back(runs, plan.data, seed=plan.seed)
+    return prepare_inputs(runs, held, plan.model.preprocessing, folder / "inputs", observer=observer), runs
+
+
+def held_back(runs: Sequence[LabelledRun], data: TrainingData, *, seed: int) -> NDArray[np.bool_]:
+    """Choose the frames to validate on.
+
+    Parameters
+    ----------
+    runs : sequence of LabelledRun
+        All runs.
+    data : TrainingData
+        Says what part, and whether frames or whole runs.
+    seed : int
+        Decides which.
+
+    Returns
+    -------
+    (n,) bool
+        True for validation, frame after frame, run after run.
+
+    Raises
+    ------
+    InputError
+        If the frames are of one class, or there is but one run to hold back.
+    """
+    single = np.concatenate([run.single for run in runs])
+    if single.all() or not single.any():
+        raise InputError(
+            f"{int(single.sum())} of the {single.size} chosen frames are labelled single: both classes are needed"
+        )
+    rng = np.random.default_rng((seed, 1))
+    if data.hold == "runs":
+        return _whole_runs([len(run.rows) for run in runs], data.validation, rng)
+    held = np.zeros(single.size, dtype=bool)
+    for members in (np.flatnonzero(single), np.flatnonzero(~single)):
+        held[rng.permutation(members)[: max(2, round(data.validation * len(members)))]] = True
+    return held
+
+
+def _whole_runs(lengths: Sequence[int], part: float, rng: np.random.Generator) -> NDArray[np.bool_]:
+    if len(lengths) < 2:
+        raise InputError("data.hold is 'runs', but there is one run: add runs, or hold back 'frames'")
+    chosen = np.zeros(len(lengths), dtype=bool)
+    chosen[rng.permutation(len(lengths))[: min(max(1, round(part * len(lengths))), len(lengths) - 1)]] = True
+    return np.repeat(chosen, lengths)
+
+
+def _card(plan: TrainingPlan, trained: Trained, inputs: PreparedInputs, runs: Sequence[LabelledRun]) -> ModelCard:
+    numbers, error = _calibrated(plan, trained.logits, inputs.validation.truth)
+    figures = {**trained.figures, **error, "validation_frames": float(len(inputs.validation))}
+    total = sum(len(run.rows) for run in runs)
+    part = f"{plan.data.validation:g} of the {'runs' if plan.data.hold == 'runs' else 'frames'} held back"
+    return ModelCard(
+        name=plan.name,
+        architecture=plan.model.architecture,
+        options=plan.model.options,
+        preprocessing=plan.model.preprocessing,
+        plan=Path(MODEL_FILE).with_suffix(".yaml").name,
+        seed=plan.seed,
+        data=f"{total} frames of {len(runs)} runs, {part}; the plan says which",
+        figures=figures,
+        limits=plan.limits or "Measured on held-back frames of its own training data only.",
+        extra=dict(numbers),
+    )
+
+
+def _calibrated(
+    plan: TrainingPlan, logits: NDArray[np.float32], truth: NDArray[np.bool_]
+) -> tuple[dict[str, float | list[float]], dict[str, float]]:
+    """Fit the calibration on every other frame held back, and measure its error on those between."""
+    method = plan.calibration.method
+    if method == "none":
+        return {}, {}
+    fitting = np.zeros(len(truth), dtype=bool)
+    for members in (np.flatnonzero(truth), np.flatnonzero(~truth)):
+        fitting[members[::2]] = True
+    calibration = _FITS[method](logits[fitting], truth[fitting])
+    measured = reliability(calibration(logits[~fitting]), truth[~fitting])
+    return calibration.numbers(), {"calibration_error": measured.ece}
