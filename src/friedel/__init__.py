@@ -9,17 +9,30 @@ from typing import TYPE_CHECKING, Any
 from friedel._version import __version__
 
 if TYPE_CHECKING:
-    from friedel.records import BraggScan, Diffraction, Reconstruction
+    from friedel.hits.model import classify, load_model
+    from friedel.records import BraggScan, Diffraction, HitScores, Reconstruction
     from friedel.workflows.reconstruct import reconstruct
 
 _HOMES = {
+    "classify": "friedel.hits.model",
+    "load_model": "friedel.hits.model",
     "reconstruct": "friedel.workflows.reconstruct",
     "BraggScan": "friedel.records",
     "Diffraction": "friedel.records",
+    "HitScores": "friedel.records",
     "Reconstruction": "friedel.records",
 }
 
-__all__ = ["BraggScan", "Diffraction", "Reconstruction", "__version__", "reconstruct"]
+__all__ = [
+    "BraggScan",
+    "Diffraction",
+    "HitScores",
+    "Reconstruction",
+    "__version__",
+    "classify",
+    "load_model",
+    "reconstruct",
+]
 
 
 def __getattr__(name: str) -> Any:

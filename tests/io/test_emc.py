@@ -9,7 +9,7 @@ from friedel.io.emc import to_photons, write_emc
 
 
 def read_emc(path):
-    """Header of 1024 bytes (frames, pixels), ones, multi, places of ones, places of multi, counts: little-endian int32."""
+    """Little-endian int32: header of 1024 bytes (frames, pixels), ones, multi, places of each, counts of multi."""
     data = path.read_bytes()
     n_frames, n_pixels = struct.unpack_from("<ii", data)
     numbers = np.frombuffer(data, "<i4", offset=1024)

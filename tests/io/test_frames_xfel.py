@@ -49,7 +49,7 @@ def test_modules_are_put_together_by_their_geometry(run, tmp_path):
 
 
 def test_an_unknown_source_is_named(run):
-    with pytest.raises(InputError, match="no data at 'NOWHERE image.data'; sources with frames"):
+    with pytest.raises(InputError, match=r"no data at 'NOWHERE image\.data'; sources with frames"):
         open_frames(run, dataset="NOWHERE image.data").__enter__()
 
 

@@ -80,6 +80,13 @@ def test_it_can_be_told_to_begin_anew(tmp_path):
     journal.close()
 
 
+def test_what_it_was_begun_with_is_kept(tmp_path):
+    for frames in (40, 60):
+        journal = open_journal(tmp_path / "a.scores", HEADER, kept={"frames": frames})
+        assert journal.kept == {"frames": 40}
+        journal.close()
+
+
 def test_a_frame_out_of_turn_is_refused(tmp_path):
     journal = open_journal(tmp_path / "a.scores", HEADER)
     with pytest.raises(ValueError, match="the next frame is 0, got 5"):
@@ -110,7 +117,7 @@ def test_a_full_disk_is_a_clear_error_and_leaves_whole_stretches(room, tmp_path)
     whole = filled(path)
     journal = open_journal(path, HEADER)
     journal._file = FullDisk(journal._file, room)
-    with pytest.raises(InputError, match="No space left on device.*25 frames of it are scored and kept"):
+    with pytest.raises(InputError, match=r"No space left on device.*25 frames of it are scored and kept"):
         journal.append(25, scores(25, 100))
     journal.close()
     assert path.read_bytes() == whole

@@ -136,6 +136,8 @@ def read_batch(source: FrameSource, start: int, stop: int) -> Batch:
     try:
         frames = source.read(start, stop)
         return Batch(first=start, frames=frames, unreadable=np.zeros(stop - start, bool))
+    except MemoryError:  # no fault of the frames
+        raise
     except DAMAGED:
         return _one_by_one(source, start, stop)
 

@@ -12,6 +12,7 @@ import os
 import struct
 import zlib
 from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, Any
 
@@ -32,12 +33,15 @@ class ScoreJournal:
     ----------
     n_scored : int
         Frames whose scores are safe: the next to be scored has this number.
+    kept : mapping
+        What the header's ``kept`` said when the first frame was scored.
     restarted : str
         Why an earlier journal there was not continued; empty if it was, or if there was none.
     """
 
-    def __init__(self, path: Path, file: IO[bytes], stretches: list[NDArray[Any]], restarted: str) -> None:
-        self.path, self.restarted = path, restarted
+    def __init__(self, path: Path, file: IO[bytes], earlier: "_Earlier", kept: Mapping[str, Any]) -> None:
+        self.path, self.restarted, self.kept = path, earlier.ended_because, kept
+        stretches = earlier.stretches
         self._file, self._stretches = file, stretches
         self.n_scored = sum(len(stretch) for stretch in stretches)
 
@@ -78,15 +82,29 @@ class ScoreJournal:
         self._file.close()
 
 
-def open_journal(path: Path, header: Mapping[str, Any], *, fresh: bool = False) -> ScoreJournal:
-    """Open the journal at ``path``, going on where an earlier one of the same header ended.
+@dataclass(frozen=True, eq=False, kw_only=True)
+class _Earlier:
+    """What can be continued: whole stretches, the bytes they reach to, and what was kept; or why nothing can be."""
+
+    stretches: list[NDArray[Any]] = field(default_factory=list)
+    n_bytes: int = 0
+    kept: Mapping[str, Any] = field(default_factory=dict)
+    ended_because: str = ""
+
+
+def open_journal(
+    path: Path, identity: Mapping[str, Any], *, kept: Mapping[str, Any] | None = None, fresh: bool = False
+) -> ScoreJournal:
+    """Open the journal at ``path``, going on where an earlier one of the same identity ended.
 
     Parameters
     ----------
     path : Path
         The file; its folder must exist.
-    header : mapping
+    identity : mapping
         What is scored, and by what. An earlier journal that says otherwise is begun anew.
+    kept : mapping, optional
+        What else to remember from the first call on; a continued journal gives back what it was begun with.
     fresh : bool
         Begin anew in any case.
 
@@ -95,20 +113,19 @@ def open_journal(path: Path, header: Mapping[str, Any], *, fresh: bool = False) 
     InputError
         If the file can't be written.
     """
-    line = json.dumps(dict(header), sort_keys=True).encode() + b"\n"
-    there = path.is_file()
-    stretches, length, why = ([], 0, "that was asked for") if fresh else _earlier(path, line)
+    earlier = _read_earlier(path, dict(identity), fresh=fresh)
     try:
-        file = path.open("r+b" if length else "w+b", buffering=0)
-        if length:
-            file.truncate(length)
-            file.seek(length)
-        else:
-            file.write(line)
+        file = path.open("r+b" if earlier.n_bytes else "w+b", buffering=0)
+        if earlier.n_bytes:
+            file.truncate(earlier.n_bytes)
+            file.seek(earlier.n_bytes)
+            return ScoreJournal(path, file, earlier, earlier.kept)
+        header = {"identity": dict(identity), "kept": dict(kept or {})}
+        _write_whole(file, json.dumps(header, sort_keys=True).encode() + b"\n")
     except OSError as error:
-        raise InputError(f"{path}: can't be written ({error.strerror or error}); free space or choose another folder") \
-            from error  # fmt: skip
-    return ScoreJournal(path, file, stretches, why if there else "")
+        reason = error.strerror or str(error)
+        raise InputError(f"{path}: can't be written ({reason}); free space or choose another folder") from error
+    return ScoreJournal(path, file, earlier, dict(kept or {}))
 
 
 def _write_whole(file: IO[bytes], data: bytes) -> None:
@@ -117,20 +134,28 @@ def _write_whole(file: IO[bytes], data: bytes) -> None:
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
 
-def _earlier(path: Path, line: bytes) -> tuple[list[NDArray[Any]], int, str]:
-    """Return the whole stretches of an earlier journal, the bytes they reach to, and why it can't be continued."""
+def _read_earlier(path: Path, identity: dict[str, Any], *, fresh: bool) -> _Earlier:
     if not path.is_file():
-        return [], 0, ""
+        return _Earlier()
+    if fresh:
+        return _Earlier(ended_because="that was asked for")
     data = path.read_bytes()
-    if not data.startswith(line):
-        return [], 0, _difference(data, line)
+    line, newline, _ = data.partition(b"\n")
+    try:
+        header = json.loads(line)
+        before, kept = dict(header["identity"]), dict(header["kept"])
+    except (ValueError, TypeError, KeyError):
+        return _Earlier(ended_because="it is damaged" if newline else "")
+    changed = [name for name in identity if before.get(name) != identity[name]]
+    if changed:
+        return _Earlier(ended_because=f"it was of another {', '.join(changed)}")
     stretches: list[NDArray[Any]] = []
-    position, n_scored = len(line), 0
-    while (stretch := _stretch(data, position, n_scored)) is not None:
+    position, n_scored = len(line) + 1, 0
+    while newline and (stretch := _stretch(data, position, n_scored)) is not None:
         stretches.append(stretch)
         n_scored += len(stretch)
         position += _HEAD.size + stretch.nbytes
-    return stretches, position, ""
+    return _Earlier(stretches=stretches, n_bytes=position if newline else 0, kept=kept)
 
 
 def _stretch(data: bytes, position: int, first: int) -> NDArray[Any] | None:
@@ -141,12 +166,3 @@ def _stretch(data: bytes, position: int, first: int) -> NDArray[Any] | None:
     if magic != _MAGIC or start != first or end > len(data) or zlib.crc32(data[position + 8 : end]) != checksum:
         return None
     return np.frombuffer(data, SCORE, count, position + _HEAD.size).copy()
-
-
-def _difference(data: bytes, line: bytes) -> str:
-    try:
-        before, now = json.loads(data.split(b"\n", 1)[0]), json.loads(line)
-    except ValueError:
-        return "it is damaged"
-    changed = [name for name in now if before.get(name) != now[name]] if isinstance(before, dict) else []
-    return f"it was of another {', '.join(changed)}" if changed else "it is damaged"

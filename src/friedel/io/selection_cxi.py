@@ -18,6 +18,8 @@ from friedel.io.cxi_mask import CXI_VERSION, INVALID
 from friedel.io.scored_run import SCORE, ScoredRun
 
 Picked: TypeAlias = list[tuple[int, NDArray[np.intp]]]
+# More than all but the frames takes.
+_MARGIN_BYTES = 1 << 20
 ReadSelected: TypeAlias = Callable[[Picked], Iterator[NDArray[Any]]]
 
 
@@ -53,6 +55,7 @@ def write_selection(path: Path, run: ScoredRun, *, beside: Path, copy: ReadSelec
             image = file.id.get_file_image()
         path.write_bytes(image)  # assembled in memory: HDF5 can't bear a full disk
         return
+    _require_room(path, sum(_n_bytes(run, picked) for picked in groups))
     with h5py.File(path, "w", libver=("v110", "v110")) as file:
         _fill(file, run, groups, lambda entry, picked: _reserve(entry, run, picked))
         names = [f"entry_{number}/data_1/data" for number in range(1, len(groups) + 1)]
@@ -129,6 +132,16 @@ def _name_of(path: Path, beside: Path) -> str:
     absolute = str(path.resolve())
     relative = os.path.relpath(absolute, beside.resolve())
     return relative if len(relative) < len(absolute) else absolute
+
+
+def _n_bytes(run: ScoredRun, picked: Picked) -> int:
+    return int(np.prod(_shape(run, picked))) * np.dtype(run.files[picked[0][0]].dtype).itemsize
+
+
+def _require_room(path: Path, n_bytes: int) -> None:
+    """Raise OSError unless the disk has room: HDF5 itself, which can't bear a full one, is only started if it has."""
+    with path.open("wb") as file:
+        os.posix_fallocate(file.fileno(), 0, n_bytes + _MARGIN_BYTES)
 
 
 def _reserve(data: h5py.Group, run: ScoredRun, picked: Picked) -> None:

@@ -20,11 +20,22 @@ from friedel.io.scored_run import ScoredFile, pack_scores
 from friedel.records.hits import FrameStatus, HitScores
 from friedel.workflows.read_ahead import reading_ahead
 
+# What a run is measured on: so many frames, or as many large ones as this memory holds.
+_SAMPLE = 256
+_SAMPLE_BYTES = 128 << 20
+
 
 class Scorer(Protocol):
     """What scores frames: `friedel.hits.model.HitModel`, or anything alike."""
 
-    def score(self, frames: NDArray[Any], mask: NDArray[np.bool_] | None) -> HitScores:
+    @property
+    def name(self) -> str:
+        """Name and hash of the weights."""
+
+    def measure(self, frames: NDArray[Any], mask: NDArray[np.bool_] | None) -> Any:
+        """Measure what a run's frames have in common, from a sample ``(n, y, x)`` of them."""
+
+    def score(self, frames: NDArray[Any], mask: NDArray[np.bool_] | None, *, run: Any) -> HitScores:
         """Score frames ``(n, y, x)`` of any number type; ``mask`` is True where the detector measures."""
 
 
@@ -97,15 +108,18 @@ def score_file(
         for note in source.notes:
             observer(Warned(task.path.name, note))
         mask = joined_mask(source, task)
-        name = model.score(np.zeros((0, *source.shape[1:]), source.dtype), mask).model
-        journal = open_journal(task.journal, _header(source, mask, name), fresh=task.fresh)
+        journal = _journal(task, source, mask, model)
         try:
             n_before = journal.n_scored
             _greet(journal, task.path, observer)
             _score_rest(source, mask, model, journal, tell or _nobody)
-        finally:
+        except BaseException:
             journal.close()
-        return Outcome(file=_scored(source, mask, journal), model=name, n_new=journal.n_scored - n_before)
+            if not journal.n_scored:
+                task.journal.unlink()
+            raise
+        journal.close()
+        return Outcome(file=_scored(source, mask, journal), model=model.name, n_new=journal.n_scored - n_before)
 
 
 @contextmanager
@@ -129,16 +143,28 @@ def joined_mask(source: FrameSource, task: FileTask) -> NDArray[np.bool_] | None
     return task.mask if source.mask is None else task.mask & source.mask
 
 
-def _header(source: FrameSource, mask: NDArray[np.bool_] | None, model: str) -> dict[str, Any]:
-    """Return what must be the same for scores to be continued: file, frames, mask and model."""
+def _journal(task: FileTask, source: FrameSource, mask: NDArray[np.bool_] | None, model: Scorer) -> ScoreJournal:
+    """Open the file's journal, which knows by what must be the same whether its scores can be continued."""
     first = read_batch(source, 0, min(1, source.shape[0])).frames
-    return {
+    identity = {
         "file": f"{source.path.resolve()} {source.dataset}".strip(),
         "kind of frames": [*source.shape[1:], source.dtype.str],
         "first frame": zlib.crc32(first.tobytes()),
         "mask": 0 if mask is None else zlib.crc32(np.packbits(mask).tobytes()),
-        "model": model,
+        "model": model.name,
     }
+    # A file may grow: the sample its constants are measured on stays the one it was begun with.
+    return open_journal(task.journal, identity, kept={"frames": source.shape[0]}, fresh=task.fresh)
+
+
+def _sample(source: FrameSource, n_frames: int) -> NDArray[Any]:
+    """Return frames evenly along the first ``n_frames``, without those that can't be read."""
+    frame_bytes = source.shape[1] * source.shape[2] * source.dtype.itemsize
+    count = min(n_frames, _SAMPLE, max(_SAMPLE_BYTES // frame_bytes, 1))
+    numbers = np.unique(np.linspace(0, n_frames - 1, count).round().astype(int)) if count else []
+    batches = [read_batch(source, int(number), int(number) + 1) for number in numbers]
+    found = [batch.frames for batch in batches if not batch.unreadable.any()]
+    return np.concatenate([np.zeros((0, *source.shape[1:]), source.dtype), *found])
 
 
 def _greet(journal: ScoreJournal, path: Path, observer: Observer) -> None:
@@ -159,16 +185,19 @@ def _score_rest(
     n_good = int(journal.scores()["good"].sum())
     tell(journal.n_scored, n_good)
     firsts = range(journal.n_scored, n_frames, length)
+    if not firsts:
+        return
+    run = model.measure(_sample(source, int(journal.kept["frames"])), mask)
     with reading_ahead(read_batch(source, first, min(first + length, n_frames)) for first in firsts) as batches:
         for batch in batches:
-            scores = _score_batch(model, batch, mask)
+            scores = _score_batch(model, batch, mask, run)
             journal.append(batch.first, scores)
             n_good += int(scores["good"].sum())
             tell(journal.n_scored, n_good)
 
 
-def _score_batch(model: Scorer, batch: Batch, mask: NDArray[np.bool_] | None) -> NDArray[Any]:
-    packed = pack_scores(model.score(batch.frames, mask))
+def _score_batch(model: Scorer, batch: Batch, mask: NDArray[np.bool_] | None, run: Any) -> NDArray[Any]:
+    packed = pack_scores(model.score(batch.frames, mask, run=run))
     if len(packed) != len(batch.frames):
         raise InputError(f"the model gave {len(packed)} scores for {len(batch.frames)} frames; install it again")
     if batch.unreadable.any():
