@@ -10,9 +10,7 @@ from typing import ClassVar, Protocol, Self, runtime_checkable
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy.optimize import minimize_scalar
 from scipy.special import expit
-from sklearn.isotonic import IsotonicRegression
 
 from friedel.base.errors import InputError
 
@@ -71,6 +69,8 @@ class Temperature:
         InputError
             If the arrays don't match, hold values that aren't finite, or one class only.
         """
+        from scipy.optimize import minimize_scalar  # only fitting needs it, and applying must start quickly
+
         scores, truth = _checked(logits, labels)
         signed = np.where(truth, scores, -scores)
 
@@ -124,6 +124,8 @@ class Isotonic:
 
         Probabilities stay within 1/(n + 2) of 0 and 1: n frames can't prove certainty.
         """
+        from sklearn.isotonic import IsotonicRegression  # loading it takes as long as scoring thousands of frames
+
         scores, truth = _checked(logits, labels)
         margin = 1.0 / (scores.size + 2)
         fitted = IsotonicRegression(y_min=margin, y_max=1 - margin, out_of_bounds="clip").fit(scores, truth)
