@@ -217,7 +217,9 @@ def amplitudes(shots: list[Bodies], particle: Particle, q: Floats) -> Complexes:
     fields[~of_species] = sphere_slices(q, every.diameters[~of_species], softness=every.softness[~of_species])
     fields *= np.sqrt(every.intensity)[:, None]
     elsewhere = np.flatnonzero(np.any(every.positions != 0, axis=1))
-    fields[elsewhere] *= np.exp(-1j * (every.positions[elsewhere] @ q.T))
+    path = every.positions[elsewhere] @ q.T
+    # Single-precision sine and cosine are several times quicker than a complex exponential.
+    fields[elsewhere] *= np.cos(path) - 1j * np.sin(path)
     return _sums(fields, [len(bodies) for bodies in shots])
 
 

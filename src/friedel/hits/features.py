@@ -12,10 +12,12 @@ from torch.nn import functional
 from friedel.base.fourier import frame_power
 from friedel.hits.prepare import EDGE, Prepared
 
-NAME = "fringes"
+NAME = "features"
 """What cards and plans call this preprocessing."""
-CHANNELS = 3
-"""Channels of the model's input: spectrum, pattern, share of each pixel that is known."""
+CHANNELS = 4
+"""Channels of the model's input: spectrum near its origin, whole spectrum, pattern, share of pixels known."""
+SPECTRA = (0, 1)
+"""Channels with their origin at pixel 32; flips turn them about it."""
 SIDE = EDGE // 2
 """Pixels along the edge of the model's input."""
 
@@ -36,18 +38,18 @@ def model_input(prepared: Prepared) -> Tensor:
 
     Returns
     -------
-    (n, 3, 64, 64) float32
-        log(1 + P) of the whitened pattern's power spectrum P, frequencies −32 … 31 per 128 pixels along both axes (1
-        is counting noise); log(1 + s) of the pattern binned by 2, s its variance-stabilised photons (Anscombe 1948);
-        and the share of each of those pixels that was measured.
+    (n, 4, 64, 64) float32
+        log(1 + P) of the whitened pattern's power spectrum P (1 is counting noise), frequencies −32 … 31 per 128
+        pixels along both axes; the same for −64 … 63, the greatest of each 2 × 2; log(1 + s) of the pattern binned by
+        2, s its variance-stabilised photons (Anscombe 1948); and the share of each of its pixels that was measured.
     """
     spectrum = frame_power(whitened(prepared)) * (EDGE**2 / _measured(prepared))
     share = functional.avg_pool2d(prepared.known, 2)
     photons = 4 * functional.avg_pool2d(prepared.photons, 2) / share.clamp_min(0.25)
     stable = 2 * ((photons.clamp_min(0) + _ANSCOMBE).sqrt() - _ANSCOMBE**0.5)
     pattern = torch.where(share > 0, stable, torch.zeros(()))
-    channels = [centred_half(torch.log1p(spectrum)), torch.log1p(pattern), share.expand_as(pattern)]
-    return torch.cat(channels, dim=1)
+    near, whole = spectra(torch.log1p(spectrum))
+    return torch.cat([near, whole, torch.log1p(pattern), share.expand_as(pattern)], dim=1)
 
 
 def _measured(prepared: Prepared) -> Tensor:
@@ -73,12 +75,19 @@ def local_mean(photons: Tensor, known: Tensor) -> Tensor:
     return functional.interpolate(mean, scale_factor=_TILE, mode="bilinear", align_corners=False)
 
 
-def centred_half(spectrum: Tensor) -> Tensor:
-    """Return the middle 64² of a spectrum of real frames, ``(n, 1, 128, 65)`` → ``(n, 1, 64, 64)``.
+def spectra(half: Tensor) -> tuple[Tensor, Tensor]:
+    """Return the middle 64² of a spectrum of real frames, and all of it in 64², each ``(n, 1, 64, 64)``.
 
-    The left half repeats the right one mirrored (Friedel's law), so that convolutions see it whole.
+    ``half`` is ``(n, 1, 128, 65)``. The left halves repeat the right ones mirrored (Friedel's law), so that
+    convolutions see lobes whole.
     """
-    half = SIDE // 2
-    right = spectrum[..., half : half + SIDE, :half]
-    mirrored = spectrum[..., half + 1 : half + 1 + SIDE, 1 : half + 1].flip(-2, -1)
-    return torch.cat([mirrored, right], dim=-1)
+    quarter = SIDE // 2
+    near = half[..., quarter : quarter + SIDE + 1, : quarter + 1]
+    whole = functional.max_pool2d(functional.pad(half, (0, 1, 0, 2)), 2)  # rows 0 … 64, columns 0 … 32
+    return _mirrored(near), _mirrored(whole)
+
+
+def _mirrored(right: Tensor) -> Tensor:
+    """Return ``(n, 1, 64, 64)`` with the origin at (32, 32) from its right half, ``(n, 1, 65, 33)``."""
+    left = right[..., 1:, 1:].flip(-2, -1)
+    return torch.cat([left, right[..., :-1, :-1]], dim=-1)

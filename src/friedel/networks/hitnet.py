@@ -30,7 +30,7 @@ class HitNet(nn.Module):
         If one of them is out of range.
     """
 
-    def __init__(self, channels: int = 3, width: int = 16, *, depth: int = 1, dropout: float = 0.2) -> None:
+    def __init__(self, channels: int = 4, width: int = 16, *, depth: int = 1, dropout: float = 0.2) -> None:
         super().__init__()
         if channels < 1 or width < 1 or depth < 1 or not 0 <= dropout < 1:
             raise PlanError(
