@@ -5,7 +5,7 @@ Takes tensors and gives a network back; simulating, preprocessing and calibratin
 
 import signal
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -123,6 +123,21 @@ def score(
     batch : int
         Frames at a time.
     """
+    return _applied(network, lambda inputs: single_logit(network(inputs)), examples, precision, batch).numpy()
+
+
+def describe(network: nn.Module, examples: Examples, *, precision: str = "float32", batch: int = 128) -> Tensor:
+    """Return a network's features of examples, ``(k, d)`` float32; arguments as `score`.
+
+    The network has a method ``features`` from inputs ``(b, c, h, w)`` to ``(b, d)``.
+    """
+    features: Callable[[Tensor], Tensor] = network.features  # type: ignore[assignment]
+    return _applied(network, features, examples, precision, batch)
+
+
+def _applied(
+    network: nn.Module, function: Callable[[Tensor], Tensor], examples: Examples, precision: str, batch: int
+) -> Tensor:
     device = next(network.parameters()).device
     found: list[Tensor] = []
     with torch.inference_mode(), torch.autocast(device.type, torch.bfloat16, enabled=precision == "bf16"):
@@ -130,8 +145,8 @@ def score(
             rows = np.arange(start, min(start + batch, len(examples)))
             rows = rows if examples.rows is None else examples.rows[rows]
             inputs = torch.from_numpy(np.ascontiguousarray(examples.inputs[rows])).to(device).float()
-            found.append(single_logit(network(inputs.contiguous(memory_format=torch.channels_last))).cpu())
-    return torch.cat(found).numpy()
+            found.append(function(inputs.contiguous(memory_format=torch.channels_last)).float().cpu())
+    return torch.cat(found)
 
 
 def _trainer(options: TrainingOptions, folder: Path, observer: Observer) -> pl.Trainer:

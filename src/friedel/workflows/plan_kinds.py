@@ -5,11 +5,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from friedel.base.errors import PlanError
 from friedel.base.options import Options
 from friedel.workflows.classify_plan import ClassifyPlan, classify_plan_text, load_classify_plan
 from friedel.workflows.plan import ReconstructionPlan, load_plan, plan_text
 from friedel.workflows.plan_file import read_yaml
 from friedel.workflows.simulation_plan import SimulationPlan, load_simulation_plan, simulation_plan_text
+from friedel.workflows.training_plan import TrainingPlan, load_training_plan, training_plan_text
 
 RESULTS = ("output",)
 """Keys of paths that a job makes and so needn't find."""
@@ -41,12 +43,13 @@ KINDS: tuple[PlanKind, ...] = (
     PlanKind("friedel reconstruct", ReconstructionPlan, load_plan, plan_text),
     PlanKind("friedel simulate hits", SimulationPlan, load_simulation_plan, simulation_plan_text),
     PlanKind("friedel classify", ClassifyPlan, load_classify_plan, classify_plan_text),
+    PlanKind("friedel train hits", TrainingPlan, load_training_plan, training_plan_text),
 )
-"""Every kind of plan; of two that know as many of a plan's keys, the earlier is taken."""
+"""Every kind of plan."""
 
 
 def kind_of(path: Path) -> PlanKind:
-    """Return the kind of plan that knows most of the file's keys.
+    """Return the kind of plan that knows most of the file's keys; of equals, the one whose values it can be.
 
     Raises
     ------
@@ -55,8 +58,20 @@ def kind_of(path: Path) -> PlanKind:
     PlanError
         If it isn't YAML.
     """
-    keys = set(read_yaml(path))
-    return max(KINDS, key=lambda kind: len(keys & set(kind.model.model_fields)))
+    values = read_yaml(path)
+
+    def fitness(kind: PlanKind) -> tuple[int, bool]:
+        return len(values.keys() & kind.model.model_fields.keys()), _valid(kind, values)
+
+    return max(KINDS, key=fitness)
+
+
+def _valid(kind: PlanKind, values: dict[str, Any]) -> bool:
+    try:
+        kind.model.read(values)
+    except PlanError:
+        return False
+    return True
 
 
 def absent_paths(plan: Options) -> list[Path]:

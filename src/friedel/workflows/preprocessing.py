@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from friedel.base.errors import PlanError
-from friedel.hits.features import CHANNELS, SIDE, model_input
+from friedel.hits.features import CHANNELS, NAME, SIDE, model_input
 from friedel.hits.prepare import checked_mask, prepare
 from friedel.hits.run_constants import measure_run
 from friedel.hits.standardise import Standardiser
@@ -55,7 +55,7 @@ class Standardised:
         return self._standardiser.statistics()
 
 
-class Features:
+class Fringes:
     """The default model's: pattern and fringe spectrum, free of the detector's units; nothing is learnt."""
 
     shape = (CHANNELS, SIDE, SIDE)
@@ -80,8 +80,8 @@ class Features:
 
 
 PREPROCESSING: dict[str, Callable[[Iterable[Frames]], Preprocessing]] = {
-    "standardise": Standardised,
-    "features": Features,
+    Standardiser.NAME: Standardised,
+    NAME: Fringes,
 }
 """Maker of every preprocessing, by name, from the training frames (which it may not need). Open: add your own."""
 

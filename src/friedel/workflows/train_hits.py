@@ -7,25 +7,28 @@ from pathlib import Path
 import numpy as np
 import torch
 from numpy.typing import ArrayLike, NDArray
-from torch import nn
+from torch import Tensor, nn
 
 from friedel.base.errors import InputError, PlanError
 from friedel.base.observer import Note, Observer, silent
 from friedel.hits.calibration import Calibration, Isotonic, Temperature
-from friedel.hits.reliability import reliability
+from friedel.hits.reliability import calibration_error, measured_unsure_band
+from friedel.hits.strangeness import feature_yardstick
 from friedel.networks import ModelCard, build_network, save_weights
 from friedel.networks.registry import MODEL_FILE
 from friedel.training.checkpoints import has_checkpoints
-from friedel.training.fit import Trained, train_classifier
+from friedel.training.fit import Trained, describe, train_classifier
 from friedel.training.processes import first_process
 from friedel.workflows.training_inputs import PreparedInputs, prepare_inputs
-from friedel.workflows.training_plan import TrainingData, TrainingPlan, training_plan_text
+from friedel.workflows.training_plan import CalibrationOptions, TrainingData, TrainingPlan, training_plan_text
 from friedel.workflows.training_runs import LabelledRun, labelled_run, training_files
 
 _FITS: dict[str, Callable[[ArrayLike, ArrayLike], Calibration]] = {
     "temperature": Temperature.fit,
     "isotonic": Isotonic.fit,
 }
+
+_YARDSTICK_FRAMES = 4000
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -82,6 +85,8 @@ def train_hits(
         raise PlanError("no folder for the model: give -o DIR, or 'output' in the plan")
     if first_process() and has_checkpoints(folder) and not (resume or fresh):
         raise PlanError(f"{folder} holds a training already: go on with --resume, or train anew with --fresh")
+    if not (plan.data.files or plan.data.simulations or plan.data.experiments):
+        raise PlanError("the plan's data names no frames; give files, simulations or experiments")
     network = _network(plan)
     inputs, runs = _inputs(plan, folder, observer)
     trained = train_classifier(
@@ -94,11 +99,13 @@ def train_hits(
         resume=resume,
         observer=observer,
     )
-    card = _card(plan, trained, inputs, runs)
+    card = _card(plan, trained, inputs.validation.truth, runs)
     path = folder / MODEL_FILE
     if trained.first:
         path.with_suffix(".yaml").write_text(training_plan_text(plan), encoding="utf-8")
-        card = save_weights(path, trained.network, card, statistics=inputs.statistics)
+        card = save_weights(
+            path, trained.network, card, statistics=inputs.statistics | _yardstick(trained, inputs, plan)
+        )
         words = ", ".join(f"{name} {value:.4g}" for name, value in card.figures.items())
         observer(Note("model", f"{path}: {words}", dict(card.figures)))
     return TrainedModel(card=card, weights=path)
@@ -161,11 +168,19 @@ def _whole_runs(lengths: Sequence[int], part: float, rng: np.random.Generator) -
     return np.repeat(chosen, lengths)
 
 
-def _card(plan: TrainingPlan, trained: Trained, inputs: PreparedInputs, runs: Sequence[LabelledRun]) -> ModelCard:
-    numbers, error = _calibrated(plan, trained.logits, inputs.validation.truth)
-    figures = {**trained.figures, **error, "validation_frames": float(len(inputs.validation))}
+def _yardstick(trained: Trained, inputs: PreparedInputs, plan: TrainingPlan) -> dict[str, Tensor]:
+    """Return what strangeness is measured by; nothing for networks without features."""
+    if not hasattr(trained.network, "features"):
+        return {}
+    rng = np.random.default_rng((plan.seed, 2))
+    some = inputs.training.select(np.sort(rng.permutation(len(inputs.training))[:_YARDSTICK_FRAMES]))
+    return feature_yardstick(describe(trained.network, some, precision=plan.training.precision))
+
+
+def _card(plan: TrainingPlan, trained: Trained, truth: NDArray[np.bool_], runs: Sequence[LabelledRun]) -> ModelCard:
+    numbers, measured = _calibrated(plan.calibration, trained.logits, truth)
     total = sum(len(run.rows) for run in runs)
-    part = f"{plan.data.validation:g} of the {'runs' if plan.data.hold == 'runs' else 'frames'} held back"
+    part = f"{plan.data.validation:g} of the {plan.data.hold} held back"
     return ModelCard(
         name=plan.name,
         architecture=plan.model.architecture,
@@ -173,23 +188,24 @@ def _card(plan: TrainingPlan, trained: Trained, inputs: PreparedInputs, runs: Se
         preprocessing=plan.model.preprocessing,
         plan=Path(MODEL_FILE).with_suffix(".yaml").name,
         seed=plan.seed,
-        data=f"{total} frames of {len(runs)} runs, {part}; the plan says which",
-        figures=figures,
+        data=f"{total} frames of {len(runs)} run(s), {part}; the plan says which",
+        figures={**trained.figures, **measured, "validation_frames": float(len(truth))},
         limits=plan.limits or "Measured on held-back frames of its own training data only.",
         extra=dict(numbers),
     )
 
 
 def _calibrated(
-    plan: TrainingPlan, logits: NDArray[np.float32], truth: NDArray[np.bool_]
+    options: CalibrationOptions, logits: NDArray[np.float32], truth: NDArray[np.bool_]
 ) -> tuple[dict[str, float | list[float]], dict[str, float]]:
-    """Fit the calibration on every other frame held back, and measure its error on those between."""
-    method = plan.calibration.method
-    if method == "none":
+    """Fit the calibration on every other frame held back; measure its error and the unsure band on those between."""
+    if options.method == "none":
         return {}, {}
     fitting = np.zeros(len(truth), dtype=bool)
     for members in (np.flatnonzero(truth), np.flatnonzero(~truth)):
         fitting[members[::2]] = True
-    calibration = _FITS[method](logits[fitting], truth[fitting])
-    measured = reliability(calibration(logits[~fitting]), truth[~fitting])
-    return calibration.numbers(), {"calibration_error": measured.ece}
+    calibration = _FITS[options.method](logits[fitting], truth[fitting])
+    probabilities, known = calibration(logits[~fitting]), truth[~fitting]
+    band = measured_unsure_band(probabilities, known, error=options.unsure_error)
+    numbers = {**calibration.numbers(), "unsure_low": band.low, "unsure_high": band.high}
+    return numbers, {"calibration_error": calibration_error(probabilities, known)}

@@ -6,7 +6,6 @@ from typing import Annotated, Any, Literal, Self
 import yaml
 from pydantic import Field
 
-from friedel.base.errors import PlanError
 from friedel.base.options import Options
 from friedel.forward.scene import Kind
 from friedel.samples.particle import PARTICLES
@@ -94,6 +93,8 @@ class CalibrationOptions(Options):
 
     method: Literal["temperature", "isotonic", "none"] = "temperature"
     """One number, or a rising line that needs hundreds of frames; fitted on half of the frames held back."""
+    unsure_error: Annotated[float, Field(gt=0, lt=0.5)] = 0.05
+    """A frame is unsure where frames of its probability are judged wrongly more often than this."""
 
 
 class TrainingPlan(Options):
@@ -101,7 +102,7 @@ class TrainingPlan(Options):
 
     name: str = "hits"
     """What to call the model."""
-    data: TrainingData
+    data: TrainingData = TrainingData()
     """Frames and labels."""
     model: ModelOptions = ModelOptions()
     """Network and preprocessing."""
@@ -129,11 +130,8 @@ def load_training_plan(path: str | Path) -> TrainingPlan:
     """
     path = Path(path)
     plan = TrainingPlan.read(read_yaml(path), origin=str(path))
-    data = plan.data
-    if not (data.files or data.simulations or data.experiments):
-        raise PlanError(f"{path}: data names no frames; give files, simulations or experiments")
     folder = path.resolve().parent
-    located: dict[str, Any] = {"data": data.relative_to(folder), "output": plan.output and folder / plan.output}
+    located: dict[str, Any] = {"data": plan.data.relative_to(folder), "output": plan.output and folder / plan.output}
     return plan.model_copy(update=located)
 
 
