@@ -10,7 +10,6 @@ from typing import ClassVar, Protocol, Self, runtime_checkable
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy.special import expit
 
 from friedel.base.errors import InputError
 
@@ -82,7 +81,7 @@ class Temperature:
 
     def __call__(self, logits: ArrayLike) -> Floats:
         """Return σ(logit / T)."""
-        return np.asarray(expit(np.asarray(logits, dtype=np.float64) / self.temperature))
+        return np.asarray(0.5 + 0.5 * np.tanh(np.asarray(logits, dtype=np.float64) / (2 * self.temperature)))
 
     def numbers(self) -> dict[str, float | list[float]]:
         """Return ``{"temperature": T}``."""
