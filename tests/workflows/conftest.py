@@ -14,6 +14,7 @@ class StandIn:
 
     def __init__(self, *, stop_after=None, error=KeyboardInterrupt, name="stand-in 0123"):
         self.asked, self.masks, self.runs, self.threads = [], [], [], set()
+        self.lock = threading.Lock()
         self.stop_after, self.error, self.name = stop_after, error, name
 
     def measure(self, frames, mask):
@@ -24,7 +25,8 @@ class StandIn:
         if self.stop_after is not None and len(self.asked) + len(frames) > self.stop_after:
             raise self.error
         numbers = np.nan_to_num(frames[:, 0, 0].astype(np.float64)).astype(int) - 1
-        self.asked += numbers.tolist()
+        with self.lock:  # batches are scored in several threads
+            self.asked += numbers.tolist()
         self.masks.append(mask)
         self.threads.add(threading.current_thread().name)
         single = ((numbers * 37 % 100) / 99).astype(np.float32)

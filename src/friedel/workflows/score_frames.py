@@ -18,6 +18,7 @@ from friedel.io.frames import Batch, FrameSource, batch_length, open_frames, rea
 from friedel.io.score_journal import ScoreJournal, open_journal
 from friedel.io.scored_run import ScoredFile, pack_scores
 from friedel.records.hits import FrameStatus, HitScores
+from friedel.workflows.in_threads import in_threads
 from friedel.workflows.read_ahead import reading_ahead
 
 # What a run is measured on: so many frames, or as many large ones as this memory holds.
@@ -161,8 +162,8 @@ def _sample(source: FrameSource, n_frames: int) -> NDArray[Any]:
     """Return frames evenly along the first ``n_frames``, without those that can't be read."""
     frame_bytes = source.shape[1] * source.shape[2] * source.dtype.itemsize
     count = min(n_frames, _SAMPLE, max(_SAMPLE_BYTES // frame_bytes, 1))
-    numbers = np.unique(np.linspace(0, n_frames - 1, count).round().astype(int)) if count else []
-    batches = [read_batch(source, int(number), int(number) + 1) for number in numbers]
+    numbers = np.unique(np.linspace(0, max(n_frames - 1, 0), count).round().astype(int)).tolist()
+    batches = [read_batch(source, number, number + 1) for number in numbers]
     found = [batch.frames for batch in batches if not batch.unreadable.any()]
     return np.concatenate([np.zeros((0, *source.shape[1:]), source.dtype), *found])
 
@@ -189,21 +190,20 @@ def _score_rest(
         return
     run = model.measure(_sample(source, int(journal.kept["frames"])), mask)
     with reading_ahead(read_batch(source, first, min(first + length, n_frames)) for first in firsts) as batches:
-        for batch in batches:
-            scores = _score_batch(model, batch, mask, run)
-            journal.append(batch.first, scores)
+        for first, scores in in_threads(lambda batch: _score_batch(model, batch, mask, run), batches):
+            journal.append(first, scores)
             n_good += int(scores["good"].sum())
             tell(journal.n_scored, n_good)
 
 
-def _score_batch(model: Scorer, batch: Batch, mask: NDArray[np.bool_] | None, run: Any) -> NDArray[Any]:
+def _score_batch(model: Scorer, batch: Batch, mask: NDArray[np.bool_] | None, run: Any) -> tuple[int, NDArray[Any]]:
     packed = pack_scores(model.score(batch.frames, mask, run=run))
     if len(packed) != len(batch.frames):
         raise InputError(f"the model gave {len(packed)} scores for {len(batch.frames)} frames; install it again")
     if batch.unreadable.any():
         packed[batch.unreadable] = np.zeros((), packed.dtype)
         packed["status"][batch.unreadable] = FrameStatus.UNREADABLE
-    return packed
+    return batch.first, packed
 
 
 def _scored(source: FrameSource, mask: NDArray[np.bool_] | None, journal: ScoreJournal) -> ScoredFile:

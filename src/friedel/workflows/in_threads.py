@@ -1,0 +1,52 @@
+"""Work on pieces in several threads, in order. Knows nothing of what is done.
+
+One thread for each core, each computing alone, is quicker than all cores together on one piece after another: the
+many small steps of a batch don't wait for each other.
+"""
+
+import os
+import sys
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
+from typing import TypeVar
+
+Piece = TypeVar("Piece")
+Result = TypeVar("Result")
+# Each thread holds the memory of a batch: more of them would break the bound on it, and the disk can't feed more.
+_MOST_THREADS = 4
+
+
+def in_threads(work: Callable[[Piece], Result], pieces: Iterable[Piece]) -> Iterator[Result]:
+    """Yield ``work(piece)`` in the order of the pieces; as many are under way as this process may use cores.
+
+    An error is raised where its result would come. However the loop ends, no thread goes on working after it.
+    """
+    n_threads = min(len(os.sched_getaffinity(0)), _MOST_THREADS)
+    waiting: deque[Future[Result]] = deque()
+    with _alone(), ThreadPoolExecutor(n_threads, thread_name_prefix="score") as pool:
+        try:
+            for piece in pieces:
+                waiting.append(pool.submit(work, piece))
+                if len(waiting) > n_threads:
+                    yield waiting.popleft().result()
+            while waiting:
+                yield waiting.popleft().result()
+        finally:
+            pool.shutdown(wait=True, cancel_futures=True)
+
+
+@contextmanager
+def _alone() -> Iterator[None]:
+    """Keep torch, if it is in use, from taking several cores for one piece; give them back afterwards."""
+    torch = sys.modules.get("torch")
+    if torch is None:
+        yield
+        return
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
