@@ -86,14 +86,7 @@ PREPROCESSING: dict[str, Callable[[Iterable[Frames]], Preprocessing]] = {
 """Maker of every preprocessing, by name, from the training frames (which it may not need). Open: add your own."""
 
 
-def make_preprocessing(name: str, training: Iterable[Frames]) -> Preprocessing:
-    """Make a preprocessing by name.
-
-    Raises
-    ------
-    PlanError
-        If there is none of this name.
-    """
+def require_known(name: str) -> None:
+    """Raise a PlanError if there is no preprocessing of this name."""
     if name not in PREPROCESSING:
         raise PlanError(f"model.preprocessing: unknown {name!r}; known: {', '.join(sorted(PREPROCESSING))}")
-    return PREPROCESSING[name](training)

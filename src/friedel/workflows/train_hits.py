@@ -19,6 +19,7 @@ from friedel.networks.registry import MODEL_FILE
 from friedel.training.checkpoints import has_checkpoints
 from friedel.training.fit import Trained, describe, train_classifier
 from friedel.training.processes import first_process
+from friedel.workflows.preprocessing import require_known
 from friedel.workflows.training_inputs import PreparedInputs, prepare_inputs
 from friedel.workflows.training_plan import CalibrationOptions, TrainingData, TrainingPlan, training_plan_text
 from friedel.workflows.training_runs import LabelledRun, labelled_run, training_files
@@ -87,6 +88,7 @@ def train_hits(
         raise PlanError(f"{folder} holds a training already: go on with --resume, or train anew with --fresh")
     if not (plan.data.files or plan.data.simulations or plan.data.experiments):
         raise PlanError("the plan's data names no frames; give files, simulations or experiments")
+    require_known(plan.model.preprocessing)
     network = _network(plan)
     inputs, runs = _inputs(plan, folder, observer)
     trained = train_classifier(

@@ -20,7 +20,7 @@ from friedel.io.frames import FrameSource, batch_length, open_frames, read_batch
 from friedel.records.hits import Frames
 from friedel.training.examples import Examples
 from friedel.training.processes import first_process, wait_until
-from friedel.workflows.preprocessing import ForRun, Preprocessing, make_preprocessing
+from friedel.workflows.preprocessing import PREPROCESSING, ForRun, Preprocessing
 from friedel.workflows.training_runs import LabelledRun
 
 TASK = "preparing frames"
@@ -63,7 +63,7 @@ def prepare_inputs(
     held : (n,) bool
         Which of all chosen frames, run after run, are for validation; preprocessing learns from the others only.
     preprocessing : str
-        Its name.
+        Its name, a known one.
     folder : Path
         Where the inputs are kept; they appear whole or not at all.
     observer : Observer
@@ -80,7 +80,7 @@ def prepare_inputs(
     elif first_process():
         folder.mkdir(parents=True, exist_ok=True)
         (folder / _DONE).unlink(missing_ok=True)
-        made = make_preprocessing(preprocessing, _stretches(runs, held, observer))
+        made = PREPROCESSING[preprocessing](_stretches(runs, held, observer))
         _write(runs, made, folder, observer)
         (folder / _DONE).write_text(json.dumps({"fingerprint": fingerprint}))
     else:
