@@ -18,7 +18,7 @@ def _product(task: int, factor: int) -> int:
 def scheduler():
     distributed = pytest.importorskip("distributed")
     with distributed.LocalCluster(
-        n_workers=1, threads_per_worker=2, processes=False, dashboard_address=None, protocol="tcp://"
+        n_workers=1, threads_per_worker=2, processes=False, dashboard_address=":0", protocol="tcp://"
     ) as cluster:
         yield cluster.scheduler_address
 

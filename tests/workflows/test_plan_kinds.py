@@ -27,6 +27,19 @@ def test_a_complete_plan_reads_back_as_the_same_plan_of_the_same_kind(kind, tmp_
     assert kind.load(path) == kind.model()
 
 
+@pytest.mark.parametrize(
+    ("text", "command"),
+    [
+        ("frames: 10\n", "friedel simulate hits"),
+        ("frames: {paths: [run.cxi]}\n", "friedel classify"),
+        ("seed: 1\n", "friedel reconstruct"),
+    ],
+)
+def test_one_key_that_two_kinds_know_is_told_apart_by_its_value(text: str, command: str, tmp_path: Path) -> None:
+    (tmp_path / "plan.yaml").write_text(text)
+    assert kind_of(tmp_path / "plan.yaml").command == command
+
+
 def test_what_a_plan_names_and_isnt_there_is_found_but_not_its_results(tmp_path: Path) -> None:
     path = tmp_path / "plan.yaml"
     path.write_text("samples: [{path: here.npy}, {path: lost.npy}]\ndetector: {geometry: lost.geom}\noutput: new.cxi\n")

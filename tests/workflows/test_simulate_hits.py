@@ -71,7 +71,7 @@ def test_workers_change_nothing_but_the_time(plan: SimulationPlan, tmp_path: Pat
     distributed = pytest.importorskip("distributed")
     alone = simulate_hits(plan, tmp_path / "alone.cxi").path
     with distributed.LocalCluster(
-        n_workers=2, threads_per_worker=1, processes=False, dashboard_address=None, protocol="tcp://"
+        n_workers=2, threads_per_worker=1, processes=False, dashboard_address=":0", protocol="tcp://"
     ) as cluster:
         spread = plan.model_copy(update={"cluster": ClusterOptions(scheduler=cluster.scheduler_address)})
         together = simulate_hits(spread, tmp_path / "together.cxi").path
@@ -140,6 +140,13 @@ def test_a_molecule_keeps_its_electrons(plan: SimulationPlan, shared_data: Path)
     voxel = sample.diameter_nm / sample.particle.diameter_voxels
     electrons = sample.particle.density.sum() * plan.run.electron_density_per_nm3 * voxel**3
     assert electrons == pytest.approx(16000, rel=0.05)
+
+
+def test_particles_of_lumps_take_their_turn_with_the_shapes(plan: SimulationPlan, tmp_path: Path) -> None:
+    named = plan.run.model_copy(update={"particles": ("capsid", "torus")})
+    run = simulate_hits(plan.model_copy(update={"run": named, "frames": 24}), tmp_path / "run.cxi")
+    assert set(read_truth(run.path, "shape")) == {"capsid", "torus"}
+    assert 0 < read_truth(run.path, "single").mean() < 1
 
 
 def test_the_shipped_plan_is_valid_and_says_how_to_run_it() -> None:

@@ -89,7 +89,7 @@ def atomic_density(
         charge, shape = _form_factor(tables, str(element), s, photon_energy_ev)
         occupancy = atoms.occupancies[chosen]
         spread = np.exp(-float(np.average(atoms.b_factors[chosen], weights=occupancy + 1e-9)) * s**2)
-        shares = _shared(atoms.positions[chosen] / voxel_size_angstrom, charge * occupancy, n)
+        shares = shared_out(atoms.positions[chosen] / voxel_size_angstrom, charge * occupancy, n)
         total += real_fourier_corner(torch.from_numpy(shares)) * torch.from_numpy((shape * spread).astype(np.float32))
     density = inverse_real_fourier_corner(total, (n, n, n)).numpy()
     kept = np.clip(density, 0.0, None)
@@ -126,7 +126,7 @@ def _sin_theta_over_lambda(n: int, voxel: float) -> Floats:
     return np.asarray(np.sqrt(squared) / 2, dtype=np.float64)
 
 
-def _shared(positions: Floats, weights: Floats, n: int) -> NDArray[np.float32]:
+def shared_out(positions: Floats, weights: Floats, n: int) -> NDArray[np.float32]:
     """Return weights shared linearly among the eight voxels around each position ``(n_atoms, xyz)``, ``(z, y, x)``."""
     places = positions[:, ::-1] + n // 2
     low = np.floor(places).astype(np.int64)

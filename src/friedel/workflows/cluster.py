@@ -60,7 +60,7 @@ def dask_client(options: ClusterOptions) -> Iterator[Any]:
             cluster = stack.enter_context(_slurm(options.slurm))
         else:
             cluster = stack.enter_context(
-                LocalCluster(n_workers=options.workers, threads_per_worker=1, dashboard_address=None)
+                LocalCluster(n_workers=options.workers, threads_per_worker=1, dashboard_address=":0")
             )
         yield stack.enter_context(Client(cluster))
 

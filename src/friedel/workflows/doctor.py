@@ -19,7 +19,6 @@ LIBRARIES = (
     "xrayutilities",
     "scikit-image",
     "scikit-learn",
-    "finufft",
     "pydantic",
 )
 

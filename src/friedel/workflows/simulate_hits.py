@@ -22,6 +22,8 @@ from friedel.io.frame_geometry import read_frame_geometry
 from friedel.io.run_layout import RunDescription, read_truth
 from friedel.io.run_writer import RunWriter, fingerprint_of, open_run
 from friedel.optics.frame_detectors import FrameDetector, frame_detector
+from friedel.samples.assemblies import ASSEMBLIES, assembly
+from friedel.samples.particle import Particle
 from friedel.workflows.cluster import dask_client, in_any_order
 from friedel.workflows.sample_files import Sample, read_sample
 from friedel.workflows.simulation_plan import SimulationPlan, checked, simulation_plan_text
@@ -92,8 +94,25 @@ def simulate_hits(
     place = output or plan.output
     if place is None:
         raise PlanError("no file for the frames: give -o FILE, or 'output' in the plan")
-    path = Path(place)
-    setup = _setup(checked(plan))
+    return write_run(Path(place), plan, _setup(checked(plan)), fresh=fresh, observer=observer)
+
+
+def write_run(
+    path: Path, plan: SimulationPlan, setup: Setup, *, fresh: bool = False, observer: Observer = silent
+) -> SimulatedRun:
+    """Simulate a run whose mask and particles are ready; its errors are those of `simulate_hits`.
+
+    Parameters
+    ----------
+    path : Path
+        File for the frames.
+    plan : SimulationPlan
+        How many frames, and on which workers.
+    setup : Setup
+        What every chunk is made from.
+    fresh, observer
+        As for `simulate_hits`.
+    """
     run = _description(plan, setup)
     if not fresh and path.exists():
         _check_finished(path, run)
@@ -108,12 +127,22 @@ def simulate_hits(
 
 def make_chunk(number: int, setup: Setup) -> SimulatedFrames:
     """Return one chunk of a run; the seed and its number decide everything random in it."""
-    if not setup.samples:
-        return simulate_frames(setup.run, number, mask=setup.mask)
-    draw = np.random.default_rng([setup.run.seed, 1 + number, 1])
-    sample = setup.samples[int(draw.integers(len(setup.samples)))]
-    options = setup.run.model_copy(update={"diameter_nm": sample.diameter_nm})
-    return simulate_frames(options, number, mask=setup.mask, species=sample.particle)
+    options, species = _species(number, setup)
+    return simulate_frames(options, number, mask=setup.mask, species=species)
+
+
+def _species(number: int, setup: Setup) -> tuple[ParticleRunOptions, Particle | None]:
+    """Return a chunk's particle, if it isn't one of the forward model's own, and the options with its size or name."""
+    run = setup.run
+    draw = np.random.default_rng([run.seed, 1 + number, 1])
+    if setup.samples:
+        sample = setup.samples[int(draw.integers(len(setup.samples)))]
+        return run.model_copy(update={"diameter_nm": sample.diameter_nm}), sample.particle
+    if not set(run.particles) & set(ASSEMBLIES):
+        return run, None
+    name = run.particles[int(draw.integers(len(run.particles)))]
+    options = run.model_copy(update={"particles": (name,)})
+    return options, assembly(name, rng=draw) if name in ASSEMBLIES else None
 
 
 def _fill(writer: RunWriter, plan: SimulationPlan, setup: Setup, observer: Observer) -> None:

@@ -10,6 +10,7 @@ from friedel.base.errors import PlanError
 from friedel.base.options import Options
 from friedel.forward.particle_frames import ParticleRunOptions
 from friedel.optics.frame_detectors import FRAME_DETECTORS
+from friedel.samples.assemblies import ASSEMBLIES
 from friedel.samples.particle import PARTICLES
 from friedel.workflows.cluster import ClusterOptions
 from friedel.workflows.plan_file import read_yaml
@@ -110,10 +111,11 @@ def checked(plan: SimulationPlan) -> SimulationPlan:
     PlanError
         If a particle or a detector is unknown, or there is no particle to draw.
     """
-    unknown = [name for name in plan.run.particles if name not in PARTICLES]
+    known = (*PARTICLES, *ASSEMBLIES)
+    unknown = [name for name in plan.run.particles if name not in known]
     if unknown or not (plan.run.particles or plan.samples):
         what = f"unknown particle(s) {', '.join(unknown)}" if unknown else "no particle is named"
-        raise PlanError(f"run.particles: {what}; choose from: {', '.join(PARTICLES)}")
+        raise PlanError(f"run.particles: {what}; choose from: {', '.join(known)}")
     detector = plan.detector
     if detector is not None and detector.geometry is None and detector.name not in FRAME_DETECTORS:
         raise PlanError(f"detector.name: unknown {detector.name!r}; choose from: {', '.join(FRAME_DETECTORS)}")
