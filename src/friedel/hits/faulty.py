@@ -32,8 +32,9 @@ def faulty_pixels(prepared: Prepared) -> Tensor:
     still = unchanging_pixels(prepared)
     lit = (total > _BRIGHT) & known & ~still
     blind = torch.from_numpy(_grown(still, lit))
-    around = torch.from_numpy(_median_about(total.numpy()))
-    hot = known & (total > _HOTTER * around + _SIGMAS * (around.clamp_min(0) + 1).sqrt() + _SIGMAS)
+    around = torch.from_numpy(_median_about(total.numpy())).clamp_min(0)
+    spread = (around + 1 + prepared.read_variance * len(prepared.photons)).sqrt()
+    hot = known & (total > _HOTTER * around + _SIGMAS * spread + _SIGMAS)
     return blind | hot
 
 
