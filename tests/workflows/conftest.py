@@ -51,7 +51,7 @@ class Refusing:
         raise InputError("frames of (8, 8) are too small; at least 64 × 64 is needed")
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def stand_in():
     return StandIn
 
