@@ -122,8 +122,21 @@ def test_experiments_are_simulated_once_and_held_back_whole(tmp_path):
     other = data.model_copy(update={"experiments": data.experiments.model_copy(update={"seed": 1})})
     with pytest.raises(InputError, match="experiments of another plan"):
         training_files(other, tmp_path / "data")
+    assert len(training_files(other, tmp_path / "data", fresh=True)) == 3
+    assert len(list((tmp_path / "data").glob("experiment_*.cxi"))) == 3
     run = labelled_run(LabelledFile(path=made[0]), TrainingData(shapes=("nothing",)))
     assert len(run.rows) == 0
+
+
+def test_a_simulation_of_another_plan_is_replaced_only_if_asked(tmp_path):
+    def data(seed):
+        run = {"frame_shape": [64, 64], "seed": seed, "chunk": 4}
+        return TrainingData(simulations=({"frames": 4, "run": run, "detector": None},))
+
+    first = training_files(data(1), tmp_path)[0].path.read_bytes()
+    with pytest.raises(InputError, match="--fresh"):
+        training_files(data(2), tmp_path)
+    assert training_files(data(2), tmp_path, fresh=True)[0].path.read_bytes() != first
 
 
 def _run(folder, labels):

@@ -27,7 +27,7 @@ def hits(
     plan: Annotated[Path, typer.Option(help="Plan (.yaml) of the training.")],
     output: Annotated[Path | None, typer.Option("-o", "--output", help="Folder for the model.")] = None,
     resume: Annotated[bool, typer.Option("--resume", help="Go on from the newest checkpoint.")] = False,
-    fresh: Annotated[bool, typer.Option("--fresh", help="Train anew although there are checkpoints.")] = False,
+    fresh: Annotated[bool, typer.Option("--fresh", help="Train anew, whatever lies there.")] = False,
 ) -> None:
     """Train a classifier of single hits: leave weights, their card and the plan in a folder."""
     from friedel.cli.progress import reporting
@@ -36,6 +36,8 @@ def hits(
 
     with reporting() as observer:
         trained = train_hits(load_training_plan(plan), output, resume=resume, fresh=fresh, observer=observer)
+    if not trained.first:
+        return
     for name, value in trained.card.figures.items():
         typer.echo(f"  {name.replace('_', ' '):<18} {value:.4g}")
     typer.echo(f"  {'weights':<18} {trained.weights}")

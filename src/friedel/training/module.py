@@ -97,7 +97,8 @@ class Classifier(pl.LightningModule):
     def on_validation_epoch_end(self) -> None:
         """Log the figures of the epoch."""
         found: dict[str, Tensor] = self.figures.compute()
-        self.log_dict({f"validation/{name}": value.float() for name, value in found.items()})
+        # The counters have added up over processes already; a mean of equal numbers changes nothing.
+        self.log_dict({f"validation/{name}": value.float() for name, value in found.items()}, sync_dist=True)
         self.figures.reset()
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:

@@ -40,12 +40,15 @@ class TrainedModel:
     ----------
     card : ModelCard
         What the model is, with its figures.
+    first : bool
+        Whether this is the first of the processes that trained together: the one that wrote it.
     weights : Path
         The safetensors file; the card (``.json``) and the plan (``.yaml``) lie beside it.
     """
 
     card: ModelCard
     weights: Path
+    first: bool = True
 
 
 def train_hits(
@@ -67,7 +70,7 @@ def train_hits(
     resume : bool
         Go on from the newest checkpoint in the folder, to the result of an unbroken training.
     fresh : bool
-        Train anew although the folder holds checkpoints; simulated frames and prepared inputs are used again.
+        Train anew although the folder holds a training; frames simulated by the same plan are used again.
     observer : Observer
         Hears progress.
 
@@ -84,13 +87,14 @@ def train_hits(
     folder = output or plan.output
     if folder is None:
         raise PlanError("no folder for the model: give -o DIR, or 'output' in the plan")
+    observer = observer if first_process() else silent
     if first_process() and has_checkpoints(folder) and not (resume or fresh):
         raise PlanError(f"{folder} holds a training already: go on with --resume, or train anew with --fresh")
     if not (plan.data.files or plan.data.simulations or plan.data.experiments):
         raise PlanError("the plan's data names no frames; give files, simulations or experiments")
     require_known(plan.model.preprocessing)
     network = _network(plan)
-    inputs, runs = _inputs(plan, folder, observer)
+    inputs, runs = _inputs(plan, folder, fresh, observer)
     trained = train_classifier(
         network,
         inputs.training,
@@ -110,7 +114,7 @@ def train_hits(
         )
         words = ", ".join(f"{name} {value:.4g}" for name, value in card.figures.items())
         observer(Note("model", f"{path}: {words}", dict(card.figures)))
-    return TrainedModel(card=card, weights=path)
+    return TrainedModel(card=card, weights=path, first=trained.first)
 
 
 def _network(plan: TrainingPlan) -> nn.Module:
@@ -119,8 +123,10 @@ def _network(plan: TrainingPlan) -> nn.Module:
         return build_network(plan.model.architecture, plan.model.options)
 
 
-def _inputs(plan: TrainingPlan, folder: Path, observer: Observer) -> tuple[PreparedInputs, list[LabelledRun]]:
-    files = training_files(plan.data, folder / "data", observer=observer)
+def _inputs(
+    plan: TrainingPlan, folder: Path, fresh: bool, observer: Observer
+) -> tuple[PreparedInputs, list[LabelledRun]]:
+    files = training_files(plan.data, folder / "data", fresh=fresh, observer=observer)
     runs = [labelled_run(file, plan.data) for file in files]
     held = held_back(runs, plan.data, seed=plan.seed)
     return prepare_inputs(runs, held, plan.model.preprocessing, folder / "inputs", observer=observer), runs

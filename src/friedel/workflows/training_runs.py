@@ -48,13 +48,26 @@ class LabelledRun:
     mask: NDArray[np.bool_] | None
 
 
-def training_files(data: TrainingData, folder: Path, *, observer: Observer = silent) -> list[LabelledFile]:
-    """Return the files to learn from, having simulated into ``folder`` what isn't there yet.
+def training_files(
+    data: TrainingData, folder: Path, *, fresh: bool = False, observer: Observer = silent
+) -> list[LabelledFile]:
+    """Return the files to learn from, having simulated what isn't there yet.
+
+    Parameters
+    ----------
+    data : TrainingData
+        What to learn from.
+    folder : Path
+        For what is simulated.
+    fresh : bool
+        Replace frames that another plan or version left there.
+    observer : Observer
+        Hears progress.
 
     Raises
     ------
     InputError
-        If a simulation can't be made or written.
+        If a simulation can't be made or written, or another plan's lies there.
     """
     simulations = [folder / f"simulation_{number:03d}.cxi" for number in range(len(data.simulations))]
     experiments = [] if data.experiments is None else [_place(folder, n) for n in range(data.experiments.count)]
@@ -62,8 +75,9 @@ def training_files(data: TrainingData, folder: Path, *, observer: Observer = sil
     if first_process():
         folder.mkdir(parents=True, exist_ok=True)
         for path, plan in zip(simulations, data.simulations, strict=True):
-            simulate_hits(plan, path, observer=observer)
+            _simulate(plan, path, fresh, observer)
         if data.experiments is not None:
+            _keep_only(data.experiments, folder, fresh)
             _simulate_experiments(experiments, data.experiments, data.cluster, observer)
     else:
         wait_until(lambda: all(path.exists() for path in made), f"the simulated frames in {folder}")
@@ -126,7 +140,6 @@ def _simulate_experiments(
     paths: list[Path], options: ExperimentsOptions, cluster: ClusterOptions | None, observer: Observer
 ) -> None:
     folder, total = paths[0].parent, len(paths)
-    _check_same(folder / _MADE_WITH, options)
     pending = [number for number, path in enumerate(paths) if not path.exists()]
     if len(pending) < total:
         observer(Note("training data", f"{total - len(pending)} of {total} experiments are there already"))
@@ -157,11 +170,22 @@ def _make_experiment(number: int, options: ExperimentsOptions, folder: Path) -> 
     write_run(_place(folder, number), plan, Setup(run=run, mask=mask))
 
 
-def _check_same(record: Path, options: ExperimentsOptions) -> None:
-    """Refuse to mix experiments of two plans; more of the same are welcome."""
+def _simulate(plan: SimulationPlan, path: Path, fresh: bool, observer: Observer) -> None:
+    try:
+        simulate_hits(plan, path, observer=observer)
+    except InputError:
+        if not fresh:
+            raise
+        simulate_hits(plan, path, fresh=True, observer=observer)
+
+
+def _keep_only(options: ExperimentsOptions, folder: Path, fresh: bool) -> None:
+    """Refuse to mix experiments of two plans, or remove the others; more of the same are welcome."""
+    record = folder / _MADE_WITH
     now = json.dumps(options.model_dump(mode="json", exclude={"count"}) | {"version": __version__}, sort_keys=True)
     if record.exists() and record.read_text() != now:
-        raise InputError(
-            f"{record.parent}: holds experiments of another plan or version; remove it, or choose another -o"
-        )
+        if not fresh:
+            raise InputError(f"{folder}: holds experiments of another plan or version; replace them with --fresh")
+        for path in folder.glob("experiment_*"):
+            path.unlink()
     record.write_text(now)
