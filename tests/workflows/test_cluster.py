@@ -5,6 +5,7 @@ import sys
 import pytest
 
 from friedel.base.errors import MissingDependencyError, PlanError
+from friedel.workflows import cluster
 from friedel.workflows.cluster import ClusterOptions, dask_client, in_any_order
 
 
@@ -19,8 +20,8 @@ def scheduler():
     distributed = pytest.importorskip("distributed")
     with distributed.LocalCluster(
         n_workers=1, threads_per_worker=2, processes=False, dashboard_address=":0", protocol="tcp://"
-    ) as cluster:
-        yield cluster.scheduler_address
+    ) as local:
+        yield local.scheduler_address
 
 
 def test_every_task_comes_back_once(scheduler: str) -> None:
@@ -35,6 +36,18 @@ def test_an_error_of_a_worker_arrives_as_itself(scheduler: str) -> None:
         pytest.raises(PlanError, match="task 99 can't be done"),
     ):
         dict(in_any_order(client, _product, [1, 99], [3]))
+
+
+def test_slurm_gets_the_jobs_that_the_plan_asks_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    jobqueue = pytest.importorskip("dask_jobqueue.slurm")
+    asked: list[int] = []
+    # Nothing is submitted; closing scales to nothing, by position.
+    monkeypatch.setattr(jobqueue.SLURMCluster, "scale", lambda self, n=None, jobs=0: asked.append(jobs))
+    with cluster._slurm(cluster.SlurmOptions(jobs=3, cores=4, memory="8GB", queue="day", account="me")) as jobs:
+        script = jobs.job_script()
+    assert asked[0] == 3
+    for line in ("-p day", "-A me", "--cpus-per-task=4", "-t 01:00:00", "--nworkers 4"):
+        assert line in script
 
 
 def test_without_dask_the_line_that_installs_it_is_named(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -67,7 +67,7 @@ def dask_client(options: ClusterOptions) -> Iterator[Any]:
 
 def _slurm(options: SlurmOptions) -> Any:
     try:
-        from dask_jobqueue import SLURMCluster
+        from dask_jobqueue.slurm import SLURMCluster
     except ImportError:
         raise MissingDependencyError("dask-jobqueue", "cluster", "submit jobs to SLURM") from None
     cluster: Any = SLURMCluster(
@@ -77,6 +77,7 @@ def _slurm(options: SlurmOptions) -> Any:
         walltime=options.walltime,
         queue=options.queue,
         account=options.account,
+        scheduler_options={"dashboard_address": ":0"},
     )
     cluster.scale(jobs=options.jobs)
     return cluster
