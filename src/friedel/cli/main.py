@@ -12,7 +12,7 @@ from typer.core import TyperGroup
 from friedel._version import __version__
 from friedel.base.errors import FriedelError
 from friedel.base.memory import keep_freed_memory
-from friedel.cli import adapt, classify, demo, doctor, reconstruct, simulate, train, validate
+from friedel.cli import adapt, classify, demo, doctor, evaluate, reconstruct, simulate, train, validate
 
 BAD_INPUT = 2
 STOPPED = 130
@@ -45,6 +45,7 @@ app = typer.Typer(
 app.command(epilog=reconstruct.EPILOG)(reconstruct.reconstruct)
 app.command(epilog=classify.EPILOG)(classify.classify)
 app.command(epilog=adapt.EPILOG)(adapt.adapt)
+app.add_typer(evaluate.evaluate, name="evaluate")
 app.add_typer(simulate.simulate, name="simulate")
 app.add_typer(train.train, name="train")
 app.command(epilog=validate.EPILOG)(validate.validate)

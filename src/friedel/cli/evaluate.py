@@ -1,0 +1,54 @@
+"""`friedel evaluate hits`: how good is a classifier, where, and why? One report."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+HELP = "Evaluate what this package makes: classifiers of single hits."
+EPILOG = (
+    "Examples:\n\n"
+    "  friedel evaluate hits -o evaluation --quick          some minutes: see that it works\n\n"
+    "  friedel evaluate hits -o evaluation          hours on two cores; open evaluation/report.html\n\n"
+    "  friedel evaluate hits -o evaluation --sections rates,calibration          some of it\n\n"
+    "  friedel evaluate hits --model my_model -o evaluation --vgg16 vgg16-397923af.pth\n\n"
+    "Stopped or killed, the same command goes on where it was."
+)
+
+evaluate = typer.Typer(no_args_is_help=True, help=HELP)
+
+
+@evaluate.callback()
+def _group() -> None:
+    """Evaluate what this package makes: classifiers of single hits."""
+
+
+@evaluate.command("hits", epilog=EPILOG)
+def hits(
+    output: Annotated[Path | None, typer.Option("-o", "--output", help="Folder for the report.")] = None,
+    plan: Annotated[Path | None, typer.Option(help="Plan (.yaml); what is given beside it wins.")] = None,
+    model: Annotated[str | None, typer.Option(help="Name or path of weights; by default the shipped ones.")] = None,
+    quick: Annotated[bool, typer.Option("--quick", help="Small sizes: minutes, not hours.")] = False,
+    sections: Annotated[str | None, typer.Option(help="Sections to make, with commas between them.")] = None,
+    vgg16: Annotated[Path | None, typer.Option(help="torchvision's vgg16-397923af.pth.")] = None,
+) -> None:
+    """Compare a model with the paper's network, VGG16 and the diffusion map: leave an HTML report in a folder."""
+    from friedel.cli.progress import reporting
+    from friedel.workflows.evaluate_hits import evaluate_hits
+    from friedel.workflows.evaluation_plan import EvaluationPlan, chosen_sections, load_evaluation_plan
+
+    given = {
+        "output": output and output.absolute(),
+        "model": model,
+        "size": "quick" if quick else None,
+        "sections": None if sections is None else chosen_sections(sections),
+        "vgg16": vgg16 and vgg16.absolute(),
+    }
+    chosen = (load_evaluation_plan(plan) if plan else EvaluationPlan()).model_copy(
+        update={name: value for name, value in given.items() if value is not None}
+    )
+    with reporting() as observer:
+        result = evaluate_hits(chosen, observer=observer)
+    kept = len(result.sections) - len(result.made)
+    typer.secho(f"{len(result.made)} sections made, {kept} kept from before", fg="green")
+    typer.echo(f"  report       {result.report}")

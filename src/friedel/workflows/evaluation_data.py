@@ -1,0 +1,174 @@
+"""The labelled frames that an evaluation is made on. Each set is simulated once and kept in the evaluation's folder.
+
+Seeds are far from those of the shipped plans, so that no frame was ever trained on.
+"""
+
+import hashlib
+import json
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from friedel._version import __version__
+from friedel.base.observer import Observer, Progress, silent
+from friedel.forward.experiments import draw_experiment
+from friedel.forward.other_domain import Beads, OtherDomainOptions, other_run
+from friedel.forward.particle_frames import ParticleRunOptions, SimulatedFrames, simulate_frames
+from friedel.forward.scene import Kind
+from friedel.io.atomic_write import replacing
+from friedel.samples.particle import PARTICLES
+
+# The shipped plans count experiments from 20261 upwards, some thousands of them.
+_EXPERIMENT_SEED, _PAPER_SEED = 50_000_000, 60_000_000
+_PAPER_SHIFT = 10_000
+_PAPER_BAD = {Kind.SEVERAL: 0.8, Kind.EMPTY: 0.1, Kind.DEBRIS: 0.1}
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class LabelledFrames:
+    """Frames of one run with their truth.
+
+    Attributes
+    ----------
+    frames : (n, y, x)
+        Photons or detector units.
+    mask : (y, x) bool
+        True where the detector measures.
+    single : (n,) bool
+        Whether one particle alone made the frame.
+    kind : (n,) str
+        What the frame shows.
+    particle : str
+        The run's particle.
+    """
+
+    frames: NDArray[Any]
+    mask: NDArray[np.bool_]
+    single: NDArray[np.bool_]
+    kind: NDArray[np.str_]
+    particle: str
+
+    def rows(self, chosen: NDArray[Any]) -> "LabelledFrames":
+        """Return some of the frames, by number or by truth value."""
+        return LabelledFrames(
+            frames=self.frames[chosen],
+            mask=self.mask,
+            single=self.single[chosen],
+            kind=self.kind[chosen],
+            particle=self.particle,
+        )
+
+
+Runs = list[LabelledFrames]
+
+
+class EvaluationData:
+    """The sets of frames of one evaluation, made when first asked for.
+
+    Parameters
+    ----------
+    folder : Path
+        Where they are kept.
+    observer : Observer
+        Hears progress.
+    """
+
+    def __init__(self, folder: Path, observer: Observer = silent) -> None:
+        self._folder, self._observer = folder, observer
+
+    def paper(self, n_frames: int, *, test: bool) -> LabelledFrames:
+        """Return frames of one experiment with icosahedra, 128², photons: what the paper's network is made for."""
+        options = ParticleRunOptions.read(
+            {
+                "frame_shape": (128, 128),
+                "pixel_size_m": 600e-6,
+                "fluence_photons_per_um2": 2e11,
+                "bad_kinds": _PAPER_BAD,
+                "seed": _PAPER_SEED,
+            }
+        )
+        chunks, first = -(-n_frames // options.chunk), _PAPER_SHIFT if test else 0
+        makers = [lambda number=number: _labelled(simulate_frames(options, first + number)) for number in range(chunks)]
+        found = self._made(f"paper-{'test' if test else 'training'}", makers, options.model_dump(mode="json"))
+        return joined(found).rows(np.arange(n_frames))
+
+    def experiments(self, count: int, frames: int, *, shape: str | None = None) -> Runs:
+        """Return short runs of many made-up experiments, of all shapes or of one; without droplets.
+
+        A droplet is one body that nobody wants: whether "single" is right for it is a matter of words.
+        """
+        first = _EXPERIMENT_SEED + (0 if shape is None else _seed_of(shape))
+
+        def make(number: int) -> LabelledFrames:
+            particles = PARTICLES if shape is None else (shape,)
+            options, mask = draw_experiment(first + number, chunk=frames, particles=particles)
+            found = _labelled(simulate_frames(options, 0, mask=mask))
+            return found.rows(found.kind != Kind.DROPLET.value)
+
+        makers = [lambda number=number: make(number) for number in range(count)]
+        return self._made(f"experiments-{shape or 'all'}", makers, {"frames": frames, "first": first})
+
+    def other(self, options: OtherDomainOptions, molecules: Sequence[Beads] = ()) -> Runs:
+        """Return the runs of the second domain."""
+
+        def make(number: int) -> LabelledFrames:
+            run = other_run(options, number, molecules=molecules)
+            return LabelledFrames(
+                frames=run.frames, mask=run.mask, single=run.single, kind=run.kind, particle=run.particle
+            )
+
+        makers = [lambda number=number: make(number) for number in range(options.runs)]
+        about = options.model_dump(mode="json") | {"molecules": [beads.name for beads in molecules]}
+        return self._made("other", makers, about)
+
+    def large_frames(self) -> NDArray[Any]:
+        """Return 256 frames of 256², photons: to time with, again and again."""
+        options = ParticleRunOptions.read({"frame_shape": (256, 256), "seed": _PAPER_SEED + 1})
+        makers = [lambda number=number: _labelled(simulate_frames(options, number)) for number in range(4)]
+        return joined(self._made("large", makers, options.model_dump(mode="json"))).frames
+
+    def _made(self, name: str, makers: Sequence[Callable[[], LabelledFrames]], about: dict[str, Any]) -> Runs:
+        """Return runs from the folder, making those that aren't there yet."""
+        key = hashlib.sha256(json.dumps([__version__, about], sort_keys=True, default=str).encode()).hexdigest()[:12]
+        folder = self._folder / f"{name}-{key}"
+        folder.mkdir(parents=True, exist_ok=True)
+        found = []
+        for number, make in enumerate(makers):
+            path = folder / f"{number:05d}.npz"
+            if not path.exists():
+                _write(path, make())
+            found.append(_read(path))
+            self._observer(Progress(f"frames: {name}", number + 1, len(makers)))
+        return found
+
+
+def joined(runs: Sequence[LabelledFrames]) -> LabelledFrames:
+    """Return runs of the same mask and particle as one."""
+    columns = {name: np.concatenate([getattr(run, name) for run in runs]) for name in ("frames", "single", "kind")}
+    return LabelledFrames(**columns, mask=runs[0].mask, particle=runs[0].particle)
+
+
+def _labelled(made: SimulatedFrames) -> LabelledFrames:
+    return LabelledFrames(
+        frames=made.frames, mask=made.mask, single=made.single, kind=made.kind, particle=made.particle
+    )
+
+
+def _seed_of(shape: str) -> int:
+    return 1_000_000 + int(hashlib.sha256(shape.encode()).hexdigest()[:6], 16)
+
+
+def _write(path: Path, run: LabelledFrames) -> None:
+    arrays = {name: getattr(run, name) for name in ("frames", "mask", "single", "kind")}
+    with replacing(path) as unfinished, unfinished.open("wb") as file:
+        np.savez_compressed(file, particle=np.array(run.particle), **arrays)
+
+
+def _read(path: Path) -> LabelledFrames:
+    with np.load(path) as arrays:
+        values = {name: arrays[name] for name in ("frames", "mask", "single", "kind")}
+        return LabelledFrames(**values, particle=str(arrays["particle"]))
