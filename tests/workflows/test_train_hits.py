@@ -175,6 +175,27 @@ def test_a_full_disk_is_said_before_the_work(plan, tmp_path, monkeypatch):
     assert [path.name for path in (tmp_path / "inputs").iterdir()] == []
 
 
+def test_frames_without_an_error_prove_no_more_certainty_than_the_network_claims(tmp_path):
+    frames, labels = np.zeros((60, 64, 64), np.float32), np.arange(60) % 2
+    frames += RNG.normal(0, 0.1, frames.shape)
+    frames[labels == 1, 20:44, 20:44] += 10
+    np.save(tmp_path / "frames.npy", frames)
+    np.save(tmp_path / "labels.npy", labels)
+    files = [{"path": tmp_path / "frames.npy", "labels": tmp_path / "labels.npy"}]
+    card = train_hits(
+        TrainingPlan.read(
+            {
+                "data": {"files": files, "validation": 0.3},
+                "model": {"options": {"n": 1, "m": 1}},
+                "training": {"epochs": 4, "batch": 8},
+            }
+        ),
+        tmp_path / "model",
+    ).card
+    assert card.figures["accuracy"] == 1
+    assert card.extra["temperature"] >= 1
+
+
 def test_names_in_the_plan_are_checked_before_any_work(plan, tmp_path):
     wrong = plan.model_copy(update={"model": plan.model.model_copy(update={"preprocessing": "sharpen"})})
     with pytest.raises(PlanError, match="'sharpen'; known: features, standardise"):

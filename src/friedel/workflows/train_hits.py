@@ -213,6 +213,9 @@ def _calibrated(
     for members in (np.flatnonzero(truth), np.flatnonzero(~truth)):
         fitting[members[::2]] = True
     calibration = _FITS[options.method](logits[fitting], truth[fitting])
+    if isinstance(calibration, Temperature) and ((logits[fitting] > 0) == truth[fitting]).all():
+        # Frames without one error would fit ever more certainty; they don't prove more than the network claims.
+        calibration = Temperature(max(calibration.temperature, 1.0))
     probabilities, known = calibration(logits[~fitting]), truth[~fitting]
     band = measured_unsure_band(probabilities, known, error=options.unsure_error)
     numbers = {**calibration.numbers(), "unsure_low": band.low, "unsure_high": band.high}
