@@ -21,6 +21,7 @@ from friedel.hits.fringes import fringe_visibility
 from friedel.hits.prepare import Prepared, RunConstants, checked_mask, prepare
 from friedel.hits.run_constants import measure_run
 from friedel.hits.standardise import Standardiser
+from friedel.hits.strange import strangeness
 from friedel.networks.registry import ModelCard, load_statistics, load_weights
 from friedel.records.hits import FrameStatus, HitScores
 
@@ -130,15 +131,8 @@ class HitModel:
         described = self._features(frames, mask, prepared)
         scores = self.head(described)
         logits = (scores[:, 1] - scores[:, 0]).cpu().numpy()
-        strange = self._strangeness(described).cpu().numpy()
+        strange = strangeness(described, self.statistics).cpu().numpy()
         return logits, fringe_visibility(prepared).numpy(), strange, _status(prepared)
-
-    def _strangeness(self, described: Tensor) -> Tensor:
-        """Return the distance of features from those of training, in units of its 99th percentile."""
-        if "feature_whitening" not in self.statistics:
-            return torch.zeros(len(described))
-        mean, whitening = (self.statistics[f"feature_{name}"].to(described) for name in ("mean", "whitening"))
-        return torch.linalg.vector_norm((described - mean) @ whitening, dim=1)
 
     def _scores(self, logits: Array, fringes: Array, strange: Array, status: NDArray[np.uint8]) -> HitScores:
         scored = status == FrameStatus.SCORED
@@ -221,13 +215,11 @@ def _quick_in_bfloat16(device: torch.device) -> bool:
 
 def _status(prepared: Prepared) -> NDArray[np.uint8]:
     """Return each frame's `FrameStatus`: masked where nothing was measured, constant where nothing differs."""
-    known = (prepared.known > 0).expand_as(prepared.photons).flatten(1)
-    photons = prepared.photons.flatten(1)
-    top = torch.where(known, photons, -torch.inf).amax(1)
-    bottom = torch.where(known, photons, torch.inf).amin(1)
+    known, photons = (prepared.known > 0).flatten(1), prepared.photons.flatten(1)
+    beyond = torch.zeros(known.shape).masked_fill_(~known, torch.inf)  # takes the unknown out of the running
     status = torch.full((len(photons),), int(FrameStatus.SCORED), dtype=torch.uint8)
-    status[top <= bottom] = int(FrameStatus.CONSTANT)
-    status[~known.any(1)] = int(FrameStatus.MASKED)
+    status[(photons - beyond).amax(1) <= (photons + beyond).amin(1)] = int(FrameStatus.CONSTANT)
+    status[~known.any(1).expand(len(photons))] = int(FrameStatus.MASKED)
     return status.numpy()
 
 
