@@ -8,7 +8,9 @@ All functions work on the last three axes, whatever stands before them, on any d
 
 from collections.abc import Sequence
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 AXES = (-3, -2, -1)
@@ -74,3 +76,35 @@ def frame_power(frames: Tensor) -> Tensor:
     """
     spectrum = torch.fft.rfft2(frames, norm="ortho")
     return torch.fft.fftshift(spectrum.real**2 + spectrum.imag**2, dim=-2)
+
+
+def fourier_at(
+    density: NDArray[np.complex64], points: Sequence[NDArray[np.float32]], *, tolerance: float
+) -> NDArray[np.complex64]:
+    """Return Σ ρ(r) exp(−i q·r) at any points q.
+
+    Parameters
+    ----------
+    density : (z, y, x) complex64
+        The origin at index ``n // 2``.
+    points : three (n_points,) float32 arrays
+        q along z, y and x, rad per voxel.
+    tolerance : float
+        Accuracy relative to the sum of |ρ|.
+
+    Returns
+    -------
+    (n_points,) complex64
+        Zero outside the first Brillouin zone, where a density on voxels says nothing.
+    """
+    import finufft  # only simulations need it
+
+    # Points of a slice lie in order already: sorting them takes longer than it saves.
+    plan = finufft.Plan(
+        2, density.shape, eps=tolerance, isign=-1, dtype="complex64", upsampfac=1.25, nthreads=1, spread_sort=0
+    )
+    plan.setpts(*points)
+    values: NDArray[np.complex64] = plan.execute(density)
+    if max(max(axis.max(), -axis.min()) for axis in points if axis.size) > np.pi:
+        values[np.any([np.abs(axis) > np.pi for axis in points], axis=0)] = 0
+    return values

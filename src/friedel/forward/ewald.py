@@ -7,11 +7,11 @@ Amplitudes only, per body and per pixel; who stands where in the focus is `scene
 from dataclasses import dataclass
 from functools import cached_property
 
-import finufft
 import numpy as np
 from numpy.typing import NDArray
 
 from friedel.base.errors import InputError
+from friedel.base.fourier import fourier_at
 from friedel.base.units import wavelength_angstrom
 from friedel.samples.particle import Particle
 
@@ -109,24 +109,11 @@ def slices(particle: Particle, q: Floats, rotations: Floats, diameters: Floats) 
     for first in range(0, len(rotations), _SLICES_A_CALL):
         part = slice(first, first + _SLICES_A_CALL)
         scaled = rotations[part] * voxels[part, None, None]
-        turned: list[Floats] = [
-            scaled[:, :, axis] @ columns for axis in range(3)
-        ]  # the rows of Rᵀq, for each orientation
-        out[part] = _transform(density, [points.ravel() for points in turned]).reshape(-1, len(q))
+        # The rows of Rᵀq, for each orientation.
+        points = [np.ravel(scaled[:, :, axis] @ columns).astype(np.float32, copy=False) for axis in range(3)]
+        out[part] = fourier_at(density, points, tolerance=_TOLERANCE).reshape(-1, len(q))
         out[part] *= voxels[part, None] ** 3
     return out
-
-
-def _transform(density: Complexes, points: list[Floats]) -> Complexes:
-    """Return the density's transform at points (z, y, x), rad per voxel; zero outside the first Brillouin zone."""
-    plan = finufft.Plan(
-        2, density.shape, eps=_TOLERANCE, isign=-1, dtype="complex64", upsampfac=1.25, nthreads=1, spread_sort=0
-    )
-    plan.setpts(*points)
-    values = plan.execute(density)
-    if max(max(axis.max(), -axis.min()) for axis in points if axis.size) > np.pi:
-        values[np.any([np.abs(axis) > np.pi for axis in points], axis=0)] = 0
-    return values
 
 
 def sphere_slices(q: Floats, diameters: Floats, *, softness: float | Floats = 0.0) -> Complexes:
