@@ -80,6 +80,13 @@ def test_a_saved_regression_scores_alike(separable, tmp_path):
     assert np.array_equal(loaded.logits(features), fitted.logits(features))
 
 
+def test_a_regression_that_can_not_be_written_leaves_nothing(separable, tmp_path):
+    fitted = FeatureRegression.fit(*separable, OPTIONS)
+    with pytest.raises(InputError, match="doesn't exist"):
+        fitted.save(tmp_path / "absent" / "regression.safetensors")
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_labels_must_fit_and_show_both_classes(separable):
     features, labels = separable
     with pytest.raises(InputError, match=r"labels \(10,\) don't fit 300 frames"):

@@ -13,12 +13,13 @@ import torch
 from numpy.typing import ArrayLike, NDArray
 from pydantic import Field
 from safetensors import SafetensorError, safe_open
-from safetensors.numpy import save_file
+from safetensors.numpy import save
 from sklearn.linear_model import LogisticRegression
 
 from friedel.base.errors import InputError, WeightsError
 from friedel.base.observer import Observer, Progress, silent
 from friedel.base.options import Options
+from friedel.io.atomic_write import replacing
 from friedel.networks.vgg16 import VGG16, Output
 
 Layers: TypeAlias = Literal["pool5", "fc"]
@@ -125,9 +126,16 @@ class FeatureRegression:
         return features @ self.coefficients + self.intercept
 
     def save(self, path: str | Path) -> None:
-        """Write to a safetensors file."""
+        """Write to a safetensors file, which appears whole or not at all.
+
+        Raises
+        ------
+        InputError
+            If it can't be written.
+        """
         arrays = {"coefficients": self.coefficients, "intercept": np.array([self.intercept])}
-        save_file(arrays, path, metadata={"layers": self.layers})
+        with replacing(Path(path)) as unfinished:
+            unfinished.write_bytes(save(arrays, metadata={"layers": self.layers}))
 
     @classmethod
     def load(cls, path: str | Path) -> Self:
