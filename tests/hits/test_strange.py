@@ -5,7 +5,7 @@ import torch
 from friedel.base.errors import InputError
 from friedel.hits.strange import fit_strangeness, strangeness
 
-TRAINING = torch.randn(4000, 12, generator=torch.Generator().manual_seed(0)) * torch.linspace(0.1, 3, 12) + 5
+TRAINING = torch.randn(4000, 12, generator=torch.Generator().manual_seed(0)) * torch.linspace(1, 3, 12) + 5
 
 
 def test_one_percent_of_training_lies_beyond_one() -> None:
