@@ -37,7 +37,7 @@ class ClassifyPlan(Options):
     """The selected frames as CXI: a view of the source files, a copy that stands alone, or none."""
     emc: EmcOptions = EmcOptions()
     """The selected frames for Dragonfly."""
-    gallery: Annotated[int, Field(ge=0, le=500)] = 24
+    gallery: Annotated[int, Field(ge=0, le=500)] = 27
     """Frames in each of the report's galleries."""
     fresh: bool = False
     """Score every frame again, even where an interrupted or earlier run of the same frames can be continued."""

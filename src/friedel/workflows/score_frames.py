@@ -188,7 +188,7 @@ def _score_rest(
     firsts = range(journal.n_scored, n_frames, length)
     if not firsts:
         return
-    run = model.measure(_sample(source, int(journal.kept["frames"])), mask)
+    (run,) = in_threads(lambda sample: model.measure(sample, mask), [_sample(source, int(journal.kept["frames"]))])
     with reading_ahead(read_batch(source, first, min(first + length, n_frames)) for first in firsts) as batches:
         for first, scores in in_threads(lambda batch: _score_batch(model, batch, mask, run), batches):
             journal.append(first, scores)
