@@ -41,19 +41,19 @@ def reliability_figure(curves: Mapping[str, tuple[Curve, NDArray[np.int64]]]) ->
     plain_axes(axes, x="", y="share of single hits")
     plain_axes(below, x="probability foretold", y="frames")
     below.set_yscale("log")
-    axes.legend(frameon=False, fontsize=SMALL_POINTS, labelcolor=INK, loc="upper left")
+    axes.legend(frameon=False, fontsize=SMALL_POINTS, labelcolor=INK, loc="center left", bbox_to_anchor=(1, 0.5))
     return figure
 
 
 def precision_recall_figure(curves: Mapping[str, Curve]) -> Figure:
     """Draw precision against recall, one curve a hit rate; each is (precision, recall), ``(k,)``."""
-    figure = new_figure(5.6, 3.8)
+    figure = new_figure(6.6, 3.6)
     axes = figure.subplots()
     for colour, (name, (precision, recall)) in zip(_COLOURS, curves.items(), strict=False):
         axes.plot(recall, precision, color=colour, linewidth=1.6, label=name)
     axes.set(xlim=(0, 1.01), ylim=(0, 1.01))
     plain_axes(axes, x="recall: single hits that are found", y="precision: selected frames that are single hits")
-    axes.legend(frameon=False, fontsize=SMALL_POINTS, labelcolor=INK, loc="lower left")
+    axes.legend(frameon=False, fontsize=SMALL_POINTS, labelcolor=INK, loc="center left", bbox_to_anchor=(1, 0.5))
     return figure
 
 
@@ -73,7 +73,9 @@ def shares_figure(names: Sequence[str], shares: Mapping[str, Sequence[float]], *
     axes.invert_yaxis()
     axes.set_xlim(0, 100)
     plain_axes(axes, x=f"{x}, %", y="")
-    axes.legend(frameon=False, fontsize=SMALL_POINTS, labelcolor=INK, loc="lower right")
+    axes.legend(
+        frameon=False, fontsize=SMALL_POINTS, labelcolor=INK, loc="lower left", bbox_to_anchor=(0, 1), ncols=len(shares)
+    )
     return figure
 
 

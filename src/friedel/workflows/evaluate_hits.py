@@ -107,6 +107,7 @@ def _key(given: Evaluation, name: str) -> str:
     plan = given.plan
     parts = [__version__, name, given.model.name, plan.chosen_sizes.model_dump(mode="json"), plan.seed]
     parts += [str(plan.vgg16), [str(path) for path in plan.molecules]]
+    parts += [file.model_dump(mode="json") for file in plan.files]
     return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:16]
 
 

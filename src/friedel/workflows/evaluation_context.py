@@ -11,7 +11,7 @@ from friedel.base.observer import Observer, silent
 from friedel.forward.other_domain import Beads, OtherDomainOptions
 from friedel.hits.hit_rates import Interval, wilson
 from friedel.hits.model import HitModel, load_model
-from friedel.workflows.evaluation_data import EvaluationData, Runs
+from friedel.workflows.evaluation_data import EvaluationData, Runs, from_file
 from friedel.workflows.evaluation_models import EvaluationModels, Floats, Recipe
 from friedel.workflows.evaluation_plan import EvaluationPlan, EvaluationSizes
 
@@ -55,9 +55,9 @@ class Evaluation:
 
     @property
     def other_runs(self) -> Runs:
-        """Runs of the second domain."""
+        """Runs of the second domain, and the plan's labelled files."""
         options = OtherDomainOptions(runs=self.sizes.other_runs, frames=self.sizes.other_frames)
-        return self.data.other(options, self.molecules)
+        return [*self.data.other(options, self.molecules), *(from_file(file) for file in self.plan.files)]
 
     @property
     def experiments(self) -> Runs:

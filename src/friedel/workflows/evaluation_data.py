@@ -20,7 +20,10 @@ from friedel.forward.other_domain import Beads, OtherDomainOptions, other_run
 from friedel.forward.particle_frames import ParticleRunOptions, SimulatedFrames, simulate_frames
 from friedel.forward.scene import Kind
 from friedel.io.atomic_write import replacing
+from friedel.io.frames import open_frames
 from friedel.samples.particle import PARTICLES
+from friedel.workflows.training_plan import LabelledFile, TrainingData
+from friedel.workflows.training_runs import labelled_run
 
 # The shipped plans count experiments from 20261 upwards, some thousands of them.
 _EXPERIMENT_SEED, _PAPER_SEED = 50_000_000, 60_000_000
@@ -126,10 +129,10 @@ class EvaluationData:
         return self._made("other", makers, about)
 
     def large_frames(self) -> NDArray[Any]:
-        """Return 256 frames of 256², photons: to time with, again and again."""
+        """Return 64 frames of 256², photons, four times over: to time with, again and again."""
         options = ParticleRunOptions.read({"frame_shape": (256, 256), "seed": _PAPER_SEED + 1})
-        makers = [lambda number=number: _labelled(simulate_frames(options, number)) for number in range(4)]
-        return joined(self._made("large", makers, options.model_dump(mode="json"))).frames
+        made = self._made("large", [lambda: _labelled(simulate_frames(options, 0))], options.model_dump(mode="json"))
+        return np.tile(made[0].frames, (4, 1, 1))
 
     def _made(self, name: str, makers: Sequence[Callable[[], LabelledFrames]], about: dict[str, Any]) -> Runs:
         """Return runs from the folder, making those that aren't there yet."""
@@ -144,6 +147,26 @@ class EvaluationData:
             found.append(_read(path))
             self._observer(Progress(f"frames: {name}", number + 1, len(makers)))
         return found
+
+
+def from_file(file: LabelledFile) -> LabelledFrames:
+    """Read a labelled run whole.
+
+    Raises
+    ------
+    InputError
+        If frames or labels can't be read, or don't match.
+    """
+    labelled = labelled_run(file, TrainingData(files=(file,)))
+    with open_frames(file.path, dataset=file.dataset) as source:
+        frames = source.read(0, source.shape[0])[labelled.rows]
+    return LabelledFrames(
+        frames=frames,
+        mask=np.ones(frames.shape[1:], dtype=bool) if labelled.mask is None else labelled.mask,
+        single=labelled.single,
+        kind=np.where(labelled.single, "single", "other"),
+        particle=file.path.stem,
+    )
 
 
 def joined(runs: Sequence[LabelledFrames]) -> LabelledFrames:

@@ -10,6 +10,7 @@ from friedel.base.errors import PlanError
 from friedel.base.options import Options
 from friedel.samples.particle import PARTICLES
 from friedel.workflows.plan_file import read_yaml
+from friedel.workflows.training_plan import LabelledFile
 
 SECTIONS = ("domains", "methods", "rates", "calibration", "shapes", "depths", "looks", "speed")
 """Names of the report's sections, in its order."""
@@ -31,7 +32,7 @@ class EvaluationSizes(Options):
     """Frames of each."""
     other_runs: Count = 16
     """Runs of the second domain."""
-    other_frames: Annotated[int, Field(ge=50)] = 120
+    other_frames: Annotated[int, Field(ge=16)] = 120
     """Frames of each."""
     labels: Annotated[int, Field(ge=2)] = 20
     """Labels a class for adapting."""
@@ -80,6 +81,8 @@ class EvaluationPlan(Options):
     """torchvision's ``vgg16-397923af.pth``; without it VGG16 has random weights, and the report says so."""
     molecules: tuple[Path, ...] = ()
     """PDB or mmCIF files whose particles join the second domain (extra "particles")."""
+    files: tuple[LabelledFile, ...] = ()
+    """Labelled runs that join the second domain: measured, or simulated elsewhere. Never ones trained on."""
     sections: tuple[str, ...] = SECTIONS
     """What to do; the report shows it in its own order."""
     size: Literal["full", "quick"] = "full"
@@ -111,6 +114,7 @@ class EvaluationPlan(Options):
             model = str(folder / model)
         update = {
             "model": model,
+            "files": tuple(file.relative_to(folder) for file in self.files),
             "vgg16": self.vgg16 and folder / self.vgg16,
             "molecules": tuple(folder / path for path in self.molecules),
             "output": self.output and folder / self.output,

@@ -48,7 +48,7 @@ def shapes(given: Evaluation) -> Section:
         found = [_errors(model, tested[name], tested) for model in (only, left_out)]
         for kind, (missed, _) in zip(misses, found, strict=True):
             misses[kind].append(missed.value)
-        paper = f"{_PAPER_MISSES[name]:.1%}" if name in _PAPER_MISSES else ""
+        paper = f"{100 * _PAPER_MISSES[name]:.1f} %" if name in _PAPER_MISSES else ""
         rows.append([_words(name), *(percent(item) for pair in found for item in pair), paper])
     picture = _misses_picture(given, misses)
     columns = ["shape", "icosahedra only: FN", "FP", "shape left out: FN", "FP", "the paper, icosahedra only: FN"]
@@ -56,8 +56,8 @@ def shapes(given: Evaluation) -> Section:
         name="shapes",
         title="Shapes never seen",
         text="The model's network is trained anew, once from icosahedra alone and once for each shape from all others. "
-        f"The threshold is set at {_FALSE_POSITIVES:.1%} false positives over the bad frames of all shapes; FP is what "
-        "came of it on the shape's own runs. FN: single hits missed.",
+        f"The threshold is set at {100 * _FALSE_POSITIVES:.1f} % false positives over the bad frames of all shapes; "
+        "FP is what came of it on the shape's own runs. FN: single hits missed.",
         tables=[Table(caption="False negatives and positives", columns=columns, rows=rows)],
         pictures=[picture],
         figures={
@@ -104,7 +104,7 @@ def depths(given: Evaluation) -> Section:
         model = given.models.trained(f"resnet-{n}-{m}", given.paper_recipe(n, m), [training])
         found.append((model.card.figures["training_accuracy"], model.card.figures["validation_accuracy"]))
     rows = [
-        [f"{n}, {m}", str(2 * n + 2 * m + 2), f"{learnt:.2%}", f"{held:.2%}"]
+        [f"{n}, {m}", str(2 * n + 2 * m + 2), f"{100 * learnt:.2f} %", f"{100 * held:.2f} %"]
         for (n, m), (learnt, held) in zip(given.sizes.depths, found, strict=True)
     ]
     learnt_all, held_all = zip(*found, strict=True)
