@@ -13,7 +13,7 @@ from friedel.base.errors import InputError, PlanError
 from friedel.base.observer import Note, Observer, silent
 from friedel.hits.calibration import Calibration, Isotonic, Temperature
 from friedel.hits.reliability import calibration_error, measured_unsure_band
-from friedel.hits.strangeness import feature_yardstick
+from friedel.hits.strange import DIRECTIONS, WIDE, fit_strangeness
 from friedel.networks import ModelCard, build_network, save_weights
 from friedel.networks.registry import MODEL_FILE
 from friedel.training.checkpoints import has_checkpoints
@@ -29,7 +29,7 @@ _FITS: dict[str, Callable[[ArrayLike, ArrayLike], Calibration]] = {
     "isotonic": Isotonic.fit,
 }
 
-_YARDSTICK_FRAMES = 4000
+_FEW_FRAMES, _MANY_FRAMES = 1000, 4000
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -177,12 +177,17 @@ def _whole_runs(lengths: Sequence[int], part: float, rng: np.random.Generator) -
 
 
 def _yardstick(trained: Trained, inputs: PreparedInputs, plan: TrainingPlan) -> dict[str, Tensor]:
-    """Return what strangeness is measured by; nothing for networks without features."""
+    """Return what strangeness is measured by; nothing for networks without features, or from too few frames."""
     if not hasattr(trained.network, "features"):
         return {}
-    rng = np.random.default_rng((plan.seed, 2))
-    some = inputs.training.select(np.sort(rng.permutation(len(inputs.training))[:_YARDSTICK_FRAMES]))
-    return feature_yardstick(describe(trained.network, some, precision=plan.training.precision))
+    order = np.random.default_rng((plan.seed, 2)).permutation(len(inputs.training))
+    width = describe(trained.network, inputs.training.select(order[:1])).shape[1]
+    # Many dimensions are decomposed in the time that goes with the frames' number squared.
+    some = order[: _FEW_FRAMES if width > WIDE else _MANY_FRAMES]
+    if len(some) <= (DIRECTIONS if width > WIDE else width):
+        return {}
+    chosen = inputs.training.select(np.sort(some))
+    return fit_strangeness(describe(trained.network, chosen, precision=plan.training.precision))
 
 
 def _card(plan: TrainingPlan, trained: Trained, truth: NDArray[np.bool_], runs: Sequence[LabelledRun]) -> ModelCard:
