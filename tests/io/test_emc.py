@@ -5,7 +5,7 @@ import struct
 import numpy as np
 import pytest
 
-from friedel.io.emc import to_photons, write_emc
+from friedel.io.emc import sparse, to_photons, write_emc
 
 
 def read_emc(path):
@@ -30,7 +30,7 @@ def test_photons_survive_the_round_trip(dtype, tmp_path):
     frames = np.random.default_rng(1).poisson(0.4, (9, 13, 17)).astype(dtype)
     frames[4] = 0
     frames[5, 3, 2] = 200
-    write_emc(tmp_path / "a.emc", iter(frames), n_frames=9, n_pixels=13 * 17)
+    write_emc(tmp_path / "a.emc", map(sparse, frames), n_frames=9, n_pixels=13 * 17)
     np.testing.assert_array_equal(read_emc(tmp_path / "a.emc").reshape(frames.shape), frames)
     assert [path.name for path in tmp_path.iterdir()] == ["a.emc"]
 

@@ -10,7 +10,7 @@ import shutil
 from collections.abc import Iterable
 from pathlib import Path
 from tempfile import TemporaryFile
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,15 +21,23 @@ _INT = np.dtype("<i4")
 _MOST_PHOTONS = 2**31 - 128
 
 
-def write_emc(path: Path, frames: Iterable[NDArray[Any]], *, n_frames: int, n_pixels: int) -> None:
+class SparseFrame(NamedTuple):
+    """A frame's photons: places of single ones; places of several, and how many there."""
+
+    single: NDArray[np.int32]
+    several: NDArray[np.int32]
+    counts: NDArray[np.int32]
+
+
+def write_emc(path: Path, frames: Iterable[SparseFrame], *, n_frames: int, n_pixels: int) -> None:
     """Write frames of whole photons; memory doesn't grow with their number.
 
     Parameters
     ----------
     path : Path
         The file.
-    frames : iterable of (y, x) integers
-        The frames in order, photons.
+    frames : iterable of SparseFrame
+        The frames in order.
     n_frames, n_pixels : int
         How many frames will come in all, and y·x.
 
@@ -42,11 +50,10 @@ def write_emc(path: Path, frames: Iterable[NDArray[Any]], *, n_frames: int, n_pi
     with path.open("wb") as file, _scratch(path) as places, _scratch(path) as counts:
         file.write(_head(n_frames, n_pixels, ones, multi))
         for number, frame in enumerate(frames):
-            single, several, photons = _sparse(frame)
-            ones[number], multi[number] = len(single), len(several)
-            file.write(single.data)
-            places.write(several.data)
-            counts.write(photons.data)
+            ones[number], multi[number] = len(frame.single), len(frame.several)
+            file.write(frame.single.data)
+            places.write(frame.several.data)
+            counts.write(frame.counts.data)
         for part in (places, counts):
             part.seek(0)
             shutil.copyfileobj(part, file, 1 << 20)
@@ -65,11 +72,11 @@ def _head(n_frames: int, n_pixels: int, ones: NDArray[Any], multi: NDArray[Any])
     return header.tobytes() + ones.tobytes() + multi.tobytes()
 
 
-def _sparse(frame: NDArray[Any]) -> tuple[NDArray[np.int32], NDArray[np.int32], NDArray[np.int32]]:
-    """Return the places of single photons, those of several, and how many are there."""
+def sparse(frame: NDArray[Any]) -> SparseFrame:
+    """Return a frame ``(y, x)`` of whole photons, from `to_photons`, as the places and numbers of its photons."""
     flat = frame.reshape(-1)
     single, several = np.flatnonzero(flat == 1), np.flatnonzero(flat > 1)
-    return single.astype(_INT), several.astype(_INT), flat[several].astype(_INT)
+    return SparseFrame(single.astype(_INT), several.astype(_INT), flat[several].astype(_INT))
 
 
 def to_photons(frame: NDArray[Any], mask: NDArray[np.bool_] | None, *, adu_per_photon: float = 1.0) -> NDArray[Any]:

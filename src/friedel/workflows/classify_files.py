@@ -9,13 +9,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from friedel.base.observer import Observer, Warned
-from friedel.io.emc import to_photons, write_emc
+from friedel.io.emc import SparseFrame, sparse, to_photons, write_emc
 from friedel.io.frame_files import FrameFiles
 from friedel.io.score_files import write_scores_csv, write_scores_hdf5
 from friedel.io.scored_run import ScoredRun
 from friedel.io.selection_cxi import linkable, write_selection
 from friedel.workflows.classify_plan import ClassifyPlan, classify_plan_text
 from friedel.workflows.frame_reader import read_chosen
+from friedel.workflows.in_threads import in_threads
 
 _SAMPLE = 64
 _WHOLE = 1e-3
@@ -99,11 +100,15 @@ def _write_emc_files(
 
 def _photons(
     run: ScoredRun, files: FrameFiles, picked: list[tuple[int, NDArray[np.intp]]], adu_per_photon: float
-) -> Iterator[NDArray[Any]]:
-    for index, _, frames in read_chosen(run, files, picked):
+) -> Iterator[SparseFrame]:
+    def photons(block: tuple[int, NDArray[np.intp], NDArray[Any]]) -> list[SparseFrame]:
+        index, _, frames = block
         mask = run.files[index].mask
         hiding = None if mask is None or mask.all() else mask
-        yield from (to_photons(frame, hiding, adu_per_photon=adu_per_photon) for frame in frames)
+        return [sparse(to_photons(frame, hiding, adu_per_photon=adu_per_photon)) for frame in frames]
+
+    for block in in_threads(photons, read_chosen(run, files, picked)):
+        yield from block
 
 
 def _holds_photons(run: ScoredRun, files: FrameFiles, picked: list[tuple[int, NDArray[np.intp]]]) -> bool:
