@@ -88,7 +88,7 @@ def evaluate_hits(plan: EvaluationPlan, output: Path | None = None, *, observer:
             section = _make(given, name)
             made.append(name)
         found.append(section)
-    (folder / "plan.yaml").write_text(evaluation_plan_text(plan), encoding="utf-8")
+    (folder / "plan.yaml").write_text(evaluation_plan_text(plan.with_sizes()), encoding="utf-8")
     report = write_evaluation_report(folder / "report.html", found, given.pictures, plan, given.model.name)
     return EvaluationResult(report=report, sections=tuple(found), made=tuple(made))
 

@@ -99,6 +99,10 @@ class EvaluationPlan(Options):
         """The sizes that hold."""
         return self.sizes or (QUICK if self.size == "quick" else FULL)
 
+    def with_sizes(self) -> Self:
+        """Return the plan with its sizes written out."""
+        return self.model_copy(update={"sizes": self.chosen_sizes})
+
     @field_validator("sections")
     @classmethod
     def _known(cls, sections: tuple[str, ...]) -> tuple[str, ...]:
@@ -137,9 +141,8 @@ def load_evaluation_plan(path: Path) -> EvaluationPlan:
 
 def evaluation_plan_text(plan: EvaluationPlan) -> str:
     """Return the complete plan, defaults included, as YAML that `load_evaluation_plan` reads back."""
-    complete = plan.model_copy(update={"sizes": plan.chosen_sizes})
     heading = "# A complete plan, defaults included. Run it: friedel evaluate hits --plan plan.yaml -o DIR\n"
-    return heading + yaml.safe_dump(complete.model_dump(mode="json"), sort_keys=False, allow_unicode=True)
+    return heading + yaml.safe_dump(plan.model_dump(mode="json"), sort_keys=False, allow_unicode=True)
 
 
 def chosen_sections(names: str) -> tuple[str, ...]:

@@ -44,7 +44,7 @@ def write_evaluation_report(
         missing=missing,
         model=model,
         quick=plan.sizes is None and plan.size == "quick",
-        plan=evaluation_plan_text(plan),
+        plan=evaluation_plan_text(plan.with_sizes()),
         version=__version__,
     )
     with replacing(path) as unfinished:
