@@ -102,7 +102,8 @@ class _Padded(io.RawIOBase):
         out = memoryview(buffer).cast("B")
         there = max(min(len(out), self.n_bytes - self._position), 0)
         if there:
-            os.preadv(self._file.fileno(), [out[:there]], self._position)
+            self._file.seek(self._position)
+            self._file.readinto(out[:there])
         out[there:] = bytes(len(out) - there)
         self._position += len(out)
         return len(out)

@@ -5,7 +5,9 @@ One entry for each shape of frame. In each, ``data_1/data`` are the frames ``(n,
 dataset: it takes no room, and needs the source files where they are.
 """
 
+import errno
 import os
+import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, TypeAlias
@@ -140,8 +142,11 @@ def _n_bytes(run: ScoredRun, picked: Picked) -> int:
 
 def _require_room(path: Path, n_bytes: int) -> None:
     """Raise OSError unless the disk has room: HDF5 itself, which can't bear a full one, is only started if it has."""
-    with path.open("wb") as file:
-        os.posix_fallocate(file.fileno(), 0, n_bytes + _MARGIN_BYTES)
+    if hasattr(os, "posix_fallocate"):
+        with path.open("wb") as file:
+            os.posix_fallocate(file.fileno(), 0, n_bytes + _MARGIN_BYTES)
+    elif shutil.disk_usage(path.parent).free < n_bytes + _MARGIN_BYTES:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
 
 def _reserve(data: h5py.Group, run: ScoredRun, picked: Picked) -> None:

@@ -1,11 +1,12 @@
 """The folder a classification works in: one process at a time, and nothing left of those that were killed."""
 
-import fcntl
 import hashlib
+import importlib
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import IO
 
 from friedel.base.errors import InputError
 
@@ -32,10 +33,7 @@ def journal_folder(folder: Path) -> Iterator[Path]:
     except OSError as error:
         raise InputError(f"{folder}: can't write there ({error.strerror or error}); choose another folder") from error
     with lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
-            raise InputError(f"{folder}: another process is classifying into it; wait, or name another") from None
+        _lock(lock, folder)
         for leftover in folder.resolve().parent.glob(f".{folder.name}-unfinished-*"):
             shutil.rmtree(leftover, ignore_errors=True)
         try:
@@ -43,6 +41,17 @@ def journal_folder(folder: Path) -> Iterator[Path]:
         finally:
             if new and not any(journals.glob("*.scores")):
                 shutil.rmtree(folder, ignore_errors=True)
+
+
+def _lock(file: IO[str], folder: Path) -> None:
+    try:
+        fcntl = importlib.import_module("fcntl")
+    except ImportError:  # Windows has none; there the user keeps two runs apart
+        return
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        raise InputError(f"{folder}: another process is classifying into it; wait, or name another") from None
 
 
 def journal_name(path: Path, dataset: str | None) -> str:

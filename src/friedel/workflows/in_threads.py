@@ -23,7 +23,7 @@ def in_threads(work: Callable[[Piece], Result], pieces: Iterable[Piece]) -> Iter
 
     An error is raised where its result would come. However the loop ends, no thread goes on working after it.
     """
-    n_threads = min(len(os.sched_getaffinity(0)), _MOST_THREADS)
+    n_threads = min(_cores(), _MOST_THREADS)
     waiting: deque[Future[Result]] = deque()
     with _alone(), ThreadPoolExecutor(n_threads, thread_name_prefix="score") as pool:
         try:
@@ -35,6 +35,11 @@ def in_threads(work: Callable[[Piece], Result], pieces: Iterable[Piece]) -> Iter
                 yield waiting.popleft().result()
         finally:
             pool.shutdown(wait=True, cancel_futures=True)
+
+
+def _cores() -> int:
+    """Return how many cores this process may use; where the system doesn't say, how many there are."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 @contextmanager
