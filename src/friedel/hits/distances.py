@@ -9,7 +9,7 @@ from contextlib import contextmanager
 import torch
 from torch import Tensor
 
-BLOCK = 2048
+BLOCK = 512
 
 
 def squared_distances(vectors: Tensor, others: Tensor) -> Tensor:

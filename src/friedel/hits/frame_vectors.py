@@ -60,12 +60,12 @@ def _measured(frames: NDArray[np.generic], mask: NDArray[np.bool_] | None) -> ND
 
 def _standardised(values: Tensor) -> Tensor:
     """Return ``(n, d)`` values as unit vectors; overwrites its argument."""
-    known = values.isfinite()
-    values.nan_to_num_(nan=0.0, posinf=0.0, neginf=0.0).clamp_(min=0.0).sqrt_()
-    if bool(known.all()):
+    if bool(values.sum().isfinite()):  # far cheaper than looking at each
+        values.clamp_(min=0.0).sqrt_()
         values -= values.mean(dim=1, keepdim=True)
     else:
-        values *= known
+        known = values.isfinite()
+        values.nan_to_num_(nan=0.0, posinf=0.0, neginf=0.0).clamp_(min=0.0).sqrt_()
         values -= values.sum(dim=1, keepdim=True) / known.sum(dim=1, keepdim=True).clamp(min=1)
         values *= known
     length = torch.linalg.vector_norm(values, dim=1, keepdim=True)
