@@ -46,7 +46,7 @@ $(FOR_WORK): pyproject.toml | $(BIN)/python
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[all,dev,docs,peers,test]'
 	@touch $@ $(FOR_USE)
 
-demo: $(FOR_USE)  ## Simulate a rocking scan, reconstruct it, leave pictures and files in demo/
+demo: $(FOR_USE)  ## Simulate single hits and a rocking scan, classify, reconstruct, leave reports in demo/
 ifeq ($(SCAN),)
 	@$(BIN)/friedel demo -o $(DEMO_DIR)
 else

@@ -54,10 +54,10 @@ def classify(
     chosen = with_settings(load_classify_plan(plan) if plan else ClassifyPlan(), settings or [], given=given)
     with reporting() as observer:
         result = run_classification(chosen, device=device, observer=observer)
-    _show(result)
+    show_classification(result)
 
 
-def _show(result: "ClassifyResult") -> None:
+def show_classification(result: "ClassifyResult") -> None:
     """Print what was found, and where the files are."""
     figures = result.figures
     kept = "" if result.n_new == figures["frames"] else f", {result.n_new} of them scored now"
