@@ -187,9 +187,10 @@ def _photons(
     body: Particle,
 ) -> Floats:
     """Return the photons expected from the bodies alone, ``(n, y, x)``: fluence × r_e² |F|² × solid angle."""
-    field = amplitudes(shots, body, geometry.q[mask])
-    light = np.zeros((len(shots), *mask.shape), dtype=np.float32)
-    light[:, mask] = (field.real**2 + field.imag**2) * _photons_per_volume(options, geometry)[mask]
+    field = amplitudes(shots, body, geometry)
+    light: Floats = np.square(field.real)
+    light += np.square(field.imag)
+    light *= _photons_per_volume(options, geometry) * mask
     return light
 
 
@@ -204,7 +205,7 @@ def expected_sphere(options: ParticleRunOptions) -> Floats:
     """Return the photons expected from a sphere of the species' size in the middle of the focus, ``(y, x)``."""
     geometry = options.geometry()
     diameter = np.array([10 * options.diameter_nm], dtype=np.float32)
-    form = sphere_slices(geometry.q.reshape(-1, 3), diameter)[0].reshape(options.frame_shape)
+    form = sphere_slices(geometry.q, diameter)[0]
     return np.abs(form) ** 2 * _photons_per_volume(options, geometry)
 
 

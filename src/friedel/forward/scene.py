@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.spatial.transform import Rotation
 
-from friedel.forward.ewald import Complexes, Floats, FrameGeometry, slices, sphere_slices
+from friedel.forward.ewald import Complexes, Floats, FrameGeometry, frame_slices, sphere_slices
 from friedel.samples.particle import Particle
 
 # A second body fainter than this share of the first changes a pattern by less than its own noise.
@@ -194,7 +194,7 @@ _DRAWS: dict[Kind, Callable[[Species, np.random.Generator], Bodies]] = {
 }
 
 
-def amplitudes(shots: list[Bodies], particle: Particle, q: Floats) -> Complexes:
+def amplitudes(shots: list[Bodies], particle: Particle, geometry: FrameGeometry) -> Complexes:
     """Return the scattered amplitude of each shot.
 
     Parameters
@@ -202,24 +202,27 @@ def amplitudes(shots: list[Bodies], particle: Particle, q: Floats) -> Complexes:
     shots : list of Bodies
     particle : Particle
         The run's species.
-    q : (n_pixels, 3) float32
-        Scattering vectors, rad/Å.
+    geometry : FrameGeometry
+        The pixels' places.
 
     Returns
     -------
-    (n_shots, n_pixels) complex64
+    (n_shots, y, x) complex64
         Σ_bodies √intensity F(q) exp(−i q·r).
     """
     every = _joined(shots)
     of_species = np.isnan(every.softness)
-    fields = np.empty((len(every), len(q)), dtype=np.complex64)
-    fields[of_species] = slices(particle, q, every.rotations[of_species], every.diameters[of_species])
-    fields[~of_species] = sphere_slices(q, every.diameters[~of_species], softness=every.softness[~of_species])
-    fields *= np.sqrt(every.intensity)[:, None]
-    elsewhere = np.flatnonzero(np.any(every.positions != 0, axis=1))
-    path = every.positions[elsewhere] @ q.T
-    # Single-precision sine and cosine are several times quicker than a complex exponential.
-    fields[elsewhere] *= np.cos(path) - 1j * np.sin(path)
+    fields = np.empty((len(every), *geometry.shape), dtype=np.complex64)
+    if of_species.any():
+        fields[of_species] = frame_slices(particle, geometry, every.rotations[of_species], every.diameters[of_species])
+    if not of_species.all():
+        round_ = sphere_slices(geometry.q, every.diameters[~of_species], softness=every.softness[~of_species])
+        fields[~of_species] = round_
+    fields *= np.sqrt(every.intensity)[:, None, None]
+    for k in np.flatnonzero(np.any(every.positions != 0, axis=1)):
+        path = geometry.q @ every.positions[k]
+        # Single-precision sine and cosine are several times quicker than a complex exponential.
+        fields[k] *= np.cos(path) - 1j * np.sin(path)
     return _sums(fields, [len(bodies) for bodies in shots])
 
 
