@@ -142,9 +142,7 @@ class EvaluationData:
         found = []
         for number, make in enumerate(makers):
             path = folder / f"{number:05d}.npz"
-            if not path.exists():
-                _write(path, make())
-            found.append(_read(path))
+            found.append(_read(path) if path.exists() else _kept(path, make()))
             self._observer(Progress(f"frames: {name}", number + 1, len(makers)))
         return found
 
@@ -185,13 +183,22 @@ def _seed_of(shape: str) -> int:
     return 1_000_000 + int(hashlib.sha256(shape.encode()).hexdigest()[:6], 16)
 
 
-def _write(path: Path, run: LabelledFrames) -> None:
-    arrays = {name: getattr(run, name) for name in ("frames", "mask", "single", "kind")}
+def _kept(path: Path, run: LabelledFrames) -> LabelledFrames:
+    # The frames first: a run is there once its truth is.
+    with replacing(_frames_of(path)) as unfinished:
+        np.save(unfinished, run.frames)
     with replacing(path) as unfinished, unfinished.open("wb") as file:
-        np.savez_compressed(file, particle=np.array(run.particle), **arrays)
+        np.savez(file, mask=run.mask, single=run.single, kind=run.kind, particle=np.array(run.particle))
+    return _read(path)
 
 
 def _read(path: Path) -> LabelledFrames:
+    """Return a kept run; its frames stay on disk until they are looked at (mapped writable, as torch wants them)."""
     with np.load(path) as arrays:
-        values = {name: arrays[name] for name in ("frames", "mask", "single", "kind")}
-        return LabelledFrames(**values, particle=str(arrays["particle"]))
+        values = {name: arrays[name] for name in ("mask", "single", "kind")}
+        particle = str(arrays["particle"])
+    return LabelledFrames(frames=np.load(_frames_of(path), mmap_mode="c"), particle=particle, **values)
+
+
+def _frames_of(path: Path) -> Path:
+    return path.with_suffix(".npy")

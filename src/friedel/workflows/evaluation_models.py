@@ -122,8 +122,12 @@ def _inputs(recipe: Recipe, runs: Sequence[LabelledFrames]) -> tuple[NDArray[np.
     require_known(recipe.preprocessing)
     stretches = (Frames(intensities=run.frames, mask=run.mask) for run in runs)
     preprocessing = PREPROCESSING[recipe.preprocessing](stretches)
-    inputs = [preprocessing.for_run(run.frames, run.mask)(run.frames).astype(np.float16) for run in runs]
-    return np.concatenate(inputs), preprocessing.statistics()
+    inputs = np.empty((sum(len(run.single) for run in runs), *preprocessing.shape), dtype=np.float16)
+    first = 0
+    for run in runs:
+        inputs[first : first + len(run.single)] = preprocessing.for_run(run.frames, run.mask)(run.frames)
+        first += len(run.single)
+    return inputs, preprocessing.statistics()
 
 
 def _accuracy(network: nn.Module, examples: Examples) -> float:

@@ -33,13 +33,9 @@ _ICOSAHEDRON = "icosahedron"
 
 def shapes(given: Evaluation) -> Section:
     """Count misses by shape: of a network that learnt icosahedra only, and of one that never learnt the shape."""
-    names, sizes = given.sizes.shapes, given.sizes
-    pool = {
-        name: given.data.experiments(sizes.shape_experiments, sizes.experiment_frames, shape=name) for name in names
-    }
-    # Every second experiment is learnt from, the others test.
-    learnt, tested = ({name: runs[part::2] for name, runs in pool.items()} for part in (0, 1))
-    only = _trained(given, "only-icosahedron", learnt.get(_ICOSAHEDRON) or learnt[names[0]])
+    names = given.sizes.shapes
+    tested, learnt = _shape_runs(given)
+    only = _trained(given, "only-icosahedron", _icosahedra(given))
     misses: dict[str, list[float]] = {"learnt from icosahedra only": [], "shape left out": []}
     rows = []
     for name in names:
@@ -64,6 +60,22 @@ def shapes(given: Evaluation) -> Section:
             f"{kind} {name}": value for kind, some in misses.items() for name, value in zip(names, some, strict=True)
         },
     )
+
+
+def _shape_runs(given: Evaluation) -> tuple[dict[str, Runs], dict[str, Runs]]:
+    """Return the runs to test on and to learn from, by shape; no experiment is in both."""
+    sizes, tests = given.sizes, given.sizes.shape_tests
+    pool = {
+        name: given.data.experiments(tests + sizes.shape_experiments, sizes.experiment_frames, shape=name)
+        for name in sizes.shapes
+    }
+    return {name: runs[:tests] for name, runs in pool.items()}, {name: runs[tests:] for name, runs in pool.items()}
+
+
+def _icosahedra(given: Evaluation) -> Runs:
+    sizes, tests = given.sizes, given.sizes.shape_tests
+    runs = given.data.experiments(tests + sizes.only_experiments, sizes.experiment_frames, shape=_ICOSAHEDRON)
+    return runs[tests:]
 
 
 def _words(name: str) -> str:
