@@ -4,7 +4,11 @@ By default glibc serves each block above a threshold straight from the kernel an
 solver allocates and releases the same arrays thousands of times, and then spends much of its time in page faults.
 Raising two thresholds keeps freed memory in the process for the next array: for arrays of up to 32 MiB (a complex
 volume of 160³). Larger ones go back at once: kept, they would pile up to several times what is in use, because the
-allocator can't reuse the gaps between them. This changes no result, and nothing outside glibc (macOS, musl, Windows).
+allocator can't reuse the gaps between them.
+
+By default each thread also gets a heap of its own, of 64 MiB at most, and the large arrays of a batch make and unmake such
+heaps all the time. One heap for all threads keeps their memory, too. This changes no result, and nothing outside glibc
+(macOS, musl, Windows).
 """
 
 import ctypes
@@ -14,6 +18,7 @@ from functools import lru_cache
 # Parameter numbers from glibc's <malloc.h>; mallopt(3) describes them.
 _M_TRIM_THRESHOLD = -1
 _M_MMAP_THRESHOLD = -3
+_M_ARENA_MAX = -8
 _LARGEST_KEPT_BYTES = 1 << 25
 _KEPT_IN_ALL_BYTES = 1 << 30
 
@@ -22,7 +27,7 @@ _KEPT_IN_ALL_BYTES = 1 << 30
 def keep_freed_memory() -> bool:
     """Let the process reuse freed arrays of up to 32 MiB; return whether the C library took the hint.
 
-    Safe to call often and from anywhere: only the first call does anything.
+    Safe to call often and from anywhere: only the first call does anything. Best before the first thread starts.
     """
     if not sys.platform.startswith("linux"):
         return False
@@ -30,4 +35,5 @@ def keep_freed_memory() -> bool:
     if mallopt is None:
         return False
     mallopt.argtypes, mallopt.restype = (ctypes.c_int, ctypes.c_int), ctypes.c_int
-    return bool(mallopt(_M_MMAP_THRESHOLD, _LARGEST_KEPT_BYTES) and mallopt(_M_TRIM_THRESHOLD, _KEPT_IN_ALL_BYTES))
+    hints = {_M_MMAP_THRESHOLD: _LARGEST_KEPT_BYTES, _M_TRIM_THRESHOLD: _KEPT_IN_ALL_BYTES, _M_ARENA_MAX: 1}
+    return all([bool(mallopt(parameter, value)) for parameter, value in hints.items()])
