@@ -6,9 +6,9 @@ Raising two thresholds keeps freed memory in the process for the next array: for
 volume of 160³). Larger ones go back at once: kept, they would pile up to several times what is in use, because the
 allocator can't reuse the gaps between them.
 
-By default each thread also gets a heap of its own, of 64 MiB at most, and the large arrays of a batch make and unmake such
-heaps all the time. One heap for all threads keeps their memory, too. This changes no result, and nothing outside glibc
-(macOS, musl, Windows).
+By default each thread also gets a heap of its own, of 64 MiB at most, and the large arrays of a batch make and unmake
+such heaps all the time. One heap for all threads keeps their memory, too. This changes no result, and nothing outside
+glibc (macOS, musl, Windows).
 """
 
 import ctypes
@@ -36,4 +36,4 @@ def keep_freed_memory() -> bool:
         return False
     mallopt.argtypes, mallopt.restype = (ctypes.c_int, ctypes.c_int), ctypes.c_int
     hints = {_M_MMAP_THRESHOLD: _LARGEST_KEPT_BYTES, _M_TRIM_THRESHOLD: _KEPT_IN_ALL_BYTES, _M_ARENA_MAX: 1}
-    return all([bool(mallopt(parameter, value)) for parameter, value in hints.items()])
+    return all(mallopt(parameter, value) for parameter, value in hints.items())
