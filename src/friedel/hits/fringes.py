@@ -48,7 +48,7 @@ def _cells(values: Tensor) -> Tensor:
     """Return sums over cells, ``(n, sectors, rings)``, of images ``(n, 1, 128, 128)``."""
     polar = _polar()
     sums = np.zeros((len(values), _SECTORS * _RINGS), dtype=np.float32)
-    in_order = np.take(values.flatten(1).numpy(), polar.order, axis=1)
+    in_order = values.flatten(1).index_select(1, torch.from_numpy(polar.order)).numpy()
     sums[:, polar.cells] = np.add.reduceat(in_order, polar.starts, axis=1)
     return torch.from_numpy(sums).reshape(len(values), _SECTORS, _RINGS)
 

@@ -9,13 +9,14 @@ of all pixels with more, and their counts. A place is y·n_x + x. The format is 
 import shutil
 from collections.abc import Iterable
 from pathlib import Path
-from tempfile import TemporaryFile
+from tempfile import SpooledTemporaryFile
 from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 _HEADER_NUMBERS = 256
+_KEPT_IN_MEMORY = 64 << 20
 _INT = np.dtype("<i4")
 # The largest int32 that a float32 holds exactly.
 _MOST_PHOTONS = 2**31 - 128
@@ -62,8 +63,8 @@ def write_emc(path: Path, frames: Iterable[SparseFrame], *, n_frames: int, n_pix
 
 
 def _scratch(path: Path) -> Any:
-    # On the same disk as the result: a run's photons may not fit into memory, nor into the system's own folder.
-    return TemporaryFile(dir=path.parent)
+    # In memory while small, then on the same disk as the result: the system's own folder may be too small for a run.
+    return SpooledTemporaryFile(max_size=_KEPT_IN_MEMORY, dir=path.parent)
 
 
 def _head(n_frames: int, n_pixels: int, ones: NDArray[Any], multi: NDArray[Any]) -> bytes:
