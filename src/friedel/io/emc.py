@@ -64,7 +64,7 @@ def write_emc(path: Path, frames: Iterable[SparseFrame], *, n_frames: int, n_pix
 
 def _scratch(path: Path) -> Any:
     # In memory while small, then on the same disk as the result: the system's own folder may be too small for a run.
-    return SpooledTemporaryFile(max_size=_KEPT_IN_MEMORY, dir=path.parent)
+    return SpooledTemporaryFile(max_size=_KEPT_IN_MEMORY, dir=str(path.parent))
 
 
 def _head(n_frames: int, n_pixels: int, ones: NDArray[Any], multi: NDArray[Any]) -> bytes:
