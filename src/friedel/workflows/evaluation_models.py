@@ -15,6 +15,8 @@ from friedel.base.observer import Observer, silent
 from friedel.hits.adapt import Head, adapt_head
 from friedel.hits.cluster_labels import label_by_neighbours
 from friedel.hits.diffusion_map import DiffusionOptions, diffusion_map
+from friedel.hits.features import NAME as FEATURES
+from friedel.hits.features import SPECTRA
 from friedel.hits.frame_vectors import frame_vectors
 from friedel.hits.model import HitModel, load_model
 from friedel.hits.standardise import Standardiser
@@ -106,7 +108,11 @@ class EvaluationModels:
             torch.manual_seed(recipe.seed)
             network = build_network(recipe.architecture, recipe.options)
         # Few frames still make a dozen steps an epoch.
-        options = TrainingOptions(epochs=recipe.epochs, batch=min(128, max(16, len(training) // 12)))
+        options = TrainingOptions(
+            epochs=recipe.epochs,
+            batch=min(128, max(16, len(training) // 12)),
+            centred_channels=SPECTRA if recipe.preprocessing == FEATURES else (),
+        )
         logs = folder / "training"
         fitted = train_classifier(
             network, training, validation, options, folder=logs, seed=recipe.seed, observer=self._observer
