@@ -51,9 +51,7 @@ def bright_run(shape: str, frames: int, *, seed: int, bad: dict[Kind, float] = A
         seed=70_000_000 + seed,
     )
     made = [simulate_frames(options, number, mask=mask) for number in range(-(-frames // options.chunk))]
-    frames_of, single, kind = (
-        np.concatenate([getattr(m, name) for m in made]) for name in ("frames", "single", "kind")
-    )
+    columns = {name: np.concatenate([getattr(m, name) for m in made]) for name in ("frames", "single", "kind")}
     return LabelledFrames(**columns, mask=mask, particle=shape)
 
 
