@@ -47,6 +47,14 @@ def test_any_number_type_comes_in_native_order(dtype, tmp_path):
             np.testing.assert_array_equal(source.read(0, 40), FRAMES)
 
 
+def test_frames_of_every_kind_can_be_written_to(tmp_path):
+    np.save(tmp_path / "run.npy", FRAMES)
+    np.savez(tmp_path / "run.npz", FRAMES)
+    for path in (tmp_path / "run.npy", tmp_path / "run.npz", write(tmp_path / "run.h5")):
+        with open_frames(path) as source:
+            assert source.read(0, 3).flags.writeable  # torch warns of arrays that aren't
+
+
 def test_npz_is_unpacked_forwards_and_backwards(tmp_path):
     np.savez_compressed(tmp_path / "run.npz", frames=FRAMES, energies=np.arange(40))
     with open_frames(tmp_path / "run.npz") as source:

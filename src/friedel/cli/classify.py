@@ -61,8 +61,8 @@ def show_classification(result: "ClassifyResult") -> None:
     """Print what was found, and where the files are."""
     figures = result.figures
     kept = "" if result.n_new == figures["frames"] else f", {result.n_new} of them scored now"
-    rate = f"{result.n_new / result.seconds:.0f} frames/s"
-    typer.echo(f"{figures['frames']} frames{kept}, in {result.seconds:.2f} s ({rate})")
+    rate = f" ({result.n_new / result.seconds:.0f} frames/s)" if result.n_new else ""
+    typer.echo(f"{figures['frames']} frames{kept}, in {result.seconds:.2f} s{rate}")
     colour = "green" if figures["selected"] else "yellow"
     typer.secho(f"{figures['selected']} selected, a hit rate of {figures['hit_rate']:.2%}", fg=colour)
     typer.echo(f"{figures['unsure']} unsure · {figures['odd']} odd · {figures['skipped']} without a score")

@@ -33,7 +33,7 @@ class NpyFrames:
     linkable = False
 
     def __init__(
-        self, path: Path, stream: IO[bytes], n_bytes: int, *, dataset: str = "", archive: zipfile.ZipFile | None = None
+        self, path: Path, stream: Any, n_bytes: int, *, dataset: str = "", archive: zipfile.ZipFile | None = None
     ) -> None:
         self.path, self.dataset = path, dataset
         self._stream, self._archive = stream, archive
@@ -51,12 +51,16 @@ class NpyFrames:
 
         Raises
         ------
-        OSError or ValueError
-            If the bytes aren't there any more or can't be unpacked.
+        OSError
+            If the bytes aren't there any more.
+        zlib.error or BadZipFile
+            If they can't be unpacked.
         """
         self._stream.seek(self._offset + start * self._frame_bytes)
-        data = self._stream.read((stop - start) * self._frame_bytes)
-        values = np.frombuffer(data, self._stored).reshape(stop - start, *self.shape[1:])
+        values = np.empty((stop - start, *self.shape[1:]), self._stored)
+        there = self._stream.readinto(values.data.cast("B")) if values.size else 0
+        if there != values.nbytes:
+            raise OSError(f"{self.path}: ends within the frames {start} to {stop}")
         return values if self._stored.isnative else values.astype(self.dtype)
 
     def close(self) -> None:
