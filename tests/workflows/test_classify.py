@@ -111,6 +111,10 @@ def test_stopped_before_the_first_frame_it_leaves_nothing_of_value_behind(error,
     with pytest.raises(type(error) if isinstance(error, Exception) else error):
         run_classification(plan_for(path), tmp_path / "hits", model=stand_in(stop_after=-1, error=error))
     assert entries(tmp_path) == {"run.h5"}
+    (tmp_path / "mine").mkdir()
+    with pytest.raises(type(error) if isinstance(error, Exception) else error):
+        run_classification(plan_for(path), tmp_path / "mine", model=stand_in(stop_after=-1, error=error))
+    assert entries(tmp_path / "mine") == set()
 
 
 SCRIPT = """

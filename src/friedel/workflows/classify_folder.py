@@ -39,8 +39,8 @@ def journal_folder(folder: Path) -> Iterator[Path]:
         try:
             yield journals
         finally:
-            if new and not any(journals.glob("*.scores")):
-                shutil.rmtree(folder, ignore_errors=True)
+            if not any(journals.glob("*.scores")):
+                shutil.rmtree(folder if new else journals, ignore_errors=True)
 
 
 def _lock(file: IO[str], folder: Path) -> None:
