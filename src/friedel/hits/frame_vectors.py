@@ -44,7 +44,9 @@ def frame_vectors(frames: NDArray[np.generic], mask: NDArray[np.bool_] | None = 
     for first in range(0, len(frames), _BLOCK):
         block = frames[first : first + _BLOCK]
         values = block.reshape(len(block), -1) if whole else block[:, measured]
-        vectors[first : first + _BLOCK] = _standardised(torch.from_numpy(values.astype(np.float32))).numpy()
+        part = vectors[first : first + _BLOCK]
+        part[...] = values
+        _standardise(torch.from_numpy(part))
     return vectors
 
 
@@ -58,8 +60,8 @@ def _measured(frames: NDArray[np.generic], mask: NDArray[np.bool_] | None) -> ND
     return mask.astype(bool)
 
 
-def _standardised(values: Tensor) -> Tensor:
-    """Return ``(n, d)`` values as unit vectors; overwrites its argument."""
+def _standardise(values: Tensor) -> None:
+    """Turn ``(n, d)`` values into unit vectors, in place."""
     if bool(values.sum().isfinite()):  # far cheaper than looking at each
         values.clamp_(min=0.0).sqrt_()
         values -= values.mean(dim=1, keepdim=True)
@@ -70,4 +72,4 @@ def _standardised(values: Tensor) -> Tensor:
         values *= known
     length = torch.linalg.vector_norm(values, dim=1, keepdim=True)
     # Rounding leaves a constant frame a length of about 1e-7 of its values: that is no pattern.
-    return values.mul_(torch.where(length > 1e-4, 1.0 / length.clamp(min=1e-12), 0.0))
+    values.mul_(torch.where(length > 1e-4, 1.0 / length.clamp(min=1e-12), 0.0))
