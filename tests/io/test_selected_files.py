@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from friedel.base.errors import InputError
+from friedel.io.frames import open_frames
 from friedel.io.score_files import read_scores, write_scores_csv, write_scores_hdf5
 from friedel.io.scored_run import SCORE, ScoredFile, ScoredRun, pack_scores, unpack_scores
 from friedel.io.selection_cxi import linkable, write_selection
@@ -79,6 +80,18 @@ def test_a_view_follows_when_the_whole_tree_moves(run, tmp_path):
         os.rename(tmp_path / name, moved / name)
     with h5py.File(moved / "hits" / "selection.cxi") as file:
         np.testing.assert_array_equal(file["entry_1/data_1/data"], expected(scored, arrays, [0, 1]))
+
+
+def test_a_view_can_be_read_as_frames_again_unless_its_files_are_gone(run, tmp_path):
+    scored, arrays = run
+    (tmp_path / "hits").mkdir()
+    view = tmp_path / "hits" / "selection.cxi"
+    write_selection(view, scored, beside=tmp_path / "hits")
+    with open_frames(view) as source:
+        np.testing.assert_array_equal(source.read(0, source.shape[0]), expected(scored, arrays, [0, 1]))
+    scored.files[1].path.unlink()
+    with pytest.raises(InputError, match=r"is a view of \S*run1\.h5, which is missing"):
+        open_frames(view).__enter__()
 
 
 def test_a_view_needs_files_that_hdf5_can_refer_to(run):

@@ -81,6 +81,7 @@ def open_hdf5_frames(path: Path, *, dataset: str | None = None) -> Hdf5Frames:
     try:
         with readable(path):
             found = _frames_dataset(opened.file, path, dataset)
+            _require_sources(found, path)
             _load_filters(found)
             return Hdf5Frames(path, opened, found, _own_mask(found))
     except BaseException:
@@ -142,6 +143,14 @@ def _get(group: h5py.Group, name: str) -> h5py.Group | h5py.Dataset | None:
 def _listing(datasets: list[h5py.Dataset]) -> str:
     named = [f"{str(item.name).strip('/')} {item.shape} {item.dtype}" for item in datasets[:20]]
     return "; ".join(named) or "nothing"
+
+
+def _require_sources(dataset: h5py.Dataset, path: Path) -> None:
+    """Raise InputError if the dataset is a view of files that aren't there: HDF5 would read zeros."""
+    names = {source.file_name for source in dataset.virtual_sources()} if dataset.is_virtual else set()
+    for name in sorted(names - {"."}):
+        if not (path.resolve().parent / name).is_file():
+            raise InputError(f"{path}: {dataset.name} is a view of {name}, which is missing; bring it back beside it")
 
 
 def _load_filters(dataset: h5py.Dataset) -> None:
