@@ -161,6 +161,15 @@ def test_sets_of_frames_are_made_once_and_differ(done, plan):
     assert large.shape == (256, 256, 256)
 
 
+def test_a_network_trained_from_something_else_is_not_taken_for_it(done, plan, tmp_path):
+    given = Evaluation(plan=plan, folder=plan.output)
+    before = {path.name for path in (plan.output / "models").iterdir()}
+    given.models.trained("resnet-1-1", given.paper_recipe(1, 1), [given.data.paper(100, test=False)])
+    assert {path.name for path in (plan.output / "models").iterdir()} == before
+    given.models.trained("resnet-1-1", given.paper_recipe(1, 1), [given.data.paper(80, test=False)])
+    assert len(list((plan.output / "models").iterdir())) == len(before) + 1
+
+
 def test_labelled_files_join_the_second_domain(plan, tmp_path):
     frames = np.random.default_rng(0).poisson(3, (20, 64, 64)).astype(np.uint16)
     np.save(tmp_path / "run.npy", frames)

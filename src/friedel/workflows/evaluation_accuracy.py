@@ -167,7 +167,9 @@ def _with_both_classes(given: Evaluation, runs: Runs) -> Runs:
 def rates(given: Evaluation) -> Section:
     """Say what a selection is worth where single hits are rare."""
     sets = {"experiments of all shapes": given.experiments, "second domain": given.other_runs}
-    rows, figures, curves = [], {}, {}
+    rows: list[list[str]] = []
+    figures: dict[str, float] = {}
+    curves = {}
     for name, runs in sets.items():
         scores, truth = scored(given.model, runs), truths(runs)
         for rate in RATES:

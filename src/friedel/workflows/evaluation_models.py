@@ -1,5 +1,6 @@
 """The classifiers that an evaluation compares, each trained once and kept in the evaluation's folder."""
 
+import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -83,7 +84,7 @@ class EvaluationModels:
 
         Its card's figures are ``training_accuracy`` and ``validation_accuracy``.
         """
-        folder = self._folder / name
+        folder = self._folder / f"{name}-{_key(recipe, runs)}"
         try:
             return load_model(folder / MODEL_FILE, device="cpu")
         except WeightsError:  # not there yet
@@ -122,6 +123,14 @@ class EvaluationModels:
             "training_accuracy": _accuracy(fitted.network, training),
         }
         return fitted.network, figures
+
+
+def _key(recipe: Recipe, runs: Sequence[LabelledFrames]) -> str:
+    """Return a hash of what a model is made from: another recipe or other frames make another model."""
+    digest = hashlib.sha256(repr(recipe).encode())
+    for run in runs:
+        digest.update(run.single.tobytes() + np.ascontiguousarray(run.frames[:1]).tobytes())
+    return digest.hexdigest()[:12]
 
 
 def _inputs(recipe: Recipe, runs: Sequence[LabelledFrames]) -> tuple[NDArray[np.float16], dict[str, torch.Tensor]]:
