@@ -44,11 +44,14 @@ class EvaluationResult:
         The sections asked for, in the report's order.
     made : tuple of str
         Names of those made now; the others were there already.
+    model : str
+        Name and hash of the model evaluated.
     """
 
     report: Path
     sections: tuple[Section, ...]
     made: tuple[str, ...]
+    model: str
 
 
 def evaluate_hits(plan: EvaluationPlan, output: Path | None = None, *, observer: Observer = silent) -> EvaluationResult:
@@ -90,7 +93,7 @@ def evaluate_hits(plan: EvaluationPlan, output: Path | None = None, *, observer:
         found.append(section)
     (folder / "plan.yaml").write_text(evaluation_plan_text(plan.with_sizes()), encoding="utf-8")
     report = write_evaluation_report(folder / "report.html", found, given.pictures, plan, given.model.name)
-    return EvaluationResult(report=report, sections=tuple(found), made=tuple(made))
+    return EvaluationResult(report=report, sections=tuple(found), made=tuple(made), model=given.model.name)
 
 
 def _make(given: Evaluation, name: str) -> Section:

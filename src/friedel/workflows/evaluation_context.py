@@ -11,12 +11,13 @@ from friedel.base.observer import Observer, silent
 from friedel.forward.other_domain import Beads, OtherDomainOptions
 from friedel.hits.hit_rates import Interval, wilson
 from friedel.hits.model import HitModel, load_model
-from friedel.workflows.evaluation_data import EvaluationData, Runs, from_file
+from friedel.workflows.evaluation_data import EvaluationData, LabelledFrames, Runs, from_file
 from friedel.workflows.evaluation_models import EvaluationModels, Floats, Recipe
 from friedel.workflows.evaluation_plan import EvaluationPlan, EvaluationSizes
 
 PAPER_NETWORK = "resnet-2-2"
 """Name of the paper's network among the trained models."""
+_FRINGES_FROM = 8.0
 
 
 @dataclass(eq=False)
@@ -77,3 +78,10 @@ class Evaluation:
 def share_right(probabilities: Floats, truth: NDArray[np.bool_]) -> Interval:
     """Return the accuracy at probability ½, with Wilson's interval."""
     return wilson(int(np.sum((probabilities > 0.5) == truth)), truth.size)
+
+
+def visible(given: Evaluation, run: LabelledFrames) -> NDArray[np.bool_]:
+    """Return which frames of a run have fringes that the model's default selection calls visible, ``(n,)``."""
+    least = given.model.card.extra.get("fringes_from", _FRINGES_FROM)
+    scores = given.model.score(run.frames, run.mask)
+    return np.asarray(scores.fringes >= (least if isinstance(least, int | float) else _FRINGES_FROM))

@@ -21,13 +21,21 @@ from friedel.forward.particle_frames import ParticleRunOptions, SimulatedFrames,
 from friedel.forward.scene import Kind
 from friedel.io.atomic_write import replacing
 from friedel.io.frames import open_frames
-from friedel.samples.particle import PARTICLES
 from friedel.workflows.training_plan import LabelledFile, TrainingData
 from friedel.workflows.training_runs import labelled_run
 
 # The shipped plans count experiments from 20261 upwards, some thousands of them.
 _EXPERIMENT_SEED, _PAPER_SEED = 50_000_000, 60_000_000
 _PAPER_SHIFT = 10_000
+_APART = {Kind.SEVERAL: 0.9, Kind.EMPTY: 0.1}
+_BRIGHT: dict[str, Any] = {
+    "diameter_nm": 150,
+    "frame_shape": (128, 128),
+    "fluence_photons_per_um2": 2e10,
+    "focus_um": 3.0,
+    "readout": {"background_photons": 0.05, "fluctuation": 0.2, "fringe_blur": 0.2, "centre_jitter_px": 0.5},
+    "seed": 70_000_000,
+}
 _PAPER_BAD = {Kind.SEVERAL: 0.8, Kind.EMPTY: 0.1, Kind.DEBRIS: 0.1}
 
 
@@ -99,21 +107,45 @@ class EvaluationData:
         found = self._made(f"paper-{'test' if test else 'training'}", makers, options.model_dump(mode="json"))
         return joined(found).rows(np.arange(n_frames))
 
-    def experiments(self, count: int, frames: int, *, shape: str | None = None) -> Runs:
-        """Return short runs of many made-up experiments, of all shapes or of one; without droplets.
+    def bright(self, shape: str, n_frames: int, *, first: int, contact: bool = False) -> LabelledFrames:
+        """Return frames of one shape at an experiment like the paper's: bright, and bad frames are several apart.
+
+        Parameters
+        ----------
+        shape : str
+            The particle's name.
+        n_frames : int
+            How many.
+        first : int
+            Number of the first chunk: sets that mustn't share frames begin apart.
+        contact : bool
+            Bad frames show particles that touch, instead.
+        """
+        y, x = np.indices((128, 128)) - 63.5
+        mask = (np.hypot(y, x) > 4) & (np.abs(y) > 1.5)
+        about = _BRIGHT | {"particles": (shape,), "bad_kinds": {Kind.TOUCHING: 1.0} if contact else _APART}
+        options = ParticleRunOptions.read(about)
+
+        def make(number: int) -> LabelledFrames:
+            return _labelled(simulate_frames(options, first + number, mask=mask))
+
+        makers = [lambda number=number: make(number) for number in range(-(-n_frames // options.chunk))]
+        name = f"bright-{shape}-{first}{'-contact' * contact}"
+        return joined(self._made(name, makers, options.model_dump(mode="json"))).rows(np.arange(n_frames))
+
+    def experiments(self, count: int, frames: int) -> Runs:
+        """Return short runs of many made-up experiments, of all shapes; without droplets.
 
         A droplet is one body that nobody wants: whether "single" is right for it is a matter of words.
         """
-        first = _EXPERIMENT_SEED + (0 if shape is None else _seed_of(shape))
 
         def make(number: int) -> LabelledFrames:
-            particles = PARTICLES if shape is None else (shape,)
-            options, mask = draw_experiment(first + number, chunk=frames, particles=particles)
+            options, mask = draw_experiment(_EXPERIMENT_SEED + number, chunk=frames)
             found = _labelled(simulate_frames(options, 0, mask=mask))
             return found.rows(found.kind != Kind.DROPLET.value)
 
         makers = [lambda number=number: make(number) for number in range(count)]
-        return self._made(f"experiments-{shape or 'all'}", makers, {"frames": frames, "first": first})
+        return self._made("experiments", makers, {"frames": frames, "first": _EXPERIMENT_SEED})
 
     def other(self, options: OtherDomainOptions, molecules: Sequence[Beads] = ()) -> Runs:
         """Return the runs of the second domain."""
@@ -177,10 +209,6 @@ def _labelled(made: SimulatedFrames) -> LabelledFrames:
     return LabelledFrames(
         frames=made.frames, mask=made.mask, single=made.single, kind=made.kind, particle=made.particle
     )
-
-
-def _seed_of(shape: str) -> int:
-    return 1_000_000 + int(hashlib.sha256(shape.encode()).hexdigest()[:6], 16)
 
 
 def _kept(path: Path, run: LabelledFrames) -> LabelledFrames:

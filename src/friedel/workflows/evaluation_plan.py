@@ -42,12 +42,8 @@ class EvaluationSizes(Options):
     """(n, m) of the paper's network."""
     shapes: tuple[str, ...] = PARTICLES
     """Shapes whose false negatives are counted; each is also left out of a training."""
-    shape_tests: Count = 16
-    """Experiments of each shape to test on."""
-    shape_experiments: Count = 48
-    """Experiments of each shape to learn from."""
-    only_experiments: Count = 400
-    """Experiments with icosahedra for the training that sees nothing else."""
+    shape_frames: Annotated[int, Field(ge=64)] = 8192
+    """Frames of icosahedra for the training that sees nothing else; of each shape, a quarter for the others."""
     speed_frames: Count = 7000
     """Frames of 256² to time."""
     map_frames: Annotated[int, Field(ge=50)] = 7214
@@ -68,9 +64,7 @@ QUICK = EvaluationSizes(
     transfer_frames=200,
     depths=((1, 1), (2, 2)),
     shapes=("icosahedron", "soccer_ball", "torus"),
-    shape_tests=4,
-    shape_experiments=8,
-    only_experiments=24,
+    shape_frames=1024,
     speed_frames=1000,
     map_frames=1000,
     bootstrap=200,
