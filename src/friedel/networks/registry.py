@@ -20,11 +20,19 @@ from torch import Tensor, nn
 
 from friedel.base.errors import PlanError, WeightsError
 from friedel.base.options import Options
+from friedel.networks.cdi_nn import CdiNN
 from friedel.networks.hitnet import HitNet
+from friedel.networks.phase_unet import PhaseUNet
 from friedel.networks.resnet import ResNet
 from friedel.networks.vgg16 import VGG16
 
-ARCHITECTURES: dict[str, Callable[..., nn.Module]] = {"hitnet": HitNet, "resnet": ResNet, "vgg16": VGG16}
+ARCHITECTURES: dict[str, Callable[..., nn.Module]] = {
+    "hitnet": HitNet,
+    "resnet": ResNet,
+    "vgg16": VGG16,
+    "cdi_nn": CdiNN,
+    "phase_unet": PhaseUNet,
+}
 """Constructor of every architecture, by the name that cards and plans use. Open: add your own before loading."""
 
 SUFFIX, CARD_SUFFIX = ".safetensors", ".json"

@@ -1,0 +1,86 @@
+"""The project's own phasing network: a U-Net from a diffraction amplitude to its phase in reciprocal space.
+
+Predicting the reciprocal-space phase follows Masto et al., arXiv:2507.06644. How the phase becomes an object, and how
+the input is prepared, is decided elsewhere.
+"""
+
+import math
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from friedel.base.errors import PlanError
+
+# Fringes are a thousand times weaker than the peak; as a logarithm both are seen.
+_WEAKEST = 1e-3
+
+
+class PhaseUNet(nn.Module):
+    """Guess the reciprocal-space phase of a diffraction amplitude, as a phasor.
+
+    ``levels`` times two convolutions and a halving, the channels doubling; then back, with the map of the same size
+    joined at each level. A phase near ±π has no jump in its phasor, so the network gives cosine and sine.
+
+    Parameters
+    ----------
+    width : int
+        Channels at full size.
+    levels : int
+        Halvings; sides must be multiples of 2 to this power.
+    channels : int
+        Images per pattern.
+
+    Raises
+    ------
+    PlanError
+        If one of them is out of range.
+    """
+
+    gives = "diffraction"
+
+    def __init__(self, width: int = 16, *, levels: int = 3, channels: int = 1) -> None:
+        super().__init__()
+        if width < 1 or levels < 1 or channels < 1:
+            given = f"{width}, {levels}, {channels}"
+            raise PlanError(f"PhaseUNet needs width, levels and channels of at least 1, got {given}")
+        widths = [width * 2**level for level in range(levels + 1)]
+        self.down = nn.ModuleList(
+            _pair(first, last) for first, last in zip((channels, *widths[:-1]), widths, strict=True)
+        )
+        self.up = nn.ModuleList(nn.ConvTranspose3d(2 * n, n, 2, stride=2) for n in reversed(widths[:-1]))
+        self.joined = nn.ModuleList(_pair(2 * n, n) for n in reversed(widths[:-1]))
+        self.phasor = nn.Conv3d(width, 2, 1)
+        self.levels = levels
+
+    def forward(self, amplitude: Tensor) -> Tensor:
+        """Return cosine and sine of the phase, ``(b, 2, z, y, x)``, of amplitudes ``(b, channels, z, y, x)``.
+
+        Raises
+        ------
+        PlanError
+            If a side can't be halved ``levels`` times.
+        """
+        multiple = 2**self.levels
+        if any(side % multiple for side in amplitude.shape[-3:]):
+            raise PlanError(
+                f"this PhaseUNet needs sides that are multiples of {multiple}, got {tuple(amplitude.shape)}"
+            )
+        seen, kept = torch.log1p(amplitude / _WEAKEST) / math.log1p(1 / _WEAKEST), []
+        for number, pair in enumerate(self.down):
+            seen = pair(seen if number == 0 else functional.max_pool3d(seen, 2))
+            kept.append(seen)
+        for up, pair, beside in zip(self.up, self.joined, reversed(kept[:-1]), strict=True):
+            seen = pair(torch.cat([up(seen), beside], dim=1))
+        return functional.normalize(self.phasor(seen).float(), dim=1, eps=1e-6)
+
+
+def _pair(channels_in: int, channels_out: int) -> nn.Sequential:
+    return nn.Sequential(
+        nn.Conv3d(channels_in, channels_out, 3, padding=1, bias=False),
+        nn.BatchNorm3d(channels_out),
+        nn.ReLU(inplace=True),
+        nn.Conv3d(channels_out, channels_out, 3, padding=1, bias=False),
+        nn.BatchNorm3d(channels_out),
+        nn.ReLU(inplace=True),
+    )
