@@ -84,8 +84,9 @@ def read_section(folder: Path, name: str, key: str | None = None) -> Section | N
 
 
 def percent(interval: Interval) -> str:
-    """Return "98.2 % (97.1–99.0)"."""
-    return f"{100 * interval.value:.1f} % ({100 * interval.low:.1f}–{100 * interval.high:.1f})"
+    """Return "98.2 % (97.1–99.0)", which a narrow column breaks only before the bracket."""
+    value, low, high = (f"{100 * number:.1f}" for number in (interval.value, interval.low, interval.high))
+    return f"{value}\u00a0% ({low}\u2060–\u2060{high})"
 
 
 def raw(prefix: str, values: Mapping[str, Interval]) -> dict[str, float]:
