@@ -81,7 +81,7 @@ def test_a_feature_that_never_changes_is_left_alone(shipped):
 
 def test_the_head_goes_into_a_network_and_comes_out_again():
     torch.manual_seed(0)
-    network = HitNet(width=4).eval()
+    network = HitNet(3, 4).eval()
     images = torch.rand(3, 3, 64, 64)
     features = network.features(images).detach().numpy()
     head = Head.of(network)

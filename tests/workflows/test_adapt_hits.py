@@ -10,6 +10,7 @@ from typer.testing import CliRunner
 from friedel.base.errors import InputError
 from friedel.base.observer import Warned
 from friedel.cli.main import app
+from friedel.hits.features import CHANNELS, NAME
 from friedel.hits.model import load_model
 from friedel.io.frame_files import FrameFiles
 from friedel.networks.hitnet import HitNet
@@ -42,9 +43,13 @@ def weights(tmp_path_factory):
     torch.manual_seed(2)
     path = tmp_path_factory.mktemp("model") / "model.safetensors"
     card = ModelCard(
-        name="random", architecture="hitnet", options={"width": 8}, preprocessing="fringes", extra={"temperature": 2.0}
+        name="random",
+        architecture="hitnet",
+        options={"channels": CHANNELS, "width": 8},
+        preprocessing=NAME,
+        extra={"temperature": 2.0},
     )
-    save_weights(path, HitNet(width=8), card)
+    save_weights(path, HitNet(CHANNELS, 8), card)
     return path
 
 
