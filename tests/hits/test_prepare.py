@@ -43,6 +43,14 @@ def test_any_shape_becomes_128_about_the_middle(shape: tuple[int, int], binning:
         assert int(made.known.sum()) == 64 * 64
 
 
+def test_frames_opened_for_reading_only_are_taken_quietly() -> None:
+    frames = np.random.default_rng(0).poisson(2.0, (3, 128, 128)).astype(np.float32)
+    locked = frames.copy()
+    locked.flags.writeable = False
+    mask, constants = np.ones((128, 128), dtype=bool), RunConstants(binning=1, centre=(64, 64))
+    assert torch.equal(prepare(locked, mask, constants).photons, prepare(frames, mask, constants).photons)
+
+
 def test_what_is_not_finite_is_unknown_in_that_frame_only() -> None:
     frames = np.ones((3, 128, 128), dtype=np.float32)
     frames[1, 10, 20], frames[2] = np.inf, np.nan

@@ -143,7 +143,8 @@ def _native(frames: NDArray[np.generic]) -> NDArray[np.generic]:
         return frames.astype(np.float32)
     if not frames.dtype.isnative:
         frames = frames.astype(frames.dtype.newbyteorder("="))
-    return np.ascontiguousarray(frames)
+    frames = np.ascontiguousarray(frames)
+    return frames if frames.flags.writeable else frames.copy()  # torch warns of memory maps opened for reading
 
 
 def _window(n: int, centre: int, binning: int) -> tuple[slice, tuple[int, int]]:
