@@ -49,7 +49,7 @@ class NetworkGrid:
     steps: Steps
 
     def lift(self, obj: NDArray[np.complexfloating]) -> NDArray[np.complex64]:
-        """Return a guess ``(size, size, size)`` on the pattern's grid; the complex field is interpolated, not phases."""
+        """Return a guess ``(size, size, size)`` on the pattern's grid: the field, not its phase, is interpolated."""
         ratios = [self.size * step / n for n, step in zip(self.shape, self.steps, strict=True)]
         return _resampled(obj, self.shape, ratios, [max(1.0, ratio) for ratio in ratios]).astype(np.complex64)
 

@@ -7,15 +7,15 @@ from pathlib import Path
 import torch
 
 from friedel.base.observer import Note, Observer, Warned
+from friedel.training.learner import Learner
 from friedel.training.libraries import pl
-from friedel.training.module import Classifier
-from friedel.training.options import TrainingOptions
+from friedel.training.options import LearningOptions
 
 NEWEST, BEST, LOGS = "checkpoints", "best", "tensorboard"
 """Folders, inside the training's own, of the newest checkpoint, of the best one, and of TensorBoard's logs."""
 
 
-def checkpoint_callbacks(folder: Path, options: TrainingOptions) -> list[pl.Callback]:
+def checkpoint_callbacks(folder: Path, options: LearningOptions) -> list[pl.Callback]:
     """Return the callbacks that leave a checkpoint after every epoch, and the best one if it is to be kept."""
     # Written once the validation of the epoch is over, the checkpoint holds all there is to go on from.
     newest = pl.callbacks.ModelCheckpoint(folder / NEWEST, filename="{epoch:04d}", save_on_train_epoch_end=True)
@@ -48,7 +48,7 @@ def clear(folder: Path) -> None:
         shutil.rmtree(folder / name, ignore_errors=True)
 
 
-def restore_best(learner: Classifier, folder: Path) -> None:
+def restore_best(learner: Learner, folder: Path) -> None:
     """Give the learner the weights of its best epoch."""
     best = max((folder / BEST).glob("*.ckpt"), key=lambda path: path.stat().st_mtime)
     learner.load_state_dict(torch.load(best, map_location="cpu", weights_only=True)["state_dict"])

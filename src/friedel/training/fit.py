@@ -20,10 +20,11 @@ from friedel.training.checkpoints import LOGS, checkpoint_callbacks, clear, newe
 from friedel.training.data import ExampleData
 from friedel.training.examples import Examples
 from friedel.training.figures import measure, single_logit
+from friedel.training.learner import Learner
 from friedel.training.libraries import pl, quiet
 from friedel.training.module import Classifier
 from friedel.training.observing import ObserverCallback
-from friedel.training.options import TrainingOptions
+from friedel.training.options import LearningOptions, TrainingOptions
 from friedel.training.processes import first_process
 
 _PRECISIONS = {"bf16": "bf16-mixed", "float32": "32-true"}
@@ -91,20 +92,45 @@ def train_classifier(
     options = options or TrainingOptions()
     training.require_both_classes("training")
     validation.require_both_classes("validation")
+    learner = Classifier(network, options, seed=seed)
+    data = ExampleData(training, validation, options, seed=seed)
+    kept, first = run_training(learner, data, folder=folder, resume=resume, observer=observer)
+    logits = score(kept, validation, precision=options.precision, batch=options.batch)
+    figures = measure(torch.from_numpy(logits), torch.from_numpy(validation.truth))
+    return Trained(network=kept, logits=logits, figures=figures, first=first)
+
+
+def run_training(
+    learner: Learner, data: pl.LightningDataModule, *, folder: Path, resume: bool, observer: Observer
+) -> tuple[nn.Module, bool]:
+    """Train any learner on any data.
+
+    Parameters
+    ----------
+    learner : Learner
+        The network with its options; trained in place.
+    data : LightningDataModule
+        Loaders of training and validation batches.
+    folder, resume, observer
+        As for `train_classifier`.
+
+    Returns
+    -------
+    network : nn.Module
+        The weights to keep, on the CPU, in evaluation mode.
+    first : bool
+        Whether this is the first of the processes that trained together.
+    """
+    options = learner.learning
     newest = newest_checkpoint(folder, observer) if resume else None
     if newest is None and first_process():
         clear(folder)
-    learner = Classifier(network, options, seed=seed)
-    data = ExampleData(training, validation, options, seed=seed)
     with quiet(), torch.random.fork_rng(range(torch.cuda.device_count())), _interruptible():
         trainer = _trainer(options, folder, observer)
         trainer.fit(learner, data, ckpt_path=None if newest is None else str(newest))
     if options.keep == "best":
         restore_best(learner, folder)
-    kept = learner.result.cpu().eval()
-    logits = score(kept, validation, precision=options.precision, batch=options.batch)
-    figures = measure(torch.from_numpy(logits), torch.from_numpy(validation.truth))
-    return Trained(network=kept, logits=logits, figures=figures, first=trainer.is_global_zero)
+    return learner.result.cpu().eval(), trainer.is_global_zero
 
 
 def score(
@@ -149,7 +175,7 @@ def _applied(
     return torch.cat(found)
 
 
-def _trainer(options: TrainingOptions, folder: Path, observer: Observer) -> pl.Trainer:
+def _trainer(options: LearningOptions, folder: Path, observer: Observer) -> pl.Trainer:
     return pl.Trainer(
         max_epochs=options.epochs,
         precision=_PRECISIONS[options.precision],  # type: ignore[arg-type]

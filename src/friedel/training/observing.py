@@ -6,6 +6,7 @@ from friedel.base.observer import Observer, Progress
 from friedel.training.libraries import pl
 
 _EVERY = 10
+_SHOWN = ("accuracy", "correlation")
 
 
 class ObserverCallback(pl.Callback):
@@ -14,7 +15,7 @@ class ObserverCallback(pl.Callback):
     Parameters
     ----------
     observer : Observer
-        Hears of every tenth step, with the loss and the last validation's accuracy.
+        Hears of every tenth step, with the loss and the last validation's accuracy or correlation.
     """
 
     def __init__(self, observer: Observer) -> None:
@@ -31,7 +32,8 @@ class ObserverCallback(pl.Callback):
             self._observer(Progress("training", done, total, dict(self._figures)))
 
     def on_validation_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Remember the validation's accuracy for the next event."""
-        accuracy = trainer.callback_metrics.get("validation/accuracy")
-        if accuracy is not None:
-            self._figures["accuracy"] = float(accuracy)
+        """Remember the validation's accuracy (or correlation) for the next event."""
+        for name in _SHOWN:
+            value = trainer.callback_metrics.get(f"validation/{name}")
+            if value is not None:
+                self._figures[name] = float(value)

@@ -9,13 +9,13 @@ from friedel.base.options import Options
 Fraction = Annotated[float, Field(ge=0, lt=1)]
 
 
-class TrainingOptions(Options):
-    """Optimiser, schedule, augmentation and the machines used. The defaults suit two CPU cores."""
+class LearningOptions(Options):
+    """Optimiser, schedule and the machines used, for any network. The defaults suit two CPU cores."""
 
     epochs: Annotated[int, Field(ge=1)] = 20
-    """Passes over the training frames."""
+    """Passes over the training examples."""
     batch: Annotated[int, Field(ge=2)] = 128
-    """Frames per step, on each device."""
+    """Examples per step, on each device."""
     learning_rate: Annotated[float, Field(gt=0)] = 2e-3
     """The schedule's highest learning rate (AdamW)."""
     weight_decay: Annotated[float, Field(ge=0)] = 0.01
@@ -24,14 +24,6 @@ class TrainingOptions(Options):
     """Course of the learning rate: up for `warm_up` of the steps and down along a cosine; or down all the way."""
     warm_up: Fraction = 0.2
     """Part of the steps in which a one-cycle schedule rises."""
-    flips: bool = True
-    """Flip training frames left-right and up-down, at random."""
-    transpose: bool = False
-    """Swap rows and columns of half the (square) frames too: with flips, all eight orientations."""
-    centred_channels: tuple[Annotated[int, Field(ge=0)], ...] = ()
-    """Channels with their origin at pixel n // 2 (spectra): flips turn them about it, not about the frame's middle."""
-    label_smoothing: Fraction = 0.0
-    """Part of a label's certainty that is shared between both classes."""
     average: Annotated[float, Field(ge=0)] = 1.0
     """Horizon, in epochs, of the running average of the weights that is kept as the result; 0 keeps the last step's."""
     keep: Literal["last", "best"] = "last"
@@ -47,4 +39,17 @@ class TrainingOptions(Options):
     strategy: str = "auto"
     """Lightning's name for how devices share the work ("ddp")."""
     workers: Annotated[int, Field(ge=0)] = 0
-    """Processes that prepare batches; 0 slices them in the training process, which is quickest from a memory map."""
+    """Processes that prepare batches; 0 prepares them in the training process."""
+
+
+class TrainingOptions(LearningOptions):
+    """How a classifier of frames is trained: as any network, and shown each frame turned about."""
+
+    flips: bool = True
+    """Flip training frames left-right and up-down, at random."""
+    transpose: bool = False
+    """Swap rows and columns of half the (square) frames too: with flips, all eight orientations."""
+    centred_channels: tuple[Annotated[int, Field(ge=0)], ...] = ()
+    """Channels with their origin at pixel n // 2 (spectra): flips turn them about it, not about the frame's middle."""
+    label_smoothing: Fraction = 0.0
+    """Part of a label's certainty that is shared between both classes."""

@@ -2,12 +2,12 @@
 
 import math
 
-from friedel.training.options import TrainingOptions
+from friedel.training.options import LearningOptions
 
 _START = 0.04
 
 
-def learning_rate_factor(step: int, steps: int, options: TrainingOptions) -> float:
+def learning_rate_factor(step: int, steps: int, options: LearningOptions) -> float:
     """Return the learning rate at ``step`` of ``steps``, in units of the highest.
 
     One-cycle: from 4 % up along half a cosine for `warm_up` of the steps, then down along another to (almost) zero;
