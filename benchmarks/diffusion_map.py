@@ -117,6 +117,7 @@ def main() -> None:
     diffusion_map(frame_vectors(frames[:500]), OPTIONS)  # loads what is loaded once
     report = Report("diffusion map: seconds", given.quick)
     dense = add_dense(report, frames, quick=given.quick)
+    report.note("The plain map leaves isolated frames alone; they make its eigenvectors slow to find.")
     with tempfile.TemporaryDirectory() as folder:
         add_long(report, write_long(Path(folder) / "long.npy", frames, long), dense, single, quick=given.quick)
     report.note(f"Named by the nearest of {LABELLED} labelled frames; {single.mean():.0%} of the frames are single.")
