@@ -10,8 +10,9 @@ from friedel.io.frame_files import FrameFiles
 from friedel.io.frames import FrameSource, batch_length, open_frames, read_batch
 from friedel.io.scored_run import ScoredRun
 
-# Reading a stretch whole and dropping the rest is quicker than frame by frame if this share of it is wanted.
-_WORTH_READING_WHOLE = 0.2
+# Frame by frame is quicker than reading a stretch whole and dropping the rest, unless this share of it is wanted or
+# several frames are stored, and unpacked, together.
+_WORTH_READING_WHOLE = 0.8
 
 
 def read_chosen(
@@ -39,7 +40,7 @@ def read_chosen(
 
 def _read(source: FrameSource, wanted: NDArray[np.intp]) -> NDArray[Any]:
     first, last = int(wanted[0]), int(wanted[-1])
-    if len(wanted) >= _WORTH_READING_WHOLE * (last + 1 - first):
+    if source.block > 1 or len(wanted) >= _WORTH_READING_WHOLE * (last + 1 - first):
         stretch = read_batch(source, first, last + 1).frames
         return stretch if len(stretch) == len(wanted) else stretch[wanted - first]
     return np.concatenate([read_batch(source, int(number), int(number) + 1).frames for number in wanted])
