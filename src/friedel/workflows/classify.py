@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import partial
@@ -22,7 +23,7 @@ from friedel.records.hits import FrameStatus
 from friedel.workflows.classify_files import write_files
 from friedel.workflows.classify_folder import JOURNALS, journal_folder, journal_name
 from friedel.workflows.classify_plan import ClassifyPlan
-from friedel.workflows.classify_report import write_classify_report
+from friedel.workflows.classify_report import report_pictures, write_classify_report
 from friedel.workflows.result_folder import appearing
 from friedel.workflows.score_frames import FileTask, Outcome, Scorer, joined_mask, open_source, score_file
 
@@ -224,10 +225,13 @@ def _write(
     """
     observer(Progress("writing results", 0, 2))
     try:
-        written = write_files(unfinished, run, plan, target=folder, figures=figures, observer=observer)
-        observer(Progress("writing results", 1, 2))
         report = unfinished / "report.html"
-        write_classify_report(report, run, plan, figures=figures, notes=recorder.notes)
+        with ThreadPoolExecutor(1, thread_name_prefix="report") as aside:
+            drawing = aside.submit(report_pictures, run, plan)
+            written = write_files(unfinished, run, plan, target=folder, figures=figures, observer=observer)
+            observer(Progress("writing results", 1, 2))
+            pictures = drawing.result()
+        write_classify_report(report, run, plan, pictures=pictures, figures=figures, notes=recorder.notes)
     except OSError as error:
         reason = error.strerror or str(error) or type(error).__name__
         raise InputError(

@@ -23,8 +23,21 @@ _REASONS = {
 _MOST_FILES_NAMED = 50
 
 
+def report_pictures(run: ScoredRun, plan: ClassifyPlan) -> dict[str, Any]:
+    """Return the page's charts and pictures, under the names its template knows; the frames shown are read again."""
+    scores = run.scores
+    pictures = {} if plan.frames is None else _pictures(run, scores, plan.frames, plan.gallery)
+    return _charts(run, scores) | pictures
+
+
 def write_classify_report(
-    path: Path, run: ScoredRun, plan: ClassifyPlan, *, figures: Mapping[str, Any], notes: Sequence[tuple[str, str]]
+    path: Path,
+    run: ScoredRun,
+    plan: ClassifyPlan,
+    *,
+    pictures: Mapping[str, Any],
+    figures: Mapping[str, Any],
+    notes: Sequence[tuple[str, str]],
 ) -> None:
     """Write the page.
 
@@ -35,7 +48,9 @@ def write_classify_report(
     run : ScoredRun
         The scores, and what was selected.
     plan : ClassifyPlan
-        What was asked for; it says how to read the frames that are shown.
+        What was asked for.
+    pictures : mapping
+        From `report_pictures`.
     figures : mapping
         The summary.
     notes : sequence of (str, str)
@@ -46,14 +61,11 @@ def write_classify_report(
     OSError
         If the file can't be written.
     """
-    scores = run.scores
-    words = _words(run, scores, plan, figures, notes)
-    charts = _charts(run, scores)
-    pictures = {} if plan.frames is None else _pictures(run, scores, plan.frames, plan.gallery)
+    words = _words(run, run.scores, plan, figures, notes)
     loader = PackageLoader("friedel.workflows", "templates")
     # Autoescape holds for every name: the template's is ".j2", which the usual choice by suffix would leave raw.
     environment = Environment(loader=loader, autoescape=True, undefined=StrictUndefined, trim_blocks=True)
-    page = environment.get_template("classify.html.j2").render(words | charts | pictures)
+    page = environment.get_template("classify.html.j2").render(words | dict(pictures))
     path.write_text(page, encoding="utf-8")
 
 
