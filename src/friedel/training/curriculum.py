@@ -1,0 +1,78 @@
+"""What a phasing network learns from, and by what: sections of a plan. Holds numbers only."""
+
+from typing import Annotated, Self
+
+import numpy as np
+from pydantic import Field, field_validator, model_validator
+
+from friedel.base.options import Options
+from friedel.samples import STRAINS
+from friedel.samples.recipes import UNDISLOCATED
+
+Fraction = Annotated[float, Field(ge=0, le=1)]
+Range = tuple[float, float]
+
+
+class CrystalOptions(Options):
+    """Which crystals and measurements to learn from; each range is drawn from evenly, photons in their logarithm."""
+
+    size: Annotated[int, Field(ge=8, multiple_of=8)] = 32
+    """Voxels of the network's grid along each axis."""
+    oversampling: Range = (1.2, 2.2)
+    """Box over crystal along each axis on the network's grid, where a pattern is brought to about 1.5."""
+    phase_range_rad: Range = (0.0, 2 * np.pi)
+    """Peak-to-peak phase inside the crystal."""
+    photons: Range = (1e5, 1e8)
+    """Photons in all."""
+    strains: tuple[str, ...] = tuple(UNDISLOCATED)
+    """Families of strain (`friedel.samples.STRAINS`)."""
+    coverage: tuple[Fraction, Fraction] = (0.5, 1.0)
+    """Central share of each axis that was measured: a coarsely sampled pattern doesn't fill the network's grid."""
+    gaps: Fraction = 0.2
+    """Share of patterns with a detector gap across them."""
+
+    @field_validator("oversampling", "phase_range_rad", "photons", "coverage")
+    @classmethod
+    def _rising(cls, values: Range) -> Range:
+        if values[0] > values[1]:
+            raise ValueError("a range is given as lowest, highest")
+        return values
+
+    @model_validator(mode="after")
+    def _possible(self) -> Self:
+        if self.oversampling[0] < 1 or self.photons[0] <= 0 or self.phase_range_rad[0] < 0 or self.coverage[0] <= 0:
+            raise ValueError("oversampling starts at 1 or above, photons and coverage above 0, phase_range_rad at 0")
+        if not self.strains or set(self.strains) - set(STRAINS):
+            raise ValueError(f"strains are among {', '.join(STRAINS)}")
+        return self
+
+
+class LossOptions(Options):
+    """What a phasing network is told it did wrong."""
+
+    supervised: Annotated[float, Field(ge=0)] = 1.0
+    """Weight of 1 − the correlation with the truth; 0 trains without labels."""
+    physics: Annotated[float, Field(ge=0)] = 0.0
+    """Weight of the misfit between the guess's own pattern and the measured one (AutoPhaseNN's idea)."""
+    weighting: Annotated[float, Field(gt=0, le=1)] = 1.0
+    """Power of the true amplitude that a voxel counts with in the correlation: 1 is the objects' correlation; less
+    lets weak fringes count more."""
+
+    @model_validator(mode="after")
+    def _some(self) -> Self:
+        if self.supervised + self.physics <= 0:
+            raise ValueError("supervised and physics can't both be 0: nothing would be learnt")
+        return self
+
+
+class Curriculum(Options):
+    """Crystals, how many, and the loss."""
+
+    crystals: CrystalOptions = CrystalOptions()
+    """What to draw from."""
+    patterns: Annotated[int, Field(ge=2)] = 4096
+    """Patterns of an epoch; each epoch has new ones."""
+    validation: Annotated[int, Field(ge=1)] = 256
+    """Patterns to measure on, always the same."""
+    loss: LossOptions = LossOptions()
+    """Truth, physics, or both."""

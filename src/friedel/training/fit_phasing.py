@@ -1,0 +1,97 @@
+"""Train a phasing network on crystals made as it learns, and measure it on others."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import nn
+
+from friedel.base.observer import Observer, silent
+from friedel.training.crystal_patterns import VALIDATION, PatternReader
+from friedel.training.curriculum import Curriculum
+from friedel.training.fit import run_training
+from friedel.training.options import LearningOptions
+from friedel.training.phaser import PatternData, Phaser, judge
+
+SUCCESS = 0.9
+"""Correlation from which a guess counts as the crystal."""
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class TrainedPhaser:
+    """What a training leaves.
+
+    Attributes
+    ----------
+    network : nn.Module
+        The trained network, on the CPU, in evaluation mode.
+    figures : mapping of str to float
+        Of the validation crystals: median correlation and χ, and the share of successes.
+    first : bool
+        Whether this is the first of the processes that trained together: the one that writes.
+    """
+
+    network: nn.Module
+    figures: dict[str, float]
+    first: bool = True
+
+
+def train_phaser(
+    network: nn.Module,
+    curriculum: Curriculum,
+    options: LearningOptions | None = None,
+    *,
+    folder: Path,
+    seed: int = 0,
+    resume: bool = False,
+    observer: Observer = silent,
+) -> TrainedPhaser:
+    """Train a network to guess objects from their patterns.
+
+    Parameters
+    ----------
+    network : nn.Module
+        Maps amplitudes ``(b, 1, z, y, x)`` to ``(b, 2, z, y, x)``; trained in place.
+    curriculum : Curriculum
+        Crystals and loss.
+    options : LearningOptions, optional
+        How to train.
+    folder : Path
+        For checkpoints and TensorBoard's logs; a fresh start removes those of an earlier training.
+    seed : int
+        Seed of crystals, noise and dropout.
+    resume : bool
+        Go on from the newest readable checkpoint, to the result of an unbroken training; without one, start.
+    observer : Observer
+        Hears progress.
+
+    Raises
+    ------
+    InputError
+        If the loss stops being a number.
+    PlanError
+        If the checkpoint was made with other options.
+    """
+    options = options or LearningOptions()
+    learner = Phaser(network, options, curriculum.loss, seed=seed)
+    data = PatternData(curriculum.crystals, (curriculum.patterns, curriculum.validation), options, seed=seed)
+    kept, first = run_training(learner, data, folder=folder, resume=resume, observer=observer)
+    return TrainedPhaser(network=kept, figures=measure_phaser(kept, curriculum, seed=seed), first=first)
+
+
+def measure_phaser(network: nn.Module, curriculum: Curriculum, *, seed: int, batch: int = 32) -> dict[str, float]:
+    """Return a network's figures on the validation crystals, by name; in float32, on the CPU."""
+    reader = PatternReader(curriculum.crystals, curriculum.validation, seed=seed, stream=VALIDATION)
+    found = []
+    with torch.inference_mode():
+        for start in range(0, curriculum.validation, batch):
+            patterns = reader[np.arange(start, min(start + batch, curriculum.validation))]
+            given = network(patterns[0].contiguous(memory_format=torch.channels_last_3d))
+            found.append(torch.stack(judge(given, patterns, gives=str(network.gives))))
+    correlations, chi = torch.cat(found, dim=1).numpy()
+    return {
+        "correlation": float(np.median(correlations)),
+        "chi": float(np.median(chi)),
+        "success": float((correlations > SUCCESS).mean()),
+    }

@@ -1,0 +1,89 @@
+"""Crystals made while learning: the same number is the same crystal, and it is what the options say."""
+
+import numpy as np
+import pytest
+import torch
+
+from friedel.base.errors import PlanError
+from friedel.base.fourier import inverse_fourier
+from friedel.training.crystal_patterns import VALIDATION, FreshBatches, PatternReader, crystal_pattern
+from friedel.training.curriculum import CrystalOptions, Curriculum, LossOptions
+
+SMALL = CrystalOptions(size=16, oversampling=(1.5, 2.0), photons=(1e6, 1e6), gaps=0.0, coverage=(1.0, 1.0))
+
+
+def test_number_seed_and_stream_decide_the_crystal():
+    first, again = (crystal_pattern(5, SMALL, seed=3) for _ in range(2))
+    assert np.array_equal(first.intensities, again.intensities)
+    assert np.array_equal(first.diffraction, again.diffraction)
+    for other in (
+        crystal_pattern(6, SMALL, seed=3),
+        crystal_pattern(5, SMALL, seed=4),
+        crystal_pattern(5, SMALL, seed=3, stream=VALIDATION),
+    ):
+        assert not np.array_equal(first.intensities, other.intensities)
+
+
+def test_the_photons_are_those_of_the_diffraction():
+    pattern = crystal_pattern(1, SMALL, seed=1)
+    assert pattern.measured.all()
+    expected = np.abs(pattern.diffraction) ** 2
+    assert expected.sum() == pytest.approx(1e6, rel=1e-3)
+    deviance = (pattern.intensities - expected) / np.sqrt(np.maximum(expected, 1))
+    assert np.sqrt((deviance[expected > 5] ** 2).mean()) == pytest.approx(1, abs=0.15)
+
+
+def test_the_crystal_is_centred_to_a_fraction_of_a_voxel():
+    for number in range(3):
+        obj = inverse_fourier(torch.from_numpy(crystal_pattern(number, SMALL, seed=2).diffraction)).numpy()
+        density = np.abs(obj) ** 2
+        for axis in range(3):
+            profile = density.sum(axis=tuple(other for other in range(3) if other != axis))
+            assert (profile * (np.arange(16) - 8)).sum() / profile.sum() == pytest.approx(0, abs=0.1)
+
+
+def test_a_measurement_may_have_gaps_and_edges():
+    partly = SMALL.model_copy(update={"gaps": 1.0, "coverage": (0.5, 0.8)})
+    for number in range(4):
+        pattern = crystal_pattern(number, partly, seed=1)
+        assert 0.05 < pattern.measured.mean() < 0.6
+        assert (pattern.intensities[~pattern.measured] == 0).all()
+        assert pattern.measured[8, 8, 8]
+
+
+def test_a_batch_is_what_networks_are_shown():
+    inputs, truth, measured = PatternReader(SMALL, 8, seed=1, stream=0)[np.array([4, 2])]
+    assert inputs.shape == (2, 1, 16, 16, 16)
+    assert truth.dtype == torch.complex64
+    assert measured.shape == truth.shape == (2, 16, 16, 16)
+    assert inputs.amax((1, 2, 3, 4)).tolist() == [1.0, 1.0]
+
+
+def test_every_epoch_has_new_crystals():
+    batches = FreshBatches(6, 2, seed=1)
+    first = np.sort(np.concatenate(list(batches)))
+    batches.set_epoch(2)
+    third = np.sort(np.concatenate(list(batches)))
+    assert first.tolist() == list(range(6))
+    assert third.tolist() == list(range(12, 18))
+
+
+@pytest.mark.parametrize(
+    ("wrong", "said"),
+    [
+        ({"oversampling": (2.0, 1.5)}, "lowest, highest"),
+        ({"oversampling": (0.8, 1.5)}, "oversampling starts at 1"),
+        ({"photons": (0, 10)}, "above 0"),
+        ({"strains": ("wobbly",)}, "strains are among smooth"),
+        ({"size": 20}, "multiple of 8"),
+    ],
+)
+def test_options_that_make_no_sense_are_told(wrong, said):
+    with pytest.raises(PlanError, match=said):
+        CrystalOptions.read(wrong)
+
+
+def test_a_loss_of_nothing_is_refused():
+    with pytest.raises(PlanError, match="nothing would be learnt"):
+        LossOptions.read({"supervised": 0, "physics": 0})
+    assert Curriculum().loss.supervised == 1
