@@ -37,7 +37,7 @@ def atom_sum(positions: np.ndarray, q: np.ndarray) -> np.ndarray:
 
 def test_the_voxel_transform_equals_the_sum_over_atoms_about_any_peak() -> None:
     crystal = unrelaxed()
-    positions = crystal.sites + 2 * bent(crystal.sites)
+    positions = crystal.sites + 1.5 * bent(crystal.sites)
     field = crystal_field(crystal, positions, voxels=32)
     middle = (positions.max(axis=0) + positions.min(axis=0)) / 2
     m = np.stack(np.meshgrid(*[np.arange(-4, 5)] * 3, indexing="ij"), axis=-1)
@@ -52,7 +52,7 @@ def test_the_voxel_transform_equals_the_sum_over_atoms_about_any_peak() -> None:
         misfit = np.linalg.norm(voxels - np.abs(atoms)) / np.linalg.norm(atoms)
         wrong = np.linalg.norm(voxels[::-1, ::-1, ::-1] - np.abs(atoms)) / np.linalg.norm(atoms)
         assert misfit < 0.02
-        assert wrong > 4 * misfit
+        assert wrong > 3 * misfit
 
 
 def test_a_perfect_crystal_is_flat_inside_and_has_no_phase() -> None:

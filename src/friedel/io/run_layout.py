@@ -4,7 +4,6 @@
 start, so that writing frames changes bytes of data and nothing of HDF5's own structure.
 """
 
-import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,6 +15,7 @@ from numpy.typing import NDArray
 
 from friedel.base.errors import InputError
 from friedel.io.cxi_mask import CXI_VERSION, INVALID
+from friedel.io.reserved_file import lay_out_file, reserve
 
 DATA = "entry_1/data_1/data"
 MASK = "entry_1/data_1/mask"
@@ -90,20 +90,7 @@ def lay_out(path: Path, run: RunDescription) -> None:
     OSError
         If it can't be written or the disk hasn't that much room; nothing is left behind.
     """
-    draft = path.with_suffix(".draft")
-    try:
-        with h5py.File(draft, "w") as file:
-            _fill(file, run)
-        descriptor = os.open(draft, os.O_RDWR)
-        try:
-            if hasattr(os, "posix_fallocate"):  # macOS lacks it: a full disk then shows at the first chunk
-                os.posix_fallocate(descriptor, 0, os.fstat(descriptor).st_size)
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)
-        os.replace(draft, path)
-    finally:
-        draft.unlink(missing_ok=True)
+    lay_out_file(path, lambda file: _fill(file, run))
 
 
 def _fill(file: h5py.File, run: RunDescription) -> None:
@@ -111,13 +98,13 @@ def _fill(file: h5py.File, run: RunDescription) -> None:
     file["number_of_entries"] = 1
     entry = file.create_group("entry_1")
     entry["title"] = "Simulated single-particle frames"
-    data = _reserved(file, DATA, (run.n_frames, *run.mask.shape), run.dtype)
+    data = reserve(file, DATA, (run.n_frames, *run.mask.shape), run.dtype)
     data.attrs["axes"] = "experiment_identifier:y:x"
     data.attrs["long_name"] = "photons" if run.dtype == "uint16" else "detector units (ADU)"
     mask = file.create_dataset(MASK, data=np.where(run.mask, 0, INVALID).astype(np.uint32))
     mask.attrs["long_name"] = "CXI mask bits; 0 is a good pixel"
     for name, (dtype, shape, meaning) in TRUTH.items():
-        _reserved(file, f"{SAMPLE}/{name}", (run.n_frames, *shape), dtype).attrs["long_name"] = meaning
+        reserve(file, f"{SAMPLE}/{name}", (run.n_frames, *shape), dtype).attrs["long_name"] = meaning
     entry["sample_1/name"] = "simulated particles"
     _fill_instrument(entry, run)
     _fill_process(file, run)
@@ -148,15 +135,6 @@ def _fill_process(file: h5py.File, run: RunDescription) -> None:
     process["command"] = "friedel simulate hits --plan <note_1>"
     process["note_1/type"], process["note_1/data"] = "text/yaml", run.plan
     process.attrs["fingerprint"] = run.fingerprint
-
-
-def _reserved(file: h5py.File, name: str, shape: tuple[int, ...], dtype: Any) -> h5py.Dataset:
-    """Make a dataset whose room lies in one stretch of the file and is there from the start."""
-    properties = h5py.h5p.create(h5py.h5p.DATASET_CREATE)
-    properties.set_layout(h5py.h5d.CONTIGUOUS)
-    properties.set_alloc_time(h5py.h5d.ALLOC_TIME_EARLY)
-    properties.set_fill_time(h5py.h5d.FILL_TIME_NEVER)
-    return file.create_dataset(name, shape=shape, dtype=dtype, dcpl=properties)
 
 
 def read_truth(path: Path, name: str) -> NDArray[Any]:

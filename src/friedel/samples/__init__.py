@@ -1,6 +1,10 @@
 """What scatters: facetted crystals, their displacement fields, single particles, and their voxel objects."""
 
+from friedel.samples.atomistic import atomistic_crystal
+from friedel.samples.continuum import continuum_crystal
 from friedel.samples.crystal import Crystal, random_crystal
+from friedel.samples.crystal_field import CrystalField
+from friedel.samples.crystal_options import CrystalOptions
 from friedel.samples.form_factor import form_factor
 from friedel.samples.lattice import LatticeCrystal, gold_crystal
 from friedel.samples.particle import PARTICLES, Particle, particle
@@ -13,9 +17,13 @@ __all__ = [
     "SHAPES",
     "STRAINS",
     "Crystal",
+    "CrystalField",
+    "CrystalOptions",
     "LatticeCrystal",
     "Particle",
     "Polyhedron",
+    "atomistic_crystal",
+    "continuum_crystal",
     "form_factor",
     "gold_crystal",
     "particle",

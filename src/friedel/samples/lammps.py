@@ -38,6 +38,7 @@ min_modify dmax 0.2
 minimize 0.0 {force} {steps} {evaluations}
 write_dump all custom relaxed.txt id x y z modify sort id format float %.9g
 """
+HEADER_LINES = 9
 FORCE_EV_PER_ANGSTROM = 1e-4
 """Largest force left, where the steps suffice."""
 
@@ -162,16 +163,18 @@ def _cause(code: int) -> str:
 
 def _last_words(folder: Path, stderr: str) -> str:
     screen = folder / "screen.txt"
-    text = stderr.strip() or (screen.read_text(errors="replace") if screen.exists() else "")
-    errors = [line for line in text.splitlines() if "ERROR" in line] or text.splitlines()
-    return errors[-1].strip() if errors else "it said nothing"
+    said = (screen.read_text(errors="replace") if screen.exists() else "") + stderr
+    lines = [line.strip() for line in said.splitlines() if line.strip()]
+    errors = [line for line in lines if "ERROR" in line] or lines
+    return errors[-1] if errors else "it said nothing"
 
 
 def _read_atoms(path: Path, n_atoms: int) -> Floats:
     try:
-        rows = np.loadtxt(path, skiprows=9, ndmin=2)
+        *_, rows = path.read_text().split("\n", HEADER_LINES)
+        atoms = np.array(rows.split(), dtype=np.float64).reshape(-1, 4)
     except (OSError, ValueError) as error:
         raise RelaxationError(f"LAMMPS left no readable atoms ({error})") from None
-    if rows.shape != (n_atoms, 4) or not np.all(np.isfinite(rows)):
-        raise RelaxationError(f"LAMMPS gave back {len(rows)} of {n_atoms} atoms, or some of them at infinity")
-    return np.asarray(rows[:, 1:])
+    if len(atoms) != n_atoms or not np.all(np.isfinite(atoms)):
+        raise RelaxationError(f"LAMMPS gave back {len(atoms)} of {n_atoms} atoms, or some of them at infinity")
+    return np.asarray(atoms[:, 1:])

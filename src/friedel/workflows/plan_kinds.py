@@ -8,6 +8,7 @@ from typing import Any
 from friedel.base.errors import PlanError
 from friedel.base.options import Options
 from friedel.workflows.classify_plan import ClassifyPlan, classify_plan_text, load_classify_plan
+from friedel.workflows.crystal_plan import CrystalPlan, crystal_plan_text, load_crystal_plan
 from friedel.workflows.evaluation_plan import EvaluationPlan, evaluation_plan_text, load_evaluation_plan
 from friedel.workflows.plan import ReconstructionPlan, load_plan, plan_text
 from friedel.workflows.plan_file import read_yaml
@@ -43,6 +44,7 @@ class PlanKind:
 KINDS: tuple[PlanKind, ...] = (
     PlanKind("friedel reconstruct", ReconstructionPlan, load_plan, plan_text),
     PlanKind("friedel simulate hits", SimulationPlan, load_simulation_plan, simulation_plan_text),
+    PlanKind("friedel simulate crystals", CrystalPlan, load_crystal_plan, crystal_plan_text),
     PlanKind("friedel classify", ClassifyPlan, load_classify_plan, classify_plan_text),
     PlanKind("friedel train hits", TrainingPlan, load_training_plan, training_plan_text),
     PlanKind("friedel evaluate hits", EvaluationPlan, load_evaluation_plan, evaluation_plan_text),
