@@ -70,16 +70,15 @@ def test_stopped_and_resumed_it_becomes_the_same_network(unbroken, tmp_path):
         train_phaser(_unet(), _curriculum(physics=0.5), OPTIONS, folder=tmp_path, seed=5, resume=True)
 
 
-@pytest.mark.parametrize("loss", [{"supervised": 0.0, "physics": 1.0}, {"supervised": 1.0, "physics": 1.0}])
-def test_the_published_network_learns_from_physics_too(loss, tmp_path):
-    curriculum = _curriculum(patterns=16, **loss)
+def test_the_published_network_learns_from_physics_alone(tmp_path):
+    curriculum = _curriculum(patterns=32, supervised=0.0, physics=1.0)
     before = measure_phaser(_cdi().eval(), curriculum, seed=1)
-    options = OPTIONS.model_copy(update={"epochs": 2, "learning_rate": 3e-3})
+    options = OPTIONS.model_copy(update={"epochs": 2, "learning_rate": 1e-3})
     after = train_phaser(_cdi(), curriculum, options, folder=tmp_path, seed=1).figures
     assert after["chi"] < before["chi"] - 0.05
 
 
-def test_bf16_trains_as_well(tmp_path):
+def test_bf16_and_a_mixed_loss_train_as_well(tmp_path):
     options = OPTIONS.model_copy(update={"epochs": 1, "precision": "bf16", "average": 1.0})
-    figures = train_phaser(_unet(), _curriculum(patterns=16), options, folder=tmp_path).figures
+    figures = train_phaser(_unet(), _curriculum(patterns=16, physics=0.5), options, folder=tmp_path).figures
     assert 0 < figures["correlation"] <= 1
