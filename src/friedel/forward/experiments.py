@@ -101,6 +101,7 @@ def _draw_readout(rng: np.random.Generator) -> ReadoutOptions:
         hot_fraction=_sometimes(rng, 0.3, 1e-4, 2e-3),
         dead_fraction=_sometimes(rng, 0.3, 1e-4, 5e-3),
         saturation_photons=_log_uniform(rng, 100, 2e4) if rng.random() < 0.4 else float("inf"),
+        overflow=_sometimes(rng, 0.35, 0.2, 2.0),
         adu_per_photon=_log_uniform(rng, 0.5, 200) if integrating and rng.random() < 0.7 else None,
     )
 
@@ -112,7 +113,7 @@ def draw_mask(shape: tuple[int, int], rng: np.random.Generator) -> NDArray[np.bo
     middle = np.array(shape) / 2 + rng.normal(0, 2, 2)
     edge = min(shape)
     if rng.random() < 0.7:
-        half = _log_uniform(rng, 0.008, 0.08) * edge
+        half = _log_uniform(rng, 0.008, 0.2) * edge
         square = np.maximum(abs(y - middle[0]), abs(x - middle[1])) < half
         round_ = np.hypot(y - middle[0], x - middle[1]) < half
         mask &= ~(square if rng.random() < 0.6 else round_)

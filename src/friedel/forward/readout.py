@@ -43,6 +43,9 @@ class ReadoutOptions(Options):
     """Share of pixels that stay dark without being in the mask."""
     saturation_photons: float = Field(default=float("inf"), gt=0)
     """Full well: more photons than this spill up the column as a streak."""
+    overflow: float = Field(default=0.0, ge=0)
+    """Strength of bars beside the beam hole, where charge runs over into columns: 1 makes them about twice as bright
+    or dark as the light they cross."""
     adu_per_photon: float | None = Field(default=None, gt=0)
     """None gives whole photons; a number gives detector units with their noise, as float32."""
 
@@ -73,6 +76,7 @@ class Readout:
         faults = rng.random(mask.shape)
         self.dead = faults < options.dead_fraction
         self.hot = faults > 1 - options.hot_fraction
+        self.bars = _bars(mask.shape, centre, rng) if options.overflow else None
 
     def expected(self, photons: Floats, period_px: float, streak: bool, rng: np.random.Generator) -> Floats:
         """Return one shot's expected photons with all light that isn't the sample's, ``(y, x)``.
@@ -122,6 +126,8 @@ class Readout:
     def frame(self, expected: Floats, rng: np.random.Generator) -> NDArray[np.float32] | NDArray[np.uint16]:
         """Return one frame: counted photons, or detector units if the options name a gain."""
         o = self.options
+        if self.bars is not None:
+            expected = expected * np.exp(o.overflow * rng.uniform(0.3, 1.5) * self.bars)
         signal = poisson(expected * self.mask, rng)
         if np.isfinite(o.saturation_photons):
             signal = _spilled(signal, o.saturation_photons)
@@ -177,6 +183,20 @@ def _spilled(signal: Floats, full_well: float) -> Floats:
         fade = np.exp(-np.arange(reach, dtype=np.float32)[::-1] / 10)
         kept[top - reach : top, x] += 0.05 * np.minimum(excess[:, x].sum(), 10 * full_well) / 10 * fade
     return kept
+
+
+def _bars(shape: tuple[int, ...], centre: tuple[float, float], rng: np.random.Generator) -> Floats:
+    """Return one to three straight bars beside the centre, along columns or rows: positive bright, negative dark."""
+    bars = np.zeros(shape, dtype=np.float32)
+    y, x = np.indices(shape)
+    across, along = (x - centre[1], y - centre[0]) if rng.random() < 0.75 else (y - centre[0], x - centre[1])
+    edge, side = min(shape), rng.choice([-1, 1])
+    for _ in range(rng.integers(1, 4)):
+        place, width = rng.normal(0, 0.08 * edge), rng.uniform(0.5, 0.03 * edge)
+        start, length = rng.uniform(0.01, 0.1) * edge, rng.uniform(0.05, 0.3) * edge
+        inside = (np.abs(across - place) < width) & (side * along > start) & (side * along < start + length)
+        bars[inside] = rng.normal(0.3, 1.0)
+    return bars
 
 
 def _common_mode(shape: tuple[int, ...], strength: float, rng: np.random.Generator) -> Floats:

@@ -27,6 +27,8 @@ _TILE = 8
 # Photons that keep the noise of dark tiles from being divided by nothing.
 _DARK = 0.05
 _LARGEST = 20.0
+# Relative accuracy of a pixel.
+_UNEVENNESS = 0.1
 _ANSCOMBE = 3 / 8
 
 
@@ -60,9 +62,12 @@ def _measured(prepared: Prepared) -> Tensor:
 
 
 def whitened(prepared: Prepared) -> Tensor:
-    """Return (n − E)/σ, ``(n, 1, 128, 128)``: fringes and noise about the local mean E, in the noise's own unit."""
+    """Return (n − E)/σ, ``(n, 1, 128, 128)``: fringes and noise about the local mean E, in the noise's own unit.
+
+    σ² = E + read noise + (E/10)²: no detector is even to a tenth, and bright light shows its faults before its noise.
+    """
     expected = local_mean(prepared.photons, prepared.known)
-    noise = (expected + (prepared.read_variance + _DARK)).rsqrt_()
+    noise = (expected * (1 + _UNEVENNESS**2 * expected) + (prepared.read_variance + _DARK)).rsqrt_()
     return ((prepared.photons - expected) * noise).clamp_(-_LARGEST, _LARGEST) * prepared.known
 
 
