@@ -1,9 +1,12 @@
 """`friedel train`: from a plan to a trained model with its card."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
+
+if TYPE_CHECKING:
+    from friedel.workflows.train_hits import TrainedModel
 
 EPILOG = (
     "Examples:\n\n"
@@ -12,6 +15,14 @@ EPILOG = (
     "  friedel classify run.cxi -o hits --model model          use it\n\n"
     "  tensorboard --logdir model/tensorboard          watch it\n\n"
     "  torchrun --nproc-per-node 4 $(which friedel) train hits --plan …          four GPUs (training.devices: 4)"
+)
+
+PHASING_EPILOG = (
+    "Examples:\n\n"
+    "  friedel train phasing --plan plans/phasing_default.yaml -o model          the project's own network\n\n"
+    "  friedel train phasing --plan plans/phasing_cdi_nn.yaml -o model --resume     go on after an interruption\n\n"
+    "  tensorboard --logdir model/tensorboard          watch it\n\n"
+    "  torchrun --nproc-per-node 4 $(which friedel) train phasing --plan …          four GPUs (training.devices: 4)"
 )
 
 train = typer.Typer(no_args_is_help=True, help="Train models.")
@@ -36,6 +47,27 @@ def hits(
 
     with reporting() as observer:
         trained = train_hits(load_training_plan(plan), output, resume=resume, fresh=fresh, observer=observer)
+    _show(trained)
+
+
+@train.command(epilog=PHASING_EPILOG)
+def phasing(
+    plan: Annotated[Path, typer.Option(help="Plan (.yaml) of the training.")],
+    output: Annotated[Path | None, typer.Option("-o", "--output", help="Folder for the model.")] = None,
+    resume: Annotated[bool, typer.Option("--resume", help="Go on from the newest checkpoint.")] = False,
+    fresh: Annotated[bool, typer.Option("--fresh", help="Train anew, whatever lies there.")] = False,
+) -> None:
+    """Train a network that guesses crystals from their patterns: leave weights, their card and the plan in a folder."""
+    from friedel.cli.progress import reporting
+    from friedel.workflows.phasing_plan import load_phasing_training_plan
+    from friedel.workflows.train_phasing import train_phasing
+
+    with reporting() as observer:
+        trained = train_phasing(load_phasing_training_plan(plan), output, resume=resume, fresh=fresh, observer=observer)
+    _show(trained)
+
+
+def _show(trained: "TrainedModel") -> None:
     if not trained.first:
         return
     for name, value in trained.card.figures.items():

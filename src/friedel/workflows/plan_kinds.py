@@ -10,6 +10,11 @@ from friedel.base.options import Options
 from friedel.workflows.classify_plan import ClassifyPlan, classify_plan_text, load_classify_plan
 from friedel.workflows.crystal_plan import CrystalPlan, crystal_plan_text, load_crystal_plan
 from friedel.workflows.evaluation_plan import EvaluationPlan, evaluation_plan_text, load_evaluation_plan
+from friedel.workflows.phasing_plan import (
+    PhasingTrainingPlan,
+    load_phasing_training_plan,
+    phasing_training_plan_text,
+)
 from friedel.workflows.plan import ReconstructionPlan, load_plan, plan_text
 from friedel.workflows.plan_file import read_yaml
 from friedel.workflows.simulation_plan import SimulationPlan, load_simulation_plan, simulation_plan_text
@@ -47,6 +52,7 @@ KINDS: tuple[PlanKind, ...] = (
     PlanKind("friedel simulate crystals", CrystalPlan, load_crystal_plan, crystal_plan_text),
     PlanKind("friedel classify", ClassifyPlan, load_classify_plan, classify_plan_text),
     PlanKind("friedel train hits", TrainingPlan, load_training_plan, training_plan_text),
+    PlanKind("friedel train phasing", PhasingTrainingPlan, load_phasing_training_plan, phasing_training_plan_text),
     PlanKind("friedel evaluate hits", EvaluationPlan, load_evaluation_plan, evaluation_plan_text),
 )
 """Every kind of plan."""
