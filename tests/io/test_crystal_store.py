@@ -12,9 +12,9 @@ from friedel.io.crystals import read_crystals
 from friedel.io.reserved_file import unfinished_path
 from friedel.samples.continuum import continuum_crystal
 from friedel.samples.crystal_field import CrystalField
-from friedel.samples.crystal_options import CrystalOptions
+from friedel.samples.crystal_options import CrystalRunOptions
 
-OPTIONS = CrystalOptions.read({"atoms": 700, "voxels": 16})
+OPTIONS = CrystalRunOptions.read({"atoms": 700, "voxels": 16})
 
 
 def description(fingerprint: str = "one", n: int = 3) -> StoreDescription:

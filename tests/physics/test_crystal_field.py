@@ -8,7 +8,7 @@ from scipy.spatial.transform import Rotation
 
 from friedel.base.errors import InputError
 from friedel.base.fourier import fourier
-from friedel.samples.crystal_options import CrystalOptions
+from friedel.samples.crystal_options import CrystalRunOptions
 from friedel.samples.fcc import METALS, lattice_sites
 from friedel.samples.shapes import truncated_octahedron
 from friedel.samples.unrelaxed import UnrelaxedCrystal, draw_crystal
@@ -123,7 +123,7 @@ def test_a_crystal_too_large_for_its_box_is_refused() -> None:
 
 
 def test_drawn_crystals_fit_their_box() -> None:
-    options = CrystalOptions.read({"atoms": 3000, "voxels": 20, "twin": 0.5, "dislocation": 0.5})
+    options = CrystalRunOptions.read({"atoms": 3000, "voxels": 20, "twin": 0.5, "dislocation": 0.5})
     for number in range(8):
         crystal = draw_crystal(options, number)
         field = crystal_field(crystal, crystal.positions, voxels=20)

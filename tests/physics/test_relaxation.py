@@ -9,7 +9,7 @@ import pytest
 
 from friedel.base.errors import InputError, MissingDependencyError
 from friedel.samples import lammps
-from friedel.samples.crystal_options import CrystalOptions
+from friedel.samples.crystal_options import CrystalRunOptions
 from friedel.samples.fcc import METALS, Metal, lattice_sites
 from friedel.samples.lammps import RelaxationError, relax
 from friedel.samples.shapes import truncated_octahedron
@@ -75,7 +75,7 @@ def test_few_steps_leave_strain_behind() -> None:
 
 @needs_lammps
 def test_a_drawn_crystal_relaxes_and_comes_out_the_same_twice() -> None:
-    options = CrystalOptions.read({"atoms": 1200, "voxels": 18, "twin": 1, "dislocation": 1, "stacking_fault": 1})
+    options = CrystalRunOptions.read({"atoms": 1200, "voxels": 18, "twin": 1, "dislocation": 1, "stacking_fault": 1})
     crystal = draw_crystal(options, 0)
     first, again = relax(crystal, timeout_s=60), relax(crystal, timeout_s=60)
     np.testing.assert_array_equal(first, again)

@@ -4,13 +4,13 @@ import numpy as np
 import pytest
 
 from friedel.samples.continuum import continuum_crystal
-from friedel.samples.crystal_options import CrystalOptions
+from friedel.samples.crystal_options import CrystalRunOptions
 
 SMALL = {"atoms": 6000, "voxels": 24}
 
 
 def test_seed_and_number_decide_everything() -> None:
-    options = CrystalOptions.read({**SMALL, "seed": 4})
+    options = CrystalRunOptions.read({**SMALL, "seed": 4})
     first, again, other = (continuum_crystal(options, number) for number in (1, 1, 2))
     np.testing.assert_array_equal(first.displacement, again.displacement)
     assert not np.array_equal(first.density, other.density)
@@ -18,7 +18,7 @@ def test_seed_and_number_decide_everything() -> None:
 
 @pytest.mark.parametrize("number", range(6))
 def test_crystals_are_full_inside_and_strained_within_reason(number: int) -> None:
-    field = continuum_crystal(CrystalOptions.read({**SMALL, "dislocation": 0}), number)
+    field = continuum_crystal(CrystalRunOptions.read({**SMALL, "dislocation": 0}), number)
     assert field.density.max() == pytest.approx(1.0)
     assert field.n_atoms == pytest.approx(6000, rel=0.25)
     assert 1e-4 < field.strain_rms() < 0.03
@@ -28,13 +28,13 @@ def test_crystals_are_full_inside_and_strained_within_reason(number: int) -> Non
 
 
 def test_an_unstrained_crystal_keeps_only_its_drawn_in_surface() -> None:
-    field = continuum_crystal(CrystalOptions.read({**SMALL, "max_strain": 0, "dislocation": 0}), 3)
+    field = continuum_crystal(CrystalRunOptions.read({**SMALL, "max_strain": 0, "dislocation": 0}), 3)
     assert field.phase_range_rad() < 2.0
 
 
 def test_a_dislocation_turns_the_phase_by_whole_turns_and_leaves_a_moderate_strain() -> None:
     with_it, without = (
-        continuum_crystal(CrystalOptions.read({**SMALL, "max_strain": 0.005, "dislocation": chance}), 5)
+        continuum_crystal(CrystalRunOptions.read({**SMALL, "max_strain": 0.005, "dislocation": chance}), 5)
         for chance in (1, 0)
     )
     assert with_it.phase_range_rad() > without.phase_range_rad() + 1.5 * np.pi

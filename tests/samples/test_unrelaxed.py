@@ -6,7 +6,7 @@ from scipy.spatial import cKDTree
 
 from friedel.base.errors import InputError, PlanError
 from friedel.samples import defects
-from friedel.samples.crystal_options import CrystalOptions
+from friedel.samples.crystal_options import CrystalRunOptions
 from friedel.samples.fcc import NEAREST_NEIGHBOUR, lattice_sites
 from friedel.samples.outlines import OUTLINES
 from friedel.samples.shapes import cube
@@ -21,7 +21,7 @@ def least_distance(positions: np.ndarray) -> float:
 
 
 def test_seed_and_number_decide_everything() -> None:
-    options = CrystalOptions.read(SMALL)
+    options = CrystalRunOptions.read(SMALL)
     first, again, other = (draw_crystal(options, number) for number in (3, 3, 4))
     np.testing.assert_array_equal(first.positions, again.positions)
     assert len(first.sites) != len(other.sites) or not np.array_equal(first.positions, other.positions)
@@ -29,7 +29,7 @@ def test_seed_and_number_decide_everything() -> None:
 
 @pytest.mark.parametrize("shape", list(OUTLINES))
 def test_every_outline_holds_about_the_atoms_asked_for(shape: str) -> None:
-    crystal = draw_crystal(CrystalOptions.read({**SMALL, "shapes": [shape], "max_strain": 0}), 1)
+    crystal = draw_crystal(CrystalRunOptions.read({**SMALL, "shapes": [shape], "max_strain": 0}), 1)
     assert 400 < len(crystal.sites) < 1000
     np.testing.assert_array_equal(crystal.parent, True)
 
@@ -67,15 +67,15 @@ def test_a_dislocations_burgers_vector_is_a_translation_in_its_glide_plane(edge:
 
 
 def test_held_atoms_lie_below_the_held_facets_only() -> None:
-    free = draw_crystal(CrystalOptions.read({**SMALL, "held_chances": [1, 0, 0, 0]}), 2)
-    held = draw_crystal(CrystalOptions.read({**SMALL, "held_chances": [0, 1, 0, 0]}), 2)
+    free = draw_crystal(CrystalRunOptions.read({**SMALL, "held_chances": [1, 0, 0, 0]}), 2)
+    held = draw_crystal(CrystalRunOptions.read({**SMALL, "held_chances": [0, 1, 0, 0]}), 2)
     assert not free.held.any()
     assert 0.02 < held.held.mean() < 0.6
     assert HELD_THICKNESS_ANGSTROM > 5.5  # the potentials' reach
 
 
 def test_a_crystal_without_atoms_says_what_to_raise() -> None:
-    options = CrystalOptions.read({"atoms": 2000, "voxels": 12}).model_copy(update={"voxels": 6})
+    options = CrystalRunOptions.read({"atoms": 2000, "voxels": 12}).model_copy(update={"voxels": 6})
     with pytest.raises(InputError, match=f"{FEWEST_ATOMS} needed; raise 'atoms'"):
         draw_crystal(options, 0)
 
@@ -86,4 +86,4 @@ def test_a_crystal_without_atoms_says_what_to_raise() -> None:
 )
 def test_options_name_what_is_wrong(values: dict[str, object], message: str) -> None:
     with pytest.raises(PlanError, match=message):
-        CrystalOptions.read(values)
+        CrystalRunOptions.read(values)

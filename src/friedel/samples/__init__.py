@@ -4,7 +4,8 @@ from friedel.samples.atomistic import atomistic_crystal
 from friedel.samples.continuum import continuum_crystal
 from friedel.samples.crystal import Crystal, random_crystal
 from friedel.samples.crystal_field import CrystalField
-from friedel.samples.crystal_options import CrystalOptions
+from friedel.samples.crystal_options import CrystalRunOptions
+from friedel.samples.drawn_object import DrawnObject, drawn_object
 from friedel.samples.form_factor import form_factor
 from friedel.samples.lattice import LatticeCrystal, gold_crystal
 from friedel.samples.particle import PARTICLES, Particle, particle
@@ -18,12 +19,14 @@ __all__ = [
     "STRAINS",
     "Crystal",
     "CrystalField",
-    "CrystalOptions",
+    "CrystalRunOptions",
+    "DrawnObject",
     "LatticeCrystal",
     "Particle",
     "Polyhedron",
     "atomistic_crystal",
     "continuum_crystal",
+    "drawn_object",
     "form_factor",
     "gold_crystal",
     "particle",

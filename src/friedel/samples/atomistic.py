@@ -1,18 +1,18 @@
 """One crystal, atom by atom: drawn, relaxed by LAMMPS, put on voxels."""
 
 from friedel.samples.crystal_field import CrystalField
-from friedel.samples.crystal_options import CrystalOptions
+from friedel.samples.crystal_options import CrystalRunOptions
 from friedel.samples.lammps import relax
 from friedel.samples.unrelaxed import draw_crystal
 from friedel.samples.voxelise import crystal_field
 
 
-def atomistic_crystal(options: CrystalOptions, number: int) -> CrystalField:
+def atomistic_crystal(options: CrystalRunOptions, number: int) -> CrystalField:
     """Draw and relax one crystal of a run.
 
     Parameters
     ----------
-    options : CrystalOptions
+    options : CrystalRunOptions
         Ranges and seed.
     number : int
         Which crystal of the run; the same number gives the same crystal.

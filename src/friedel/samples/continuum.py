@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from friedel.samples import displacement, holding
 from friedel.samples.crystal_field import CrystalField
-from friedel.samples.crystal_options import CrystalOptions
+from friedel.samples.crystal_options import CrystalRunOptions
 from friedel.samples.defects import close_packed_plane, perfect_dislocation
 from friedel.samples.displacement import Displacement
 from friedel.samples.fcc import ATOMS_PER_CELL
@@ -23,12 +23,12 @@ EMPTY_BELOW = 1e-3
 """Shares of a voxel below this count as empty."""
 
 
-def continuum_crystal(options: CrystalOptions, number: int) -> CrystalField:
+def continuum_crystal(options: CrystalRunOptions, number: int) -> CrystalField:
     """Draw one crystal of a run without atoms.
 
     Parameters
     ----------
-    options : CrystalOptions
+    options : CrystalRunOptions
         Ranges and seed; vacancies, twins, stacking faults and steps mean nothing here.
     number : int
         Which crystal of the run; the same number gives the same crystal.
@@ -62,7 +62,7 @@ def _voxel_centres(n: int) -> Floats:
     return np.stack(np.meshgrid(axis, axis, axis, indexing="ij"), axis=-1)[..., ::-1]
 
 
-def _strain(options: CrystalOptions, outline: Polyhedron, rng: Rng) -> tuple[Displacement, int]:
+def _strain(options: CrystalRunOptions, outline: Polyhedron, rng: Rng) -> tuple[Displacement, int]:
     """Return a smooth field whose strain is within the options' range, and how many facets are held."""
     chances = np.asarray(options.held_chances) / sum(options.held_chances)
     contacts = holding.random_contacts(

@@ -11,7 +11,7 @@ from friedel.samples.outlines import OUTLINES
 Chance = Annotated[float, Field(ge=0, le=1)]
 
 
-class CrystalOptions(Options):
+class CrystalRunOptions(Options):
     """Ranges from which every crystal of a run is drawn."""
 
     seed: Annotated[int, Field(ge=0)] = 0

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from friedel.base.errors import InputError
 from friedel.samples import defects, holding
-from friedel.samples.crystal_options import CrystalOptions
+from friedel.samples.crystal_options import CrystalRunOptions
 from friedel.samples.fcc import ATOMS_PER_CELL, METALS, Metal, lattice_sites
 from friedel.samples.outlines import MARGIN_VOXELS, outline_of
 from friedel.samples.polyhedra import Polyhedron
@@ -54,12 +54,12 @@ class UnrelaxedCrystal:
     history: Mapping[str, Any]
 
 
-def crystal_rng(options: CrystalOptions, number: int) -> Rng:
+def crystal_rng(options: CrystalRunOptions, number: int) -> Rng:
     """Return the source of chance of one crystal of a run."""
     return np.random.default_rng([options.seed, number])
 
 
-def draw_outline(options: CrystalOptions, rng: Rng) -> tuple[Metal, str, Polyhedron]:
+def draw_outline(options: CrystalRunOptions, rng: Rng) -> tuple[Metal, str, Polyhedron]:
     """Draw a metal, the name of a family of outlines, and an outline in Å that fits the options' box."""
     metal = METALS[options.metals[int(rng.integers(len(options.metals)))]]
     name = options.shapes[int(rng.integers(len(options.shapes)))]
@@ -69,12 +69,12 @@ def draw_outline(options: CrystalOptions, rng: Rng) -> tuple[Metal, str, Polyhed
     return metal, name, outline_of(name, rng, volume=volume, longest=longest)
 
 
-def draw_crystal(options: CrystalOptions, number: int) -> UnrelaxedCrystal:
+def draw_crystal(options: CrystalRunOptions, number: int) -> UnrelaxedCrystal:
     """Draw one crystal of a run.
 
     Parameters
     ----------
-    options : CrystalOptions
+    options : CrystalRunOptions
         Ranges and seed.
     number : int
         Which crystal of the run; the same number gives the same crystal.
@@ -105,7 +105,7 @@ def draw_crystal(options: CrystalOptions, number: int) -> UnrelaxedCrystal:
     )
 
 
-def _sites(options: CrystalOptions, metal: Metal, outline: Polyhedron, rng: Rng) -> tuple[Floats, Flags, bool]:
+def _sites(options: CrystalRunOptions, metal: Metal, outline: Polyhedron, rng: Rng) -> tuple[Floats, Flags, bool]:
     cell = metal.lattice_constant_angstrom
     spacing, radius = cell / np.sqrt(3), float(np.linalg.norm(outline.vertices, axis=1).max())
     twin, normal = bool(rng.random() < options.twin), defects.close_packed_plane(rng)
@@ -120,7 +120,7 @@ def _sites(options: CrystalOptions, metal: Metal, outline: Polyhedron, rng: Rng)
 
 
 def _faults(
-    options: CrystalOptions, metal: Metal, outline: Polyhedron, sites: Floats, rng: Rng
+    options: CrystalRunOptions, metal: Metal, outline: Polyhedron, sites: Floats, rng: Rng
 ) -> tuple[dict[str, Any], Floats]:
     """Return which faults there are, and the displacement they bring."""
     cell, fields = metal.lattice_constant_angstrom, []
@@ -142,7 +142,7 @@ def _faults(
 
 
 def _strain(
-    options: CrystalOptions, outline: Polyhedron, sites: Floats, rng: Rng
+    options: CrystalRunOptions, outline: Polyhedron, sites: Floats, rng: Rng
 ) -> tuple[list[holding.Contact], Floats, str]:
     chances = np.asarray(options.held_chances) / sum(options.held_chances)
     n_held = int(rng.choice(len(chances), p=chances))

