@@ -11,11 +11,13 @@ from friedel._version import __version__
 if TYPE_CHECKING:
     from friedel.hits.model import classify, load_model
     from friedel.records import BraggScan, Diffraction, HitScores, Reconstruction
+    from friedel.workflows.predict import predict
     from friedel.workflows.reconstruct import reconstruct
 
 _HOMES = {
     "classify": "friedel.hits.model",
     "load_model": "friedel.hits.model",
+    "predict": "friedel.workflows.predict",
     "reconstruct": "friedel.workflows.reconstruct",
     "BraggScan": "friedel.records",
     "Diffraction": "friedel.records",
@@ -31,6 +33,7 @@ __all__ = [
     "__version__",
     "classify",
     "load_model",
+    "predict",
     "reconstruct",
 ]
 

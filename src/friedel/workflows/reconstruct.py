@@ -5,6 +5,7 @@ import time
 from collections.abc import Mapping
 from dataclasses import replace
 from datetime import UTC, datetime
+from functools import lru_cache
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -99,7 +100,7 @@ def reconstruct_diffraction(
     provenance = Provenance(
         plan={"phasing": options.model_dump(mode="json")},
         seed=seed,
-        versions=_versions(),
+        versions=library_versions(),
         source=diffraction.name,
         started=started.isoformat(timespec="seconds"),
         seconds=time.perf_counter() - clock,
@@ -133,6 +134,12 @@ def phasing_options(plan: PhasingOptions | Mapping[str, Any] | str | Path | None
     return PhasingOptions.read(plan)
 
 
-def _versions() -> dict[str, str]:
+def library_versions() -> dict[str, str]:
+    """Return the versions that a result's provenance names."""
+    return dict(_installed())
+
+
+@lru_cache(maxsize=1)
+def _installed() -> dict[str, str]:
     found = {"friedel": __version__, "python": platform.python_version()}
     return found | {name: version(name) for name in _LIBRARIES}

@@ -1,0 +1,166 @@
+"""A network's guess of the object behind a pattern: prepared, guessed, cut out and lifted to full resolution.
+
+It is a guess: nothing here refines it, and the fit it reaches is only measured.
+"""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import nn
+
+from friedel.base.device import resolve_device
+from friedel.base.errors import WeightsError
+from friedel.base.fourier import fourier_corner
+from friedel.networks import ModelCard, load_weights
+from friedel.networks.patterns import guessed_object, is_phasing_network, network_input
+from friedel.phasing.ambiguities import canonical
+from friedel.phasing.iterate import chi_of
+from friedel.phasing.measured import Measured, measured_from
+from friedel.phasing.network_grid import OVERSAMPLING, NetworkGrid, network_pattern
+from friedel.phasing.projections import intensity_of
+from friedel.phasing.support import shrink_wrap
+from friedel.records import Diffraction
+
+DEFAULT = "phasing_default"
+"""Name of the shipped weights that "default" stands for."""
+THRESHOLD = 0.2
+"""Fraction of the bulk amplitude at which a guess is cut out."""
+_SIGMA = 0.7
+_SIZE = 32
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class Guess:
+    """A network's guess.
+
+    Attributes
+    ----------
+    object : (z, y, x) complex64
+        On the pattern's grid, in the convention of docs/conventions.md, zero outside the support; its scale fits the
+        pattern best.
+    support : (z, y, x) bool
+        Where it is.
+    chi : float
+        Misfit of its pattern on measured voxels.
+    grid : NetworkGrid
+        How the network's grid lay on the pattern's.
+    """
+
+    object: NDArray[np.complex64]
+    support: NDArray[np.bool_]
+    chi: float
+    grid: NetworkGrid
+
+
+@dataclass(frozen=True, eq=False)
+class PhasingModel:
+    """A trained phasing network, ready to use.
+
+    Attributes
+    ----------
+    network : nn.Module
+        In evaluation mode, on the device.
+    card : ModelCard
+        What is known of it; ``extra`` holds the size of its grid and the oversampling there.
+    device : torch.device
+        Where it computes.
+    """
+
+    network: nn.Module
+    card: ModelCard
+    device: torch.device
+
+    @property
+    def name(self) -> str:
+        """Its name and the beginning of its weights' hash."""
+        return f"{self.card.name} {self.card.sha256[:12]}"
+
+    @property
+    def size(self) -> int:
+        """Voxels of its grid along each axis."""
+        return int(self._number("grid_size", _SIZE))
+
+    @property
+    def oversampling(self) -> float:
+        """Box over crystal that it was made for."""
+        return self._number("oversampling", OVERSAMPLING)
+
+    def guess(self, diffraction: Diffraction) -> Guess:
+        """Guess the object behind a pattern of any size and sampling.
+
+        Parameters
+        ----------
+        diffraction : Diffraction
+            Photons, and where they were measured.
+
+        Raises
+        ------
+        InputError
+            If nothing was measured near the pattern's centre.
+        """
+        pattern = network_pattern(diffraction, size=self.size, oversampling=self.oversampling)
+        with torch.inference_mode():
+            lifted = torch.from_numpy(pattern.grid.lift(self._guessed(pattern.intensities)))
+            cut, support = _cut_out(lifted)
+            measured = measured_from(diffraction)
+            scaled = cut * _best_scale(cut, measured)
+            chi = float(chi_of(scaled[None], measured)[0])
+        obj, inside = canonical(scaled.numpy(), support.numpy())
+        return Guess(object=obj, support=inside, chi=chi, grid=pattern.grid)
+
+    def _number(self, key: str, otherwise: float) -> float:
+        value = self.card.extra.get(key, otherwise)
+        if isinstance(value, list):
+            raise WeightsError(
+                f"{self.card.name}: the card's {key} is {value!r}, one number is expected; copy it again"
+            )
+        return float(value)
+
+    def _guessed(self, intensities: NDArray[np.float32]) -> NDArray[np.complex64]:
+        amplitude = network_input(torch.from_numpy(intensities)[None]).to(self.device)
+        shown = amplitude.contiguous(memory_format=torch.channels_last_3d)
+        with torch.autocast(self.device.type, torch.bfloat16):
+            given = self.network(shown)
+        obj: NDArray[np.complex64] = guessed_object(given, amplitude, gives=str(self.network.gives))[0].cpu().numpy()
+        return obj
+
+
+def load_phasing_model(
+    name_or_path: str | Path = "default", *, device: str | torch.device | None = None
+) -> PhasingModel:
+    """Load a phasing network.
+
+    Parameters
+    ----------
+    name_or_path : str or path
+        "default", the name of a shipped model, a ``.safetensors`` file, or the folder that training left.
+    device : str or torch.device, optional
+        None takes a GPU if there is one.
+
+    Raises
+    ------
+    WeightsError
+        If the weights are missing, damaged, or of a network that doesn't guess objects.
+    """
+    network, card = load_weights(DEFAULT if str(name_or_path) == "default" else name_or_path)
+    if not is_phasing_network(network):
+        raise WeightsError(
+            f"{name_or_path}: {card.name!r} is a {card.architecture!r}, which doesn't guess objects; "
+            "give the weights of `friedel train phasing`"
+        )
+    place = resolve_device(device)
+    return PhasingModel(network.to(place, memory_format=torch.channels_last_3d).eval(), card, place)  # type: ignore[call-overload]
+
+
+def _cut_out(lifted: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    anywhere = torch.ones(lifted.shape, dtype=torch.bool)[None]
+    support = shrink_wrap(lifted[None], anywhere, threshold=THRESHOLD, sigma=_SIGMA)[0]
+    return lifted * support, support
+
+
+def _best_scale(obj: torch.Tensor, measured: Measured) -> torch.Tensor:
+    modulus = intensity_of(fourier_corner(obj)).sqrt() * measured.fitted
+    return (modulus * measured.amplitude).sum() / modulus.square().sum().clamp_min(1e-30)
