@@ -41,3 +41,29 @@ def test_higher_orders_carry_more_phase(crystal: CrystalField) -> None:
     assert lost[1] > lost[0]
     with pytest.raises(InputError, match="all odd or all even"):
         drawn_object(crystal, SHAPE, rng=np.random.default_rng(0), reflections=[(1, 2, 3)])
+
+
+def test_a_crystal_is_magnified_to_a_phase_range_at_the_same_strain(crystal: CrystalField) -> None:
+    larger = crystal.magnified(3.0)
+    assert larger.phase_range_rad() == pytest.approx(3 * crystal.phase_range_rad())
+    assert larger.strain_rms() == pytest.approx(crystal.strain_rms())
+    assert larger.voxel_angstrom == pytest.approx(3 * crystal.voxel_angstrom)
+    own, wide = (
+        drawn_object(crystal, SHAPE, rng=np.random.default_rng(3), reflections=[(1, 1, 1)], phase_range_rad=span)
+        for span in (None, (15.0, 15.0))
+    )
+    np.testing.assert_array_equal(own.rotation, wide.rotation)
+    coherent = [np.abs(view.object.sum()) / np.abs(view.object).sum() for view in (own, wide)]
+    assert coherent[1] < 0.6 * coherent[0]
+    with pytest.raises(InputError, match="positive"):
+        crystal.magnified(0.0)
+
+
+def test_a_dislocation_can_not_be_magnified() -> None:
+    field = continuum_crystal(CrystalRunOptions.read({"atoms": 6000, "voxels": 24, "dislocation": 1}), 0)
+    assert not field.continuous
+    with pytest.raises(InputError, match="can't be magnified"):
+        field.magnified(2.0)
+    spans = (None, (30.0, 30.0))
+    own, same = (drawn_object(field, SHAPE, rng=np.random.default_rng(3), phase_range_rad=span) for span in spans)
+    np.testing.assert_array_equal(own.object, same.object)

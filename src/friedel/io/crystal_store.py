@@ -36,7 +36,7 @@ SCALARS: Mapping[str, tuple[Any, tuple[int, ...], str]] = {
     "lattice": (np.float64, (3, 3), "rows are the edges of the best-fitting lattice's cubic cell, angstrom"),
     "n_atoms": (np.int64, (), "atoms that diffract"),
     "strain_rms": (np.float32, (), "root mean square strain inside, over the four {111} reflections"),
-    "phase_range": (np.float32, (), "largest peak-to-peak h.u inside among the {111} reflections, radians"),
+    "phase_range": (np.float32, (), "range of h.u in 98 % of the inside, largest of the {111} reflections, radians"),
     "history": (f"S{HISTORY_BYTES}", (), "how it was made, or why it failed; JSON"),
 }
 """What is kept of every crystal beside its volumes, under ``crystals``: type, shape of one entry, meaning."""

@@ -16,7 +16,7 @@ def distribution_figure(strain_rms: NDArray[np.floating], phase_range_rad: NDArr
     strain_rms : (n,) float
         Root mean square strain inside each crystal.
     phase_range_rad : (n,) float
-        Largest peak-to-peak phase of a reflection inside each crystal, radians.
+        Range of a reflection's phase inside each crystal, radians.
     """
     figure = new_figure(7.2, 2.9)
     left, right = figure.subplots(1, 2)

@@ -5,7 +5,7 @@ which no reflection sees: next to a dislocation it jumps by one. So fields are n
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -19,6 +19,9 @@ Floats = NDArray[np.float64]
 
 INSIDE = 0.5
 """Density from which a voxel counts as inside when figures are taken."""
+RANGE_PERCENTILES = (1.0, 99.0)
+JUMP = 0.25
+"""Difference of u between neighbouring voxels, in voxels, that no strain explains."""
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -39,6 +42,8 @@ class CrystalField:
         Atoms that diffract.
     history : mapping of str
         How it was made, as plain values.
+    voxel_cells : float
+        Edge of a voxel, in cells: 1, or more once magnified.
     """
 
     metal: str
@@ -47,6 +52,7 @@ class CrystalField:
     lattice: Floats
     n_atoms: int
     history: Mapping[str, Any] = field(default_factory=dict)
+    voxel_cells: float = 1.0
 
     def __post_init__(self) -> None:
         if self.displacement.shape != (3, *self.density.shape) or self.lattice.shape != (3, 3):
@@ -57,13 +63,41 @@ class CrystalField:
 
     @property
     def voxel_angstrom(self) -> float:
-        """Edge of a voxel: the cube root of the cell's volume, Å."""
-        return float(abs(np.linalg.det(self.lattice)) ** (1 / 3))
+        """Edge of a voxel: the cube root of the cell's volume, times `voxel_cells`, Å."""
+        return float(self.voxel_cells * abs(np.linalg.det(self.lattice)) ** (1 / 3))
 
     @property
     def inside(self) -> NDArray[np.bool_]:
         """Voxels ``(z, y, x)`` at least half full."""
         return np.asarray(self.density >= INSIDE)
+
+    @property
+    def continuous(self) -> bool:
+        """Whether u has no jump inside: no dislocation, no stacking fault."""
+        u = np.where(self.inside, self.displacement, np.nan)
+        steps = (np.nanmax(np.abs(np.diff(u, axis=axis)), initial=0.0) for axis in (1, 2, 3))
+        return max(float(step) for step in steps) < JUMP * self.voxel_angstrom
+
+    def magnified(self, factor: float) -> "CrystalField":
+        """Return a crystal ``factor`` times as large under the same strain: linear elasticity knows no length.
+
+        Raises
+        ------
+        InputError
+            If the factor isn't positive, or the displacement has a jump, whose size is the lattice's.
+        """
+        if not factor > 0:
+            raise InputError(f"a crystal can't be made {factor!r} times as large; give a positive factor")
+        if not self.continuous:
+            raise InputError(
+                "the crystal has a dislocation or a stacking fault, which can't be magnified; leave it as is"
+            )
+        return replace(
+            self,
+            displacement=self.displacement * np.float32(factor),
+            n_atoms=round(self.n_atoms * factor**3),
+            voxel_cells=self.voxel_cells * factor,
+        )
 
     def scattering_vector(self, hkl: Reflection) -> Floats:
         """Return h, ``(3,)``, Å⁻¹, of a reflection of the best-fitting lattice, along the cubic axes.
@@ -177,10 +211,14 @@ class CrystalField:
         return float(np.sqrt(np.mean(known**2))) if known.size else 0.0
 
     def phase_range_rad(self, hkl: Reflection = (1, 1, 1)) -> float:
-        """Return the largest peak-to-peak φ inside, radians, among the reflections of the family."""
+        """Return the range that holds φ in 98 % of the inside, radians: the largest among the family's reflections.
+
+        The extremes are left out: they belong to single atoms at corners of the surface.
+        """
         if not self.inside.any():
             return 0.0
-        return max(float(np.ptp(self.phase(equal)[self.inside])) for equal in equivalent_reflections(hkl))
+        phases = [self.phase(equal)[self.inside] for equal in equivalent_reflections(hkl)]
+        return max(float(np.ptp(np.percentile(phase, RANGE_PERCENTILES))) for phase in phases)
 
 
 def _sampled(source: NDArray[np.complex64], steps: Floats, shape: tuple[int, int, int], shift: Floats) -> NDArray[Any]:

@@ -51,6 +51,7 @@ def drawn_object(
     rng: np.random.Generator,
     reflections: Sequence[Reflection] = REFLECTIONS,
     oversampling: tuple[float, float] = OVERSAMPLING,
+    phase_range_rad: tuple[float, float] | None = None,
 ) -> DrawnObject:
     """Draw a reflection, an orientation and each axis' oversampling, and put the crystal on a grid.
 
@@ -66,6 +67,9 @@ def drawn_object(
         Families to draw from; any reflection of one, and its opposite, may come.
     oversampling : (float, float)
         Range of box over crystal, drawn for each axis.
+    phase_range_rad : (float, float) or None
+        The crystal is magnified until its phase range, which is drawn from here, is met; one with a dislocation or
+        a stacking fault keeps its size, and so its own phase. None keeps every crystal's own.
 
     Raises
     ------
@@ -78,6 +82,8 @@ def drawn_object(
     hkl = (sign * h, sign * k, sign * l)
     rotation = np.asarray(Rotation.random(random_state=rng).as_matrix())
     z, y, x = rng.uniform(*oversampling, size=3)
+    if phase_range_rad is not None and crystal.continuous and crystal.phase_range_rad(hkl) > 0:
+        crystal = crystal.magnified(float(rng.uniform(*phase_range_rad)) / crystal.phase_range_rad(hkl))
     psi = crystal.oversampled(hkl, rotation=rotation, oversampling=(z, y, x), shape=shape)
     return DrawnObject(
         object=psi,

@@ -51,6 +51,8 @@ def crystal_field(crystal: UnrelaxedCrystal, positions: Floats, *, voxels: int) 
         raise InputError(f"{int(np.sum(kept))} atoms are left in the crystal, {FEWEST_ATOMS} needed; raise 'atoms'")
     matrix, offset = fitted_lattice(crystal.sites[kept], positions[kept], cell)
     displacement = positions[kept] - (crystal.sites[kept] @ matrix.T + offset)
+    # Up to a translation, which nothing sees, an atom belongs to the nearest site: so does one that hopped.
+    displacement = less_translations(displacement @ np.linalg.inv(matrix).T, cell) @ matrix.T
     edge = cell * float(abs(np.linalg.det(matrix)) ** (1 / 3))
     lattice = cell * matrix.T
     density, u = shared_among_voxels(_centred(positions[kept]) / edge, displacement, lattice=lattice, voxels=voxels)
