@@ -73,7 +73,8 @@ def confined(obj: Tensor) -> Tensor:
     amplitude = obj.detach().abs()
     bulk = (amplitude**4).sum(AXES, keepdim=True) / amplitude.square().sum(AXES, keepdim=True).clamp_min(_DARK)
     near = functional.avg_pool3d(amplitude[:, None], 3, stride=1, padding=1)[:, 0]
-    weakest = near.flatten(1).quantile(1 - _LARGEST, dim=1).reshape(-1, 1, 1, 1)
+    outside = round((1 - _LARGEST) * near[0].numel())
+    weakest = near.flatten(1).kthvalue(outside, dim=1).values.reshape(-1, 1, 1, 1)
     return obj * (near > torch.maximum(_EDGE * bulk.sqrt(), weakest))
 
 
