@@ -4,8 +4,12 @@ import numpy as np
 import pytest
 import torch
 
-from friedel.base.errors import PlanError
+from friedel.base.errors import InputError, PlanError
 from friedel.base.fourier import inverse_fourier
+from friedel.io.crystal_store import StoreDescription, open_store
+from friedel.io.crystals import CrystalStore
+from friedel.samples.continuum import continuum_crystal
+from friedel.samples.crystal_options import CrystalRunOptions
 from friedel.training.crystal_patterns import VALIDATION, FreshBatches, PatternReader, crystal_pattern
 from friedel.training.curriculum import CrystalOptions, Curriculum, LossOptions
 
@@ -66,6 +70,55 @@ def test_every_epoch_has_new_crystals():
     third = np.sort(np.concatenate(list(batches)))
     assert first.tolist() == list(range(6))
     assert third.tolist() == list(range(12, 18))
+
+
+@pytest.fixture(scope="module")
+def store(tmp_path_factory):
+    path = tmp_path_factory.mktemp("store") / "crystals.h5"
+    description = StoreDescription(n_crystals=10, voxels=16, plan="", fingerprint="one", version="0")
+    made = continuum_crystal(CrystalRunOptions.read({"atoms": 700, "voxels": 16}), 1)
+    with open_store(path, description) as writer:
+        for number in range(10):
+            writer.write(number, made)
+        writer.finish()
+    return path
+
+
+def test_stored_crystals_are_seen_in_other_ways_each_time(store):
+    options = SMALL.model_copy(update={"store": store, "reflections": ((1, 1, 1),), "phase_range_rad": (1.0, 2.0)})
+    first, again, other = (crystal_pattern(number, options, seed=1) for number in (1, 1, 2))
+    assert np.array_equal(first.intensities, again.intensities)
+    assert not np.array_equal(first.intensities, other.intensities)
+    obj = inverse_fourier(torch.from_numpy(first.diffraction)).numpy()
+    inside = np.abs(obj) > 0.6 * np.abs(obj).max()
+    assert 0.03 < inside.mean() < 0.4
+    assert 0.2 < np.ptp(np.angle(obj[inside] * np.conj(obj[inside].sum()))) < 3
+
+
+def test_a_store_is_shared_out_to_training_and_measuring(store, monkeypatch):
+    asked = []
+    monkeypatch.setattr(CrystalStore, "__getitem__", _remembering(asked, CrystalStore.__getitem__))
+    options = SMALL.model_copy(update={"store": store})
+    for number in range(12):
+        crystal_pattern(number, options, seed=1)
+    assert set(asked) <= set(range(9))
+    assert len(set(asked)) > 3
+    asked.clear()
+    crystal_pattern(1, options, seed=1, stream=VALIDATION)
+    assert asked == [9]
+
+
+def _remembering(asked, read):
+    def remember(self, index):
+        asked.append(index)
+        return read(self, index)
+
+    return remember
+
+
+def test_a_store_that_is_missing_is_told(tmp_path):
+    with pytest.raises(InputError, match=r"none\.h5"):
+        crystal_pattern(1, SMALL.model_copy(update={"store": tmp_path / "none.h5"}), seed=1)
 
 
 @pytest.mark.parametrize(

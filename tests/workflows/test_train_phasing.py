@@ -38,6 +38,12 @@ def test_it_leaves_weights_card_and_plan(trained):
     assert load_phasing_training_plan(model.weights.with_suffix(".yaml")) == PhasingTrainingPlan.read(SMALL)
 
 
+def test_the_store_is_looked_for_beside_the_plan(tmp_path):
+    (tmp_path / "plan.yaml").write_text("curriculum: {crystals: {store: crystals.h5}}\n")
+    plan = load_phasing_training_plan(tmp_path / "plan.yaml")
+    assert plan.curriculum.crystals.store == tmp_path.resolve() / "crystals.h5"
+
+
 def test_a_second_training_must_be_asked_for(trained):
     folder, plan = trained[0].weights.parent, PhasingTrainingPlan.read(SMALL)
     with pytest.raises(PlanError, match=r"--resume, or train anew with --fresh"):

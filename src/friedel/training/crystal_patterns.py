@@ -1,4 +1,4 @@
-"""Patterns of random crystals, made when they are needed: what phasing networks learn from. Nothing is stored.
+"""Patterns of random crystals, made when they are needed: what phasing networks learn from. No pattern is stored.
 
 Each pattern has a number; seed and number alone decide it, so that any order, process or resumed run sees the same.
 """
@@ -6,6 +6,8 @@ Each pattern has a number; seed and number alone decide it, so that any order, p
 from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -17,13 +19,16 @@ from torch.utils.data import Dataset
 from friedel.base.errors import InputError
 from friedel.base.fourier import fourier, frequencies
 from friedel.forward.bragg import count_photons, expected_intensities, gap_mask
+from friedel.io.crystals import read_crystals
 from friedel.networks.patterns import network_input
-from friedel.samples import Crystal, random_crystal
+from friedel.samples import random_crystal
+from friedel.samples.drawn_object import drawn_object
 from friedel.training.curriculum import CrystalOptions
 from friedel.training.examples import Batches
 
 Batch = tuple[Tensor, Tensor, Tensor]
 _ATTEMPTS = 20
+_HELD_BACK = 10
 TRAINING, VALIDATION = 0, 1
 """Streams of crystals that never meet, whatever their numbers."""
 
@@ -58,37 +63,62 @@ def crystal_pattern(number: int, options: CrystalOptions, *, seed: int, stream: 
         What to draw from.
     seed, stream : int
         Seed of all patterns, and which of its streams.
+
+    Raises
+    ------
+    InputError
+        If the store of crystals can't be read, or holds too few.
     """
     rng = np.random.default_rng((seed, stream, number))
-    crystal = _crystal(options, rng)
+    obj = _object(options, stream, rng)
     n_photons = float(np.exp(rng.uniform(*np.log(options.photons))))
-    counts = count_photons(expected_intensities(crystal.object, n_photons=n_photons), seed=int(rng.integers(2**62)))
+    counts = count_photons(expected_intensities(obj, n_photons=n_photons), seed=int(rng.integers(2**62)))
     measured = _measured(options, rng)
     return CrystalPattern(
         intensities=counts * measured,
         measured=measured,
-        diffraction=_centred_diffraction(crystal.object, n_photons),
+        diffraction=_centred_diffraction(obj, n_photons),
     )
 
 
-def _crystal(options: CrystalOptions, rng: np.random.Generator) -> Crystal:
-    shape = (options.size, options.size, options.size)
+def _object(options: CrystalOptions, stream: int, rng: np.random.Generator) -> NDArray[np.complex64]:
+    if options.store is not None:
+        return _stored(options.store, options, stream, rng)
     for _ in range(_ATTEMPTS - 1):
         # Now and then the planes drawn bound a body so skew that its box's centre lies outside it.
         with suppress(InputError):
-            return _drawn(shape, options, rng)
-    return _drawn(shape, options, rng)
+            return _made(options, rng)
+    return _made(options, rng)
 
 
-def _drawn(shape: tuple[int, int, int], options: CrystalOptions, rng: np.random.Generator) -> Crystal:
+def _made(options: CrystalOptions, rng: np.random.Generator) -> NDArray[np.complex64]:
     z, y, x = rng.uniform(*options.oversampling, 3)
     return random_crystal(
-        shape,
+        options.shape,
         seed=int(rng.integers(2**62)),
         phase_range_rad=rng.uniform(*options.phase_range_rad),
         oversampling=(z, y, x),
         strain_family=str(rng.choice(options.strains)),
-    )
+    ).object
+
+
+def _stored(path: Path, options: CrystalOptions, stream: int, rng: np.random.Generator) -> NDArray[np.complex64]:
+    store = _opened(path)
+    held = np.arange(len(store)) % _HELD_BACK == _HELD_BACK - 1
+    members = np.flatnonzero(held if stream == VALIDATION else ~held)
+    if not members.size:
+        raise InputError(f"{path}: {len(store)} crystals are too few; at least {_HELD_BACK} are needed")
+    return drawn_object(
+        store[int(rng.choice(members))],
+        options.shape,
+        rng=rng,
+        reflections=options.reflections,
+        oversampling=options.oversampling,
+        phase_range_rad=options.phase_range_rad if options.magnify else None,
+    ).object
+
+
+_opened = lru_cache(maxsize=4)(read_crystals)
 
 
 def _measured(options: CrystalOptions, rng: np.random.Generator) -> NDArray[np.bool_]:

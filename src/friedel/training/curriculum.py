@@ -1,5 +1,6 @@
 """What a phasing network learns from, and by what: sections of a plan. Holds numbers only."""
 
+from pathlib import Path
 from typing import Annotated, Self
 
 import numpy as np
@@ -7,6 +8,8 @@ from pydantic import Field, field_validator, model_validator
 
 from friedel.base.options import Options
 from friedel.samples import STRAINS
+from friedel.samples.drawn_object import REFLECTIONS
+from friedel.samples.fcc import Reflection
 from friedel.samples.recipes import UNDISLOCATED
 
 Fraction = Annotated[float, Field(ge=0, le=1)]
@@ -25,7 +28,13 @@ class CrystalOptions(Options):
     photons: Range = (1e5, 1e8)
     """Photons in all."""
     strains: tuple[str, ...] = tuple(UNDISLOCATED)
-    """Families of strain (`friedel.samples.STRAINS`)."""
+    """Families of strain (`friedel.samples.STRAINS`) of crystals made as the network learns."""
+    store: Path | None = None
+    """Store of `friedel simulate crystals` to draw from instead; every tenth of its crystals is kept for measuring."""
+    reflections: tuple[Reflection, ...] = REFLECTIONS
+    """Families of reflections that stored crystals are seen in."""
+    magnify: bool = True
+    """Magnify stored crystals to the phase range drawn; else each keeps its own."""
     coverage: tuple[Fraction, Fraction] = (0.5, 1.0)
     """Central share of each axis that was measured: a coarsely sampled pattern doesn't fill the network's grid."""
     gaps: Fraction = 0.2
@@ -45,6 +54,15 @@ class CrystalOptions(Options):
         if not self.strains or set(self.strains) - set(STRAINS):
             raise ValueError(f"strains are among {', '.join(STRAINS)}")
         return self
+
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        """Shape of the network's grid."""
+        return self.size, self.size, self.size
+
+    def relative_to(self, folder: Path) -> Self:
+        """Return the options with a relative path taken from ``folder``."""
+        return self.model_copy(update={"store": self.store and folder / self.store})
 
 
 class LossOptions(Options):

@@ -43,7 +43,7 @@ class PhasingTrainingPlan(Options):
 
 
 def load_phasing_training_plan(path: str | Path) -> PhasingTrainingPlan:
-    """Read a plan; its output folder is taken from the plan's own folder.
+    """Read a plan; relative paths in it are taken from the plan's own folder.
 
     Raises
     ------
@@ -54,7 +54,13 @@ def load_phasing_training_plan(path: str | Path) -> PhasingTrainingPlan:
     """
     path = Path(path)
     plan = PhasingTrainingPlan.read(read_yaml(path), origin=str(path))
-    return plan.model_copy(update={"output": plan.output and path.resolve().parent / plan.output})
+    folder = path.resolve().parent
+    crystals = plan.curriculum.crystals.relative_to(folder)
+    located: dict[str, Any] = {
+        "curriculum": plan.curriculum.model_copy(update={"crystals": crystals}),
+        "output": plan.output and folder / plan.output,
+    }
+    return plan.model_copy(update=located)
 
 
 def phasing_training_plan_text(plan: PhasingTrainingPlan) -> str:
