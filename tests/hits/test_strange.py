@@ -2,6 +2,7 @@
 
 import pytest
 import torch
+
 from friedel.base.errors import InputError
 from friedel.hits.strange import fit_strangeness, strangeness
 
