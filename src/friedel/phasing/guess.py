@@ -22,6 +22,7 @@ from friedel.phasing.measured import Measured, measured_from
 from friedel.phasing.network_grid import OVERSAMPLING, NetworkGrid, network_pattern
 from friedel.phasing.projections import intensity_of
 from friedel.phasing.support import shrink_wrap
+from friedel.phasing.views import VIEWS, View
 from friedel.records import Diffraction
 
 DEFAULT = "phasing_default"
@@ -101,15 +102,29 @@ class PhasingModel:
         InputError
             If nothing was measured near the pattern's centre.
         """
+        return self.guesses(diffraction, 1)[0]
+
+    def guesses(self, diffraction: Diffraction, n: int) -> list[Guess]:
+        """Guess the object several times, from other sides of the same pattern (`views`), the best fit first.
+
+        Parameters
+        ----------
+        diffraction : Diffraction
+            Photons, and where they were measured.
+        n : int
+            Number of guesses, 1 to 24.
+
+        Raises
+        ------
+        InputError
+            If nothing was measured near the pattern's centre.
+        """
         pattern = network_pattern(diffraction, size=self.size, oversampling=self.oversampling)
         with torch.inference_mode():
-            lifted = torch.from_numpy(pattern.grid.lift(self._guessed(pattern.intensities)))
-            cut, support = _cut_out(lifted)
+            objects = self._guessed(torch.from_numpy(pattern.intensities), VIEWS[:n])
             measured = measured_from(diffraction)
-            scaled = cut * _best_scale(cut, measured)
-            chi = float(chi_of(scaled[None], measured)[0])
-        obj, inside = canonical(scaled.numpy(), support.numpy())
-        return Guess(object=obj, support=inside, chi=chi, grid=pattern.grid)
+            found = [_finished(obj, pattern.grid, measured) for obj in objects]
+        return sorted(found, key=lambda guess: guess.chi)
 
     def _number(self, key: str, otherwise: float) -> float:
         value = self.card.extra.get(key, otherwise)
@@ -119,13 +134,13 @@ class PhasingModel:
             )
         return float(value)
 
-    def _guessed(self, intensities: NDArray[np.float32]) -> NDArray[np.complex64]:
-        amplitude = network_input(torch.from_numpy(intensities)[None]).to(self.device)
+    def _guessed(self, intensities: torch.Tensor, views: tuple[View, ...]) -> list[NDArray[np.complex64]]:
+        amplitude = network_input(torch.stack([view.seen(intensities) for view in views])).to(self.device)
         shown = amplitude.contiguous(memory_format=torch.channels_last_3d)
         with torch.autocast(self.device.type, torch.bfloat16):
             given = self.network(shown)
-        obj: NDArray[np.complex64] = guessed_object(given, amplitude, gives=str(self.network.gives))[0].cpu().numpy()
-        return obj
+        objects = guessed_object(given, amplitude, gives=str(self.network.gives)).cpu()
+        return [view.back(obj).numpy() for view, obj in zip(views, objects, strict=True)]
 
 
 def load_phasing_model(
@@ -153,6 +168,15 @@ def load_phasing_model(
         )
     place = resolve_device(device)
     return PhasingModel(network.to(place, memory_format=torch.channels_last_3d).eval(), card, place)  # type: ignore[call-overload]
+
+
+def _finished(obj: NDArray[np.complex64], grid: NetworkGrid, measured: Measured) -> Guess:
+    """Lift a guess to the pattern's grid, cut it out, scale it, and see how well it fits."""
+    cut, support = _cut_out(torch.from_numpy(grid.lift(obj)))
+    scaled = cut * _best_scale(cut, measured)
+    chi = float(chi_of(scaled[None], measured)[0])
+    found, inside = canonical(scaled.numpy(), support.numpy())
+    return Guess(object=found, support=inside, chi=chi, grid=grid)
 
 
 def _cut_out(lifted: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
