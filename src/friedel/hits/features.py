@@ -47,13 +47,12 @@ def model_input(prepared: Prepared) -> Tensor:
         pixels along both axes; the same for −64 … 63, the greatest of each 2 × 2; log(1 + s) of the pattern binned by
         2, s its variance-stabilised photons (Anscombe 1948); and the share of each of its pixels that was measured.
     """
-    spectrum = frame_power(whitened(prepared)) * (EDGE**2 / _measured(prepared))
+    scale = EDGE**2 / _measured(prepared)
+    near, whole = log_spectra(frame_power(whitened(prepared)).mul_(scale))
     share = _sums_of_four(prepared.known) / 4
-    photons = _sums_of_four(prepared.photons) / share.clamp_min(0.25)
-    stable = 2 * ((photons.clamp_min(0) + _ANSCOMBE).sqrt() - _ANSCOMBE**0.5)
-    pattern = stable * (share > 0)
-    near, whole = spectra(torch.log1p(spectrum))
-    return torch.cat([near, whole, torch.log1p(pattern), share.expand_as(pattern)], dim=1)
+    photons = _sums_of_four(prepared.photons).div_(share.clamp_min(0.25)).clamp_min_(0)
+    pattern = photons.add_(_ANSCOMBE).sqrt_().sub_(_ANSCOMBE**0.5).mul_(2 * (share > 0)).log1p_()
+    return torch.cat([near, whole, pattern, share.expand_as(pattern)], dim=1)
 
 
 def _measured(prepared: Prepared) -> Tensor:
@@ -67,8 +66,10 @@ def whitened(prepared: Prepared) -> Tensor:
     σ² = E + read noise + (E/10)²: no detector is even to a tenth, and bright light shows its faults before its noise.
     """
     expected = local_mean(prepared.photons, prepared.known)
-    noise = (expected * (1 + _UNEVENNESS**2 * expected) + (prepared.read_variance + _DARK)).rsqrt_()
-    return ((prepared.photons - expected) * noise).clamp_(-_LARGEST, _LARGEST) * prepared.known
+    variance = torch.addcmul(expected, expected, expected, value=_UNEVENNESS**2).add_(prepared.read_variance + _DARK)
+    # In place: new arrays would take longer than the arithmetic.
+    fringes = torch.sub(prepared.photons, expected, out=expected).mul_(variance.rsqrt_())
+    return fringes.clamp_(-_LARGEST, _LARGEST).mul_(prepared.known)
 
 
 def local_mean(photons: Tensor, known: Tensor) -> Tensor:
@@ -77,15 +78,23 @@ def local_mean(photons: Tensor, known: Tensor) -> Tensor:
     tiles = (functional.conv2d(values, tile, stride=_TILE) for values in (photons, known))
     sums, shares = (functional.conv2d(functional.pad(t, (1, 1, 1, 1), mode="replicate"), window) for t in tiles)
     mean = (sums / shares.clamp_min(1e-3) * (shares > 1e-2)).clamp_min_(0)
-    up = _interpolation(mean.shape[-1])
-    return up @ mean @ up.T
+    return _interpolated(mean)
+
+
+def _interpolated(tiles: Tensor) -> Tensor:
+    """Return ``(n, 1, y, x)`` tiles interpolated linearly from their middles to pixels, ``(n, 1, 8 y, 8 x)``."""
+    across = tiles @ _interpolation(tiles.shape[-1])
+    padded = functional.pad(across, (0, 0, 1, 1), mode="replicate")
+    between = (torch.arange(_TILE) + 0.5)[:, None] / _TILE
+    rows = torch.lerp(padded[..., :-1, None, :], padded[..., 1:, None, :], between).flatten(2, 3)
+    return rows[..., _TILE // 2 : -_TILE // 2, :]
 
 
 @cache
 def _interpolation(tiles: int) -> Tensor:
-    """Return the matrix that interpolates linearly from the middles of tiles to pixels, ``(tiles · 8, tiles)``."""
+    """Return the matrix that interpolates linearly from the middles of tiles to pixels, ``(tiles, tiles · 8)``."""
     each = torch.eye(tiles)[None]
-    return functional.interpolate(each, scale_factor=_TILE, mode="linear", align_corners=False)[0].T.contiguous()
+    return functional.interpolate(each, scale_factor=_TILE, mode="linear", align_corners=False)[0]
 
 
 # Slices instead of torch's pooling, which takes ten times as long for windows of two.
@@ -103,16 +112,16 @@ def _greatest_of_four(values: Tensor) -> Tensor:
     return torch.maximum(rows[..., ::2], rows[..., 1::2])
 
 
-def spectra(half: Tensor) -> tuple[Tensor, Tensor]:
-    """Return the middle 64² of a spectrum of real frames, and all of it in 64², each ``(n, 1, 64, 64)``.
+def log_spectra(power: Tensor) -> tuple[Tensor, Tensor]:
+    """Return log(1 + P) of the middle 64² of a spectrum of real frames, and of all of it in 64².
 
-    ``half`` is ``(n, 1, 128, 65)``. The left halves repeat the right ones mirrored (Friedel's law), so that
-    convolutions see lobes whole.
+    ``power`` is ``(n, 1, 128, 65)``, both results ``(n, 1, 64, 64)``. Their left halves repeat the right ones mirrored
+    (Friedel's law), so that convolutions see lobes whole.
     """
     quarter = SIDE // 2
-    near = half[..., quarter : quarter + SIDE + 1, : quarter + 1]
-    whole = _greatest_of_four(functional.pad(half, (0, 1, 0, 2)))  # rows 0 … 64, columns 0 … 32
-    return _mirrored(near), _mirrored(whole)
+    near = power[..., quarter : quarter + SIDE + 1, : quarter + 1]
+    whole = _greatest_of_four(functional.pad(power, (0, 1, 0, 2)))  # rows 0 … 64, columns 0 … 32
+    return _mirrored(near.log1p()), _mirrored(whole.log1p_())
 
 
 def _mirrored(right: Tensor) -> Tensor:
