@@ -16,7 +16,7 @@ from friedel.workflows.evaluation_accuracy import calibration, domains, methods,
 from friedel.workflows.evaluation_context import Evaluation
 from friedel.workflows.evaluation_plan import SECTIONS, EvaluationPlan, evaluation_plan_text
 from friedel.workflows.evaluation_record import Section, read_section, write_section
-from friedel.workflows.evaluation_report import write_evaluation_report
+from friedel.workflows.evaluation_report import EvaluationPage, write_evaluation_report
 from friedel.workflows.evaluation_studies import depths, looks, shapes, speed
 
 MAKERS: Mapping[str, Callable[[Evaluation], Section]] = {
@@ -92,8 +92,20 @@ def evaluate_hits(plan: EvaluationPlan, output: Path | None = None, *, observer:
             made.append(name)
         found.append(section)
     (folder / "plan.yaml").write_text(evaluation_plan_text(plan.with_sizes()), encoding="utf-8")
-    report = write_evaluation_report(folder / "report.html", found, given.pictures, plan, given.model.name)
+    report = write_evaluation_report(folder / "report.html", found, given.pictures, _page(plan, given.model.name))
     return EvaluationResult(report=report, sections=tuple(found), made=tuple(made), model=given.model.name)
+
+
+def _page(plan: EvaluationPlan, model: str) -> EvaluationPage:
+    return EvaluationPage(
+        about="Single-particle imaging · evaluation of a classifier",
+        model=model,
+        plan=evaluation_plan_text(plan.with_sizes()),
+        quick="Few frames and short trainings" if plan.sizes is None and plan.size == "quick" else "",
+        source="Every figure here comes from a run on the machine that wrote this page, except those in columns called "
+        '"the paper".',
+        missing=tuple(name for name in SECTIONS if name not in plan.sections),
+    )
 
 
 def _make(given: Evaluation, name: str) -> Section:

@@ -2,19 +2,45 @@
 
 import base64
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from friedel._version import __version__
 from friedel.io.atomic_write import replacing
-from friedel.workflows.evaluation_plan import SECTIONS, EvaluationPlan, evaluation_plan_text
 from friedel.workflows.evaluation_record import EvaluationPicture, Section
 
 
-def write_evaluation_report(
-    path: Path, sections: Sequence[Section], folder: Path, plan: EvaluationPlan, model: str
-) -> Path:
+@dataclass(frozen=True, kw_only=True)
+class EvaluationPage:
+    """What the page says besides its sections.
+
+    Attributes
+    ----------
+    about : str
+        What is evaluated, above the heading.
+    model : str
+        Name and hash of the model: the heading.
+    plan : str
+        The complete plan, YAML.
+    quick : str
+        What a quick evaluation took less of; empty for a full one.
+    source : str
+        Where its figures come from.
+    missing : tuple of str
+        Names of sections that weren't asked for.
+    """
+
+    about: str
+    model: str
+    plan: str
+    quick: str
+    source: str
+    missing: tuple[str, ...]
+
+
+def write_evaluation_report(path: Path, sections: Sequence[Section], folder: Path, about: EvaluationPage) -> Path:
     """Write the page.
 
     Parameters
@@ -25,10 +51,8 @@ def write_evaluation_report(
         What to show.
     folder : Path
         Where their pictures lie.
-    plan : EvaluationPlan
-        What was asked for.
-    model : str
-        Name and hash of the model.
+    about : EvaluationPage
+        Heading, plan and what is missing.
 
     Raises
     ------
@@ -38,13 +62,9 @@ def write_evaluation_report(
     loader = PackageLoader("friedel.workflows", "templates")
     # Autoescape holds for every name: the template's is ".j2", which the usual choice by suffix would leave raw.
     environment = Environment(loader=loader, autoescape=True, undefined=StrictUndefined, trim_blocks=True)
-    missing = [name for name in SECTIONS if name not in {section.name for section in sections}]
     page = environment.get_template("evaluation.html.j2").render(
         sections=[_shown(section, folder) for section in sections],
-        missing=missing,
-        model=model,
-        quick=plan.sizes is None and plan.size == "quick",
-        plan=evaluation_plan_text(plan.with_sizes()),
+        page=about,
         version=__version__,
     )
     with replacing(path) as unfinished:

@@ -10,6 +10,11 @@ from friedel.base.options import Options
 from friedel.workflows.classify_plan import ClassifyPlan, classify_plan_text, load_classify_plan
 from friedel.workflows.crystal_plan import CrystalPlan, crystal_plan_text, load_crystal_plan
 from friedel.workflows.evaluation_plan import EvaluationPlan, evaluation_plan_text, load_evaluation_plan
+from friedel.workflows.phasing_evaluation_plan import (
+    PhasingEvaluationPlan,
+    load_phasing_evaluation_plan,
+    phasing_evaluation_plan_text,
+)
 from friedel.workflows.phasing_plan import (
     PhasingTrainingPlan,
     load_phasing_training_plan,
@@ -54,6 +59,9 @@ KINDS: tuple[PlanKind, ...] = (
     PlanKind("friedel train hits", TrainingPlan, load_training_plan, training_plan_text),
     PlanKind("friedel train phasing", PhasingTrainingPlan, load_phasing_training_plan, phasing_training_plan_text),
     PlanKind("friedel evaluate hits", EvaluationPlan, load_evaluation_plan, evaluation_plan_text),
+    PlanKind(
+        "friedel evaluate phasing", PhasingEvaluationPlan, load_phasing_evaluation_plan, phasing_evaluation_plan_text
+    ),
 )
 """Every kind of plan."""
 
