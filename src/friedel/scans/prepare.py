@@ -41,7 +41,23 @@ def prepare(scan: BraggScan, options: PrepareOptions = DEFAULTS, *, observer: Ob
     InputError
         If nothing usable is left, or an option contradicts the data.
     """
-    counts = clean_counts(scan, options, observer=observer)
+    return around_peak(clean_counts(scan, options, observer=observer), scan, options, observer=observer)
+
+
+def around_peak(
+    counts: Counts, scan: BraggScan, options: PrepareOptions = DEFAULTS, *, observer: Observer = silent
+) -> Diffraction:
+    """Return the box around the Bragg peak of a whole scan's clean counts: the second half of `prepare`.
+
+    Parameters
+    ----------
+    counts : Counts
+        ``(rocking, y, x)``, from `clean_counts`; frames of a scan that goes on may still be unknown.
+    scan : BraggScan
+        Of the counts' shape; only its name and its geometry are looked at.
+    options, observer
+        As for `prepare`.
+    """
     peak = find_peak(counts, options.centre, observer=observer)
     if options.aliens:
         counts = mask_aliens(counts, peak, ratio=options.alien_ratio, observer=observer)

@@ -9,7 +9,7 @@ from friedel.base.errors import PlanError
 from friedel.base.memory import keep_freed_memory
 from friedel.base.observer import Observer, Progress, Recorder, silent, tee
 from friedel.io.scan import read_scan
-from friedel.records import CrystalImage, Diffraction, Reconstruction
+from friedel.records import BraggScan, CrystalImage, Diffraction, Reconstruction
 from friedel.scans.prepare import prepare
 from friedel.strain import analyse
 from friedel.workflows.plan import ReconstructionPlan
@@ -76,8 +76,50 @@ def run_reconstruction(
     InputError
         If the data can't be used or the results can't be written; nothing half-written is left.
     """
-    if plan.scan is None:
+    source = plan.scan
+    if source is None:
         raise PlanError("the plan has no 'scan' section, so there is nothing to read; give it a path")
+
+    def read(tell: Observer) -> BraggScan:
+        return read_scan(source, observer=tell)
+
+    return _run(read, plan, output, device=device, observer=observer, compare=compare)
+
+
+def run_scan(
+    scan: BraggScan,
+    plan: ReconstructionPlan,
+    output: Path | None = None,
+    *,
+    device: str | None = None,
+    observer: Observer = silent,
+) -> RunResult:
+    """Do the same with a raw scan in memory: the plan's ``scan`` section isn't read.
+
+    Parameters
+    ----------
+    scan : BraggScan
+        As recorded.
+    plan, output, device, observer
+        As for `run_reconstruction`.
+
+    Raises
+    ------
+    PlanError, InputError
+        As `run_reconstruction`.
+    """
+    return _run(lambda tell: scan, plan, output, device=device, observer=observer, compare=None)
+
+
+def _run(
+    read: Callable[[Observer], BraggScan],
+    plan: ReconstructionPlan,
+    output: Path | None,
+    *,
+    device: str | None,
+    observer: Observer,
+    compare: Comparison | None,
+) -> RunResult:
     folder = output or plan.output
     if folder is None:
         raise PlanError("no folder for the results: give -o DIR, or 'output' in the plan")
@@ -85,7 +127,7 @@ def run_reconstruction(
     recorder = Recorder()
     tell = tee(recorder, observer)
     with appearing(folder) as unfinished:
-        scan = read_scan(plan.scan, observer=tell)
+        scan = read(tell)
         diffraction = prepare(scan, plan.prepare, observer=tell)
         phased = reconstruct_diffraction(diffraction, plan.phasing, seed=plan.seed, device=device, observer=tell)
         crystal = analyse(phased, plan.strain, observer=tell)
