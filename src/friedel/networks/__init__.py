@@ -2,6 +2,7 @@
 
 from friedel.networks.cdi_nn import CdiNN
 from friedel.networks.hitnet import HitNet
+from friedel.networks.phase_former import PhaseFormer
 from friedel.networks.phase_unet import PhaseUNet
 from friedel.networks.registry import ARCHITECTURES, ModelCard, build_network, load_weights, save_weights
 from friedel.networks.resnet import ResNet
@@ -13,6 +14,7 @@ __all__ = [
     "CdiNN",
     "HitNet",
     "ModelCard",
+    "PhaseFormer",
     "PhaseUNet",
     "ResNet",
     "build_network",

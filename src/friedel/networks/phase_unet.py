@@ -1,4 +1,4 @@
-"""The project's own phasing network: a U-Net from a diffraction amplitude to its phase in reciprocal space.
+"""A plain phasing network: a U-Net from a diffraction amplitude to its phase in reciprocal space.
 
 Predicting the reciprocal-space phase follows Masto et al., arXiv:2507.06644. How the phase becomes an object, and how
 the input is prepared, is decided elsewhere.
@@ -46,10 +46,10 @@ class PhaseUNet(nn.Module):
             raise PlanError(f"PhaseUNet needs width, levels and channels of at least 1, got {given}")
         widths = [width * 2**level for level in range(levels + 1)]
         self.down = nn.ModuleList(
-            _pair(first, last) for first, last in zip((channels, *widths[:-1]), widths, strict=True)
+            convolution_pair(first, last) for first, last in zip((channels, *widths[:-1]), widths, strict=True)
         )
         self.up = nn.ModuleList(nn.ConvTranspose3d(2 * n, n, 2, stride=2) for n in reversed(widths[:-1]))
-        self.joined = nn.ModuleList(_pair(2 * n, n) for n in reversed(widths[:-1]))
+        self.joined = nn.ModuleList(convolution_pair(2 * n, n) for n in reversed(widths[:-1]))
         self.phasor = nn.Conv3d(width, 2, 1)
         self.levels = levels
 
@@ -66,16 +66,27 @@ class PhaseUNet(nn.Module):
             raise PlanError(
                 f"this PhaseUNet needs sides that are multiples of {multiple}, got {tuple(amplitude.shape)}"
             )
-        seen, kept = torch.log1p(amplitude / _WEAKEST) / math.log1p(1 / _WEAKEST), []
+        seen, kept = logarithmic(amplitude), []
         for number, pair in enumerate(self.down):
             seen = pair(seen if number == 0 else functional.max_pool3d(seen, 2))
             kept.append(seen)
         for up, pair, beside in zip(self.up, self.joined, reversed(kept[:-1]), strict=True):
             seen = pair(torch.cat([up(seen), beside], dim=1))
-        return functional.normalize(self.phasor(seen).float(), dim=1, eps=1e-6)
+        return unit_phasor(self.phasor(seen))
 
 
-def _pair(channels_in: int, channels_out: int) -> nn.Sequential:
+def logarithmic(amplitude: Tensor) -> Tensor:
+    """Return the logarithm of amplitudes up to 1, from 0 for dark to 1: a network sees peak and fringes alike."""
+    return torch.log1p(amplitude / _WEAKEST) / math.log1p(1 / _WEAKEST)
+
+
+def unit_phasor(parts: Tensor) -> Tensor:
+    """Return cosine and sine ``(b, 2, ...)``, float32, of the phases of complex numbers given by their parts."""
+    return functional.normalize(parts.float(), dim=1, eps=1e-6)
+
+
+def convolution_pair(channels_in: int, channels_out: int) -> nn.Sequential:
+    """Return two convolutions of 3³, each normalised and rectified."""
     return nn.Sequential(
         nn.Conv3d(channels_in, channels_out, 3, padding=1, bias=False),
         nn.BatchNorm3d(channels_out),

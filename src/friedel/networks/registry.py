@@ -22,6 +22,7 @@ from friedel.base.errors import PlanError, WeightsError
 from friedel.base.options import Options
 from friedel.networks.cdi_nn import CdiNN
 from friedel.networks.hitnet import HitNet
+from friedel.networks.phase_former import PhaseFormer
 from friedel.networks.phase_unet import PhaseUNet
 from friedel.networks.resnet import ResNet
 from friedel.networks.vgg16 import VGG16
@@ -32,6 +33,7 @@ ARCHITECTURES: dict[str, Callable[..., nn.Module]] = {
     "vgg16": VGG16,
     "cdi_nn": CdiNN,
     "phase_unet": PhaseUNet,
+    "phase_former": PhaseFormer,
 }
 """Constructor of every architecture, by the name that cards and plans use. Open: add your own before loading."""
 

@@ -18,7 +18,7 @@ from torch.utils.data import Dataset
 
 from friedel.base.errors import InputError
 from friedel.base.fourier import fourier, frequencies
-from friedel.forward.bragg import count_photons, expected_intensities, gap_mask
+from friedel.forward.bragg import count_photons, gap_mask
 from friedel.io.crystals import read_crystals
 from friedel.networks.patterns import network_input
 from friedel.samples import random_crystal
@@ -29,8 +29,11 @@ from friedel.training.examples import Batches
 Batch = tuple[Tensor, Tensor, Tensor]
 _ATTEMPTS = 20
 _HELD_BACK = 10
+# Transforms of crystals that are kept for their other views: 128 MiB at 32³.
+_KEPT = 512
 TRAINING, VALIDATION = 0, 1
 """Streams of crystals that never meet, whatever their numbers."""
+_PATTERN = 1
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -69,20 +72,32 @@ def crystal_pattern(number: int, options: CrystalOptions, *, seed: int, stream: 
     InputError
         If the store of crystals can't be read, or holds too few.
     """
-    rng = np.random.default_rng((seed, stream, number))
-    obj = _object(options, stream, rng)
-    n_photons = float(np.exp(rng.uniform(*np.log(options.photons))))
-    counts = count_photons(expected_intensities(obj, n_photons=n_photons), seed=int(rng.integers(2**62)))
+    views = options.views if stream == TRAINING else 1
+    diffraction = _kept_diffraction(number // views, options, seed, stream)
+    rng = np.random.default_rng((seed, stream, number, _PATTERN))
+    if views > 1:
+        diffraction = _turned(diffraction, rng)
+    diffraction = diffraction * np.float32(np.exp(rng.uniform(*np.log(options.photons)) / 2))
+    counts = count_photons(np.abs(diffraction) ** 2, seed=int(rng.integers(2**62)))
     measured = _measured(options, rng)
-    return CrystalPattern(
-        intensities=counts * measured,
-        measured=measured,
-        diffraction=_centred_diffraction(obj, n_photons),
-    )
+    return CrystalPattern(intensities=counts * measured, measured=measured, diffraction=diffraction)
+
+
+@lru_cache(maxsize=_KEPT)
+def _kept_diffraction(number: int, options: CrystalOptions, seed: int, stream: int) -> NDArray[np.complex64]:
+    return _centred_diffraction(_object(options, stream, np.random.default_rng((seed, stream, number))))
+
+
+def _turned(diffraction: NDArray[np.complex64], rng: np.random.Generator) -> NDArray[np.complex64]:
+    """Return a diffraction from another side: axes exchanged and flipped about the origin, at random."""
+    turned = diffraction.transpose(rng.permutation(3))
+    for axis in np.flatnonzero(rng.random(3) < 0.5):
+        turned = np.roll(np.flip(turned, axis), 1, axis)
+    return np.ascontiguousarray(turned)
 
 
 def _object(options: CrystalOptions, stream: int, rng: np.random.Generator) -> NDArray[np.complex64]:
-    if options.store is not None:
+    if options.store is not None and rng.random() < options.stored_share:
         return _stored(options.store, options, stream, rng)
     for _ in range(_ATTEMPTS - 1):
         # Now and then the planes drawn bound a body so skew that its box's centre lies outside it.
@@ -135,7 +150,8 @@ def _measured(options: CrystalOptions, rng: np.random.Generator) -> NDArray[np.b
     return np.asarray(measured)
 
 
-def _centred_diffraction(obj: NDArray[np.complex64], n_photons: float) -> NDArray[np.complex64]:
+def _centred_diffraction(obj: NDArray[np.complex64]) -> NDArray[np.complex64]:
+    """Return F of an object moved so that its centre of mass is at the origin; Σ|F|² = 1."""
     diffraction = fourier(torch.from_numpy(obj))
     density = np.abs(obj) ** 2
     for axis, n in enumerate(obj.shape):
@@ -145,8 +161,7 @@ def _centred_diffraction(obj: NDArray[np.complex64], n_photons: float) -> NDArra
         diffraction = diffraction * torch.polar(torch.ones(n), along).reshape(
             [-1 if k == axis else 1 for k in range(3)]
         )
-    scale = np.sqrt(n_photons / float(density.sum()))
-    return np.asarray(diffraction.numpy() * scale, dtype=np.complex64)
+    return np.asarray(diffraction.numpy() / np.sqrt(density.sum()), dtype=np.complex64)
 
 
 class PatternReader(Dataset[Batch]):

@@ -30,7 +30,12 @@ class CrystalOptions(Options):
     strains: tuple[str, ...] = tuple(UNDISLOCATED)
     """Families of strain (`friedel.samples.STRAINS`) of crystals made as the network learns."""
     store: Path | None = None
-    """Store of `friedel simulate crystals` to draw from instead; every tenth of its crystals is kept for measuring."""
+    """Store of `friedel simulate crystals` to draw from; every tenth of its crystals is kept for measuring."""
+    stored_share: Fraction = 1.0
+    """Share of crystals that come from the store, where there is one; the others are made."""
+    views: Annotated[int, Field(ge=1)] = 1
+    """Patterns of one crystal to learn from: each from another side (the cube's symmetries), with photons, noise, edges
+    and gap of its own. Crystals are kept until they are asked for again, up to 512: best a divisor of `patterns`."""
     reflections: tuple[Reflection, ...] = REFLECTIONS
     """Families of reflections that stored crystals are seen in."""
     magnify: bool = True

@@ -183,6 +183,7 @@ def _trainer(options: LearningOptions, folder: Path, observer: Observer) -> pl.T
         devices=options.devices,
         num_nodes=options.num_nodes,
         strategy=options.strategy,
+        gradient_clip_val=options.gradient_clip or None,
         logger=pl.loggers.TensorBoardLogger(folder, name=LOGS, version=""),
         callbacks=[ObserverCallback(observer), *checkpoint_callbacks(folder, options)],
         default_root_dir=folder,

@@ -20,6 +20,8 @@ class LearningOptions(Options):
     """The schedule's highest learning rate (AdamW)."""
     weight_decay: Annotated[float, Field(ge=0)] = 0.01
     """AdamW's pull of the weights to zero; biases and normalisations are exempt."""
+    gradient_clip: Annotated[float, Field(ge=0)] = 0.0
+    """Longest step of the gradient over all weights together; 0 lets it be."""
     schedule: Literal["one-cycle", "cosine"] = "one-cycle"
     """Course of the learning rate: up for `warm_up` of the steps and down along a cosine; or down all the way."""
     warm_up: Fraction = 0.2
