@@ -15,7 +15,7 @@ from friedel.records import Diffraction
 from friedel.samples import random_crystal
 
 SHAPE = (32, 30, 32)
-QUICK = PhasingOptions(starts=4, rounds=1, keep=3)
+QUICK = PhasingOptions(start="random", starts=4, rounds=1, keep=3)
 
 
 @pytest.fixture(scope="module")
@@ -68,7 +68,7 @@ def test_the_figures_describe_the_result(solution: Solution) -> None:
 
 
 def test_the_seed_decides_everything(pattern: Diffraction) -> None:
-    small = PhasingOptions(starts=2, rounds=1, keep=1, schedule="20*HIO+5*ER", polish="5*RAAR+5*ER")
+    small = PhasingOptions(start="random", starts=2, rounds=1, keep=1, schedule="20*HIO+5*ER", polish="5*RAAR+5*ER")
     first, again, other = (solve(pattern, small, seed=seed) for seed in (3, 3, 4))
     assert np.array_equal(first.object, again.object)
     assert not np.array_equal(first.object, other.object)
@@ -97,7 +97,7 @@ def test_a_large_array_is_first_phased_on_its_centre(crystal: np.ndarray) -> Non
 
 
 def test_progress_runs_to_its_end_and_an_observer_can_stop_it(pattern: Diffraction) -> None:
-    small = PhasingOptions(starts=2, rounds=1, keep=1, schedule="20*ER", polish="10*ER")
+    small = PhasingOptions(start="random", starts=2, rounds=1, keep=1, schedule="20*ER", polish="10*ER")
     events: list[Progress] = []
     solve(pattern, small, observer=lambda event: events.append(event) if isinstance(event, Progress) else None)
     last = {event.task: event for event in events}

@@ -17,6 +17,9 @@ from numpy.typing import NDArray
 
 # Mean held-out deviance below which photons, not the model, limit the fit.
 PHOTON_LIMITED = 2.0
+# Where the loosest support's is above this, no tighter one brings it below the limit: held-out voxels that are limited
+# by the model ask for ever looser supports.
+HOPELESS = 2 * PHOTON_LIMITED
 # Held-out deviances within this factor of the best are as good.
 AS_GOOD = 1.03
 # The share of a voxel that crystal must fill; also the threshold, for the bulk's amplitude is that of a full voxel.
@@ -82,4 +85,5 @@ def choose_threshold(ladder: Ladder) -> Choice:
 
 
 def _span(ladder: Ladder) -> str:
-    return f"{len(ladder.thresholds)} from {ladder.thresholds[0]:.3g} to {ladder.thresholds[-1]:.3g}"
+    low, high = ladder.thresholds[0], ladder.thresholds[-1]
+    return f"{len(ladder.thresholds)} from {low:.3g} to {high:.3g}" if high > low else f"the loosest, {low:.3g}"

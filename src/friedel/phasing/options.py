@@ -11,9 +11,56 @@ from friedel.phasing.schedule import parse_schedule
 Fraction = Field(gt=0.0, lt=1.0)
 
 
+class GuidedOptions(Options):
+    """How a network's guesses are brought to a solution: shorter in everything, because they begin near it."""
+
+    model: str = "default"
+    """Weights: a shipped name, or the path of a file or folder of your own."""
+    guesses: int = Field(default=4, ge=2, le=24)
+    """Guesses of one pattern, each from another side of it."""
+    schedules: tuple[str, ...] = ("60*RAAR+10*ER", "200*RAAR+20*ER")
+    """What each guess runs first, with the support following; the next one, too, if what they come to doesn't agree."""
+    start_voxels: int = Field(default=4000, ge=100)
+    """That runs on the pattern's central part, just large enough that the object has about this many voxels."""
+    keep: int = Field(default=2, ge=2)
+    """Best guesses that are refined and compared."""
+    polish: str = "30*RAAR+10*ER"
+    """What these run, in every cycle, on the way to the chosen support."""
+    polish_betas: tuple[float, ...] = (0.75,)
+    """Feedback in each cycle of polishing and refinement."""
+    candidates: tuple[float, ...] = (0.075, 0.13, 0.2, 0.31)
+    """Thresholds of the support to choose from."""
+
+    @field_validator("polish")
+    @classmethod
+    def _readable(cls, text: str) -> str:
+        parse_schedule(text)
+        return text
+
+    @field_validator("schedules")
+    @classmethod
+    def _all_readable(cls, texts: tuple[str, ...]) -> tuple[str, ...]:
+        if not texts:
+            raise ValueError("at least one schedule is needed")
+        for text in texts:
+            parse_schedule(text)
+        return texts
+
+    def applied_to(self, options: "PhasingOptions") -> "PhasingOptions":
+        """Return phasing's options with these in place of those of random starts."""
+        return options.model_copy(update={name: getattr(self, name) for name in _OF_PHASING})
+
+
+_OF_PHASING = ("start_voxels", "keep", "polish", "polish_betas", "candidates")
+
+
 class PhasingOptions(Options):
     """How an object is found for a pattern. The defaults need no hand."""
 
+    start: Literal["network", "random"] = "network"
+    """Begin from a network's guesses, and from random phases only where these fail; or from random phases at once."""
+    guided: GuidedOptions = GuidedOptions()
+    """What becomes of the guesses."""
     starts: int = Field(default=8, ge=1, le=1000)
     """Independent random starts in a round."""
     rounds: int = Field(default=3, ge=1, le=20)

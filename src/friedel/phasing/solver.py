@@ -1,0 +1,339 @@
+"""The steps of a phasing run: starts, their support, polishing, comparing, the last fit. `solve` puts them in order."""
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from friedel.base.observer import Note, Observer, Progress, Warned
+from friedel.phasing.ambiguities import align_to
+from friedel.phasing.assess import AGREE, MIN_AGREEMENT, Finalists
+from friedel.phasing.choose import HOPELESS, PHOTON_LIMITED, Choice, Ladder, choose_threshold
+from friedel.phasing.explore import Candidate, explore, free_deviances, settle
+from friedel.phasing.guess import Guess
+from friedel.phasing.iterate import chi_of
+from friedel.phasing.measured import Measured, measured_from
+from friedel.phasing.multiscale import central_part, lift, lift_support, limited_shape, lower, start_shape
+from friedel.phasing.options import PhasingOptions
+from friedel.phasing.projections import project_modulus
+from friedel.phasing.refine import refine, with_coherence
+from friedel.phasing.schedule import iterations_in
+from friedel.phasing.support import autocorrelation_support, shrink_wrap
+from friedel.records import Diffraction, Start
+
+# Guesses of one network may share an error: what they come to must agree better than random starts have to.
+SETTLED = 0.995
+_COHERENCE_START = 0.3
+# Between a surface half filled and the haze of noise around the object.
+_NEUTRAL_THRESHOLD = 0.13
+# Enough to see whether independent starts still agree at full resolution, where every iteration is dear.
+_ON_FINE_GRID = 2
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class Found:
+    """What a run came to.
+
+    Attributes
+    ----------
+    candidates : tuple of Candidate
+        Every start, as it was left.
+    choice : Choice
+        The support's threshold.
+    finalists : Finalists
+        The best starts, refined.
+    """
+
+    candidates: tuple[Candidate, ...]
+    choice: Choice
+    finalists: Finalists
+
+
+class Solver:
+    """One run of `solve`: what its steps share.
+
+    Three grids of one field of view serve it: `start` (just fine enough to find the object), `middle` (to choose the
+    support) and `fine` (the whole pattern). For small patterns they are the same.
+    """
+
+    def __init__(
+        self, diffraction: Diffraction, options: PhasingOptions, seed: int, device: torch.device, observer: Observer
+    ) -> None:
+        self.diffraction, self.options, self.seed, self.observer = diffraction, options, seed, observer
+        self.device = device
+        self.fine = measured_from(diffraction, held_out_fraction=options.held_out, seed=seed, device=device)
+        self.middle = central_part(self.fine, limited_shape(self.fine.shape, options.choice_voxels))
+        object_voxels = int(autocorrelation_support(self.middle).sum())
+        self.start = central_part(self.middle, start_shape(self.middle.shape, object_voxels, options.start_voxels))
+        if self.start.shape != self.fine.shape:
+            self.observer(Note("grids", f"starts on {_size(self.start)} voxels, the result on {_size(self.fine)}"))
+
+    def from_random(self, also: tuple[Candidate, ...] = ()) -> Found:
+        """Begin from random phases, and from what other starts have come to; more rounds follow while none agree."""
+        candidates = list(also)
+        for number in range(self.options.rounds):
+            candidates += self.explored(number)
+            kept = self.prepared(candidates)
+            last = number + 1 == self.options.rounds or self.options.starts == 1
+            if number == 0 and not last and kept[0].free_deviance > PHOTON_LIMITED:
+                # Photons don't yet limit the fit: the starts may all have missed, so more of them are worth their time.
+                continue
+            found = self.finished_from(candidates, kept)
+            if last or found.finalists.agreement >= MIN_AGREEMENT:
+                break
+            self.observer(Warned("starts", "no two good starts agree yet: another round of random starts follows"))
+        return found
+
+    def from_object(self, start: Tensor) -> Found:
+        """Begin from one given object, of any scale, on the pattern's grid."""
+        given = [self.given(start.to(self.device))]
+        return self.finished_from(given, self.prepared(given))
+
+    def from_guesses(self, guesses: list[Guess]) -> Found:
+        """Begin from a network's guesses: near the solution, a short schedule will do; where it doesn't, the next."""
+        candidates = self.guessed(guesses)
+        for schedule in self.options.guided.schedules:
+            candidates = self.continued(candidates, schedule)
+            found = self.finished_from(candidates, lifted(ranked(candidates)[: self.options.keep], self.middle))
+            if found.finalists.agreement >= SETTLED:
+                break
+        return found
+
+    def finished_from(self, candidates: list[Candidate], kept: list[Candidate]) -> Found:
+        """Choose the support on the best of the kept candidates, and refine them all on it."""
+        choice = self.choose(kept[0])
+        finalists = self.compare(self.finals(kept, choice.threshold))
+        return Found(candidates=tuple(candidates), choice=choice, finalists=finalists)
+
+    def explored(self, number: int) -> list[Candidate]:
+        """Return what a round of random starts came to."""
+        count = iterations_in(self.options.schedule) * self.options.starts
+        bar = _Bar(self.observer, "random starts" if number == 0 else f"random starts, round {number + 1}", count)
+        # Each round begins from a looser support: what the first one missed was mostly cut off at the start.
+        seed = self.seed + 7919 * number
+        return explore(self.start, self.options, seed=seed, growth=1 + number, on_progress=bar)
+
+    def guessed(self, guesses: list[Guess]) -> list[Candidate]:
+        """Return guesses as candidates on the starts' grid."""
+        objects = torch.from_numpy(np.stack([guess.object for guess in guesses])).to(self.device)
+        return [
+            replace(self._candidate(obj, self.start), number=-1 - k)
+            for k, obj in enumerate(lower(objects, self.start.shape))
+        ]
+
+    def continued(self, candidates: list[Candidate], schedule: str) -> list[Candidate]:
+        """Run a schedule on guesses, with the support following."""
+        bar = _Bar(self.observer, "network's guesses", iterations_in(schedule) * len(candidates))
+        options = self.options.model_copy(update={"polish": schedule})
+        thresholds = [_NEUTRAL_THRESHOLD] * len(candidates)
+        return settle(candidates, self.start, thresholds, options, beta=self.options.beta, on_progress=bar)
+
+    def given(self, start: Tensor) -> Candidate:
+        """Return a given object as a candidate on the middle grid."""
+        return self._candidate(lower(start, self.middle.shape), self.middle)
+
+    def _candidate(self, obj: Tensor, measured: Measured) -> Candidate:
+        """Return an object as a candidate with its support from shrink-wrap."""
+        objects = obj[None]
+        anywhere = torch.ones_like(objects, dtype=torch.bool)
+        support = shrink_wrap(objects, anywhere, threshold=_NEUTRAL_THRESHOLD, sigma=self.options.start_sigma[1])
+        projected = project_modulus(objects * support, measured)
+        score = free_deviances(projected * support, measured)
+        chi = chi_of(projected * support, measured)
+        return Candidate(projected[0], support[0], (0,), (float(chi[0]),), float(score[0]))
+
+    def prepared(self, candidates: list[Candidate]) -> list[Candidate]:
+        """Return the best starts on the middle grid: all are polished on one neutral support, then ranked."""
+        threshold = self.options.support_threshold or _NEUTRAL_THRESHOLD
+        first = self.options.polish_betas[:1]
+        polished = self.finished(lifted(candidates, self.middle), threshold, self.middle, "polishing", betas=first)
+        return ranked(polished)[: self.options.keep]
+
+    def choose(self, best: Candidate) -> Choice:
+        """Choose the support threshold on the best candidate so far, and fit the coherence if asked to."""
+        if self.options.coherence == "gaussian":
+            self.fit_coherence(best)
+        if self.options.support_threshold is not None:
+            choice = Choice(self.options.support_threshold, f"threshold {self.options.support_threshold:.3g}, as asked")
+        else:
+            choice = choose_threshold(self.ladder(best))
+        self.observer(Note("support", choice.reason))
+        return choice
+
+    def ladder(self, best: Candidate) -> Ladder:
+        """Try the thresholds, the loosest first: where even that one is limited by the model, the others would be."""
+        loosest, *others = sorted(self.options.candidates)
+        tried = self.tried(best, [loosest])
+        if not self.options.held_out or tried[0].free_deviance < HOPELESS:
+            tried += self.tried(best, others)
+        return Ladder(
+            thresholds=np.array([loosest, *others][: len(tried)]),
+            voxels=np.array([int(candidate.support.sum()) for candidate in tried]),
+            chi=np.array([candidate.chis[-1] for candidate in tried]),
+            free_deviance=np.array([c.free_deviance if self.options.held_out else np.nan for c in tried]),
+        )
+
+    def tried(self, best: Candidate, thresholds: list[float]) -> list[Candidate]:
+        """Return one candidate finished at each of some thresholds."""
+        calm = self.options.polish_betas[-1:]
+        return self.finished([best] * len(thresholds), thresholds, self.middle, "choosing the support", betas=calm)
+
+    def fit_coherence(self, best: Candidate) -> None:
+        """Fit the beam's coherence, and take it into account from now on."""
+        start = torch.full((3,), _COHERENCE_START, device=self.device)
+        with torch.enable_grad():
+            fitted = refine(best.projected, best.support, self.middle, self.options.refine, coherence=start).coherence
+        assert fitted is not None
+        # A blur in voxels of reciprocal space is the same on every grid of this pattern.
+        self.start, self.middle, self.fine = (
+            with_coherence(measured, fitted) for measured in (self.start, self.middle, self.fine)
+        )
+        widths = [float(width) for width in fitted]
+        text = "Gaussian blur of {:.2f}, {:.2f}, {:.2f} voxels (z, y, x) fitted".format(*widths)
+        self.observer(Note("coherence", text, dict(zip("zyx", widths, strict=True))))
+
+    def finished(
+        self,
+        candidates: list[Candidate],
+        threshold: float | list[float],
+        measured: Measured,
+        task: str,
+        *,
+        betas: tuple[float, ...] | None = None,
+    ) -> list[Candidate]:
+        """Polish candidates on supports of the given threshold(s) and refine them, cycle by cycle."""
+        betas = betas or self.options.polish_betas
+        thresholds = threshold if isinstance(threshold, list) else [threshold] * len(candidates)
+        per_cycle = (iterations_in(self.options.polish) + self.options.refine.steps) * len(candidates)
+        bar = _Bar(self.observer, task, per_cycle * len(betas))
+        for beta in betas:
+            candidates = settle(candidates, measured, thresholds, self.options, beta=beta, on_progress=bar)
+            candidates = [self.refined(candidate, measured, bar) for candidate in candidates]
+        return candidates
+
+    def refined(self, candidate: Candidate, measured: Measured, bar: "_Bar") -> Candidate:
+        """Refine a candidate by automatic differentiation on its own support."""
+        with torch.enable_grad():
+            result = refine(candidate.projected, candidate.support, measured, self.options.refine)
+        bar(self.options.refine.steps)
+        obj = result.obj
+        return replace(
+            candidate,
+            projected=obj,
+            iterations=(*candidate.iterations, candidate.iterations[-1] + 5 * len(result.losses)),
+            chis=(*candidate.chis, float(chi_of(obj[None], measured)[0])),
+            free_deviance=float(free_deviances(obj[None], measured)[0]),
+        )
+
+    def finals(self, kept: list[Candidate], threshold: float) -> list[Candidate]:
+        """Polish and refine the kept candidates on the chosen support; on a fine grid of its own, the best two."""
+        settled = self.finished(kept, threshold, self.middle, "refining")
+        if self.fine.shape == self.middle.shape:
+            return settled
+        best = lifted(ranked(settled)[:_ON_FINE_GRID], self.fine)
+        calm = self.options.polish_betas[-1:]
+        return self.finished(best, threshold, self.fine, "refining at full resolution", betas=calm)
+
+    def compare(self, finished: list[Candidate]) -> Finalists:
+        """Align the finished candidates to the best of them."""
+        best_first = ranked(finished)
+        objects = [candidate.confined.cpu().numpy() for candidate in best_first]
+        aligned = [align_to(obj, objects[0]) for obj in objects[1:]]
+        return Finalists(
+            candidates=tuple(best_first),
+            objects=(objects[0], *(obj for obj, _ in aligned)),
+            correlations=(1.0, *(value for _, value in aligned)),
+        )
+
+    def merged(self, found: Found) -> Finalists:
+        """Polish the mean of the agreeing finalists, and take it if it predicts the held-out voxels better."""
+        finalists, threshold = found.finalists, found.choice.threshold
+        if finalists.n_agreeing < 2:
+            return finalists
+        mean = torch.from_numpy(np.mean(finalists.agreeing, axis=0).astype(np.complex64)).to(self.device)
+        start = replace(finalists.best, projected=mean)
+        (merged,) = self.finished([start], threshold, self.fine, "merging", betas=self.options.polish_betas[-1:])
+        if merged.free_deviance >= finalists.best.free_deviance:
+            return finalists
+        n = finalists.n_agreeing
+        self.observer(Note("solution", f"the mean of the {n} agreeing starts predicts held-out voxels better than any"))
+        return replace(finalists, merged=merged)
+
+    def refit(self, finalists: Finalists) -> NDArray[np.complex64]:
+        """Refine the best once more with the held-out voxels given back, and return it."""
+        everything = self.everything()
+        best = finalists.best
+        options = self.options.refine.model_copy(update={"early_stop": False})
+        start = project_modulus(best.confined, everything) * best.support
+        with torch.enable_grad():
+            obj: NDArray[np.complex64] = refine(start, best.support, everything, options).obj.cpu().numpy()
+        return obj
+
+    def everything(self) -> Measured:
+        """Return the measurement with no voxel held out."""
+        return replace(measured_from(self.diffraction, device=self.device), blur=self.fine.blur)
+
+    def starts(self, candidates: tuple[Candidate, ...], finalists: Finalists) -> tuple[Start, ...]:
+        """Return every start for the report: the finalists as they ended, the others as they were left."""
+        reference = torch.from_numpy(finalists.objects[0])
+        ended = {candidate.number: k for k, candidate in enumerate(finalists.candidates)}
+        rows = []
+        for candidate in candidates:
+            k = ended.get(candidate.number)
+            if k is None:
+                z, y, x = candidate.projected.shape
+                coarse = lower(reference, (z, y, x)).numpy()
+                _, agreement = align_to(candidate.confined.cpu().numpy(), coarse)
+                rows.append(_start(candidate, agreement, chosen=False))
+            else:
+                agreement = finalists.correlations[k]
+                rows.append(_start(finalists.candidates[k], agreement, chosen=agreement >= AGREE))
+        return tuple(rows)
+
+
+def ranked(candidates: list[Candidate]) -> list[Candidate]:
+    """Return the candidates with the best prediction of held-out voxels first."""
+    return sorted(candidates, key=lambda candidate: candidate.free_deviance)
+
+
+def lifted(candidates: list[Candidate], measured: Measured) -> list[Candidate]:
+    """Return the candidates on the measurement's grid, which has the field of view of their own."""
+    return [_lifted(c, measured) if c.projected.shape != measured.shape else c for c in candidates]
+
+
+def _lifted(candidate: Candidate, measured: Measured) -> Candidate:
+    return replace(
+        candidate,
+        projected=lift(candidate.confined, measured.shape),
+        support=lift_support(candidate.support, measured.shape),
+    )
+
+
+def _start(candidate: Candidate, agreement: float, *, chosen: bool) -> Start:
+    return Start(
+        chi_curve=np.array(candidate.chis, dtype=np.float32),
+        iterations=np.array(candidate.iterations, dtype=np.int64),
+        chi=candidate.chis[-1],
+        support_voxels=int(candidate.support.sum()),
+        correlation=agreement,
+        chosen=chosen,
+        free_deviance=candidate.free_deviance,
+    )
+
+
+def _size(measured: Measured) -> str:
+    return " × ".join(str(n) for n in measured.shape)
+
+
+class _Bar:
+    """Turns "so many more iterations done" into progress events."""
+
+    def __init__(self, observer: Observer, task: str, total: int) -> None:
+        self.observer, self.task, self.total, self.done = observer, task, total, 0
+        observer(Progress(task, 0, total))
+
+    def __call__(self, more: int) -> None:
+        self.done += more
+        self.observer(Progress(self.task, min(self.done, self.total), self.total))
