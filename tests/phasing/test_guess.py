@@ -51,6 +51,14 @@ def test_a_network_that_knows_gives_the_crystal_at_full_resolution(gives, shape)
     assert np.allclose(again, guess.object, atol=1e-3 * np.abs(guess.object).max())
 
 
+def test_an_object_that_a_network_puts_on_the_rim_of_its_box_is_brought_back():
+    crystal = random_crystal((32, 32, 32), seed=3, phase_range_rad=4.0, oversampling=(2.0, 2.4, 1.8)).object
+    diffraction = Diffraction(intensities=diffract(crystal, n_photons=1e7, seed=1), mask=np.ones((32,) * 3, bool))
+    there = np.roll(network_grid(diffraction).lower(crystal), (16, -11, 5), (0, 1, 2))
+    guess = _model(_Oracle(there, "diffraction")).guess(diffraction)
+    assert align_to(guess.object, crystal)[1] > 0.97
+
+
 def test_size_and_oversampling_are_the_cards():
     crystal = random_crystal((32, 32, 32), seed=3, oversampling=2.4).object
     diffraction = Diffraction(intensities=diffract(crystal, n_photons=1e7, seed=1), mask=np.ones((32, 32, 32), bool))

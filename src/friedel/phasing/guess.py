@@ -140,7 +140,7 @@ class PhasingModel:
         with torch.autocast(self.device.type, torch.bfloat16):
             given = self.network(shown)
         objects = guessed_object(given, amplitude, gives=str(self.network.gives)).cpu()
-        return [view.back(obj).numpy() for view, obj in zip(views, objects, strict=True)]
+        return [_centred(view.back(obj).numpy()) for view, obj in zip(views, objects, strict=True)]
 
 
 def load_phasing_model(
@@ -168,6 +168,20 @@ def load_phasing_model(
         )
     place = resolve_device(device)
     return PhasingModel(network.to(place, memory_format=torch.channels_last_3d).eval(), card, place)  # type: ignore[call-overload]
+
+
+def _centred(obj: NDArray[np.complex64]) -> NDArray[np.complex64]:
+    """Return an object moved, by whole voxels round the box, to the box's middle.
+
+    Intensities don't tell where in its box an object lies, so a network may give it cut in two by the box's rim.
+    """
+    strength = np.abs(obj) ** 4  # the haze is everywhere
+    for axis, n in enumerate(obj.shape):
+        profile = strength.sum(axis=tuple(other for other in range(3) if other != axis))
+        turn = np.exp(2j * np.pi * (np.arange(n) - n // 2) / n)
+        centre = np.angle((profile * turn).sum()) * n / (2 * np.pi)
+        obj = np.roll(obj, -round(float(centre)), axis)
+    return obj
 
 
 def _finished(obj: NDArray[np.complex64], grid: NetworkGrid, measured: Measured) -> Guess:

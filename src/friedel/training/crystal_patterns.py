@@ -92,7 +92,7 @@ def _turned(diffraction: NDArray[np.complex64], rng: np.random.Generator) -> NDA
     """Return a diffraction from another side: axes exchanged and flipped about the origin, at random."""
     turned = diffraction.transpose(rng.permutation(3))
     for axis in np.flatnonzero(rng.random(3) < 0.5):
-        turned = np.roll(np.flip(turned, axis), 1, axis)
+        turned = np.roll(np.flip(turned, int(axis)), 1, int(axis))
     return np.ascontiguousarray(turned)
 
 
