@@ -15,6 +15,17 @@ def test_scores_come_from_the_features() -> None:
     assert torch.equal(network(images), network.scores(features))
 
 
+def test_folding_the_normalisations_changes_no_score() -> None:
+    torch.manual_seed(0)
+    network = HitNet(width=4)
+    images = torch.randn(8, 4, 64, 64)
+    network(images)  # moves the normalisations' means and variances off their start
+    folded = network.eval().folded()
+    assert not any(isinstance(module, torch.nn.BatchNorm2d) for module in folded.modules())
+    assert torch.allclose(folded(images), network(images), atol=1e-5)
+    assert any(isinstance(module, torch.nn.BatchNorm2d) for module in network.modules())
+
+
 def test_the_default_is_small() -> None:
     parameters = sum(p.numel() for p in HitNet().parameters())
     assert parameters == pytest.approx(117_000, rel=0.02)

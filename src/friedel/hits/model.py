@@ -22,6 +22,7 @@ from friedel.hits.prepare import Prepared, RunConstants, checked_mask, prepare
 from friedel.hits.run_constants import measure_run
 from friedel.hits.standardise import Standardiser
 from friedel.hits.strange import strangeness
+from friedel.networks.hitnet import HitNet
 from friedel.networks.registry import ModelCard, load_statistics, load_weights
 from friedel.records.hits import FrameStatus, HitScores
 
@@ -172,7 +173,8 @@ def load_model(model: str | Path = "default", *, device: str | torch.device | No
     """
     where = resolve_device(device)
     network, card = load_weights(model)
-    placed = network.eval().to(where, memory_format=torch.channels_last)  # type: ignore[call-overload]
+    quick = network.folded() if isinstance(network, HitNet) else network.eval()
+    placed = quick.to(where, memory_format=torch.channels_last)  # type: ignore[call-overload]
     return HitModel(placed, card, load_statistics(model), where)
 
 

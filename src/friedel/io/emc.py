@@ -76,8 +76,10 @@ def _head(n_frames: int, n_pixels: int, ones: NDArray[Any], multi: NDArray[Any])
 def sparse(frame: NDArray[Any]) -> SparseFrame:
     """Return a frame ``(y, x)`` of whole photons, from `to_photons`, as the places and numbers of its photons."""
     flat = frame.reshape(-1)
-    single, several = np.flatnonzero(flat == 1), np.flatnonzero(flat > 1)
-    return SparseFrame(single.astype(_INT), several.astype(_INT), flat[several].astype(_INT))
+    places = np.flatnonzero(flat > 0).astype(_INT)
+    counts = flat.take(places)
+    several = np.flatnonzero(counts > 1)
+    return SparseFrame(places.compress(counts == 1), places.take(several), counts.take(several).astype(_INT))
 
 
 def to_photons(frame: NDArray[Any], mask: NDArray[np.bool_] | None, *, adu_per_photon: float = 1.0) -> NDArray[Any]:

@@ -19,7 +19,7 @@ HDF5_SUFFIXES = (".h5", ".hdf5", ".nxs", ".cxi")
 NUMPY_SUFFIXES = (".npy", ".npz")
 SUFFIXES = (*HDF5_SUFFIXES, *NUMPY_SUFFIXES)
 BATCH_BYTES = 32 << 20
-BATCH_FRAMES = 64
+BATCH_FRAMES = 112
 
 
 class FrameSource(Protocol):

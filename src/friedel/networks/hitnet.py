@@ -1,8 +1,13 @@
 """The default classifier of single hits: a small residual network on 64² images, for two cores and no GPU."""
 
+import copy
+from itertools import pairwise
+from typing import Self
+
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
+from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 from friedel.base.errors import PlanError
 
@@ -55,6 +60,16 @@ class HitNet(nn.Module):
     def forward(self, images: Tensor) -> Tensor:
         """Score frames ``(b, channels, 64, 64)``: ``(b, 2)``, unnormalised; index 1 is "single hit"."""
         return self.scores(self.dropout(self.features(images)))
+
+    def folded(self) -> Self:
+        """Return a copy for scoring: each normalisation is part of the convolution before it, same but for rounding."""
+        quick = copy.deepcopy(self).eval()
+        for block in list(quick.modules()):
+            for (name, convolution), (norm_name, norm) in pairwise(list(block.named_children())):
+                if isinstance(convolution, nn.Conv2d) and isinstance(norm, nn.BatchNorm2d):
+                    setattr(block, name, fuse_conv_bn_eval(convolution, norm))
+                    setattr(block, norm_name, nn.Identity())
+        return quick
 
 
 class _Pair(nn.Module):
