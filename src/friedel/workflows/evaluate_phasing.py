@@ -4,9 +4,7 @@ import time
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-import numpy as np
-
-from friedel.base.errors import FriedelError, PlanError
+from friedel.base.errors import PlanError
 from friedel.base.memory import keep_freed_memory
 from friedel.base.observer import Note, Observer, Progress, silent
 from friedel.workflows.evaluation_record import Section, save_picture
@@ -20,10 +18,10 @@ from friedel.workflows.phasing_evaluation_plan import (
 from friedel.workflows.phasing_methods import Methods, methods_of
 from friedel.workflows.phasing_pictures import beside_truth_figure, over_conditions_figure
 from friedel.workflows.phasing_results import Outcome, ResultFolder
+from friedel.workflows.phasing_run import phase_case
 from friedel.workflows.phasing_scan import scan_section
 from friedel.workflows.phasing_studies import Study, studies
 from friedel.workflows.phasing_tables import ByCondition, speed_table, study_figures, study_tables
-from friedel.workflows.phasing_truth import against_truth, filled
 
 TASK = "phasing crystals"
 
@@ -154,27 +152,7 @@ class _Bench:
     def phase(self, condition: Condition, number: int, name: str, case: Case | None) -> Outcome:
         """Phase a crystal by a method, and keep the outcome."""
         case = case or make_case(condition, number, seed=self.plan.seed)
-        try:
-            answer = self.methods.answer(name, case.pattern, number)
-        except FriedelError as error:
-            outcome, aligned = Outcome(method=name, number=number, refused=str(error)), None
-        else:
-            judged = against_truth(answer.object, case.truth)
-            aligned = judged.aligned
-            outcome = Outcome(
-                method=name,
-                number=number,
-                correlation=judged.correlation,
-                phase_error_rad=judged.phase_error_rad,
-                strain_error=_finite(judged.strain_error),
-                chi=_finite(answer.chi),
-                chi_free=_finite(answer.chi_free),
-                voxels=answer.voxels,
-                true_voxels=int(filled(case.truth).sum()),
-                trusted=answer.trusted,
-                seconds=answer.seconds,
-                cpu_seconds=answer.cpu_seconds,
-            )
+        outcome, aligned = phase_case(self.methods, name, case, number)
         self.results.write(condition, outcome, self.methods.identity[name], aligned)
         self.made += 1
         return outcome
@@ -208,7 +186,3 @@ class _Bench:
             alt=f"Amplitude, phase and strain of the true crystal and of those found by {', '.join(there)}.",
         )
         section.pictures.append(picture)
-
-
-def _finite(value: float | None) -> float | None:
-    return value if value is not None and np.isfinite(value) else None
