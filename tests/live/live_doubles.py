@@ -1,0 +1,78 @@
+"""Doubles that processes of the live tests import by name: a scorer that needs no network, and made-up runs."""
+
+import os
+import signal
+import time
+from pathlib import Path
+
+import h5py
+import numpy as np
+
+from friedel.records.hits import HitScores
+
+EDGE = 64
+"""The smallest frames there are: tests of the data path need no larger ones."""
+
+
+class Brightness:
+    """Scores a frame by its first pixel over 100; frames may carry orders to the process that scores them."""
+
+    name = "brightness 1"
+    slow_s = 0.0
+
+    def measure(self, frames, mask):
+        return {"n": len(frames), "sum": float(frames.sum(dtype=np.float64))}
+
+    def score(self, frames, mask, *, run):
+        assert run is not None
+        time.sleep(self.slow_s)
+        if (frames[:, 0, 1] == 666).any():
+            _die_once(int(frames[0, 0, 2]))
+        if (frames[:, 0, 1] == 777).any():
+            raise ValueError("frames no model can bear")
+        single = np.clip(frames[:, 0, 0].astype(np.float32) / 100, 0, 1)
+        n = len(frames)
+        return HitScores(
+            single=single, fringes=single * 10, strange=np.zeros(n, np.float32), unsure=(single > 0.4) & (single < 0.6),
+            good=single >= 0.5, status=np.zeros(n, np.uint8), model=self.name,
+        )  # fmt: skip
+
+
+class SlowBrightness(Brightness):
+    slow_s = 0.1
+
+
+def _die_once(mark):
+    """Kill this process, unless one has died of this mark already; mark 0 kills every time."""
+    trace = Path(os.environ["FRIEDEL_TEST_TRACES"]) / str(mark)
+    if mark and trace.exists():
+        return
+    trace.touch()
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+def brightness():
+    return Brightness()
+
+
+def slow_brightness():
+    return SlowBrightness()
+
+
+def frames(n, *, seed=0, edge=EDGE, dtype=np.uint16):
+    """Return made-up frames; their first pixel, 0 … 99, is what `Brightness` goes by."""
+    rng = np.random.default_rng(seed)
+    made = rng.poisson(0.5, (n, edge, edge)).astype(dtype)
+    made[:, 0, 0] = rng.integers(0, 100, n)
+    made[:, 0, 1:3] = 0
+    return made
+
+
+def expected_hits(stack):
+    return np.flatnonzero(stack[:, 0, 0] >= 50)
+
+
+def write_run(path, stack):
+    with h5py.File(path, "w") as file:
+        file["entry_1/data_1/data"] = stack
+    return path

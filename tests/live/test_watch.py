@@ -1,0 +1,49 @@
+import json
+
+import h5py
+import numpy as np
+from live_doubles import expected_hits, frames, write_run
+
+from friedel.live.plan import KeepOptions, QueueOptions, WatchPlan
+from friedel.live.watch import watch_hits
+
+
+def plan(tmp_path, uri, *, model="live_doubles:brightness", **more):
+    queue = {"workers": 2, "batch": 16, "memory_mb": 4, "sample": 32} | more.pop("queue", {})
+    keep = {"flush_s": 0.05, "keep_free_mb": 0} | more.pop("keep", {})
+    return WatchPlan(
+        source=uri, model=model, output=tmp_path / "out", queue=QueueOptions(**queue), keep=KeepOptions(**keep), **more
+    )
+
+
+def test_a_file_is_watched_to_its_end(tmp_path):
+    stack = frames(300)
+    path = write_run(tmp_path / "run.h5", stack)
+    result = watch_hits(plan(tmp_path, f"file://{path}"))
+    hits = expected_hits(stack)
+    assert result.counts.adds_up
+    assert (result.counts.seen, result.counts.processed) == (300, 300)
+    with h5py.File(result.files["part 1"]) as file:
+        numbers = file["entry_1/result_1/number"][()]
+        order = np.argsort(numbers)
+        assert numbers[order].tolist() == list(range(300))
+        np.testing.assert_allclose(file["entry_1/result_1/single"][()][order], stack[:, 0, 0] / 100, rtol=1e-6)
+        kept = file["entry_1/data_1/number"][()]
+        assert sorted(kept) == hits.tolist()
+        np.testing.assert_array_equal(file["entry_1/data_1/data"][()], stack[kept])
+        assert file["entry_1/ledger_1/counts"][-1, 1:3].tolist() == [300, 300]
+    header = np.fromfile(result.files["photons"], "<i4", 2)
+    assert header.tolist() == [len(hits), 64 * 64]
+    assert json.loads(result.files["summary"].read_text())["ledger"]["processed"] == 300
+    view = result.snapshot.hits
+    assert view.histogram.sum() == 300
+    assert view.selected == view.n_powder == len(hits)
+    np.testing.assert_allclose(view.powder, stack[hits].mean(0), rtol=1e-4)
+    assert "processed 300" in (tmp_path / "out" / "watch.log").read_text()
+
+
+def test_small_frames_are_told_by_the_same_rule_as_in_a_batch():
+    from friedel.hits import prepare
+    from friedel.live import intake
+
+    assert intake.SMALLEST == prepare.SMALLEST
