@@ -1,8 +1,13 @@
-"""What a user may decide about the live image of a crystal."""
+"""What a user may decide about the live image of a crystal: one plan, which a plan of a reconstruction is too."""
+
+from pathlib import Path
+from typing import Annotated
 
 from pydantic import Field
 
 from friedel.base.options import Options
+from friedel.workflows.plan import ReconstructionPlan
+from friedel.workflows.plan_file import read_yaml
 
 
 class LiveCrystalOptions(Options):
@@ -24,3 +29,35 @@ class LiveCrystalOptions(Options):
     """Correlation between successive images from which an image counts as unchanged."""
     same_updates: int = Field(default=3, ge=1)
     """Unchanged images in a row, each with new frames, after which more frames are said to change nothing."""
+
+
+class CrystalWatchPlan(ReconstructionPlan):
+    """Everything that decides a watch of rocking scans: a plan of a reconstruction, whose files are not there yet.
+
+    The ``scan`` section describes the beamline, dark and flat; its ``path`` is not read. Only the source must be named.
+    """
+
+    source: str | None = None
+    """URI of the source; None only while it is named elsewhere (on the command line)."""
+    images: LiveCrystalOptions = LiveCrystalOptions()
+    """The provisional images."""
+    silent_s: Annotated[float, Field(gt=0)] = 5.0
+    """The source is called silent when nothing has come for so long, s."""
+    display_s: Annotated[float, Field(gt=0)] = 0.25
+    """Time between two snapshots for the display, s."""
+
+
+def load_crystal_watch_plan(path: Path) -> CrystalWatchPlan:
+    """Read a plan, of a watch or of a reconstruction; relative paths in it are taken from the plan's own folder.
+
+    Raises
+    ------
+    InputError
+        If the file is missing or can't be read.
+    PlanError
+        If it isn't YAML, or a key or a value is wrong (with the nearest valid name).
+    """
+    plan = CrystalWatchPlan.read(read_yaml(path), origin=str(path))
+    folder = path.resolve().parent
+    located = {"scan": plan.scan and plan.scan.relative_to(folder), "output": plan.output and folder / plan.output}
+    return plan.model_copy(update=located)

@@ -4,7 +4,7 @@ A frame not yet measured is unknown, never dark. The counts are cleaned and cut 
 that prepare a finished scan; once every frame has come, `GrowingScan.scan` is that finished scan. It phases nothing.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -79,7 +79,7 @@ class GrowingScan:
     @property
     def n_frames(self) -> int:
         """Frames planned, or up to the last that has come if nobody said."""
-        return max(max(self._readings, default=-1) + 1, self.setting.n_frames or 0)
+        return max(max(list(self._readings), default=-1) + 1, self.setting.n_frames or 0)
 
     @property
     def complete(self) -> bool:
@@ -117,6 +117,11 @@ class GrowingScan:
         self._frames[index] = frame
         self._readings[index] = dict(readings or {})
         return True
+
+    def collected(self) -> Iterator[tuple[int, NDArray[Any], Mapping[str, float]]]:
+        """Yield index, frame and readings of all that has come."""
+        for index, readings in sorted(self._readings.items()):
+            yield index, self._frames[index], readings
 
     def scan(self) -> BraggScan:
         """Return the scan as one record; frames that never came are NaN, in float32.

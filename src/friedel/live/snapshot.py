@@ -111,13 +111,19 @@ class CrystalView:
     slices : mapping of str to (y, x) float32
         Amplitude through the middle, by plane ("xy", "xz", "yz").
     strain_slices : mapping of str to (y, x) float32
-        Strain on the same planes, NaN outside the crystal.
+        What ``coloured_by`` names on the same planes, NaN outside the crystal.
     vertices : (n, 3) float32 or None
-        The surface's corners, nm.
+        The surface's corners, in ``unit``.
     faces : (m, 3) int32 or None
         Its triangles.
     vertex_strain : (n,) float32 or None
-        Strain at each corner.
+        What ``coloured_by`` names at each corner.
+    coloured_by : str
+        "strain (10⁻³)", or "phase (rad)" where the geometry isn't known.
+    unit : str
+        Of lengths: "nm", or "voxels" where the geometry isn't known.
+    axes : tuple of str
+        Names of the surface's directions x, y and z.
     label : str
         "N of M frames, provisional", or what it is otherwise.
     notes : tuple of str
@@ -139,6 +145,9 @@ class CrystalView:
     vertices: NDArray[np.float32] | None = None
     faces: NDArray[np.int32] | None = None
     vertex_strain: NDArray[np.float32] | None = None
+    coloured_by: str = "strain (10⁻³)"
+    unit: str = "nm"
+    axes: tuple[str, ...] = ("x", "y", "z")
     label: str = ""
     notes: tuple[str, ...] = ()
     figures: Mapping[str, float] = field(default_factory=dict)
@@ -205,7 +214,9 @@ def from_json(text: str) -> Snapshot:
             "source": SourceState(**values["source"]),
             "ledger": LedgerCounts(**values["ledger"]),
             "hits": None if hits is None else _hits(hits),
-            "crystal": None if crystal is None else CrystalView(**crystal | {"notes": tuple(crystal["notes"])}),
+            "crystal": None
+            if crystal is None
+            else CrystalView(**crystal | {name: tuple(crystal[name]) for name in ("notes", "axes")}),
         }
     )
 
