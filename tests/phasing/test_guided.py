@@ -57,7 +57,7 @@ def pattern(crystal):
 def test_rough_guesses_are_refined_to_the_crystal(crystal, pattern):
     network = _model(crystal, pattern, error_rad=0.7)
     solution = solve(pattern, QUICK, model=network, seed=1)
-    assert align_to(network.guess(pattern).object, crystal)[1] < 0.9
+    assert align_to(network.guesses(pattern, 1)[0].object, crystal)[1] < 0.9
     assert align_to(solution.object, crystal)[1] > 0.995
     assert solution.quality.trusted
     assert solution.quality.n_starts == QUICK.guided.guesses == len(solution.starts)

@@ -1,6 +1,6 @@
-"""A network's guess of the object behind a pattern: prepared, guessed, cut out and lifted to full resolution.
+"""A network's guess of the object behind a pattern: prepared, guessed, lifted to full resolution, settled, cut out.
 
-It is a guess: nothing here refines it, and the fit it reaches is only measured.
+It is a guess: a dozen projections settle it, nothing here refines it, and the fit it reaches is only measured.
 """
 
 from dataclasses import dataclass
@@ -21,15 +21,14 @@ from friedel.phasing.iterate import chi_of
 from friedel.phasing.measured import Measured, measured_from
 from friedel.phasing.network_grid import OVERSAMPLING, NetworkGrid, network_pattern
 from friedel.phasing.projections import intensity_of
-from friedel.phasing.support import shrink_wrap
+from friedel.phasing.settled import settled
 from friedel.phasing.views import VIEWS, View
 from friedel.records import Diffraction
 
 DEFAULT = "phasing_default"
 """Name of the shipped weights that "default" stands for."""
-THRESHOLD = 0.2
-"""Fraction of the bulk amplitude at which a guess is cut out."""
-_SIGMA = 0.7
+PROJECTIONS = "8*HIO+4*ER"
+"""What settles a guess that is to be looked at."""
 _SIZE = 32
 
 
@@ -89,22 +88,24 @@ class PhasingModel:
         """Box over crystal that it was made for."""
         return self._number("oversampling", OVERSAMPLING)
 
-    def guess(self, diffraction: Diffraction) -> Guess:
+    def guess(self, diffraction: Diffraction, *, projections: str = PROJECTIONS) -> Guess:
         """Guess the object behind a pattern of any size and sampling.
 
         Parameters
         ----------
         diffraction : Diffraction
             Photons, and where they were measured.
+        projections : str
+            Schedule that settles the guess (`friedel.phasing.settled`); empty leaves it as the network gave it.
 
         Raises
         ------
         InputError
             If nothing was measured near the pattern's centre.
         """
-        return self.guesses(diffraction, 1)[0]
+        return self.guesses(diffraction, 1, projections=projections)[0]
 
-    def guesses(self, diffraction: Diffraction, n: int) -> list[Guess]:
+    def guesses(self, diffraction: Diffraction, n: int, *, projections: str = "") -> list[Guess]:
         """Guess the object several times, from other sides of the same pattern (`views`), the best fit first.
 
         Parameters
@@ -113,6 +114,8 @@ class PhasingModel:
             Photons, and where they were measured.
         n : int
             Number of guesses, 1 to 24.
+        projections : str
+            Schedule that settles each; empty for whoever goes on from them.
 
         Raises
         ------
@@ -123,7 +126,7 @@ class PhasingModel:
         with torch.inference_mode():
             objects = self._guessed(torch.from_numpy(pattern.intensities), VIEWS[:n])
             measured = measured_from(diffraction)
-            found = [_finished(obj, pattern.grid, measured) for obj in objects]
+            found = [_finished(obj, pattern.grid, measured, projections) for obj in objects]
         return sorted(found, key=lambda guess: guess.chi)
 
     def _number(self, key: str, otherwise: float) -> float:
@@ -184,19 +187,13 @@ def _centred(obj: NDArray[np.complex64]) -> NDArray[np.complex64]:
     return obj
 
 
-def _finished(obj: NDArray[np.complex64], grid: NetworkGrid, measured: Measured) -> Guess:
-    """Lift a guess to the pattern's grid, cut it out, scale it, and see how well it fits."""
-    cut, support = _cut_out(torch.from_numpy(grid.lift(obj)))
+def _finished(obj: NDArray[np.complex64], grid: NetworkGrid, measured: Measured, projections: str) -> Guess:
+    """Lift a guess to the pattern's grid, settle and cut it out, scale it, and see how well it fits."""
+    cut, support = settled(torch.from_numpy(grid.lift(obj)), measured, projections)
     scaled = cut * _best_scale(cut, measured)
     chi = float(chi_of(scaled[None], measured)[0])
     found, inside = canonical(scaled.numpy(), support.numpy())
     return Guess(object=found, support=inside, chi=chi, grid=grid)
-
-
-def _cut_out(lifted: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-    anywhere = torch.ones(lifted.shape, dtype=torch.bool)[None]
-    support = shrink_wrap(lifted[None], anywhere, threshold=THRESHOLD, sigma=_SIGMA)[0]
-    return lifted * support, support
 
 
 def _best_scale(obj: torch.Tensor, measured: Measured) -> torch.Tensor:

@@ -10,7 +10,8 @@ from numpy.typing import ArrayLike, NDArray
 
 from friedel.base.memory import keep_freed_memory
 from friedel.base.observer import Recorder
-from friedel.phasing.guess import THRESHOLD, Guess, PhasingModel, load_phasing_model
+from friedel.phasing.guess import Guess, PhasingModel, load_phasing_model
+from friedel.phasing.settled import THRESHOLD
 from friedel.records import Diffraction, Provenance, Quality, Reconstruction
 from friedel.scans.arrays import diffraction_from_array
 from friedel.workflows.reconstruct import library_versions
