@@ -8,6 +8,7 @@ from pathlib import Path
 import h5py
 import numpy as np
 
+from friedel.live.plan import KeepOptions, QueueOptions, WatchPlan
 from friedel.records.hits import HitScores
 
 EDGE = 64
@@ -76,3 +77,11 @@ def write_run(path, stack):
     with h5py.File(path, "w") as file:
         file["entry_1/data_1/data"] = stack
     return path
+
+
+def plan(tmp_path, uri, *, model="live_doubles:brightness", **more):
+    queue = {"workers": 2, "batch": 16, "memory_mb": 4, "sample": 32} | more.pop("queue", {})
+    keep = {"flush_s": 0.05, "keep_free_mb": 0} | more.pop("keep", {})
+    return WatchPlan(
+        source=uri, model=model, output=tmp_path / "out", queue=QueueOptions(**queue), keep=KeepOptions(**keep), **more
+    )

@@ -2,18 +2,9 @@ import json
 
 import h5py
 import numpy as np
-from live_doubles import expected_hits, frames, write_run
+from live_doubles import expected_hits, frames, plan, write_run
 
-from friedel.live.plan import KeepOptions, QueueOptions, WatchPlan
 from friedel.live.watch import watch_hits
-
-
-def plan(tmp_path, uri, *, model="live_doubles:brightness", **more):
-    queue = {"workers": 2, "batch": 16, "memory_mb": 4, "sample": 32} | more.pop("queue", {})
-    keep = {"flush_s": 0.05, "keep_free_mb": 0} | more.pop("keep", {})
-    return WatchPlan(
-        source=uri, model=model, output=tmp_path / "out", queue=QueueOptions(**queue), keep=KeepOptions(**keep), **more
-    )
 
 
 def test_a_file_is_watched_to_its_end(tmp_path):

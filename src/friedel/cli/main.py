@@ -12,7 +12,7 @@ from typer.core import TyperGroup
 from friedel._version import __version__
 from friedel.base.errors import FriedelError
 from friedel.base.memory import keep_freed_memory
-from friedel.cli import adapt, classify, demo, doctor, evaluate, reconstruct, simulate, train, validate
+from friedel.cli import adapt, classify, demo, doctor, evaluate, reconstruct, simulate, train, validate, watch
 
 BAD_INPUT = 2
 STOPPED = 130
@@ -48,6 +48,10 @@ app.command(epilog=adapt.EPILOG)(adapt.adapt)
 app.add_typer(evaluate.evaluate, name="evaluate")
 app.add_typer(simulate.simulate, name="simulate")
 app.add_typer(train.train, name="train")
+app.command(epilog=watch.EPILOG)(watch.watch)
+app.command(epilog=watch.REPLAY_EPILOG)(watch.replay)
+app.command(epilog=watch.RECORD_EPILOG)(watch.record)
+app.command(name="check-stream", epilog=watch.CHECK_EPILOG)(watch.check_stream)
 app.command(epilog=validate.EPILOG)(validate.validate)
 app.command(epilog=demo.EPILOG)(demo.demo)
 app.command()(doctor.doctor)

@@ -1,14 +1,15 @@
 """The plan of a watch: how frames are scored, kept and shed. Runs nothing."""
 
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 import yaml
 from pydantic import Field
 
 from friedel.base.options import Options
 from friedel.hits.selection import SelectionOptions
-from friedel.workflows.classify_plan import EmcOptions
+from friedel.workflows.classify_plan import EmcOptions, merged
 from friedel.workflows.plan_file import read_yaml
 
 
@@ -85,6 +86,26 @@ def load_watch_plan(path: Path) -> WatchPlan:
     folder = path.resolve().parent
     located = {"mask": plan.mask and folder / plan.mask, "output": plan.output and folder / plan.output}
     return plan.model_copy(update=located)
+
+
+def with_watch_settings(plan: WatchPlan, settings: Sequence[str], *, given: Mapping[str, Any]) -> WatchPlan:
+    """Return the plan with what the command line says.
+
+    Parameters
+    ----------
+    plan : WatchPlan
+        Read from a file, or the defaults.
+    settings : sequence of str
+        "key=value", the key as in the plan with dots between levels: ``queue.workers=8``.
+    given : mapping
+        Keys and values of the command's own options; None leaves the plan's value.
+
+    Raises
+    ------
+    PlanError
+        If a setting isn't "key=value", or a key or a value is wrong.
+    """
+    return merged(plan, settings, given=given)
 
 
 def watch_plan_text(plan: WatchPlan) -> str:

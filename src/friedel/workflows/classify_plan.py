@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, TypeVar
 
 import yaml
 from pydantic import Field
@@ -13,6 +13,8 @@ from friedel.hits.selection import SelectionOptions
 from friedel.io.frame_files import FrameFiles
 from friedel.workflows.cluster import ClusterOptions
 from friedel.workflows.plan_file import read_yaml
+
+Plan = TypeVar("Plan", bound=Options)
 
 
 class EmcOptions(Options):
@@ -84,6 +86,17 @@ def with_settings(plan: ClassifyPlan, settings: Sequence[str], *, given: Mapping
     PlanError
         If a setting isn't "key=value", or a key or a value is wrong.
     """
+    return merged(plan, settings, given=given)
+
+
+def merged(plan: Plan, settings: Sequence[str], *, given: Mapping[str, Any]) -> Plan:
+    """Return any plan with what the command line says; see `with_settings`.
+
+    Raises
+    ------
+    PlanError
+        If a setting isn't "key=value", or a key or a value is wrong.
+    """
     values: dict[str, Any] = plan.model_dump()
     for key, value in given.items():
         if value is not None:
@@ -96,7 +109,7 @@ def with_settings(plan: ClassifyPlan, settings: Sequence[str], *, given: Mapping
             _put(values, key.strip(), yaml.safe_load(text))
         except yaml.YAMLError:
             raise PlanError(f"--set {setting!r}: the value can't be read; put it in quotes") from None
-    return ClassifyPlan.read(values, origin="command line")
+    return type(plan).read(values, origin="command line")
 
 
 def _put(values: dict[str, Any], key: str, value: Any) -> None:

@@ -59,7 +59,7 @@ class Message:
     meta: Mapping[str, Any] = field(default_factory=dict)
 
 
-@dataclass(frozen=True, eq=False, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class Malformed:
     """Something came that can't be used.
 
@@ -78,14 +78,14 @@ class Malformed:
     number: int | None = None
 
 
-@dataclass(frozen=True, eq=False, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class Lost:
     """The connection is gone; the source is trying to get it back."""
 
     reason: str
 
 
-@dataclass(frozen=True, eq=False, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class Ended:
     """Nothing more will come."""
 

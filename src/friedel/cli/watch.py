@@ -1,0 +1,147 @@
+"""`friedel watch`, `replay`, `record` and `check-stream`: frames while they arrive."""
+
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+if TYPE_CHECKING:
+    from friedel.live.plan import WatchPlan
+    from friedel.live.snapshot import Snapshot
+    from friedel.live.watch import WatchResult
+
+_SOURCES = (
+    "Sources:\n\n"
+    "  file://run.cxi?rate=100          a finished file or folder, as if it came in now\n\n"
+    "  replay://stream.frs?rate=own          a stream recorded with friedel record\n\n"
+    "  tiff+dir:///data/scan7?spec=/data/log.spec&scan=7          TIFF files still being written\n\n"
+    "  hdf5+swmr:///data/run.h5?dataset=entry/data/data          HDF5 still growing\n\n"
+    "  karabo://host:45000?detector=SPB_DET/CAM/1:output&key=data.image&axes=nyx          European XFEL trains\n\n"
+    "  pva://13SIM1:Pva1:Image          EPICS NTNDArray (areaDetector)\n\n"
+    "  simplon://detector:9999          Dectris SIMPLON stream, v1 or v2\n\n"
+)
+EPILOG = (
+    "Examples:\n\n"
+    "  friedel watch pva://13SIM1:Pva1:Image -o live          until Ctrl-C, which closes all files\n\n"
+    "  friedel watch file://run.cxi -o live --set queue.workers=8 --set select.single=0.95\n\n"
+    + _SOURCES
+    + "In the folder: hits_001.cxi (scores of all frames, the selected frames; readable while it grows) · hits.emc "
+    "(for Dragonfly, at the end) · watch.log (the ledger) · summary.json · plan.yaml. "
+    "The same command goes on where it was."
+)
+REPLAY_EPILOG = "Example:\n\n  friedel replay stream.frs -o again --rate max          as fast as frames are scored"
+RECORD_EPILOG = "Example:\n\n  friedel record karabo://host:45000?axes=nyx stream.frs --seconds 60\n\n" + _SOURCES
+CHECK_EPILOG = "Exit codes: 0 OK, 3 TIMEOUT, 2 ERROR.\n\n" + _SOURCES
+_TIMEOUT, _ERROR = 3, 2
+_LINE_S = 2.0
+
+Output = Annotated[Path | None, typer.Option("-o", "--output", help="Folder for the results; none: only look.")]
+Settings = Annotated[
+    list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Any setting of the plan, see the examples.")
+]
+
+
+def watch(
+    uri: Annotated[str | None, typer.Argument(metavar="URI", help="The source, see below.")] = None,
+    output: Output = None,
+    plan: Annotated[Path | None, typer.Option(help="Plan (.yaml); what is given beside it wins.")] = None,
+    model: Annotated[str | None, typer.Option(help="Name or path of weights; by default the shipped ones.")] = None,
+    settings: Settings = None,
+) -> None:
+    """Tell single hits from all other frames while they arrive; every frame is accounted for."""
+    _watch(_plan(uri, output, plan, model, settings))
+
+
+def replay(
+    file: Annotated[Path, typer.Argument(help="A stream recorded with friedel record.")],
+    output: Output = None,
+    rate: Annotated[str, typer.Option(help="Frames a second, or own (as recorded), or max.")] = "own",
+    settings: Settings = None,
+) -> None:
+    """Watch a recorded stream again: the same frames, the same faults, the same scores."""
+    _watch(_plan(f"replay://{file.absolute()}?rate={rate}", output, None, None, settings))
+
+
+def record(
+    uri: Annotated[str, typer.Argument(metavar="URI", help="The source, see below.")],
+    file: Annotated[Path, typer.Argument(help="The new file (.frs).")],
+    seconds: Annotated[float | None, typer.Option(help="How long; by default to the end, or Ctrl-C.")] = None,
+) -> None:
+    """Keep a stream as it comes, event for event, to replay it."""
+    from friedel.cli.progress import reporting
+    from friedel.live.recording import record_stream
+    from friedel.live.sources.source import find_source
+    from friedel.live.stopping import on_signal
+
+    stops: list[bool] = []
+    with reporting() as observer, on_signal(lambda: stops.append(True)):
+        done = record_stream(find_source(uri), file, seconds=seconds, stopped=lambda: bool(stops), observer=observer)
+    typer.echo(f"{done.frames} frames in {done.seconds:.1f} s, {done.malformed} malformed messages  {file}")
+
+
+def check_stream(
+    uri: Annotated[str, typer.Argument(metavar="URI", help="The source, see below.")],
+    timeout: Annotated[float, typer.Option(help="How long to wait for a frame, s.")] = 10.0,
+) -> None:
+    """Say whether a stream is there: OK, TIMEOUT or ERROR, with the reason."""
+    from friedel.live.check import Condition
+    from friedel.live.check import check_stream as check
+
+    found = check(uri, timeout_s=timeout)
+    colour = {Condition.OK: "green", Condition.TIMEOUT: "yellow", Condition.ERROR: "red"}[found.condition]
+    typer.secho(f"{found.condition}: {found.reason}", fg=colour)
+    if found.condition is not Condition.OK:
+        raise typer.Exit(_TIMEOUT if found.condition is Condition.TIMEOUT else _ERROR)
+
+
+def _plan(
+    uri: str | None, output: Path | None, plan: Path | None, model: str | None, settings: list[str] | None
+) -> "WatchPlan":
+    from friedel.live.plan import WatchPlan, load_watch_plan, with_watch_settings
+
+    given: dict[str, Any] = {"source": uri, "output": output and output.absolute(), "model": model}
+    return with_watch_settings(load_watch_plan(plan) if plan else WatchPlan(), settings or [], given=given)
+
+
+def _watch(plan: "WatchPlan") -> None:
+    from friedel.cli.progress import reporting
+    from friedel.live.watch import watch_hits
+
+    with reporting() as observer:
+        result = watch_hits(plan, observer=observer, on_snapshot=_Lines())
+    show_watch(result)
+
+
+class _Lines:
+    """Prints how things stand, every two seconds."""
+
+    def __init__(self) -> None:
+        self._next = 0.0
+
+    def __call__(self, snapshot: "Snapshot") -> None:
+        """Print a snapshot if it is time."""
+        if time.monotonic() < self._next or snapshot.hits is None:
+            return
+        self._next = time.monotonic() + _LINE_S
+        counts, rate = snapshot.ledger, snapshot.hits.selected / max(snapshot.ledger.processed, 1)
+        typer.echo(
+            f"{snapshot.source.state}: {snapshot.frames_per_s:.0f} frames/s · {rate:.2%} hits · "
+            f"latency p99 {counts.latency_p99_s * 1e3:.0f} ms · {counts.sentence()}",
+            err=True,
+        )
+
+
+def show_watch(result: "WatchResult") -> None:
+    """Print what became of every frame, and where the files are."""
+    counts, hits = result.counts, result.snapshot.hits
+    typer.echo(counts.sentence())
+    for kind, reasons in (("dropped", counts.dropped_why), ("malformed", counts.malformed_why)):
+        for reason, count in reasons.items():
+            typer.secho(f"  {count} {kind}: {reason}", fg="yellow")
+    if counts.unsaved:
+        typer.secho(f"  {counts.unsaved} scored but not written", fg="red")
+    if hits is not None:
+        typer.echo(f"{hits.selected} selected · {hits.unsure_count} unsure · {hits.odd_count} odd")
+    for name, path in result.files.items():
+        typer.echo(f"  {name:<12} {path}")
