@@ -91,7 +91,12 @@ def build_network(architecture: str, options: Mapping[str, Any] | None = None) -
 
 
 def save_weights(
-    path: str | Path, network: nn.Module, card: ModelCard, *, statistics: Mapping[str, Tensor] | None = None
+    path: str | Path,
+    network: nn.Module,
+    card: ModelCard,
+    *,
+    statistics: Mapping[str, Tensor] | None = None,
+    half: bool = False,
 ) -> ModelCard:
     """Write weights and card; each file appears whole or not at all.
 
@@ -105,6 +110,9 @@ def save_weights(
         What is known; its ``sha256`` is replaced by the file's.
     statistics : mapping of str to Tensor, optional
         Arrays of the preprocessing (mean and deviation per pixel), kept in the same file.
+    half : bool
+        Keep kernels as float16: half the size, and finer than the bfloat16 that networks compute in. Offsets, scales
+        and statistics stay as they are; `load_weights` gives float32 again.
 
     Returns
     -------
@@ -114,12 +122,16 @@ def save_weights(
     path = Path(path).with_suffix(SUFFIX)
     tensors = dict(network.state_dict()) | {_STATISTICS + key: value for key, value in (statistics or {}).items()}
     # Contiguous: training leaves weights channels-last, and safetensors keeps no strides.
-    content = save({name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()})
+    content = save({name: _kept(tensor, half=half).cpu().contiguous() for name, tensor in tensors.items()})
     written = card.model_copy(update={"sha256": hashlib.sha256(content).hexdigest()})
     _write(path, content)
     text = json.dumps(written.model_dump(mode="json"), indent=2, ensure_ascii=False, allow_nan=False)
     _write(path.with_suffix(CARD_SUFFIX), (text + "\n").encode())
     return written
+
+
+def _kept(tensor: Tensor, *, half: bool) -> Tensor:
+    return tensor.detach().half() if half and tensor.ndim > 1 else tensor.detach()
 
 
 def load_weights(name_or_path: str | Path) -> tuple[nn.Module, ModelCard]:

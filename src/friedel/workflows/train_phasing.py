@@ -65,7 +65,7 @@ def train_phasing(
     card, path = _card(plan, trained), folder / MODEL_FILE
     if trained.first:
         path.with_suffix(".yaml").write_text(phasing_training_plan_text(plan), encoding="utf-8")
-        card = save_weights(path, trained.network, card)
+        card = save_weights(path, trained.network, card, half=True)
         words = ", ".join(f"{name} {value:.4g}" for name, value in card.figures.items())
         observer(Note("model", f"{path}: {words}", dict(card.figures)))
     return TrainedModel(card=card, weights=path, first=trained.first)
