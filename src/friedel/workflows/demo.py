@@ -1,4 +1,4 @@
-"""The demo: a simulated scan in a facility's own files, reconstructed as a real one would be, beside the truth."""
+"""The demo: a simulated scan in a facility's own files, guessed and reconstructed as a real one, beside the truth."""
 
 from pathlib import Path
 
@@ -6,6 +6,7 @@ from friedel.base.observer import Note, Observer, silent
 from friedel.forward import simulate_demo_scan
 from friedel.io.scan_writer import write_aps34idc_scan
 from friedel.records import CrystalImage, Reconstruction
+from friedel.workflows.demo_chain import with_chain
 from friedel.workflows.plan import ReconstructionPlan
 from friedel.workflows.run import RunResult, run_reconstruction
 from friedel.workflows.truth import truth_figures
@@ -22,7 +23,7 @@ def run_demo(
     device: str | None = None,
     observer: Observer = silent,
 ) -> RunResult:
-    """Simulate a rocking scan, write it as 34-ID-C does, and reconstruct it from those files.
+    """Simulate a rocking scan, write it as 34-ID-C does, reconstruct it from those files, and show the network's guess.
 
     Parameters
     ----------
@@ -52,4 +53,5 @@ def run_demo(
     def compare(reconstruction: Reconstruction, crystal: CrystalImage) -> dict[str, float]:
         return truth_figures(simulated, reconstruction, crystal, settings.strain)
 
-    return run_reconstruction(settings, output, device=device, observer=observer, compare=compare)
+    result = run_reconstruction(settings, output, device=device, observer=observer, compare=compare)
+    return with_chain(result, simulated, output, model=settings.phasing.guided.model, observer=observer)
