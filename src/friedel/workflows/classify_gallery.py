@@ -104,7 +104,7 @@ def _tile(frame: NDArray[Any], mask: NDArray[np.bool_] | None, scores: HitScores
 
 
 def _short(value: float) -> str:
-    return f"{value:.0f}" if value >= 10 else f"{value:.2g}"
+    return f"{value:.0f}" if value >= 10 else f"{value:.2f}"
 
 
 def powders(run: ScoredRun, scores: HitScores, files: FrameFiles) -> list[Powder]:
