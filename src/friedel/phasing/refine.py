@@ -19,6 +19,8 @@ from friedel.phasing.likelihood import LOSSES, mean_deviance
 from friedel.phasing.measured import Measured
 from friedel.phasing.projections import intensity_of
 
+# Photons per measured voxel, on average, below which √n is no longer Gaussian in the voxels that matter.
+_FEW = 10.0
 _CHUNK = 5
 _PATIENCE = 2
 # A chunk of steps that lowers the loss by less than this share is the last.
@@ -30,8 +32,8 @@ class RefineOptions(Options):
 
     steps: int = 60
     """Steps of L-BFGS at the most."""
-    loss: Literal["amplitude", "poisson"] = "amplitude"
-    """Likelihood of the photons: Gaussian in the stabilised amplitude, or Poisson."""
+    loss: Literal["auto", "amplitude", "poisson"] = "auto"
+    """Likelihood of the photons: Gaussian in the stabilised amplitude, or Poisson; auto: Poisson where they are few."""
     parametrisation: Literal["complex", "polar"] = "complex"
     """What is varied in each voxel: real and imaginary part, or amplitude and phase."""
     history: int = 10
@@ -118,6 +120,13 @@ def _scaled(obj: Tensor, measured: Measured) -> Tensor:
     return scaled
 
 
+def _loss(options: RefineOptions, measured: Measured) -> str:
+    if options.loss != "auto":
+        return options.loss
+    mean = float((measured.intensity * measured.fitted).sum() / measured.fitted.sum().clamp_min(1.0))
+    return "poisson" if mean < _FEW else "amplitude"
+
+
 class _Problem:
     """The parameters, the model and the optimiser of one refinement."""
 
@@ -125,6 +134,7 @@ class _Problem:
         self, obj: Tensor, support: Tensor, measured: Measured, options: RefineOptions, coherence: Tensor | None
     ) -> None:
         self.measured, self.options, self.shape = measured, options, obj.shape
+        self.loss = LOSSES[_loss(options, measured)]
         self.voxels = support.flatten().nonzero()[:, 0]
         values = obj.flatten()[self.voxels]
         polar = options.parametrisation == "polar"
@@ -154,12 +164,10 @@ class _Problem:
         return intensity_of(fourier_corner(self.obj()), blur)
 
     def advance(self, steps: int) -> float:
-        loss_of = LOSSES[self.options.loss]
-
         def closure() -> Tensor:
             self.optimiser.zero_grad()
             # Per support voxel, so that the first step length (1 / gradient) suits every size of problem.
-            loss = loss_of(self.model(), self.measured.intensity, self.measured.fitted) / len(self.voxels)
+            loss = self.loss(self.model(), self.measured.intensity, self.measured.fitted) / len(self.voxels)
             loss.backward()  # type: ignore[no-untyped-call]
             return loss
 
@@ -167,7 +175,7 @@ class _Problem:
         group["max_iter"], group["max_eval"] = steps, 2 * steps
         self.optimiser.step(closure)  # type: ignore[no-untyped-call]
         with torch.no_grad():
-            loss = loss_of(self.model(), self.measured.intensity, self.measured.fitted)
+            loss = self.loss(self.model(), self.measured.intensity, self.measured.fitted)
         return float(loss) / len(self.voxels)
 
     def free_deviance(self) -> float:
