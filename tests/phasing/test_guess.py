@@ -7,6 +7,7 @@ import torch
 from friedel.base.device import resolve_device
 from friedel.base.errors import WeightsError
 from friedel.base.fourier import fourier
+from friedel.base.observer import Recorder
 from friedel.forward import diffract
 from friedel.networks import ModelCard, ResNet, save_weights
 from friedel.phasing.ambiguities import align_to, canonical
@@ -78,3 +79,21 @@ def test_weights_that_do_not_guess_objects_are_refused(tmp_path):
         load_phasing_model(tmp_path)
     with pytest.raises(WeightsError, match="no such weights"):
         load_phasing_model(tmp_path / "none.safetensors")
+
+
+def test_views_that_do_not_fit_into_memory_are_guessed_in_halves():
+    crystal = random_crystal((32, 32, 32), seed=3, oversampling=2.4).object
+    diffraction = Diffraction(intensities=diffract(crystal, n_photons=1e7, seed=1), mask=np.ones((32, 32, 32), bool))
+    network, sizes = _Oracle(network_grid(diffraction).lower(crystal), "object"), []
+
+    def small(amplitude):
+        sizes.append(len(amplitude))
+        if len(amplitude) > 1:
+            raise torch.OutOfMemoryError("CUDA out of memory")
+        return _Oracle.forward(network, amplitude)
+
+    network.forward = small
+    recorder = Recorder()
+    assert len(_model(network).guesses(diffraction, 3, observer=recorder)) == 3
+    assert sizes == [3, 1, 1, 1]
+    assert "going on with 1 at a time" in recorder.notes[0][1]

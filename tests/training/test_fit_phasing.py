@@ -3,8 +3,8 @@
 import pytest
 import torch
 
-from friedel.base.errors import PlanError
-from friedel.base.observer import Progress
+from friedel.base.errors import InputError, PlanError
+from friedel.base.observer import Progress, Recorder
 from friedel.networks import CdiNN, PhaseUNet
 from friedel.training.curriculum import Curriculum
 from friedel.training.fit_phasing import measure_phaser, train_phaser
@@ -82,3 +82,26 @@ def test_bf16_and_a_mixed_loss_train_as_well(tmp_path):
     options = OPTIONS.model_copy(update={"epochs": 1, "precision": "bf16", "average": 1.0})
     figures = train_phaser(_unet(), _curriculum(patterns=16, physics=0.5), options, folder=tmp_path).figures
     assert 0 < figures["correlation"] <= 1
+
+
+def test_a_batch_too_large_for_memory_is_halved_and_said_so(tmp_path):
+    class Small(PhaseUNet):
+        def forward(self, amplitude):
+            if len(amplitude) > 2 and self.training:
+                raise torch.OutOfMemoryError("CUDA out of memory")
+            return super().forward(amplitude)
+
+    torch.manual_seed(2)
+    recorder, options = Recorder(), OPTIONS.model_copy(update={"epochs": 1})
+    trained = train_phaser(Small(4, levels=2), _curriculum(16), options, folder=tmp_path, observer=recorder)
+    assert [text for _, text in recorder.notes if "going on with 2 at a time" in text]
+    assert 0 < trained.figures["correlation"] <= 1
+
+
+def test_memory_too_small_for_two_patterns_is_told(tmp_path):
+    class Greedy(PhaseUNet):
+        def forward(self, amplitude):
+            raise torch.OutOfMemoryError("CUDA out of memory")
+
+    with pytest.raises(InputError, match="out of memory with a batch of 2"):
+        train_phaser(Greedy(4, levels=2), _curriculum(16), OPTIONS, folder=tmp_path)

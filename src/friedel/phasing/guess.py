@@ -14,6 +14,8 @@ from torch import nn
 from friedel.base.device import resolve_device
 from friedel.base.errors import WeightsError
 from friedel.base.fourier import fourier_corner
+from friedel.base.observer import Observer, silent
+from friedel.base.smaller_batches import in_smaller_batches
 from friedel.networks import ModelCard, load_weights
 from friedel.networks.patterns import guessed_object, is_phasing_network, network_input
 from friedel.phasing.ambiguities import canonical
@@ -105,7 +107,9 @@ class PhasingModel:
         """
         return self.guesses(diffraction, 1, projections=projections)[0]
 
-    def guesses(self, diffraction: Diffraction, n: int, *, projections: str = "") -> list[Guess]:
+    def guesses(
+        self, diffraction: Diffraction, n: int, *, projections: str = "", observer: Observer = silent
+    ) -> list[Guess]:
         """Guess the object several times, from other sides of the same pattern (`views`), the best fit first.
 
         Parameters
@@ -116,6 +120,8 @@ class PhasingModel:
             Number of guesses, 1 to 24.
         projections : str
             Schedule that settles each; empty for whoever goes on from them.
+        observer : Observer
+            Hears if memory is too small to make them together.
 
         Raises
         ------
@@ -124,7 +130,7 @@ class PhasingModel:
         """
         pattern = network_pattern(diffraction, size=self.size, oversampling=self.oversampling)
         with torch.inference_mode():
-            objects = self._guessed(torch.from_numpy(pattern.intensities), VIEWS[:n])
+            objects = self._guessed(torch.from_numpy(pattern.intensities), VIEWS[:n], observer)
             measured = measured_from(diffraction)
             found = [_finished(obj, pattern.grid, measured, projections) for obj in objects]
         return sorted(found, key=lambda guess: guess.chi)
@@ -137,11 +143,13 @@ class PhasingModel:
             )
         return float(value)
 
-    def _guessed(self, intensities: torch.Tensor, views: tuple[View, ...]) -> list[NDArray[np.complex64]]:
+    def _guessed(
+        self, intensities: torch.Tensor, views: tuple[View, ...], observer: Observer
+    ) -> list[NDArray[np.complex64]]:
         amplitude = network_input(torch.stack([view.seen(intensities) for view in views])).to(self.device)
         shown = amplitude.contiguous(memory_format=torch.channels_last_3d)
         with torch.autocast(self.device.type, torch.bfloat16):
-            given = self.network(shown)
+            given = in_smaller_batches(self.network, shown, observer=observer)
         objects = guessed_object(given, amplitude, gives=str(self.network.gives)).cpu()
         return [_centred(view.back(obj).numpy()) for view, obj in zip(views, objects, strict=True)]
 

@@ -101,7 +101,7 @@ def train_classifier(
 
 
 def run_training(
-    learner: Learner, data: pl.LightningDataModule, *, folder: Path, resume: bool, observer: Observer
+    learner: Learner, data: pl.LightningDataModule, *, folder: Path, resume: bool, observer: Observer, parts: int = 1
 ) -> tuple[nn.Module, bool]:
     """Train any learner on any data.
 
@@ -113,6 +113,8 @@ def run_training(
         Loaders of training and validation batches.
     folder, resume, observer
         As for `train_classifier`.
+    parts : int
+        Batches that the data gives for one step of the optimiser: their gradients are averaged.
 
     Returns
     -------
@@ -126,7 +128,7 @@ def run_training(
     if newest is None and first_process():
         clear(folder)
     with quiet(), torch.random.fork_rng(range(torch.cuda.device_count())), _interruptible():
-        trainer = _trainer(options, folder, observer)
+        trainer = _trainer(options, folder, observer, parts)
         trainer.fit(learner, data, ckpt_path=None if newest is None else str(newest))
     if options.keep == "best":
         restore_best(learner, folder)
@@ -175,7 +177,7 @@ def _applied(
     return torch.cat(found)
 
 
-def _trainer(options: LearningOptions, folder: Path, observer: Observer) -> pl.Trainer:
+def _trainer(options: LearningOptions, folder: Path, observer: Observer, parts: int) -> pl.Trainer:
     return pl.Trainer(
         max_epochs=options.epochs,
         precision=_PRECISIONS[options.precision],  # type: ignore[arg-type]
@@ -184,6 +186,7 @@ def _trainer(options: LearningOptions, folder: Path, observer: Observer) -> pl.T
         num_nodes=options.num_nodes,
         strategy=options.strategy,
         gradient_clip_val=options.gradient_clip or None,
+        accumulate_grad_batches=parts,
         logger=pl.loggers.TensorBoardLogger(folder, name=LOGS, version=""),
         callbacks=[ObserverCallback(observer), *checkpoint_callbacks(folder, options)],
         default_root_dir=folder,

@@ -8,6 +8,8 @@ import torch
 from torch import nn
 
 from friedel.base.observer import Observer, silent
+from friedel.base.smaller_batches import smaller
+from friedel.training.checkpoints import has_checkpoints
 from friedel.training.crystal_patterns import VALIDATION, PatternReader
 from friedel.training.curriculum import Curriculum
 from friedel.training.fit import run_training
@@ -69,15 +71,49 @@ def train_phaser(
     Raises
     ------
     InputError
-        If the loss stops being a number.
+        If the loss stops being a number, or memory is too small for two patterns.
     PlanError
         If the checkpoint was made with other options.
+
+    Notes
+    -----
+    A batch that doesn't fit into memory is halved, aloud, and the training goes on with two halves a step.
     """
-    options = options or LearningOptions()
-    learner = Phaser(network, options, curriculum.loss, seed=seed)
-    data = PatternData(curriculum.crystals, (curriculum.patterns, curriculum.validation), options, seed=seed)
-    kept, first = run_training(learner, data, folder=folder, resume=resume, observer=observer)
+    training = _Training(network, curriculum, options or LearningOptions(), folder, seed, observer)
+    kept, first = training.run(resume=resume)
     return TrainedPhaser(network=kept, figures=measure_phaser(kept, curriculum, seed=seed), first=first)
+
+
+@dataclass(frozen=True, eq=False)
+class _Training:
+    """A training that can be begun again with smaller parts of its batches."""
+
+    network: nn.Module
+    curriculum: Curriculum
+    options: LearningOptions
+    folder: Path
+    seed: int
+    observer: Observer
+
+    def run(self, *, resume: bool) -> tuple[nn.Module, bool]:
+        beginning = {name: value.clone() for name, value in self.network.state_dict().items()}
+        size = self.options.batch
+        while True:
+            try:
+                return self.attempt(size, resume=resume)
+            except (RuntimeError, MemoryError) as error:
+                size = smaller(size, error, least=2, observer=self.observer)
+            self.network.load_state_dict(beginning)
+            resume = has_checkpoints(self.folder)
+
+    def attempt(self, size: int, *, resume: bool) -> tuple[nn.Module, bool]:
+        """Train with so many patterns at a time, as many times a step as make a batch."""
+        counts = self.curriculum.patterns, self.curriculum.validation
+        learner = Phaser(self.network, self.options, self.curriculum.loss, seed=self.seed)
+        at_a_time = self.options.model_copy(update={"batch": size})
+        data = PatternData(self.curriculum.crystals, counts, at_a_time, seed=self.seed)
+        parts = self.options.batch // size
+        return run_training(learner, data, folder=self.folder, resume=resume, observer=self.observer, parts=parts)
 
 
 def measure_phaser(network: nn.Module, curriculum: Curriculum, *, seed: int, batch: int = 32) -> dict[str, float]:
