@@ -38,7 +38,7 @@ def in_smaller_batches(work: Callable[[Tensor], Tensor], inputs: Tensor, *, obse
     size = len(inputs)
     while True:
         try:
-            return torch.cat([work(part) for part in inputs.split(size)])
+            return torch.cat([work(part) for part in torch.split(inputs, size)])
         except (RuntimeError, MemoryError) as error:
             size = smaller(size, error, observer=observer)
 
