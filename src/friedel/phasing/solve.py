@@ -105,7 +105,7 @@ def _guided(solver: Solver, network: PhasingModel) -> Solution:
     """Solve from the network's guesses; where they don't lead to one solution, from random starts as well."""
     guided = solver.options.guided
     quick = Solver(solver.diffraction, guided.applied_to(solver.options), solver.seed, solver.device, solver.observer)
-    found = quick.from_guesses(network.guesses(solver.diffraction, guided.guesses))
+    found = quick.from_guesses(network.guesses(solver.diffraction, guided.guesses, observer=solver.observer))
     agreement, deviance = found.finalists.agreement, found.finalists.best.free_deviance
     told = f"{guided.guesses} guesses of the network {network.name}"
     if agreement >= (_PHOTON_LIMITED_AGREEMENT if deviance < HOPELESS else MIN_AGREEMENT):
