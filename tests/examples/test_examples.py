@@ -1,4 +1,4 @@
-"""Every example, and the README's snippet, runs as it stands."""
+"""Every example runs as it stands."""
 
 import re
 import runpy
