@@ -5,6 +5,7 @@ import torch
 
 from friedel.base.errors import PlanError
 from friedel.networks import PhaseUNet, build_network
+from friedel.networks.phase_unet import exact_where_tiny
 
 
 def test_it_gives_a_phasor_of_length_one_everywhere() -> None:
@@ -33,3 +34,20 @@ def test_what_it_can_not_take_is_told() -> None:
         PhaseUNet(4, levels=2)(torch.rand(1, 1, 6, 8, 8))
     with pytest.raises(PlanError, match="at least 1, got 0, 3, 1"):
         build_network("phase_unet", {"width": 0})
+
+
+@pytest.mark.parametrize(("side", "closeness"), [(2, 1e-5), (4, 0.02)])
+def test_gradients_of_the_coarsest_maps_are_right_in_bf16(side: int, closeness: float) -> None:
+    torch.manual_seed(1)
+    layer = torch.nn.Conv3d(64, 64, 3, padding=1).to(memory_format=torch.channels_last_3d)
+    seen = torch.rand(4, 64, side, side, side)
+
+    def gradient(*, bf16: bool) -> torch.Tensor:
+        layer.zero_grad()
+        with torch.autocast("cpu", torch.bfloat16, enabled=bf16):
+            given = exact_where_tiny(layer, seen)
+        given.float().square().mean().backward()
+        return layer.weight.grad.clone()
+
+    exact = gradient(bf16=False)
+    assert float((gradient(bf16=True) - exact).norm() / exact.norm()) < closeness

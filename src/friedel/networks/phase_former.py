@@ -14,7 +14,7 @@ from torch.nn import functional
 
 from friedel.base.errors import PlanError
 from friedel.networks.attention import Attention
-from friedel.networks.phase_unet import convolution_pair, logarithmic, unit_phasor
+from friedel.networks.phase_unet import convolution_pair, exact_where_tiny, logarithmic, unit_phasor
 
 _CELL = 2
 
@@ -74,7 +74,7 @@ class PhaseFormer(nn.Module):
             raise PlanError(f"this PhaseFormer needs (b, 1) × {self.size}³ amplitudes, got {tuple(amplitude.shape)}")
         seen, kept = self.stem(_folded(logarithmic(amplitude))), []
         for number, pair in enumerate(self.down):
-            seen = pair(seen if number == 0 else functional.max_pool3d(seen, 2))
+            seen = exact_where_tiny(pair, seen if number == 0 else functional.max_pool3d(seen, 2))
             kept.append(seen)
         seen = self._whole(seen)
         for up, pair, beside in zip(self.up, self.joined, reversed(kept[:-1]), strict=True):

@@ -14,6 +14,7 @@ from friedel.base.errors import PlanError
 
 # Fringes are a thousand times weaker than the peak; as a logarithm both are seen.
 _WEAKEST = 1e-3
+_TINY = 2
 
 
 class PhaseUNet(nn.Module):
@@ -68,7 +69,7 @@ class PhaseUNet(nn.Module):
             )
         seen, kept = logarithmic(amplitude), []
         for number, pair in enumerate(self.down):
-            seen = pair(seen if number == 0 else functional.max_pool3d(seen, 2))
+            seen = exact_where_tiny(pair, seen if number == 0 else functional.max_pool3d(seen, 2))
             kept.append(seen)
         for up, pair, beside in zip(self.up, self.joined, reversed(kept[:-1]), strict=True):
             seen = pair(torch.cat([up(seen), beside], dim=1))
@@ -83,6 +84,17 @@ def logarithmic(amplitude: Tensor) -> Tensor:
 def unit_phasor(parts: Tensor) -> Tensor:
     """Return cosine and sine ``(b, 2, ...)``, float32, of the phases of complex numbers given by their parts."""
     return functional.normalize(parts.float(), dim=1, eps=1e-6)
+
+
+def exact_where_tiny(layers: nn.Module, seen: Tensor) -> Tensor:
+    """Apply convolutions of 3³, in float32 to maps of 2³ and less.
+
+    There, on CPUs with bfloat16, PyTorch 2.13 gives gradients of the kernels that are wrong, or no numbers at all.
+    """
+    if min(seen.shape[-3:]) > _TINY:
+        return layers(seen)
+    with torch.autocast(seen.device.type, enabled=False):
+        return layers(seen.float())
 
 
 def convolution_pair(channels_in: int, channels_out: int) -> nn.Sequential:
