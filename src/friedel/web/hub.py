@@ -1,0 +1,102 @@
+"""Everybody who looks: each viewer gets the latest parts that changed since it was last served, at its own pace.
+
+There is no queue. A slow viewer skips what it missed, and one that takes nothing at all is dropped; none of them is
+ever waited for by the others, let alone by the data path.
+"""
+
+import asyncio
+import json
+from typing import Any
+
+from aiohttp import WSMsgType, web
+
+from friedel.live.control import Control
+from friedel.live.display import Board
+from friedel.web.messages import joined, parts_of
+from friedel.web.options import ServeOptions
+
+_POLL_S = 0.05
+
+
+class Hub:
+    """The latest snapshot, and who looks at it.
+
+    Parameters
+    ----------
+    boards : (Board, Board)
+        Where snapshots are read, and where is written what is asked for.
+    options : ServeOptions
+        Pace, patience and how many may look.
+    """
+
+    def __init__(self, boards: tuple[Board, Board], options: ServeOptions) -> None:
+        self._shown, self._asked = boards
+        self._options = options
+        self._parts: dict[str, str] = {}
+        self._changed = asyncio.Condition()
+        self._control = Control()
+        self.viewers = 0
+        self.dropped = 0
+
+    async def read(self) -> None:
+        """Take up snapshots as they come, for ever."""
+        while True:
+            text = self._shown.read()
+            if text is not None:
+                self._parts = await asyncio.to_thread(parts_of, text)
+                async with self._changed:
+                    self._changed.notify_all()
+            await asyncio.sleep(_POLL_S)
+
+    async def serve(self, socket: web.WebSocketResponse) -> None:
+        """Show a viewer everything there is, then whatever changes, until it leaves or takes nothing more."""
+        self.viewers += 1
+        hearing = asyncio.create_task(self._hear(socket))
+        try:
+            await self._tell(socket, hearing)
+        except (TimeoutError, ConnectionError):
+            self.dropped += 1
+            _cut_off(socket)
+        finally:
+            hearing.cancel()
+            self.viewers -= 1
+
+    async def _tell(self, socket: web.WebSocketResponse, hearing: asyncio.Task[None]) -> None:
+        sent: dict[str, str] = {}
+        while not (socket.closed or hearing.done()):
+            now = self._parts
+            new = {name: text for name, text in now.items() if sent.get(name) != text}
+            if new:
+                await asyncio.wait_for(socket.send_str(joined(new)), self._options.patience_s)
+                sent = dict(now)
+            await asyncio.sleep(1 / self._options.updates_per_s)
+            await self._news(now, hearing)
+
+    async def _news(self, known: dict[str, str], hearing: asyncio.Task[None]) -> None:
+        while self._parts is known and not hearing.done():
+            async with self._changed:
+                try:
+                    await asyncio.wait_for(self._changed.wait(), 1.0)
+                except TimeoutError:
+                    continue
+
+    async def _hear(self, socket: web.WebSocketResponse) -> None:
+        async for message in socket:
+            if message.type == WSMsgType.TEXT:
+                self._obey(message.data)
+
+    def _obey(self, text: str) -> None:
+        """Take up what a viewer asks for; nonsense is left alone."""
+        try:
+            asked: dict[str, Any] = json.loads(text)
+            self._control = Control.from_dict(self._control.as_dict() | asked)
+        except (ValueError, TypeError):
+            return
+        self._asked.write(json.dumps(self._control.as_dict()))
+
+
+def _cut_off(socket: web.WebSocketResponse) -> None:
+    """End a connection without a farewell, for which its other end would have to read."""
+    transport = socket._req.transport if socket._req is not None else None
+    if transport is not None:
+        transport.abort()

@@ -1,0 +1,113 @@
+"""The page's server: four routes behind one gate. Serves what `friedel.web` has and the run's folder holds; no more."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from contextlib import suppress
+from pathlib import Path
+
+from aiohttp import web
+from aiohttp.typedefs import Middleware
+
+from friedel.live.display import Board
+from friedel.web.access import host_is_ours, is_loopback, origin_is_ours, token_fits
+from friedel.web.files import file_inside
+from friedel.web.hub import Hub
+from friedel.web.options import ServeOptions
+
+STATIC = Path(__file__).parent / "static"
+COOKIE = "friedel_token"
+_LARGEST_REQUEST = 4096
+_PAGE_RULES = (
+    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; "
+    "base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+)
+# A report is one file with everything in it, and needs nothing from here.
+_REPORT_RULES = (
+    "default-src 'none'; img-src data:; style-src 'unsafe-inline'; script-src 'unsafe-inline'; sandbox allow-scripts"
+)
+_HEADERS = {"X-Content-Type-Options": "nosniff", "Referrer-Policy": "no-referrer", "Cache-Control": "no-store"}
+_Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+_HUB = web.AppKey("hub", Hub)
+
+
+def make_app(boards: tuple[Board, Board], options: ServeOptions, folder: Path | None) -> web.Application:
+    """Return the application.
+
+    Parameters
+    ----------
+    boards : (Board, Board)
+        Of the display: snapshots, and what is asked for.
+    options : ServeOptions
+        Address and token; on another address than loopback the token must be set.
+    folder : Path or None
+        The run's folder, whose reports may be read.
+    """
+    app = web.Application(middlewares=[_gate(options)], client_max_size=_LARGEST_REQUEST)
+    app[_HUB] = Hub(boards, options)
+
+    async def report(request: web.Request) -> web.StreamResponse:
+        found = await asyncio.to_thread(file_inside, folder, request.match_info["path"])
+        if found is None:
+            raise web.HTTPNotFound(text="no such file in this run's folder")
+        return web.FileResponse(found, headers=_HEADERS | {"Content-Security-Policy": _REPORT_RULES})
+
+    async def socket(request: web.Request) -> web.StreamResponse:
+        hub = request.app[_HUB]
+        if hub.viewers >= options.viewers:
+            raise web.HTTPServiceUnavailable(text=f"{options.viewers} viewers are looking already")
+        opened = web.WebSocketResponse(heartbeat=20.0, max_msg_size=_LARGEST_REQUEST, compress=False)
+        await opened.prepare(request)
+        await hub.serve(opened)
+        return opened
+
+    app.router.add_get("/", _file("page.html"))
+    app.router.add_get("/static/{name:[a-z]+\\.(?:js|css|svg)}", _static)
+    app.router.add_get("/socket", socket)
+    app.router.add_get("/run/{path:.+}", report)
+    app.cleanup_ctx.append(_reading)
+    return app
+
+
+def _gate(options: ServeOptions) -> Middleware:
+    wanted = None if is_loopback(options.host) else options.token or ""
+
+    @web.middleware
+    async def gate(request: web.Request, handler: _Handler) -> web.StreamResponse:
+        host = request.headers.get("Host")
+        if not host_is_ours(host, options.host):
+            raise web.HTTPForbidden(text="this page is served to this machine only")
+        if request.path == "/socket" and not origin_is_ours(request.headers.get("Origin"), host):
+            raise web.HTTPForbidden(text="sockets are for this page's own scripts")
+        in_address = request.query.get("token")
+        if not token_fits(in_address or request.cookies.get(COOKIE), wanted):
+            raise web.HTTPForbidden(text="open the address with the token that the watch printed: …/?token=…")
+        if wanted is not None and in_address is not None and request.path == "/":
+            # The token moves from the address, which is easily shared, to a cookie.
+            moved = web.HTTPFound("/")
+            moved.set_cookie(COOKIE, wanted, httponly=True, samesite="Strict")
+            raise moved
+        return await handler(request)
+
+    return gate
+
+
+def _file(name: str) -> _Handler:
+    async def send(request: web.Request) -> web.StreamResponse:
+        return web.FileResponse(STATIC / name, headers=_HEADERS | {"Content-Security-Policy": _PAGE_RULES})
+
+    return send
+
+
+async def _static(request: web.Request) -> web.StreamResponse:
+    path = STATIC / request.match_info["name"]
+    if not path.is_file():
+        raise web.HTTPNotFound
+    return web.FileResponse(path, headers=_HEADERS)
+
+
+async def _reading(app: web.Application):  # type: ignore[no-untyped-def]  # an async generator, as aiohttp wants it
+    task = asyncio.create_task(app[_HUB].read())
+    yield
+    task.cancel()
+    with suppress(asyncio.CancelledError):
+        await task

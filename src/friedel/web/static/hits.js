@@ -1,0 +1,54 @@
+// The parts of the page that show single hits.
+import { picture, unpack } from "./arrays.js";
+import { bars, curve } from "./charts.js";
+import { at, clock, count, percent } from "./words.js";
+
+const ROWS = [["singles", "Selected"], ["unsure", "Unsure"], ["rejected", "Rejected"]];
+
+export function showRates(rates, state) {
+  const times = Array.from(unpack(rates.rate_times).values), shares = Array.from(unpack(rates.rates).values);
+  const known = shares.filter(Number.isFinite), latest = known.length ? known[known.length - 1] : null;
+  at("hitrate").textContent = latest === null ? "–" : percent(latest);
+  at("selected").textContent = count(rates.selected);
+  at("unsurecount").textContent = count(rates.unsure_count);
+  const high = Math.min(1, Math.max(0.02, ...known) * 1.15);
+  curve(at("rates"), times, shares, { showX: clock, showY: percent, low: 0, high, described: `Hit rate over time, ${latest === null ? "unknown" : percent(latest)} now` });
+  bars(at("scores"), Array.from(unpack(rates.histogram).values), state.threshold, "Scored frames by their probability of being a single hit");
+}
+
+export function showGallery(gallery) {
+  at("gallery").replaceChildren(...ROWS.map(([name, title]) => row(name, title, gallery[name])));
+}
+
+function row(name, title, frames) {
+  const holder = document.createElement("div"), heading = document.createElement("h3");
+  holder.className = `row ${name}`;
+  heading.textContent = title;
+  holder.append(heading);
+  const body = document.createElement(frames.length ? "div" : "p");
+  body.className = frames.length ? "thumbs" : "none";
+  if (frames.length) body.append(...frames.map(thumbnail));
+  else body.textContent = "none yet";
+  holder.append(body);
+  return holder;
+}
+
+function thumbnail(frame) {
+  const figure = document.createElement("figure"), canvas = document.createElement("canvas"), caption = document.createElement("figcaption");
+  canvas.setAttribute("role", "img");
+  canvas.setAttribute("aria-label", `Frame ${frame.number}, probability ${frame.single.toFixed(2)}`);
+  picture(canvas, unpack(frame.image));
+  const score = document.createElement("b"), number = document.createElement("span");
+  score.textContent = frame.single.toFixed(2);
+  number.textContent = `#${frame.number}`;
+  caption.append(score, number);
+  figure.title = `frame ${frame.number} of ${frame.series}: probability ${frame.single.toFixed(3)}, fringes ${frame.fringes.toFixed(1)}, strangeness ${frame.strange.toFixed(2)}`;
+  figure.append(canvas, caption);
+  return figure;
+}
+
+export function showPowder(powder) {
+  const image = unpack(powder.image);
+  if (image) picture(at("powder"), image);
+  at("powdercount").textContent = powder.n ? `mean of ${count(powder.n)} selected frames, square root` : "no frame selected yet";
+}
