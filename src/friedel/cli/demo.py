@@ -1,4 +1,4 @@
-"""`friedel demo`: both jobs on simulated data, from raw frames to the reports."""
+"""`friedel demo`: both jobs on simulated data, from raw frames to the reports; `friedel demo live`: while they come."""
 
 from enum import StrEnum
 from pathlib import Path
@@ -6,12 +6,16 @@ from typing import Annotated
 
 import typer
 
+from friedel.cli.serve import Port
+
 EPILOG = (
     "Examples:\n\n"
     "  friedel demo -o demo --seed 1          another crystal, another run, other noise\n\n"
-    "  friedel demo --only hits          the single hits alone, in half a minute"
+    "  friedel demo --only hits          the single hits alone, in half a minute\n\n"
+    "  friedel demo live          a simulated beamline, and the page that shows it"
 )
 HITS_FOLDER = "hits"
+LIVE_FOLDER = Path("demo_live")
 
 
 class Half(StrEnum):
@@ -21,17 +25,49 @@ class Half(StrEnum):
     HITS = "hits"
 
 
+app = typer.Typer(invoke_without_command=True, epilog=EPILOG)
+
+
+@app.callback()
 def demo(
+    context: typer.Context,
     output: Annotated[Path, typer.Option("-o", "--output", help="Folder for the data and the results.")] = Path("demo"),
     seed: Annotated[int, typer.Option(min=0, help="Seed of what is simulated and of the reconstruction.")] = 0,
     device: Annotated[str | None, typer.Option(help="cpu or cuda; by default a GPU if there is one.")] = None,
     only: Annotated[Half | None, typer.Option(help="Do one half of the demo.")] = None,
 ) -> None:
     """Simulate a run of single-particle frames and tell the hits; simulate a rocking scan and reconstruct it."""
+    if context.invoked_subcommand is not None:
+        return
     if only is not Half.CRYSTAL:
         _hits(output / HITS_FOLDER, seed, device)
     if only is not Half.HITS:
         _crystal(output, seed, device)
+
+
+@app.command(epilog="Example:\n\n  friedel demo live --crystal          a rocking scan at ten frames a second")
+def live(
+    output: Annotated[Path, typer.Option("-o", "--output", help="Folder for the data and the results.")] = LIVE_FOLDER,
+    seed: Annotated[int, typer.Option(min=0, help="Seed of what is simulated.")] = 0,
+    crystal: Annotated[bool, typer.Option("--crystal", help="A rocking scan, rather than single hits.")] = False,
+    port: Port = "0",
+    browser: Annotated[bool, typer.Option(help="Open the page.")] = True,
+) -> None:
+    """Start a simulated beamline, watch it, and open the page; ends by itself."""
+    from friedel.cli.progress import reporting
+    from friedel.cli.watch import watch_frames, watch_scans
+    from friedel.live.demo import hits_plan, rocking_beamline
+
+    with reporting() as observer:
+        if crystal:
+            beamline = rocking_beamline(output, seed=seed, observer=observer)
+        else:
+            plan = hits_plan(output, seed=seed, observer=observer)
+    if not crystal:
+        watch_frames(plan, serve=True, port=port, browse=browser)
+        return
+    with beamline.running() as go:
+        watch_scans(beamline.plan, serve=True, port=port, browse=browser, on_open=go.set)
 
 
 def _hits(output: Path, seed: int, device: str | None) -> None:

@@ -53,7 +53,7 @@ app.command(epilog=watch.REPLAY_EPILOG)(watch.replay)
 app.command(epilog=watch.RECORD_EPILOG)(watch.record)
 app.command(name="check-stream", epilog=watch.CHECK_EPILOG)(watch.check_stream)
 app.command(epilog=validate.EPILOG)(validate.validate)
-app.command(epilog=demo.EPILOG)(demo.demo)
+app.add_typer(demo.app, name="demo")
 app.command()(doctor.doctor)
 
 

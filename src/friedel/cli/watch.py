@@ -1,12 +1,16 @@
 """`friedel watch`, `replay`, `record` and `check-stream`: frames while they arrive."""
 
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from friedel.cli.serve import PORT, Port, Serve, showing
+
 if TYPE_CHECKING:
+    from friedel.live.crystal_options import CrystalWatchPlan
     from friedel.live.plan import WatchPlan
     from friedel.live.snapshot import Snapshot
     from friedel.live.watch import WatchResult
@@ -25,6 +29,8 @@ EPILOG = (
     "Examples:\n\n"
     "  friedel watch pva://13SIM1:Pva1:Image -o live          until Ctrl-C, which closes all files\n\n"
     "  friedel watch file://run.cxi -o live --set queue.workers=8 --set select.single=0.95\n\n"
+    "  friedel watch pva://13SIM1:Pva1:Image -o live --serve          and a page at http://127.0.0.1:8765\n\n"
+    "  friedel watch 'tiff+dir://data/S0054?spec=log.spec&scan=54' --crystals --plan scan.yaml -o live --serve\n\n"
     + _SOURCES
     + "In the folder: hits_001.cxi (scores of all frames, the selected frames; readable while it grows) · hits.emc "
     "(for Dragonfly, at the end) · watch.log (the ledger) · summary.json · plan.yaml. "
@@ -48,9 +54,15 @@ def watch(
     plan: Annotated[Path | None, typer.Option(help="Plan (.yaml); what is given beside it wins.")] = None,
     model: Annotated[str | None, typer.Option(help="Name or path of weights; by default the shipped ones.")] = None,
     settings: Settings = None,
+    serve: Serve = False,
+    port: Port = PORT,
+    crystals: Annotated[bool, typer.Option("--crystals", help="The frames are rocking scans; image them.")] = False,
 ) -> None:
-    """Tell single hits from all other frames while they arrive; every frame is accounted for."""
-    _watch(_plan(uri, output, plan, model, settings))
+    """Tell single hits from all other frames while they arrive, or image crystals; every frame is accounted for."""
+    if crystals:
+        watch_scans(_crystal_plan(uri, output, plan, settings), serve=serve, port=port)
+    else:
+        watch_frames(_plan(uri, output, plan, model, settings), serve=serve, port=port)
 
 
 def replay(
@@ -60,7 +72,7 @@ def replay(
     settings: Settings = None,
 ) -> None:
     """Watch a recorded stream again: the same frames, the same faults, the same scores."""
-    _watch(_plan(f"replay://{file.absolute()}?rate={rate}", output, None, None, settings))
+    watch_frames(_plan(f"replay://{file.absolute()}?rate={rate}", output, None, None, settings))
 
 
 def record(
@@ -104,13 +116,43 @@ def _plan(
     return with_watch_settings(load_watch_plan(plan) if plan else WatchPlan(), settings or [], given=given)
 
 
-def _watch(plan: "WatchPlan") -> None:
+def _crystal_plan(
+    uri: str | None, output: Path | None, plan: Path | None, settings: list[str] | None
+) -> "CrystalWatchPlan":
+    from friedel.live.crystal_options import CrystalWatchPlan, load_crystal_watch_plan
+    from friedel.workflows.classify_plan import merged
+
+    given: dict[str, Any] = {"source": uri, "output": output and output.absolute()}
+    return merged(load_crystal_watch_plan(plan) if plan else CrystalWatchPlan(), settings or [], given=given)
+
+
+def watch_frames(plan: "WatchPlan", *, serve: bool = False, port: str = PORT, browse: bool = False) -> None:
+    """Watch single hits by a plan, and print what became of them."""
     from friedel.cli.progress import reporting
     from friedel.live.watch import watch_hits
 
-    with reporting() as observer:
-        result = watch_hits(plan, observer=observer, on_snapshot=_Lines())
-    show_watch(result)
+    with reporting() as observer, showing(serve, port, plan.output, browse=browse) as display:
+        result = watch_hits(plan, display=display, observer=observer, on_snapshot=_Lines())
+        show_watch(result)
+
+
+def watch_scans(
+    plan: "CrystalWatchPlan",
+    *,
+    serve: bool = False,
+    port: str = PORT,
+    browse: bool = False,
+    on_open: Callable[[], None] | None = None,
+) -> None:
+    """Watch rocking scans by a plan, and print where their results are; ``on_open`` is called once it can begin."""
+    from friedel.cli.progress import reporting
+    from friedel.live.crystal_watch import watch_crystals
+
+    with reporting() as observer, showing(serve, port, plan.output, browse=browse) as display:
+        result = watch_crystals(plan, display=display, observer=observer, on_open=on_open)
+        typer.echo(result.counts.sentence())
+        for folder in result.folders:
+            typer.echo(f"  report       {folder / 'report.html'}")
 
 
 class _Lines:

@@ -209,11 +209,12 @@ class GrowingScan:
         )
 
     def _look(self, name: str) -> Reading | None:
-        """Return a motor's reading: one a frame if the frames have it, continued evenly to those that haven't come."""
+        """Return a motor's reading: one a frame if it moves, continued evenly to the frames that haven't come."""
         column = self._column(name)
-        if column is None or np.isfinite(column).sum() < 2:
+        if column is None:
             return self.setting.readings.get(name)
-        return _continued(column)
+        filled = _continued(column)
+        return filled if np.ptp(filled) > 0 else float(filled[0])
 
     def _monitors(self, known: NDArray[np.bool_]) -> NDArray[np.float64] | None:
         column = None if self.setting.monitor is None else self._column(self.setting.monitor)
@@ -231,6 +232,8 @@ class GrowingScan:
 def _continued(column: NDArray[np.float64]) -> NDArray[np.float64]:
     """Fill the gaps of a motor's positions: in between by interpolation, beyond the ends by the mean step."""
     known = np.flatnonzero(np.isfinite(column))
+    if known.size == 1:
+        return np.full(column.size, column[known[0]])
     places, first, last = np.arange(column.size), known[0], known[-1]
     filled = np.interp(places, known, column[known])
     step = (column[last] - column[first]) / (last - first)

@@ -6,6 +6,7 @@ beamline's description says which of them are circles, energy and distance. No f
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -61,7 +62,8 @@ def setting_for(begun: Begun, shape: tuple[int, int], described: ScanSource | No
         If the beamline, the dark or the flat can't be read, or they don't fit the frames.
     """
     mask = np.ones(shape, bool) if begun.mask is None else begun.mask
-    plain = ScanSetting(mask=mask, n_frames=begun.expected, readings=numbers_in(begun.meta), name=begun.series)
+    name = Path(begun.series).name or begun.series
+    plain = ScanSetting(mask=mask, n_frames=begun.expected, readings=numbers_in(begun.meta), name=name)
     if described is None or described.beamline is None:
         return plain
     beamline = load_beamline(described.beamline)

@@ -8,7 +8,7 @@ import json
 import threading
 import time
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -108,6 +108,8 @@ class CrystalWatch:
         Where snapshots are shown, and a pause comes from.
     observer : Observer
         Hears what is odd, and of finished scans.
+    on_open : callable, optional
+        Called once everything is loaded and the source is open.
     """
 
     def __init__(
@@ -117,6 +119,7 @@ class CrystalWatch:
         source: Source | None = None,
         display: Display | None = None,
         observer: Observer = silent,
+        on_open: Callable[[], None] | None = None,
     ) -> None:
         if source is None and plan.source is None:
             raise PlanError("no source is named; give its URI, or 'source' in the plan")
@@ -125,7 +128,7 @@ class CrystalWatch:
         self.plan, self.observer, self.folder = plan, observer, plan.output
         self.source = _Tapped(source if source is not None else find_source(plan.source or ""))
         self.ledger = Ledger()
-        self._display = display
+        self._display, self._on_open = display, on_open
         self._series: list[_Series] = []
         self._finished: list[Path] = []
         self._begun = Begun(series="scan")
@@ -157,6 +160,8 @@ class CrystalWatch:
             self._wait_until_ready(self._spare)
             self.source.open()
             self._receiver.start()
+            if self._on_open is not None:
+                self._on_open()
             self._loop()
             return self._result()
         finally:
@@ -222,7 +227,7 @@ class CrystalWatch:
         setting = setting_for(self._begun, shape, self.plan.scan)
         # Sources count a scan's frames from 0; one that counts on from an earlier scan begins with what comes first.
         first = number if setting.n_frames is not None and number >= setting.n_frames else 0
-        self._series.append(_Series(GrowingScan(setting), self._begun.series, first))
+        self._series.append(_Series(GrowingScan(setting), setting.name, first))
         self._new_series = False
 
     def _loop(self) -> None:
@@ -329,7 +334,11 @@ class CrystalWatch:
 
 
 def watch_crystals(
-    plan: CrystalWatchPlan, *, display: Display | None = None, observer: Observer = silent
+    plan: CrystalWatchPlan,
+    *,
+    display: Display | None = None,
+    observer: Observer = silent,
+    on_open: Callable[[], None] | None = None,
 ) -> CrystalWatchResult:
     """Watch rocking scans until the source ends and every scan has its final image.
 
@@ -341,6 +350,8 @@ def watch_crystals(
         Where snapshots are shown.
     observer : Observer
         Hears what is odd, and of finished scans.
+    on_open : callable, optional
+        Called once everything is loaded and the source is open.
 
     Raises
     ------
@@ -349,4 +360,4 @@ def watch_crystals(
     InputError
         If the source or the plan's files can't be used, or the folder can't be written.
     """
-    return CrystalWatch(plan, display=display, observer=observer).run()
+    return CrystalWatch(plan, display=display, observer=observer, on_open=on_open).run()
