@@ -53,7 +53,7 @@ def _polar() -> _Polar:
 def _cells(values: Tensor) -> Tensor:
     """Return sums over cells, ``(n, sectors, rings)``, of images ``(n, 1, 128, 128)``."""
     polar = _polar()
-    layers = values.flatten(1).index_select(1, polar.order).split(polar.layers, dim=1)
+    layers = torch.split(values.flatten(1).index_select(1, polar.order), list(polar.layers), dim=1)
     sums = torch.zeros(len(values), _CELLS)
     for layer in layers:
         sums[:, : layer.shape[1]] += layer
