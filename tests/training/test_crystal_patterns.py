@@ -72,6 +72,39 @@ def test_every_epoch_has_new_crystals():
     assert third.tolist() == list(range(12, 18))
 
 
+def test_views_show_one_crystal_from_other_sides_with_noise_of_their_own():
+    several = SMALL.model_copy(update={"views": 8, "coverage": (0.8, 1.0)})
+    patterns = [crystal_pattern(number, several, seed=3) for number in range(16, 24)]
+    plain = _values(crystal_pattern(2, SMALL, seed=3))
+    sides = set()
+    for pattern in patterns:
+        # A side keeps every value; only a flip's wrap-around moves the outermost.
+        assert np.allclose(
+            np.sort(np.abs(pattern.diffraction), axis=None), np.sort(np.abs(plain), axis=None), rtol=1e-4
+        )
+        obj = inverse_fourier(torch.from_numpy(pattern.diffraction)).numpy()
+        assert np.abs((np.abs(obj) ** 2).sum((1, 2)) @ (np.arange(16) - 8)) / 1e6 < 0.1
+        sides.add(np.abs(pattern.diffraction).tobytes())
+    assert len(sides) > 4
+    assert len({pattern.measured.tobytes() for pattern in patterns}) > 1
+    noise = [pattern.intensities[8, 8, 8] for pattern in patterns]
+    assert len(set(noise)) > 4
+    assert not np.allclose(_values(crystal_pattern(24, several, seed=3)), plain, rtol=1e-2)
+
+
+def _values(pattern):
+    """Return what a turned pattern shares with the one before: its amplitudes, in order of size."""
+    return np.sort(np.abs(pattern.diffraction), axis=None)
+
+
+def test_crystals_to_measure_on_are_seen_once():
+    several = SMALL.model_copy(update={"views": 8})
+    first, second = (crystal_pattern(number, several, seed=3, stream=VALIDATION) for number in (0, 1))
+    again = crystal_pattern(1, SMALL, seed=3, stream=VALIDATION)
+    assert np.array_equal(second.diffraction, again.diffraction)
+    assert not np.allclose(first.diffraction, second.diffraction)
+
+
 @pytest.fixture(scope="module")
 def store(tmp_path_factory):
     path = tmp_path_factory.mktemp("store") / "crystals.h5"
@@ -106,6 +139,15 @@ def test_a_store_is_shared_out_to_training_and_measuring(store, monkeypatch):
     asked.clear()
     crystal_pattern(1, options, seed=1, stream=VALIDATION)
     assert asked == [9]
+
+
+def test_part_of_the_crystals_may_come_from_the_store(store, monkeypatch):
+    asked = []
+    monkeypatch.setattr(CrystalStore, "__getitem__", _remembering(asked, CrystalStore.__getitem__))
+    options = SMALL.model_copy(update={"store": store, "stored_share": 0.3})
+    for number in range(40):
+        crystal_pattern(number, options, seed=1)
+    assert 4 <= len(asked) <= 22
 
 
 def _remembering(asked, read):
