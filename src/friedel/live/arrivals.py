@@ -67,7 +67,9 @@ class Arrivals:
             return self._far_ahead(number, n_frames)
         self._ahead = None
         numbers = np.arange(number, number + n_frames)
-        if numbers[-1] < self._next and (self._counts_anew(number, n_frames) or (returned and self._known(numbers))):
+        # The newest frame, sent again to greet a client that comes back, is a duplicate.
+        returned = returned and numbers[-1] < self._next - 1 and self._known(numbers)
+        if numbers[-1] < self._next and (self._counts_anew(number, n_frames) or returned):
             return self._begin_anew(number, n_frames)
         return self._near(numbers)
 

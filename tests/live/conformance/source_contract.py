@@ -12,7 +12,7 @@ from friedel.base.errors import InputError, PlanError
 from friedel.live.sources.events import Begun, Ended, Lost, Malformed, Message
 from friedel.live.sources.source import find_source
 
-PATIENCE_S = 15.0
+PATIENCE_S = 6.0
 
 
 def collect(source, n_frames, *, patience_s=PATIENCE_S):
@@ -63,7 +63,7 @@ class SourceContract:
         assert isinstance(found[0], Begun), "a series begins before its first frame"
         assert not [event for event in found if isinstance(event, Malformed | Lost)]
         frames = frames_of(found)
-        assert len(frames) == self.n_frames
+        assert sorted(frames) == list(range(min(frames), min(frames) + self.n_frames))
         numbers = sorted(frames)
         assert numbers == list(range(numbers[0], numbers[0] + self.n_frames)), "numbers count up by one"
         for index, number in enumerate(numbers):
