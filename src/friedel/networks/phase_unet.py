@@ -15,6 +15,7 @@ from friedel.base.errors import PlanError
 # Fringes are a thousand times weaker than the peak; as a logarithm both are seen.
 _WEAKEST = 1e-3
 _TINY = 2
+_DARK = 1e-12
 
 
 class PhaseUNet(nn.Module):
@@ -83,7 +84,10 @@ def logarithmic(amplitude: Tensor) -> Tensor:
 
 def unit_phasor(parts: Tensor) -> Tensor:
     """Return cosine and sine ``(b, 2, ...)``, float32, of the phases of complex numbers given by their parts."""
-    return functional.normalize(parts.float(), dim=1, eps=1e-6)
+    parts = parts.float()
+    # Written out: on a CPU the library's norm over two channels takes as long as a fifth of the network.
+    squares = parts[:, :1].square() + parts[:, 1:].square()
+    return parts * squares.clamp_min(_DARK).rsqrt()
 
 
 def exact_where_tiny(layers: nn.Module, seen: Tensor) -> Tensor:
