@@ -13,6 +13,7 @@ from friedel.phasing.explore import Candidate
 from friedel.phasing.likelihood import chi
 from friedel.phasing.measured import Measured
 from friedel.phasing.modes import modes
+from friedel.phasing.plausible import count_fringes, evenness, largest_piece
 from friedel.phasing.projections import intensity_of
 from friedel.phasing.refine import RefineOptions, refine
 from friedel.phasing.resolution import Shells, fsc, period, prtf, shells
@@ -25,6 +26,9 @@ MAX_CHI = 0.25
 MAX_FILLING = 0.5
 MIN_VOXELS = 64
 MIN_AGREEMENT = 0.95
+MIN_FRINGES = 5
+MIN_EVENNESS = 0.7
+MIN_PIECE = 0.9
 # Two solutions are one when they correlate at least this well after alignment.
 AGREE = 0.9
 _HALF_STEPS = 20
@@ -130,7 +134,7 @@ def assess(
         trusted=False,
         reasons=reasons,
     )
-    checks = _checks(quality, len(finalists.candidates))
+    checks = [*_checks(quality, len(finalists.candidates)), *_of_one_crystal(best, support, diffraction)]
     return replace(
         quality, trusted=all(passed for passed, _ in checks), reasons=(*reasons, *(why for _, why in checks))
     )
@@ -163,6 +167,28 @@ def _checks(quality: Quality, n_kept: int) -> list[tuple[bool, str]]:
             quality.support_voxels >= MIN_VOXELS,
             f"size: the support has {quality.support_voxels} voxels (below {MIN_VOXELS} nothing is resolved: the "
             "pattern shows no fringes)",
+        ),
+    ]
+
+
+def _of_one_crystal(best: Object, support: NDArray[np.bool_], diffraction: Diffraction) -> list[tuple[bool, str]]:
+    """Return the checks that pattern and solution are those of one crystal, as `_checks` does."""
+    fringes, even, piece = count_fringes(diffraction), evenness(best, support), largest_piece(best, support)
+    return [
+        (
+            fringes >= MIN_FRINGES,
+            f"fringes: {fringes} voxels are darker than both their sides by more than noise (below {MIN_FRINGES} the "
+            "pattern shows no fringes, and many objects would give it)",
+        ),
+        (
+            not even < MIN_EVENNESS,
+            f"evenness: but for a tenth at either end, amplitudes inside are within a factor {even:.2f} of the median "
+            f"(below {MIN_EVENNESS} it is no single crystal: two may add up in the pattern, or the solution is wrong)",
+        ),
+        (
+            piece >= MIN_PIECE,
+            f"pieces: the largest holds {piece:.0%} of the density (below {MIN_PIECE:.0%} there are several crystals, "
+            "or the support fell apart)",
         ),
     ]
 
