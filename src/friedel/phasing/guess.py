@@ -17,6 +17,7 @@ from friedel.base.fourier import fourier_corner
 from friedel.base.observer import Observer, silent
 from friedel.base.smaller_batches import in_smaller_batches
 from friedel.networks import ModelCard, load_weights
+from friedel.networks.folding import folded
 from friedel.networks.patterns import guessed_object, is_phasing_network, network_input
 from friedel.phasing.ambiguities import canonical
 from friedel.phasing.iterate import chi_of
@@ -178,7 +179,7 @@ def load_phasing_model(
             "give the weights of `friedel train phasing`"
         )
     place = resolve_device(device)
-    return PhasingModel(network.to(place, memory_format=torch.channels_last_3d).eval(), card, place)  # type: ignore[call-overload]
+    return PhasingModel(folded(network).to(place, memory_format=torch.channels_last_3d), card, place)  # type: ignore[call-overload]
 
 
 def _centred(obj: NDArray[np.complex64]) -> NDArray[np.complex64]:
