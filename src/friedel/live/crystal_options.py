@@ -17,6 +17,9 @@ class LiveCrystalOptions(Options):
     """Time box of one provisional image: iterations stop there."""
     least_frames: int = Field(default=12, ge=4)
     """Frames before a first image is tried."""
+    least_share: float = Field(default=0.4, ge=0.0, le=1.0)
+    """Share of the planned frames, where their number is known, before a first image is tried: before it, a bright
+    fringe passes for the peak."""
     past_peak: int = Field(default=3, ge=1)
     """Frames that must have come on both sides of the brightest one: before, the peak's place is a guess."""
     object_voxels: int = Field(default=2500, ge=200)

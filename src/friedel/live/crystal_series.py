@@ -30,6 +30,8 @@ REPORT = "report.html"
 _LARGEST_BOX = 96
 # The peak may wander by this share of the box before the box follows, and the images begin anew.
 _WANDER = 1 / 16
+# Members that agree less have found nothing yet: the next image doesn't begin from them.
+_LOST = 0.6
 
 
 class LiveCrystal:
@@ -67,8 +69,9 @@ class LiveCrystal:
     @property
     def due(self) -> bool:
         """Whether there are new frames, and enough of them, for another image."""
-        n = self.scan.n_measured
-        return self.result is None and n >= self.options.least_frames and n > self._tried
+        n, planned = self.scan.n_measured, self.scan.setting.n_frames or 0
+        enough = max(self.options.least_frames, self.options.least_share * planned)
+        return self.result is None and n >= enough and n > self._tried
 
     def update(self) -> CrystalView:
         """Make an image of the frames so far, or say why there is none yet."""
@@ -86,6 +89,8 @@ class LiveCrystal:
             self.view = waiting_view(self._tried, expected, f"No image yet: {error}.")
             return self.view
         image = self._imager.image(pattern, n_measured=self._tried, n_frames=self.scan.n_frames)
+        if image.agreement is not None and image.agreement < _LOST:
+            self._imager.begin_anew()
         same, enough = image.same, self.options
         self._history = self._history.and_then(self._tried, same, enough=enough.same, in_a_row=enough.same_updates)
         first = (_sentence(self._imager.beginning),) if same is None else ()

@@ -25,10 +25,10 @@ function ticks(low, high, wanted) {
 }
 
 // xs and ys of equal length; NaN breaks the curve.
-export function curve(holder, xs, ys, { showX, showY, low, high, described, dots = false }) {
+export function curve(holder, xs, ys, { showX, showY, low, high, described, range, dots = false }) {
   const { width, height, size, put } = sheet(holder, described);
   const left = 3.6 * size, right = width - 0.9 * size, top = 0.7 * size, bottom = height - 1.8 * size;
-  const first = xs[0] ?? 0, last = xs.length > 1 ? xs[xs.length - 1] : first + 1;
+  const first = range ? range[0] : xs[0] ?? 0, last = range ? range[1] : xs.length > 1 ? xs[xs.length - 1] : first + 1;
   const x = (value) => left + ((value - first) / (last - first || 1)) * (right - left);
   const y = (value) => bottom - ((Math.min(Math.max(value, low), high) - low) / (high - low || 1)) * (bottom - top);
   for (const value of ticks(low, high, 3)) {
@@ -36,9 +36,9 @@ export function curve(holder, xs, ys, { showX, showY, low, high, described, dots
     put("text", { x: left - 0.6 * size, y: y(value) + 0.35 * size, "text-anchor": "end" }, showY(value));
   }
   put("line", { x1: left, x2: right, y1: bottom, y2: bottom, class: "base" });
-  if (!xs.length) return;
+  if (!xs.length && !range) return;
   const wanted = Math.max(2, Math.min(6, Math.floor((right - left) / (7 * size))));
-  for (const value of showX.ticks ? showX.ticks(first, last, wanted) : ticks(first, last, wanted)) {
+  for (const value of ticks(first, last, wanted)) {
     const at = x(value), anchor = at > right - 2 * size ? "end" : at < left + 2 * size ? "start" : "middle";
     put("text", { x: at, y: height - 0.35 * size, "text-anchor": anchor }, showX(value));
   }

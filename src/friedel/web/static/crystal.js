@@ -21,7 +21,7 @@ export function showCrystal(crystal) {
   bar.setAttribute("aria-valuenow", collected);
   bar.firstElementChild.style.width = expected ? `${(100 * collected) / expected}%` : "0";
   const known = quality.filter(Number.isFinite), low = Math.max(0, Math.min(0.9, ...known) - 0.02);
-  curve(at("quality"), frames, quality, { showX: (value) => `${Math.round(value)}`, showY: (value) => value.toFixed(2), low, high: 1, dots: true, described: "Correlation of each image with the one before" });
+  curve(at("quality"), frames, quality, { showX: (value) => `${Math.round(value)}`, showY: (value) => value.toFixed(2), low, high: 1, dots: true, range: [0, Math.max(expected, collected, 10)], described: "Correlation of each image with the one before" });
   at("notes").replaceChildren(...crystal.notes.map((note) => item("li", note)));
   const shown = Object.entries(figures).filter(([name]) => NAMES[name]);
   at("quantities").replaceChildren(...shown.flatMap(([name, value]) => [item("dt", NAMES[name]), item("dd", value.toPrecision(3))]));
