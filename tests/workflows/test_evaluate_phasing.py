@@ -4,11 +4,14 @@ import json
 
 import numpy as np
 import pytest
+import torch
 from typer.testing import CliRunner
 
 from friedel.base.errors import InputError, PlanError, WeightsError
 from friedel.cli.main import app
+from friedel.networks import ModelCard, PhaseUNet, save_weights
 from friedel.workflows import evaluate_phasing as evaluation
+from friedel.workflows import phasing_methods
 from friedel.workflows.evaluate_phasing import evaluate_phasing
 from friedel.workflows.phasing_conditions import Condition, make_case
 from friedel.workflows.phasing_evaluation_plan import (
@@ -178,6 +181,36 @@ def test_a_scan_is_phased_by_every_method(counted, tmp_path):
     assert section.tables[0].rows[1][5] == "5.0 ×"
     assert section.tables[0].rows[2][-1] == "1.0000"
     assert section.pictures[0].file == "scan.png"
+    asked = len(counted.asked)
+    assert evaluate_phasing(plan).sections[0].figures == section.figures
+    assert len(counted.asked) == asked
+
+
+def test_methods_are_called_as_a_user_calls_them(tmp_path, monkeypatch):
+    torch.manual_seed(1)
+    options, plans = {"width": 4, "levels": 2}, []
+    card = ModelCard(name="u", architecture="phase_unet", options=options)
+    save_weights(tmp_path / "unet", PhaseUNet(**options), card)
+    model = str(tmp_path / "unet.safetensors")
+    pattern = make_case(Condition(name="s", label="s", crystals=1), 0, seed=0).pattern
+
+    def reconstruct(intensities, *, mask, plan, seed, device):
+        plans.append(plan)
+        return phasing_methods.predict(intensities, mask=mask, model=model)
+
+    monkeypatch.setattr(phasing_methods, "reconstruct", reconstruct)
+    monkeypatch.setattr(phasing_methods, "cohere_installed", lambda: False)
+    monkeypatch.setattr(phasing_methods, "shipped_models", lambda: ())
+    methods = phasing_methods.methods_of(PhasingEvaluationPlan(model=model, iterative_starts=7))
+    assert list(methods.run) == [NETWORK, CHAIN, ITERATIVE]
+    assert [sentence.partition(":")[0] for sentence in methods.absent] == ["3D-CDI-NN", "cohere"]
+    answers = [methods.answer(name, pattern, 0) for name in methods.run]
+    assert plans == [{"start": "network", "guided": {"model": model}}, {"start": "random", "starts": 7}]
+    assert all(answer.object.shape == (32, 32, 32) and answer.seconds > 0 for answer in answers)
+    assert answers[0].trusted is None
+    published = phasing_methods.methods_of(PhasingEvaluationPlan(model=model, published=model, cohere=()))
+    assert "3D-CDI-NN" in published.run
+    assert published.absent == ()
 
 
 def test_what_can_not_be_is_told_before_any_work(tmp_path):

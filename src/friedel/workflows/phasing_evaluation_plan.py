@@ -61,7 +61,7 @@ class PhasingEvaluationPlan(Options):
     model: str = "default"
     """Name or path of the network that is evaluated, alone and with refinement."""
     published: str | None = None
-    """Name or path of weights of 3D-CDI-NN as published, to stand beside; None leaves it out."""
+    """Name or path of weights of 3D-CDI-NN as published, to stand beside; None takes those shipped, if any."""
     iterative_starts: Count = 10
     """Random starts of this package's own iterative chain."""
     cohere: tuple[Annotated[float, Field(gt=0, lt=1)], ...] = (0.1, 0.2, 0.3)

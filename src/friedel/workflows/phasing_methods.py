@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
+from friedel.networks.registry import shipped_models
 from friedel.phasing.guess import PhasingModel, load_phasing_model
 from friedel.records import Diffraction, Quality, Reconstruction
 from friedel.workflows.cohere import cohere_installed, run_cohere
@@ -19,6 +20,8 @@ from friedel.workflows.predict import predict
 from friedel.workflows.reconstruct import reconstruct
 
 NETWORK, PUBLISHED = "network", "3D-CDI-NN"
+SHIPPED_PUBLISHED = "phasing_cdi_nn"
+"""Name of its weights, where they are shipped."""
 CHAIN, ITERATIVE = "network + refinement", "iterative"
 
 
@@ -102,11 +105,12 @@ def methods_of(plan: PhasingEvaluationPlan) -> Methods:
     model = load_phasing_model(plan.model, device=plan.device)
     run: dict[str, Method] = {NETWORK: _guessing(model)}
     identity, absent = {NETWORK: model.name}, []
-    if plan.published is not None:
-        published = load_phasing_model(plan.published, device=plan.device)
+    named = plan.published or (SHIPPED_PUBLISHED if SHIPPED_PUBLISHED in shipped_models() else None)
+    if named is not None:
+        published = load_phasing_model(named, device=plan.device)
         run[PUBLISHED], identity[PUBLISHED] = _guessing(published), published.name
     else:
-        absent.append(f"{PUBLISHED}: the plan names no weights of it ('published').")
+        absent.append(f"{PUBLISHED}: none of its weights are shipped, and the plan names none ('published').")
     run[CHAIN], identity[CHAIN] = _refining(plan), f"{plan.model} {model.name}"
     run[ITERATIVE], identity[ITERATIVE] = _iterating(plan), f"{plan.iterative_starts} starts"
     if plan.cohere and cohere_installed():

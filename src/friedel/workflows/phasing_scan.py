@@ -1,23 +1,26 @@
 """The section on a measured scan: no truth there, so methods are held beside the best of many iterative starts."""
 
+import hashlib
+import json
 from pathlib import Path
 
 import numpy as np
 
-from friedel.base.errors import FriedelError
+from friedel._version import __version__
+from friedel.base.errors import FriedelError, InputError
 from friedel.base.observer import Note, Observer, Progress
 from friedel.io.scan import read_scan
 from friedel.phasing.ambiguities import align_to
 from friedel.records import Diffraction
 from friedel.scans.prepare import prepare
-from friedel.workflows.evaluation_record import Section, Table, save_picture
+from friedel.workflows.evaluation_record import Section, Table, read_section, save_picture, write_section
 from friedel.workflows.phasing_evaluation_plan import PhasingEvaluationPlan
 from friedel.workflows.phasing_methods import ITERATIVE, Answer, Methods
 from friedel.workflows.phasing_pictures import beside_figure
 from friedel.workflows.plan import load_plan, missing_paths
 
 TITLE = "A measured scan"
-_SEED = 0
+TASK = "phasing the scan"
 
 
 def scan_section(plan: PhasingEvaluationPlan, methods: Methods, folder: Path, observer: Observer) -> Section:
@@ -37,29 +40,29 @@ def scan_section(plan: PhasingEvaluationPlan, methods: Methods, folder: Path, ob
     Returns
     -------
     Section
-        Without the scan's plan or files it says what is missing, and shows nothing.
+        Without the scan's plan or files it says what is missing, and shows nothing. A finished one is kept.
+
+    Raises
+    ------
+    InputError
+        If the scan can't be read, or no method gives an object.
     """
     absent = _absent(plan)
     if absent:
         return Section(name="scan", title=TITLE, text=absent)
+    key = _key(plan, methods)
+    section = read_section(folder, "scan", key)
+    if section is None:
+        section = _phased(plan, methods, folder, observer)
+        write_section(folder, section, key)
+    return section
+
+
+def _phased(plan: PhasingEvaluationPlan, methods: Methods, folder: Path, observer: Observer) -> Section:
     pattern = _prepared(plan)
-    answers = {}
-    for done, name in enumerate(methods.run):
-        observer(Progress("phasing the scan", done, len(methods.run)))
-        try:
-            answers[name] = methods.answer(name, pattern, _SEED)
-        except FriedelError as error:
-            observer(Note("scan", f"{name} gives nothing: {error}"))
-    observer(Progress("phasing the scan", len(methods.run), len(methods.run)))
+    answers = _answers(methods, pattern, plan.seed, observer)
     best = answers.get(ITERATIVE) or next(iter(answers.values()))
     aligned = {name: align_to(answer.object, best.object) for name, answer in answers.items()}
-    section = Section(
-        name="scan",
-        title=TITLE,
-        text=_text(plan, pattern),
-        tables=[_table(answers, {name: value for name, (_, value) in aligned.items()}, best)],
-        figures=_figures(answers),
-    )
     shown = {name: obj for name, (obj, _) in aligned.items()}
     picture = save_picture(
         folder,
@@ -68,8 +71,35 @@ def scan_section(plan: PhasingEvaluationPlan, methods: Methods, folder: Path, ob
         caption="The middle slice, all in the frame of the iterative result. Each row has one colour scale.",
         alt=f"Amplitude and phase of the crystal as found by {', '.join(shown)}.",
     )
-    section.pictures.append(picture)
-    return section
+    return Section(
+        name="scan",
+        title=TITLE,
+        text=_text(plan, pattern),
+        tables=[_table(answers, {name: value for name, (_, value) in aligned.items()}, best)],
+        pictures=[picture],
+        figures=_figures(answers),
+    )
+
+
+def _answers(methods: Methods, pattern: Diffraction, seed: int, observer: Observer) -> dict[str, Answer]:
+    answers: dict[str, Answer] = {}
+    for done, name in enumerate(methods.run):
+        observer(Progress(TASK, done, len(methods.run)))
+        try:
+            answers[name] = methods.answer(name, pattern, seed)
+        except FriedelError as error:
+            observer(Note("scan", f"{name} gives nothing: {error}"))
+    observer(Progress(TASK, len(methods.run), len(methods.run)))
+    if not answers:
+        raise InputError(f"{pattern.name}: no method could phase it; friedel reconstruct tells more")
+    return answers
+
+
+def _key(plan: PhasingEvaluationPlan, methods: Methods) -> str:
+    """Return what the section depends on, as a hash: version, scan, methods and seed."""
+    assert plan.scan is not None
+    parts = [__version__, plan.scan.read_text(encoding="utf-8"), plan.scan_shape, dict(methods.identity), plan.seed]
+    return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:16]
 
 
 def _absent(plan: PhasingEvaluationPlan) -> str:
