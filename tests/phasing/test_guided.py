@@ -71,7 +71,7 @@ def test_guesses_that_lead_nowhere_are_told_and_left(crystal, pattern):
     assert align_to(solution.object, crystal)[1] > 0.99
     assert solution.quality.n_starts == QUICK.guided.guesses + QUICK.starts == len(solution.starts)
     assert solution.quality.reasons[0].startswith("start: random: 4 guesses of the network rough")
-    assert any("so random starts followed" in str(note) for note in recorder.notes)
+    assert any("random starts followed" in str(note) for note in recorder.notes)
 
 
 def test_weights_asked_for_by_name_must_be_there(pattern):

@@ -18,7 +18,7 @@ class GuidedOptions(Options):
     """Weights: a shipped name, or the path of a file or folder of your own."""
     guesses: int = Field(default=4, ge=2, le=24)
     """Guesses of one pattern, each from another side of it."""
-    schedules: tuple[str, ...] = ("60*RAAR+10*ER", "200*RAAR+20*ER")
+    schedules: tuple[str, ...] = ("100*HIO+60*RAAR+10*ER", "300*HIO+100*RAAR+20*ER")
     """What each guess runs first, with the support following; the next one, too, if what they come to doesn't agree."""
     start_voxels: int = Field(default=4000, ge=100)
     """That runs on the pattern's central part, just large enough that the object has about this many voxels."""

@@ -11,7 +11,7 @@ from friedel.base.errors import InputError, WeightsError
 from friedel.base.observer import Note, Observer, Warned, silent
 from friedel.phasing.ambiguities import canonical
 from friedel.phasing.assess import MIN_AGREEMENT, assess
-from friedel.phasing.choose import HOPELESS
+from friedel.phasing.choose import PHOTON_LIMITED
 from friedel.phasing.guess import PhasingModel, load_phasing_model
 from friedel.phasing.options import PhasingOptions
 from friedel.phasing.solver import Found, Solver
@@ -78,8 +78,9 @@ def solve(
             return _solution(solver, solver.from_object(torch.from_numpy(np.array(start, dtype=np.complex64))), ())
         if options.start == "network":
             network = model or _network(solver)
-            return _random(solver, ()) if network is None else _guided(solver, network)
-        return _random(solver, ())
+            if network is not None:
+                return _guided(solver, network)
+        return _solution(solver, solver.from_random(), ())
 
 
 def _check_start(start: NDArray[np.complexfloating], diffraction: Diffraction) -> None:
@@ -105,25 +106,26 @@ def _guided(solver: Solver, network: PhasingModel) -> Solution:
     """Solve from the network's guesses; where they don't lead to one solution, from random starts as well."""
     guided = solver.options.guided
     quick = Solver(solver.diffraction, guided.applied_to(solver.options), solver.seed, solver.device, solver.observer)
-    found = quick.from_guesses(network.guesses(solver.diffraction, guided.guesses, observer=solver.observer))
-    agreement, deviance = found.finalists.agreement, found.finalists.best.free_deviance
+    found = quick.from_guesses(network.guesses(solver.diffraction, guided.guesses))
     told = f"{guided.guesses} guesses of the network {network.name}"
-    if agreement >= (_PHOTON_LIMITED_AGREEMENT if deviance < HOPELESS else MIN_AGREEMENT):
-        return _solution(quick, found, _told(solver, f"{told}; the best two, refined, agree at {agreement:.3f}"))
-    text = (
-        f"random: {told} came first, but the best two, refined, agree at {agreement:.3f} only (held-out deviance "
-        f"{deviance:.2f}), so random starts followed"
-    )
-    return _random(solver, _told(solver, text), found)
+    agreement, deviance = found.finalists.agreement, found.finalists.best.free_deviance
+    said = f"the best two, refined, agree at {agreement:.3f}, with a held-out deviance of {deviance:.2f}"
+    limited, random = deviance < PHOTON_LIMITED, None
+    if agreement >= (_PHOTON_LIMITED_AGREEMENT if limited else MIN_AGREEMENT):
+        if limited:
+            return _solution(quick, found, _told(solver, f"{told}; {said}"))
+        # Guesses of one network may be wrong alike; where photons don't limit the fit, random starts must confirm them.
+        random = solver.explored(0)
+        if solver.confirmed(found, random):
+            reason = f"{told}; {said}; none of {len(random)} random starts on a coarse grid fits better there"
+            return _solution(quick, found, _told(solver, reason))
+    reasons = _told(solver, f"random: {told} came first, but {said}, so that random starts followed")
+    return _solution(solver, solver.from_random(found.candidates, first=random), reasons)
 
 
 def _told(solver: Solver, text: str) -> tuple[str, ...]:
     solver.observer(Note("start", text))
     return (f"start: {text}",)
-
-
-def _random(solver: Solver, reasons: tuple[str, ...], before: Found | None = None) -> Solution:
-    return _solution(solver, solver.from_random(before.candidates if before else ()), reasons)
 
 
 def _solution(solver: Solver, found: Found, reasons: tuple[str, ...]) -> Solution:

@@ -10,7 +10,7 @@ from torch import Tensor
 from friedel.base.observer import Note, Observer, Progress, Warned
 from friedel.phasing.ambiguities import align_to
 from friedel.phasing.assess import AGREE, MIN_AGREEMENT, Finalists
-from friedel.phasing.choose import HOPELESS, PHOTON_LIMITED, Choice, Ladder, choose_threshold
+from friedel.phasing.choose import AS_GOOD, HOPELESS, PHOTON_LIMITED, Choice, Ladder, choose_threshold
 from friedel.phasing.explore import Candidate, explore, free_deviances, settle
 from friedel.phasing.guess import Guess
 from friedel.phasing.iterate import chi_of
@@ -70,11 +70,14 @@ class Solver:
         if self.start.shape != self.fine.shape:
             self.observer(Note("grids", f"starts on {_size(self.start)} voxels, the result on {_size(self.fine)}"))
 
-    def from_random(self, also: tuple[Candidate, ...] = ()) -> Found:
-        """Begin from random phases, and from what other starts have come to; more rounds follow while none agree."""
+    def from_random(self, also: tuple[Candidate, ...] = (), *, first: list[Candidate] | None = None) -> Found:
+        """Begin from random phases, and from what other starts have come to; more rounds follow while none agree.
+
+        ``first`` is the first round, if it has been run already.
+        """
         candidates = list(also)
         for number in range(self.options.rounds):
-            candidates += self.explored(number)
+            candidates += first if first and number == 0 else self.explored(number)
             kept = self.prepared(candidates)
             last = number + 1 == self.options.rounds or self.options.starts == 1
             if number == 0 and not last and kept[0].free_deviance > PHOTON_LIMITED:
@@ -100,6 +103,13 @@ class Solver:
             if found.finalists.agreement >= SETTLED:
                 break
         return found
+
+    def confirmed(self, found: Found, random: list[Candidate]) -> bool:
+        """Say whether no random start predicts the held-out voxels of the coarse grid better than a solution does."""
+        z, y, x = self.start.shape
+        coarse = self._candidate(lower(found.finalists.best.confined, (z, y, x)), self.start)
+        (settled,) = self.continued([coarse], self.options.guided.polish)
+        return settled.free_deviance <= AS_GOOD * ranked(random)[0].free_deviance
 
     def finished_from(self, candidates: list[Candidate], kept: list[Candidate]) -> Found:
         """Choose the support on the best of the kept candidates, and refine them all on it."""
