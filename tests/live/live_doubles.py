@@ -28,7 +28,7 @@ class Brightness:
         assert run is not None
         time.sleep(self.slow_s)
         if (frames[:, 0, 1] == 666).any():
-            _die_once(int(frames[0, 0, 2]))
+            _die_once(int(frames[frames[:, 0, 1] == 666][0, 0, 2]))
         if (frames[:, 0, 1] == 777).any():
             raise ValueError("frames no model can bear")
         single = np.clip(frames[:, 0, 0].astype(np.float32) / 100, 0, 1)
@@ -80,7 +80,7 @@ def write_run(path, stack):
 
 
 def plan(tmp_path, uri, *, model="live_doubles:brightness", **more):
-    queue = {"workers": 2, "batch": 16, "memory_mb": 4, "sample": 32} | more.pop("queue", {})
+    queue = {"workers": 2, "batch": 16, "memory_mb": 4, "sample": 32, "settle_s": 0.5} | more.pop("queue", {})
     keep = {"flush_s": 0.05, "keep_free_mb": 0} | more.pop("keep", {})
     return WatchPlan(
         source=uri, model=model, output=tmp_path / "out", queue=QueueOptions(**queue), keep=KeepOptions(**keep), **more
