@@ -98,7 +98,7 @@ def crystal():
     return made
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")  # its event loop is the thread's for as long as it lives: no other test may need one
 def browser():
     sync_api = pytest.importorskip("playwright.sync_api", reason="playwright isn't installed")
     if not CHROMIUM.exists():
