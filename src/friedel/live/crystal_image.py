@@ -32,6 +32,8 @@ _REFINING = 0.3
 _REFINE_STEPS = 10
 # A member that predicts held-out voxels so much worse than the best is in another minimum.
 _ASTRAY = 1.3
+# A member takes another's place on the display when it is better by more than chance: else the image would flicker.
+_CLEARLY = 0.95
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -94,6 +96,7 @@ class Imager:
         self._state: State | None = None
         self._shape: Shape | None = None
         self._last: ProvisionalImage | None = None
+        self._best = 0
 
     def warm_up(self) -> None:
         """Make an image of a small made-up crystal: what loads on first use then doesn't delay the first real one."""
@@ -121,7 +124,7 @@ class Imager:
             coarse, state = self._continued(pattern)
             state = self._iterated(state, coarse, until=began + (1 - _REFINING) * self.options.seconds)
             scores = free_deviances(state.confined, coarse)
-            best = int(scores.argmin())
+            best = self._best = self._preferred(scores)
             obj, support = self._refined(state, best, coarse)
             members = [obj.numpy() if k == best else one.numpy() for k, one in enumerate(state.confined)]
             self._state = self._brought_back(state, scores, best, coarse)
@@ -155,6 +158,12 @@ class Imager:
             state = replace(iterate(state, coarse, _STEP, beta=0.8, wrap=wrap), iteration=0)
             if time.perf_counter() >= until:
                 return state
+
+    def _preferred(self, scores: Tensor) -> int:
+        """Return the member to show: the one shown before, unless another is clearly better."""
+        best = int(scores.argmin())
+        clearly = self._last is None or float(scores[best]) < _CLEARLY * float(scores[self._best])
+        return best if clearly else self._best
 
     def _refined(self, state: State, best: int, coarse: Measured) -> tuple[Tensor, Tensor]:
         support = state.support[best]
