@@ -30,6 +30,8 @@ class GuidedOptions(Options):
     """Feedback in each cycle of polishing and refinement."""
     candidates: tuple[float, ...] = (0.075, 0.13, 0.2, 0.31)
     """Thresholds of the support to choose from."""
+    refine_choices: bool = False
+    """Refine the object at each of these thresholds before they are compared."""
 
     @field_validator("polish")
     @classmethod
@@ -51,7 +53,7 @@ class GuidedOptions(Options):
         return options.model_copy(update={name: getattr(self, name) for name in _OF_PHASING})
 
 
-_OF_PHASING = ("start_voxels", "keep", "polish", "polish_betas", "candidates")
+_OF_PHASING = ("start_voxels", "keep", "polish", "polish_betas", "candidates", "refine_choices")
 
 
 class PhasingOptions(Options):
@@ -81,6 +83,8 @@ class PhasingOptions(Options):
     """Threshold of the final support; None has it chosen from the data, with the reason in the report."""
     candidates: tuple[float, ...] = (0.05, 0.075, 0.1, 0.13, 0.16, 0.2, 0.25, 0.31)
     """Thresholds to choose from."""
+    refine_choices: bool = True
+    """Refine the object at each of these thresholds before they are compared."""
     keep: int = Field(default=4, ge=1)
     """Best starts that are polished, refined and compared."""
     polish: str = "100*RAAR+10*ER"

@@ -187,8 +187,9 @@ class Solver:
 
     def tried(self, best: Candidate, thresholds: list[float]) -> list[Candidate]:
         """Return one candidate finished at each of some thresholds."""
-        calm = self.options.polish_betas[-1:]
-        return self.finished([best] * len(thresholds), thresholds, self.middle, "choosing the support", betas=calm)
+        calm, same = self.options.polish_betas[-1:], [best] * len(thresholds)
+        task = "choosing the support"
+        return self.finished(same, thresholds, self.middle, task, betas=calm, refining=self.options.refine_choices)
 
     def fit_coherence(self, best: Candidate) -> None:
         """Fit the beam's coherence, and take it into account from now on."""
@@ -212,6 +213,7 @@ class Solver:
         task: str,
         *,
         betas: tuple[float, ...] | None = None,
+        refining: bool = True,
     ) -> list[Candidate]:
         """Polish candidates on supports of the given threshold(s) and refine them, cycle by cycle."""
         betas = betas or self.options.polish_betas
@@ -220,7 +222,8 @@ class Solver:
         bar = _Bar(self.observer, task, per_cycle * len(betas))
         for beta in betas:
             candidates = settle(candidates, measured, thresholds, self.options, beta=beta, on_progress=bar)
-            candidates = [self.refined(candidate, measured, bar) for candidate in candidates]
+            if refining:
+                candidates = [self.refined(candidate, measured, bar) for candidate in candidates]
         return candidates
 
     def refined(self, candidate: Candidate, measured: Measured, bar: "_Bar") -> Candidate:
