@@ -79,7 +79,7 @@ def test_threshold_and_pause_reach_the_watch_and_come_back(opened, hits, display
         time.sleep(0.02)
     current["make"] = lambda: hits(threshold=display.control().threshold, selected=5000, paused=True)
     expect(tab.locator("#selected")).to_have_text("5,000", timeout=20_000)
-    expect(tab.locator("#threshold")).to_have_text("0.60", timeout=20_000)
+    expect(tab.locator("#threshold")).to_have_text("from a probability of 0.60", timeout=20_000)
     assert tab.locator("#scores .kept").count() == 8
     assert tab.inner_text("#pause") == "Go on"
     tab.click("#plain")

@@ -6,6 +6,7 @@ ever waited for by the others, let alone by the data path.
 
 import asyncio
 import json
+import time
 from typing import Any
 
 from aiohttp import WSMsgType, web
@@ -16,6 +17,9 @@ from friedel.web.messages import joined, parts_of
 from friedel.web.options import ServeOptions
 
 _POLL_S = 0.05
+_PICTURES = ("gallery", "powder")
+# Pictures of frames are nine tenths of the bytes, and nobody looks at more than one set a second.
+_PICTURES_S = 1.0
 
 
 class Hub:
@@ -39,9 +43,9 @@ class Hub:
         self.dropped = 0
 
     async def read(self) -> None:
-        """Take up snapshots as they come, for ever."""
+        """Take up snapshots as they come, for ever; while nobody looks, none is."""
         while True:
-            text = self._shown.read()
+            text = self._shown.read() if self.viewers else None
             if text is not None:
                 self._parts = await asyncio.to_thread(parts_of, text)
                 async with self._changed:
@@ -63,12 +67,16 @@ class Hub:
 
     async def _tell(self, socket: web.WebSocketResponse, hearing: asyncio.Task[None]) -> None:
         sent: dict[str, str] = {}
+        pictures_due = 0.0
         while not (socket.closed or hearing.done()):
-            now = self._parts
-            new = {name: text for name, text in now.items() if sent.get(name) != text}
+            now, clock = self._parts, time.monotonic()
+            held = () if clock >= pictures_due else _PICTURES
+            new = {name: text for name, text in now.items() if sent.get(name) != text and name not in held}
             if new:
                 await asyncio.wait_for(socket.send_str(joined(new)), self._options.patience_s)
-                sent = dict(now)
+                sent |= new
+            if not new.keys().isdisjoint(_PICTURES):
+                pictures_due = clock + _PICTURES_S
             await asyncio.sleep(1 / self._options.updates_per_s)
             await self._news(now, hearing)
 

@@ -1,6 +1,7 @@
 """The page's process: started beside a watch, told where to look, stopped with it. The watch never waits for it."""
 
 import asyncio
+import os
 import signal
 import socket
 from multiprocessing import get_context
@@ -15,6 +16,8 @@ from friedel.web.options import ServeOptions
 
 _START_S = 60.0
 _LEAVE_S = 3.0
+# Where cores are few, scoring goes before looking.
+_YIELDING = 15
 
 
 class Page:
@@ -112,6 +115,8 @@ def run_page(
     from friedel.web.server import make_app
 
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the watch, which then ends this process
+    if hasattr(os, "nice"):
+        os.nice(_YIELDING)
     boards = Board(names[0]), Board(names[1])
 
     async def serve() -> None:

@@ -48,7 +48,8 @@ function showState(state) {
   ask.able(state.source.state !== "ended");
   if (Date.now() - sliding > 1500) {
     at("slider").value = state.threshold ?? 0.5;
-    at("threshold").textContent = state.threshold === null ? "the plan's own" : state.threshold.toFixed(2);
+    at("threshold").textContent = chosen(state.threshold);
+    at("plain").hidden = state.threshold === null;
   }
   alarm();
 }
@@ -102,6 +103,10 @@ function trouble(state, open, now) {
   return [source.state, "", ""];
 }
 
+function chosen(threshold) {
+  return threshold === null ? "as the plan says" : `from a probability of ${threshold.toFixed(2)}`;
+}
+
 function sentence(text) {
   return text ? `${text[0].toUpperCase()}${text.slice(1)}.` : "";
 }
@@ -119,7 +124,7 @@ at("pause").addEventListener("click", () => ask.send({ paused: !(parts.state && 
 at("plain").addEventListener("click", () => { sliding = 0; ask.send({ threshold: null }); });
 at("slider").addEventListener("input", (event) => {
   sliding = Date.now();
-  at("threshold").textContent = Number(event.target.value).toFixed(2);
+  at("threshold").textContent = chosen(Number(event.target.value));
 });
 at("slider").addEventListener("change", (event) => ask.send({ threshold: Number(event.target.value) }));
 window.addEventListener("resize", () => {
