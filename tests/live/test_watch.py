@@ -38,3 +38,21 @@ def test_small_frames_are_told_by_the_same_rule_as_in_a_batch():
     from friedel.live import intake
 
     assert intake.SMALLEST == prepare.SMALLEST
+
+
+def test_live_scores_are_the_batch_s_scores(tmp_path):
+    from friedel.hits.model import load_model
+
+    stack = np.random.default_rng(5).poisson(0.4, (48, 96, 96)).astype(np.uint16)
+    stack += np.random.default_rng(6).poisson(40 * np.exp(-np.hypot(*np.indices((96, 96)) - 48) / 6)).astype(np.uint16)
+    path = write_run(tmp_path / "run.h5", stack)
+    queue = {"workers": 1, "sample": 48, "settle_s": 20.0}
+    result = watch_hits(plan(tmp_path, f"file://{path}", model="default", queue=queue))
+    model = load_model("default", device="cpu")
+    batch = model.score(stack, run=model.measure(stack))
+    with h5py.File(result.files["part 1"]) as file:
+        order = np.argsort(file["entry_1/result_1/number"][()])
+        for name, expected in (("single", batch.single), ("fringes", batch.fringes), ("strange", batch.strange)):
+            live = file[f"entry_1/result_1/{name}"][()][order]
+            np.testing.assert_allclose(live, expected, rtol=2e-2, atol=2e-2, err_msg=name)
+    assert (tmp_path / "out" / "run_constants.npz").exists()

@@ -16,7 +16,7 @@ from friedel.workflows.plan_file import read_yaml
 class QueueOptions(Options):
     """Frames between their arrival and their score."""
 
-    batch: Annotated[int, Field(ge=1, le=1024)] = 64
+    batch: Annotated[int, Field(ge=1, le=1024)] = 32
     """Most frames scored at once; fewer when a scorer has nothing else to do."""
     memory_mb: Annotated[int, Field(ge=1)] = 512
     """Shared memory for frames that wait, MiB. When it is full, the oldest waiting batch is dropped and counted."""

@@ -13,6 +13,9 @@ from numpy.typing import NDArray
 
 from friedel.live.display import attach
 
+# A slot is taken by a batch of any size, and held while its hits are written: few slots would soon be all taken.
+_SLOTS, _FEWEST = 64, 8
+
 
 class RingLayout(NamedTuple):
     """What another process needs to find its way: the memory's name, and how it is divided."""
@@ -59,9 +62,11 @@ class FrameRing:
 
 
 def make_ring(shape: tuple[int, int], dtype: np.dtype[np.generic], *, frames_per_slot: int, n_bytes: int) -> FrameRing:
-    """Make a ring of at most ``n_bytes``, but of eight slots at least."""
-    slot_bytes = frames_per_slot * shape[0] * shape[1] * dtype.itemsize
-    n_slots = max(n_bytes // slot_bytes, 8)
+    """Make a ring of at most ``n_bytes``; slots of large frames hold fewer of them, so that there are enough slots."""
+    frame_bytes = shape[0] * shape[1] * dtype.itemsize
+    frames_per_slot = min(frames_per_slot, max(n_bytes // (_SLOTS * frame_bytes), 1))
+    slot_bytes = frames_per_slot * frame_bytes
+    n_slots = max(n_bytes // slot_bytes, _FEWEST)
     memory = shared_memory.SharedMemory(create=True, size=n_slots * slot_bytes)
     return FrameRing(memory, RingLayout(memory.name, n_slots, frames_per_slot, shape, dtype.str), owner=True)
 

@@ -17,7 +17,7 @@ from friedel.live.batches import Batch
 from friedel.live.crew import spawn
 from friedel.live.ledger import Ledger
 from friedel.live.plan import KeepOptions
-from friedel.live.writing import Finish, Finished, NoteLedger, Open, Write, Written, run_writer
+from friedel.live.writing import Begun, Finish, Finished, NoteLedger, Open, Write, Written, run_writer
 
 _ON_THE_WAY = 8
 _MOST_WAITING = 4096
@@ -46,6 +46,12 @@ class Scribe:
         Hears why.
     free : function
         Called with a batch whose frames aren't needed any more.
+    finished : Finished or None
+        What the process said when all files were closed.
+    refused : str
+        Why nothing can be written just now; empty if it can.
+    ready : bool
+        The process is there.
     """
 
     folder: Path
@@ -55,6 +61,7 @@ class Scribe:
     free: Callable[[Batch], None]
     finished: Finished | None = None
     refused: str = ""
+    ready: bool = False
     _waiting: deque[_Job] = field(default_factory=deque)
     _sent: dict[int, _Job] = field(default_factory=dict)
     _open: Open | None = None
@@ -101,7 +108,9 @@ class Scribe:
         except (EOFError, OSError):
             self._replace()
             return
-        if isinstance(answer, Finished):
+        if isinstance(answer, Begun):
+            self.ready = True
+        elif isinstance(answer, Finished):
             self.finished = answer
         elif isinstance(answer, Written) and (job := self._sent.pop(answer.ticket, None)) is not None:
             self._deaths = 0

@@ -106,7 +106,7 @@ class HitStatistics:
     def _add_powder(self, frames: NDArray[np.generic], selected: NDArray[np.bool_]) -> None:
         if not selected.any():
             return
-        total = binned(np.nan_to_num(frames[selected].astype(np.float32)).sum(axis=0), _POWDER_EDGE)
+        total = binned(_sum(frames[selected]), _POWDER_EDGE)
         if self._powder is None or self._powder.shape != total.shape:
             self._powder, self._n_powder = np.zeros(total.shape), 0
         self._powder += total
@@ -135,6 +135,12 @@ class HitStatistics:
             strange=float(scores.strange[last]),
         )
         self._galleries[kind].appendleft(picture)
+
+
+def _sum(frames: NDArray[np.generic]) -> NDArray[np.float32]:
+    """Return the sum of frames ``(n, y, x)``; only floats can hold what is no number."""
+    known = np.nan_to_num(frames) if frames.dtype.kind == "f" else frames
+    return np.asarray(known.sum(axis=0, dtype=np.float32))
 
 
 def binned(image: NDArray[np.float32], edge: int) -> NDArray[np.float32]:

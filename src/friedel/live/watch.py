@@ -168,7 +168,7 @@ class HitsWatch:
         received, stopped_at = False, math.inf
         while True:
             self._hear()
-            if not received and self._crew.idle():  # a model is loaded: nothing is received that must wait for that
+            if not received and self._ready():
                 self._receiver.start()
                 received = True
             self._attach()
@@ -185,6 +185,10 @@ class HitsWatch:
                 return
             if self._stops and not received:
                 return
+
+    def _ready(self) -> bool:
+        """Say whether a model is loaded and the writer is there: no frame shall have to wait for that."""
+        return bool(self._crew.idle()) and (self._output is None or self._output.scribe.ready)
 
     def _drained(self) -> bool:
         batches = self._intake.batches

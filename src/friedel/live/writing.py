@@ -77,6 +77,11 @@ class Written:
 
 
 @dataclass(frozen=True)
+class Begun:
+    """The process is there."""
+
+
+@dataclass(frozen=True)
 class Finished:
     """All files are closed."""
 
@@ -89,6 +94,7 @@ def run_writer(orders: Connection, folder: Path, options: KeepOptions) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     stage = _Stage(folder, options)
     try:
+        orders.send(Begun())
         while True:
             wait = stage.until_flush()
             if not orders.poll(wait):
