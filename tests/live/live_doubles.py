@@ -8,7 +8,9 @@ from pathlib import Path
 import h5py
 import numpy as np
 
+from friedel.io.growing_run import open_growing
 from friedel.live.plan import KeepOptions, QueueOptions, WatchPlan
+from friedel.live.sources.events import Begun, Ended
 from friedel.records.hits import HitScores
 
 EDGE = 64
@@ -85,3 +87,38 @@ def plan(tmp_path, uri, *, model="live_doubles:brightness", **more):
     return WatchPlan(
         source=uri, model=model, output=tmp_path / "out", queue=QueueOptions(**queue), keep=KeepOptions(**keep), **more
     )
+
+
+class Scripted:
+    """A source that tells what it is given; a number is a pause in seconds, a function is called."""
+
+    uri = "scripted://"
+
+    def __init__(self, *events, patient=False):
+        self.patient = patient
+        self._events = [Begun(series="s", lasting=True), *events]
+
+    def open(self):
+        pass
+
+    def receive(self, timeout_s):
+        if not self._events:
+            return Ended()
+        event = self._events.pop(0)
+        if isinstance(event, float):
+            time.sleep(min(event, timeout_s))
+            if event > timeout_s:
+                self._events.insert(0, event - timeout_s)
+            return None
+        if callable(event):
+            event()
+            return None
+        return event
+
+    def close(self):
+        pass
+
+
+def rows(path):
+    with open_growing(path) as file:  # also what a killed writer left
+        return file["entry_1/result_1/number"][()]

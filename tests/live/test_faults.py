@@ -9,54 +9,18 @@ import time
 
 import numpy as np
 import pytest
-from live_doubles import expected_hits, frames, plan, write_run
+from live_doubles import Scripted, expected_hits, frames, plan, rows, write_run
 from live_peers import KaraboPeer, SimplonPeer, free_port
 
 from friedel.base.errors import InputError
-from friedel.io.growing_run import open_growing
 from friedel.live.control import Control
 from friedel.live.display import Display, Viewer
-from friedel.live.sources.events import Begun, Ended, Lost, Malformed, Message
+from friedel.live.sources.events import Lost, Malformed, Message
 from friedel.live.watch import HitsWatch, watch_hits
-
-
-class Scripted:
-    """A source that tells what it is given; a number is a pause in seconds, a function is called."""
-
-    uri = "scripted://"
-
-    def __init__(self, *events, patient=False):
-        self.patient = patient
-        self._events = [Begun(series="s", lasting=True), *events]
-
-    def open(self):
-        pass
-
-    def receive(self, timeout_s):
-        if not self._events:
-            return Ended()
-        event = self._events.pop(0)
-        if isinstance(event, float):
-            time.sleep(min(event, timeout_s))
-            if event > timeout_s:
-                self._events.insert(0, event - timeout_s)
-            return None
-        if callable(event):
-            event()
-            return None
-        return event
-
-    def close(self):
-        pass
 
 
 def _single(number, frame, timestamp=0.0):
     return Message(number=number, frames=frame[None], timestamp=timestamp)
-
-
-def _rows(path):
-    with open_growing(path) as file:  # also what a killed writer left
-        return file["entry_1/result_1/number"][()]
 
 
 def test_messages_of_every_damaged_kind_are_counted_where_they_belong(tmp_path):
@@ -84,7 +48,7 @@ def test_messages_of_every_damaged_kind_are_counted_where_they_belong(tmp_path):
         "float32 where the series has uint16": 1,
         "a number too far ahead to be true": 1,
     }
-    assert sorted(_rows(result.files["part 1"])) == [0, 1, 2, 3, 8, 9, 11]
+    assert sorted(rows(result.files["part 1"])) == [0, 1, 2, 3, 8, 9, 11]
     assert 0 <= counts.latency_p99_overall_s < 30, "clocks that jump at the source don't touch latency"
 
 
@@ -95,7 +59,7 @@ def test_a_killed_scorer_s_frames_are_done_again_and_none_twice(tmp_path, traces
     result = HitsWatch(plan(tmp_path, None), source=source).run()
     assert (traces / "1").exists()
     assert (result.counts.processed, result.counts.dropped) == (200, 0)
-    assert sorted(_rows(result.files["part 1"])) == list(range(200))
+    assert sorted(rows(result.files["part 1"])) == list(range(200))
 
 
 def test_frames_that_kill_every_scorer_are_dropped_and_counted(tmp_path, traces):
@@ -151,7 +115,7 @@ def test_a_restart_goes_on_where_it_was_with_no_double_scores(tmp_path):
     write_run(tmp_path / "run.h5", stack)
     second = watch_hits(plan(tmp_path, f"file://{path}"))
     assert (first.counts.processed, second.counts.processed, second.counts.duplicate) == (70, 50, 70)
-    numbers = np.concatenate([_rows(second.files[name]) for name in ("part 1", "part 2")])
+    numbers = np.concatenate([rows(second.files[name]) for name in ("part 1", "part 2")])
     assert sorted(numbers) == list(range(120))
     assert np.fromfile(second.files["photons"], "<i4", 1)[0] == len(expected_hits(stack))
 
@@ -168,7 +132,7 @@ def test_a_killed_writer_is_replaced_and_nothing_is_written_twice(tmp_path):
     source = Scripted(*messages[:10], 1.0, kill_writer, *messages[10:], patient=True)
     watch = HitsWatch(plan(tmp_path, None), source=source)
     result = watch.run()
-    numbers = np.concatenate([_rows(path) for name, path in result.files.items() if name.startswith("part")])
+    numbers = np.concatenate([rows(path) for name, path in result.files.items() if name.startswith("part")])
     assert sorted(numbers) == list(range(200))
     assert result.counts.unsaved == 0
 
@@ -271,7 +235,7 @@ def test_ctrl_c_closes_all_files(tmp_path):
     finally:
         process.kill()
     assert process.returncode == 0
-    numbers = _rows(tmp_path / "out" / "hits_001.cxi")
+    numbers = rows(tmp_path / "out" / "hits_001.cxi")
     assert 0 < len(numbers) < 3000
     assert f"processed {len(numbers)}" in out
     assert (tmp_path / "out" / "summary.json").exists()

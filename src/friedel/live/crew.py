@@ -6,11 +6,14 @@ from dataclasses import dataclass, field
 from multiprocessing import get_context
 from multiprocessing.connection import Connection
 from multiprocessing.process import BaseProcess
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from friedel.base.errors import FriedelError, InputError
 from friedel.live.batches import Batch
 from friedel.live.scoring import Failed, Ready, Score, run_scorer
+
+if TYPE_CHECKING:
+    from friedel.live.remote import Cluster, Spokesman
 
 _MOST = 4
 _LEAVE_S = 2.0
@@ -36,7 +39,7 @@ class Worker:
         Its model is loaded; it is at work, on a batch or otherwise.
     """
 
-    process: BaseProcess
+    process: "BaseProcess | Spokesman"
     orders: Connection
     batch: Batch | None = None
     since: float = 0.0
@@ -54,18 +57,22 @@ class Crew:
         What they load.
     n_workers : int
         How many there shall be.
+    cluster : Cluster or None
+        Score on other machines instead.
     """
 
     model: str
     device: str | None
     n_workers: int
+    cluster: "Cluster | None" = None
     workers: list[Worker] = field(default_factory=list)
     _standing: dict[type, Any] = field(default_factory=dict)
     _deaths: int = 0
 
     def start(self) -> None:
         """Start the processes; they are ready when each has said so."""
-        self.workers = [self._started() for _ in range(self.n_workers)]
+        count = self.n_workers if self.cluster is None else self.cluster.n_workers
+        self.workers = [self._started() for _ in range(count)]
 
     def tell_all(self, order: Any) -> None:
         """Give an order to every process, and to those that take their places later."""
@@ -140,7 +147,11 @@ class Crew:
         self.workers = []
 
     def _started(self) -> Worker:
-        process, orders = spawn(run_scorer, self.model, self.device, name="friedel scorer")
+        process: BaseProcess | Spokesman
+        if self.cluster is None:
+            process, orders = spawn(run_scorer, self.model, self.device, name="friedel scorer")
+        else:
+            process, orders = self.cluster.start(self.model, self.device)
         worker = Worker(process, orders)
         for order in self._standing.values():
             _send(worker, order)

@@ -10,6 +10,7 @@ from pydantic import Field
 from friedel.base.options import Options
 from friedel.hits.selection import SelectionOptions
 from friedel.workflows.classify_plan import EmcOptions, merged
+from friedel.workflows.cluster import ClusterOptions
 from friedel.workflows.plan_file import read_yaml
 
 
@@ -62,6 +63,8 @@ class WatchPlan(Options):
     """Between arrival and score."""
     keep: KeepOptions = KeepOptions()
     """What is written."""
+    cluster: ClusterOptions | None = None
+    """Score on several machines, by Dask; None: on this one."""
     silent_s: Annotated[float, Field(gt=0)] = 5.0
     """The source is called silent when nothing has come for so long, s."""
     display_s: Annotated[float, Field(gt=0)] = 0.25

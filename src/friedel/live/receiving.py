@@ -13,7 +13,6 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from friedel.base.errors import FriedelError
 from friedel.base.observer import Observer, Warned
 from friedel.live.arrivals import Arrivals, Verdict, among
 from friedel.live.ledger import Fate, Ledger
@@ -117,7 +116,7 @@ class Receiver:
                 if event is not None:
                     self._handle(event)
                     self.wake()
-        except (FriedelError, OSError, ValueError) as error:
+        except Exception as error:  # whatever a plug-in raises is told; the thread must not end unseen
             self.error = error
             self._change("lost", str(error))
         finally:

@@ -9,6 +9,7 @@ import os
 import time
 from collections import deque
 from collections.abc import Callable
+from contextlib import ExitStack
 from dataclasses import dataclass
 from multiprocessing.connection import wait
 from pathlib import Path
@@ -32,6 +33,7 @@ from friedel.live.snapshot import Snapshot
 from friedel.live.sources.source import Source, find_source
 from friedel.live.statistics import HitStatistics
 from friedel.live.stopping import on_signal
+from friedel.workflows.cluster import dask_client
 
 _TICK_S = 0.05
 _RATE_OVER_S = 3.0
@@ -95,6 +97,7 @@ class HitsWatch:
         mask = None if plan.mask is None else read_mask(plan.mask)
         self._intake = Intake(self.ledger, plan.queue, mask)
         self._crew = Crew(plan.model, plan.device, plan.queue.workers or default_workers())
+        self._stack = ExitStack()
         self._output: Output | None = None
         self._receiver = Receiver(
             source=self.source,
@@ -157,6 +160,10 @@ class HitsWatch:
         )
 
     def _start(self) -> None:
+        if self.plan.cluster is not None:
+            from friedel.live.remote import Cluster
+
+            self._crew.cluster = Cluster(self._stack.enter_context(dask_client(self.plan.cluster)))
         self._crew.start()
         if self.plan.output is not None:
             self._output = Output(
@@ -389,6 +396,7 @@ class HitsWatch:
         self._receiver.stop()
         self.source.close()
         self._crew.stop()
+        self._stack.close()
         if self._output is not None:
             self._output.close()
         if self._intake.batches is not None:
