@@ -13,7 +13,7 @@ from friedel.workflows.plan_file import read_yaml
 class LiveCrystalOptions(Options):
     """How the provisional images of a scan that is being collected are made. None of it touches the final one."""
 
-    seconds: float = Field(default=1.2, gt=0.0)
+    seconds: float = Field(default=1.0, gt=0.0)
     """Time box of one provisional image: iterations stop there."""
     least_frames: int = Field(default=12, ge=4)
     """Frames before a first image is tried."""
