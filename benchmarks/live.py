@@ -23,8 +23,8 @@ from friedel.live.ledger import LedgerCounts
 from friedel.live.plan import KeepOptions, QueueOptions, WatchPlan
 from friedel.live.watch import HitsWatch
 
-RATE, SECONDS, QUICK_SECONDS = 2000.0, 60.0, 6.0
-LONG, QUICK_LONG = 10_000_000, 20_000
+RATE, SECONDS, QUICK_SECONDS = 2000.0, 60.0, 2.0
+LONG, QUICK_LONG = 10_000_000, 6_000
 P99_S, DISPLAY_SHARE, MEMORY_SHARE = 0.05, 0.05, 0.05
 _PREFETCH_S = 3.0
 

@@ -78,6 +78,7 @@ def send_frames(endpoint: str, n_frames: int, rate: float) -> None:
     context = zmq.Context()
     socket = context.socket(zmq.PUSH)
     socket.set_hwm(2000)
+    socket.setsockopt(zmq.SNDTIMEO, 10_000)  # nobody listens any more: end
     socket.bind(endpoint)
     began = time.monotonic()
     for number in range(n_frames):
