@@ -16,6 +16,7 @@ EPILOG = (
 )
 HITS_FOLDER = "hits"
 LIVE_FOLDER = Path("demo_live")
+STAY_S = 60.0
 
 
 class Half(StrEnum):
@@ -64,10 +65,10 @@ def live(
         else:
             plan = hits_plan(output, seed=seed, observer=observer)
     if not crystal:
-        watch_frames(plan, serve=True, port=port, browse=browser)
+        watch_frames(plan, serve=True, port=port, browse=browser, stay_s=STAY_S)
         return
     with beamline.running() as go:
-        watch_scans(beamline.plan, serve=True, port=port, browse=browser, on_open=go.set)
+        watch_scans(beamline.plan, serve=True, port=port, browse=browser, stay_s=STAY_S, on_open=go.set)
 
 
 def _hits(output: Path, seed: int, device: str | None) -> None:

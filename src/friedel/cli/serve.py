@@ -1,6 +1,8 @@
 """`--serve`: the page beside a watch, and where to find it."""
 
+import math
 import sys
+import time
 import webbrowser
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -14,8 +16,10 @@ from friedel.base.errors import PlanError
 if TYPE_CHECKING:
     from friedel.live.display import Display
     from friedel.web.options import ServeOptions
+    from friedel.web.page import Page
 
 PORT = "8765"
+_LAST_LOOK_S = 2.0
 
 Serve = Annotated[bool, typer.Option("--serve", help="Show a page in the browser: hits, images, ledger.")]
 Port = Annotated[
@@ -25,10 +29,13 @@ Port = Annotated[
 
 
 @contextmanager
-def showing(serve: bool, port: str, folder: Path | None, *, browse: bool = False) -> "Iterator[Display | None]":
+def showing(
+    serve: bool, port: str, folder: Path | None, *, browse: bool = False, stay_s: float = math.inf
+) -> "Iterator[Display | None]":
     """Serve the page while the block runs, and give the display that feeds it; None without ``serve``.
 
-    On a terminal the page stays after the block until Ctrl-C, so that the last of it can be looked at.
+    On a terminal the page stays after the block, so that the last of it can be looked at: for ``stay_s``, or until
+    Ctrl-C. Elsewhere it stays just long enough to be shown.
     """
     if not serve:
         yield None
@@ -43,7 +50,7 @@ def showing(serve: bool, port: str, folder: Path | None, *, browse: bool = False
             if browse:
                 webbrowser.open(page.url)
             yield display
-            _stay(page)
+            _stay(page, stay_s)
     finally:
         display.close()
 
@@ -65,16 +72,11 @@ def serve_options(port: str) -> "ServeOptions":
     return ServeOptions.read(given, origin="--port")
 
 
-def _stay(page: object) -> None:
-    if not sys.stdin.isatty():
-        return
-    typer.echo("The page stays until Ctrl-C.")
+def _stay(page: "Page", stay_s: float) -> None:
+    on_terminal = sys.stdin.isatty()
+    if on_terminal:
+        typer.echo("The page stays until Ctrl-C." if stay_s == math.inf else f"The page stays for {stay_s:g} s.")
+    ends = time.monotonic() + (stay_s if on_terminal else _LAST_LOOK_S)
     with suppress(KeyboardInterrupt):
-        while getattr(page, "alive", False):
-            _sleep()
-
-
-def _sleep() -> None:
-    import time
-
-    time.sleep(0.2)
+        while page.alive and time.monotonic() < ends:
+            time.sleep(0.1)

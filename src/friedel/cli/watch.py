@@ -1,5 +1,6 @@
 """`friedel watch`, `replay`, `record` and `check-stream`: frames while they arrive."""
 
+import math
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -126,12 +127,14 @@ def _crystal_plan(
     return merged(load_crystal_watch_plan(plan) if plan else CrystalWatchPlan(), settings or [], given=given)
 
 
-def watch_frames(plan: "WatchPlan", *, serve: bool = False, port: str = PORT, browse: bool = False) -> None:
+def watch_frames(
+    plan: "WatchPlan", *, serve: bool = False, port: str = PORT, browse: bool = False, stay_s: float = math.inf
+) -> None:
     """Watch single hits by a plan, and print what became of them."""
     from friedel.cli.progress import reporting
     from friedel.live.watch import watch_hits
 
-    with reporting() as observer, showing(serve, port, plan.output, browse=browse) as display:
+    with reporting() as observer, showing(serve, port, plan.output, browse=browse, stay_s=stay_s) as display:
         result = watch_hits(plan, display=display, observer=observer, on_snapshot=_Lines())
         show_watch(result)
 
@@ -142,13 +145,14 @@ def watch_scans(
     serve: bool = False,
     port: str = PORT,
     browse: bool = False,
+    stay_s: float = math.inf,
     on_open: Callable[[], None] | None = None,
 ) -> None:
     """Watch rocking scans by a plan, and print where their results are; ``on_open`` is called once it can begin."""
     from friedel.cli.progress import reporting
     from friedel.live.crystal_watch import watch_crystals
 
-    with reporting() as observer, showing(serve, port, plan.output, browse=browse) as display:
+    with reporting() as observer, showing(serve, port, plan.output, browse=browse, stay_s=stay_s) as display:
         result = watch_crystals(plan, display=display, observer=observer, on_open=on_open)
         typer.echo(result.counts.sentence())
         for folder in result.folders:
