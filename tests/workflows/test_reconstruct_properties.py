@@ -10,8 +10,16 @@ from friedel.base.errors import FriedelError
 from friedel.forward import diffract
 from friedel.samples import random_crystal
 
-QUICK = {"start": "random", "starts": 2, "rounds": 1, "keep": 2, "schedule": "40*HIO+20*RAAR+5*ER", "polish": "20*RAAR+5*ER"}
-QUICK |= {"candidates": [0.1, 0.2], "refine": {"steps": 10}}
+QUICK = {
+    "start": "random",
+    "starts": 2,
+    "rounds": 1,
+    "keep": 2,
+    "schedule": "40*HIO+20*RAAR+5*ER",
+    "polish": "20*RAAR+5*ER",
+    "candidates": [0.1, 0.2],
+    "refine": {"steps": 10},
+}
 few = settings(max_examples=6, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))
 
 

@@ -9,7 +9,7 @@ from friedel.base.fourier import fourier, inverse_fourier, to_centre, to_corner
 from friedel.phasing.measured import Measured
 
 Shape = tuple[int, int, int]
-_SHORTEST = 16
+SHORTEST = 16
 
 
 def limited_shape(shape: Shape, limit: int) -> Shape:
@@ -18,7 +18,7 @@ def limited_shape(shape: Shape, limit: int) -> Shape:
     return z, y, x
 
 
-def start_shape(shape: Shape, object_voxels: int, wanted: int) -> Shape:
+def start_shape(shape: Shape, object_voxels: int, wanted: int, *, shortest: int = SHORTEST) -> Shape:
     """Return the shape of the central part on which the object has about the wanted number of voxels.
 
     Parameters
@@ -29,10 +29,12 @@ def start_shape(shape: Shape, object_voxels: int, wanted: int) -> Shape:
         Voxels of the object on the whole array.
     wanted : int
         Voxels it shall have.
+    shortest : int
+        Voxels that no axis gets below.
     """
     scale = min(1.0, (wanted / max(object_voxels, 1)) ** (1 / 3))
     # Even, and no axis so short that its fringes are gone.
-    z, y, x = (min(n, max(_SHORTEST, 2 * round(n * scale / 2))) for n in shape)
+    z, y, x = (min(n, max(shortest, 2 * round(n * scale / 2))) for n in shape)
     return z, y, x
 
 

@@ -5,6 +5,7 @@ from typing import Literal
 from pydantic import Field, field_validator
 
 from friedel.base.options import Options
+from friedel.phasing.multiscale import SHORTEST
 from friedel.phasing.refine import RefineOptions
 from friedel.phasing.schedule import parse_schedule
 
@@ -20,8 +21,16 @@ class GuidedOptions(Options):
     """Guesses of one pattern, each from another side of it."""
     schedules: tuple[str, ...] = ("100*HIO+60*RAAR+10*ER", "300*HIO+100*RAAR+20*ER")
     """What each guess runs first, with the support following; the next one, too, if what they come to doesn't agree."""
-    start_voxels: int = Field(default=4000, ge=100)
+    start_voxels: int = Field(default=1000, ge=100)
     """That runs on the pattern's central part, just large enough that the object has about this many voxels."""
+    start_shortest: int = Field(default=32, ge=8)
+    """No axis of that part is shorter than this, if the pattern's isn't: small patterns are fast enough whole."""
+    witnesses: int = Field(default=2, ge=1)
+    """Random starts that confirm the guesses where photons don't limit the fit."""
+    witness_voxels: int = Field(default=400, ge=100)
+    """They run where the object has about this many voxels."""
+    witness_schedule: str = "200*HIO+100*RAAR+10*ER"
+    """What they run."""
     keep: int = Field(default=2, ge=2)
     """Best guesses that are refined and compared."""
     polish: str = "30*RAAR+10*ER"
@@ -33,7 +42,7 @@ class GuidedOptions(Options):
     refine_choices: bool = False
     """Refine the object at each of these thresholds before they are compared."""
 
-    @field_validator("polish")
+    @field_validator("polish", "witness_schedule")
     @classmethod
     def _readable(cls, text: str) -> str:
         parse_schedule(text)
@@ -48,12 +57,17 @@ class GuidedOptions(Options):
             parse_schedule(text)
         return texts
 
+    def confirming(self, options: "PhasingOptions") -> "PhasingOptions":
+        """Return phasing's options for the few random starts that check on the guesses."""
+        told = {"starts": self.witnesses, "start_voxels": self.witness_voxels, "schedule": self.witness_schedule}
+        return options.model_copy(update=told)
+
     def applied_to(self, options: "PhasingOptions") -> "PhasingOptions":
         """Return phasing's options with these in place of those of random starts."""
         return options.model_copy(update={name: getattr(self, name) for name in _OF_PHASING})
 
 
-_OF_PHASING = ("start_voxels", "keep", "polish", "polish_betas", "candidates", "refine_choices")
+_OF_PHASING = ("start_voxels", "start_shortest", "keep", "polish", "polish_betas", "candidates", "refine_choices")
 
 
 class PhasingOptions(Options):
@@ -101,6 +115,8 @@ class PhasingOptions(Options):
     """Coherence of the beam: full, or a Gaussian blur whose widths are fitted."""
     start_voxels: int = Field(default=800, ge=100)
     """Starts run on the pattern's central part, just large enough that the object has about this many voxels."""
+    start_shortest: int = Field(default=SHORTEST, ge=8)
+    """No axis of that part is shorter than this, if the pattern's isn't."""
     choice_voxels: int = Field(default=64, ge=16)
     """The support is chosen on the central part of at most this many voxels an axis."""
 

@@ -10,7 +10,7 @@ from friedel.base.device import resolve_device
 from friedel.base.errors import InputError, WeightsError
 from friedel.base.observer import Note, Observer, Warned, silent
 from friedel.phasing.ambiguities import canonical
-from friedel.phasing.assess import MIN_AGREEMENT, assess
+from friedel.phasing.assess import AGREE, assess
 from friedel.phasing.choose import PHOTON_LIMITED
 from friedel.phasing.guess import PhasingModel, load_phasing_model
 from friedel.phasing.options import PhasingOptions
@@ -105,22 +105,26 @@ def _network(solver: Solver) -> PhasingModel | None:
 def _guided(solver: Solver, network: PhasingModel) -> Solution:
     """Solve from the network's guesses; where they don't lead to one solution, from random starts as well."""
     guided = solver.options.guided
-    quick = Solver(solver.diffraction, guided.applied_to(solver.options), solver.seed, solver.device, solver.observer)
+    quick = _with_options(solver, guided.applied_to(solver.options))
     found = quick.from_guesses(network.guesses(solver.diffraction, guided.guesses))
     told = f"{guided.guesses} guesses of the network {network.name}"
     agreement, deviance = found.finalists.agreement, found.finalists.best.free_deviance
     said = f"the best two, refined, agree at {agreement:.3f}, with a held-out deviance of {deviance:.2f}"
-    limited, random = deviance < PHOTON_LIMITED, None
-    if agreement >= (_PHOTON_LIMITED_AGREEMENT if limited else MIN_AGREEMENT):
+    limited = deviance < PHOTON_LIMITED
+    if agreement >= (_PHOTON_LIMITED_AGREEMENT if limited else AGREE):
         if limited:
             return _solution(quick, found, _told(solver, f"{told}; {said}"))
         # Guesses of one network may be wrong alike; where photons don't limit the fit, random starts must confirm them.
-        random = solver.explored(0)
-        if solver.confirmed(found, random):
-            reason = f"{told}; {said}; none of {len(random)} random starts on a coarse grid fits better there"
+        witness = _with_options(solver, guided.confirming(solver.options))
+        if witness.confirmed(found):
+            reason = f"{told}; {said}; of {guided.witnesses} random starts on a coarse grid none leads to a better one"
             return _solution(quick, found, _told(solver, reason))
     reasons = _told(solver, f"random: {told} came first, but {said}, so that random starts followed")
-    return _solution(solver, solver.from_random(found.candidates, first=random), reasons)
+    return _solution(solver, solver.from_random(found.candidates), reasons)
+
+
+def _with_options(solver: Solver, options: PhasingOptions) -> Solver:
+    return Solver(solver.diffraction, options, solver.seed, solver.device, solver.observer)
 
 
 def _told(solver: Solver, text: str) -> tuple[str, ...]:

@@ -25,6 +25,8 @@ from friedel.records import Diffraction, Start
 
 # Guesses of one network may share an error: what they come to must agree better than random starts have to.
 SETTLED = 0.995
+# A random start on a coarse grid is rough; but what correlates with it this well is not another object.
+_SAME_COARSELY = 0.8
 _COHERENCE_START = 0.3
 # Between a surface half filled and the haze of noise around the object.
 _NEUTRAL_THRESHOLD = 0.13
@@ -66,18 +68,16 @@ class Solver:
         self.fine = measured_from(diffraction, held_out_fraction=options.held_out, seed=seed, device=device)
         self.middle = central_part(self.fine, limited_shape(self.fine.shape, options.choice_voxels))
         object_voxels = int(autocorrelation_support(self.middle).sum())
-        self.start = central_part(self.middle, start_shape(self.middle.shape, object_voxels, options.start_voxels))
+        coarse = start_shape(self.middle.shape, object_voxels, options.start_voxels, shortest=options.start_shortest)
+        self.start = central_part(self.middle, coarse)
         if self.start.shape != self.fine.shape:
             self.observer(Note("grids", f"starts on {_size(self.start)} voxels, the result on {_size(self.fine)}"))
 
-    def from_random(self, also: tuple[Candidate, ...] = (), *, first: list[Candidate] | None = None) -> Found:
-        """Begin from random phases, and from what other starts have come to; more rounds follow while none agree.
-
-        ``first`` is the first round, if it has been run already.
-        """
+    def from_random(self, also: tuple[Candidate, ...] = ()) -> Found:
+        """Begin from random phases, and from what other starts have come to; more rounds follow while none agree."""
         candidates = list(also)
         for number in range(self.options.rounds):
-            candidates += first if first and number == 0 else self.explored(number)
+            candidates += self.explored(number)
             kept = self.prepared(candidates)
             last = number + 1 == self.options.rounds or self.options.starts == 1
             if number == 0 and not last and kept[0].free_deviance > PHOTON_LIMITED:
@@ -100,16 +100,19 @@ class Solver:
         for schedule in self.options.guided.schedules:
             candidates = self.continued(candidates, schedule)
             found = self.finished_from(candidates, lifted(ranked(candidates)[: self.options.keep], self.middle))
-            if found.finalists.agreement >= SETTLED:
+            limited = found.finalists.best.free_deviance < PHOTON_LIMITED
+            if found.finalists.agreement >= (SETTLED if limited else AGREE):
                 break
         return found
 
-    def confirmed(self, found: Found, random: list[Candidate]) -> bool:
-        """Say whether no random start predicts the held-out voxels of the coarse grid better than a solution does."""
+    def confirmed(self, found: Found) -> bool:
+        """Say whether the random start that predicts held-out voxels best came to the same object or predicts worse."""
         z, y, x = self.start.shape
         coarse = self._candidate(lower(found.finalists.best.confined, (z, y, x)), self.start)
         (settled,) = self.continued([coarse], self.options.guided.polish)
-        return settled.free_deviance <= AS_GOOD * ranked(random)[0].free_deviance
+        best = ranked(self.explored(0))[0]
+        _, correlation = align_to(settled.confined.cpu().numpy(), best.confined.cpu().numpy())
+        return correlation >= _SAME_COARSELY or settled.free_deviance <= AS_GOOD * best.free_deviance
 
     def finished_from(self, candidates: list[Candidate], kept: list[Candidate]) -> Found:
         """Choose the support on the best of the kept candidates, and refine them all on it."""
