@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from friedel.phasing.choose import Ladder, choose_threshold
+from friedel.phasing.choose import Ladder, choose_threshold, model_limited
 
 THRESHOLDS = np.array([0.05, 0.1, 0.15, 0.2, 0.25, 0.3])
 
@@ -28,3 +28,12 @@ def test_where_the_held_out_voxels_cannot_decide_the_crystal_does(free: list[flo
     assert 0.13 <= choice.threshold <= 0.25
     assert "predicts the held-out voxels" not in choice.reason
     assert f"{choice.threshold:.3g}" in choice.reason
+
+
+def test_a_ladder_ends_early_only_where_tighter_rungs_cannot_help() -> None:
+    assert model_limited([5.0])
+    assert model_limited([2.5, 2.6])
+    assert not model_limited([3.5])
+    assert not model_limited([2.5, 2.2])
+    assert not model_limited([1.2, 1.3])
+    assert not model_limited([np.nan])

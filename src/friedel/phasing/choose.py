@@ -17,9 +17,8 @@ from numpy.typing import NDArray
 
 # Mean held-out deviance below which photons, not the model, limit the fit.
 PHOTON_LIMITED = 2.0
-# Where the loosest support's is above this, no tighter one brings it below the limit: held-out voxels that are limited
-# by the model ask for ever looser supports.
-HOPELESS = 2 * PHOTON_LIMITED
+# Where the loosest support's is above this, no tighter one brings it below the limit.
+_HOPELESS = 2 * PHOTON_LIMITED
 # Held-out deviances within this factor of the best are as good.
 AS_GOOD = 1.03
 # The share of a voxel that crystal must fill; also the threshold, for the bulk's amplitude is that of a full voxel.
@@ -82,6 +81,18 @@ def choose_threshold(ladder: Ladder) -> Choice:
         f"voxels as well as any (mean deviance {ladder.free_deviance[index]:.2f}, at best {best:.2f}; "
         f"{ladder.voxels[index]} voxels); photon noise limits this fit",
     )
+
+
+def model_limited(free_deviances: list[float]) -> bool:
+    """Say whether a ladder can end early: held-out voxels that the model limits ask for ever looser supports.
+
+    Parameters
+    ----------
+    free_deviances : list of float
+        Mean held-out deviances of the thresholds tried so far, the loosest first; NaN says nothing.
+    """
+    loosest, last = free_deviances[0], free_deviances[-1]
+    return loosest >= _HOPELESS or (len(free_deviances) > 1 and last >= loosest >= PHOTON_LIMITED)
 
 
 def _span(ladder: Ladder) -> str:

@@ -21,7 +21,7 @@ class GuidedOptions(Options):
     """Guesses of one pattern, each from another side of it."""
     schedules: tuple[str, ...] = ("100*HIO+60*RAAR+10*ER", "300*HIO+100*RAAR+20*ER")
     """What each guess runs first, with the support following; the next one, too, if what they come to doesn't agree."""
-    start_voxels: int = Field(default=1000, ge=100)
+    start_voxels: int = Field(default=800, ge=100)
     """That runs on the pattern's central part, just large enough that the object has about this many voxels."""
     start_shortest: int = Field(default=32, ge=8)
     """No axis of that part is shorter than this, if the pattern's isn't: small patterns are fast enough whole."""
@@ -29,7 +29,7 @@ class GuidedOptions(Options):
     """Random starts that confirm the guesses where photons don't limit the fit."""
     witness_voxels: int = Field(default=400, ge=100)
     """They run where the object has about this many voxels."""
-    witness_schedule: str = "200*HIO+100*RAAR+10*ER"
+    witness_schedule: str = "150*HIO+60*RAAR+10*ER"
     """What they run."""
     keep: int = Field(default=2, ge=2)
     """Best guesses that are refined and compared."""
@@ -60,7 +60,7 @@ class GuidedOptions(Options):
     def confirming(self, options: "PhasingOptions") -> "PhasingOptions":
         """Return phasing's options for the few random starts that check on the guesses."""
         told = {"starts": self.witnesses, "start_voxels": self.witness_voxels, "schedule": self.witness_schedule}
-        return options.model_copy(update=told)
+        return options.model_copy(update=told | {"polish": self.polish, "polish_betas": self.polish_betas})
 
     def applied_to(self, options: "PhasingOptions") -> "PhasingOptions":
         """Return phasing's options with these in place of those of random starts."""

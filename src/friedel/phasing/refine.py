@@ -1,7 +1,7 @@
 """Refinement by automatic differentiation: from any start to the object that fits the photons, inside a support.
 
 Gradients come from autograd through the forward model |F ψ|² (with partial coherence: convolved); the optimiser is
-L-BFGS with strong-Wolfe line search, which needs tens of steps where plain gradient methods need a thousand. A share of
+SciPy's L-BFGS-B, which needs tens of steps where plain gradient methods need a thousand. A share of
 voxels held out of the fit tells when more steps would only fit noise. The support stays; `solve` updates it in between.
 """
 
@@ -9,7 +9,10 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Literal
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
+from scipy.optimize import OptimizeResult, minimize
 from torch import Tensor
 
 from friedel.base.fourier import fourier_corner
@@ -25,6 +28,10 @@ _CHUNK = 5
 _PATIENCE = 2
 # A chunk of steps that lowers the loss by less than this share is the last.
 _ENOUGH = 1e-3
+# What ends the fit is decided here, not by the optimiser.
+_NO_TOLERANCE = {"ftol": 0.0, "gtol": 0.0}
+
+Vector = NDArray[np.float64]
 
 
 class RefineOptions(Options):
@@ -91,26 +98,18 @@ def refine(
         Told (steps done, steps in all) now and then; may raise to stop.
     """
     options = options or RefineOptions()
-    scaled = _scaled(obj * support, measured)
-    problem = _Problem(scaled, support, measured, options, coherence)
-    losses: list[float] = []
-    free: list[float] = []
-    best = problem.snapshot()
-    for done in range(0, options.steps, _CHUNK):
-        losses.append(problem.advance(min(_CHUNK, options.steps - done)))
-        if on_step is not None:
-            on_step(min(done + _CHUNK, options.steps), options.steps)
-        if measured.held_out is not None and options.early_stop:
-            free.append(problem.free_deviance())
-            if free[-1] <= min(free):
-                best = problem.snapshot()
-            elif len(free) - 1 - free.index(min(free)) >= _PATIENCE:
-                break
-        else:
-            best = problem.snapshot()
-        if len(losses) > 1 and losses[-2] - losses[-1] < _ENOUGH * abs(losses[-1]):
-            break
-    return Refined(best[0], tuple(losses), tuple(free), best[1])
+    problem = _Problem(_scaled(obj * support, measured), support, measured, options, coherence)
+    followed = _Followed(problem, options, on_step)
+    with torch.enable_grad():
+        minimize(
+            problem.loss_and_gradient,
+            problem.start,
+            jac=True,
+            method="L-BFGS-B",
+            callback=followed,
+            options={"maxiter": options.steps, "maxfun": 2 * options.steps, "maxcor": options.history} | _NO_TOLERANCE,
+        )
+    return followed.ended()
 
 
 def _scaled(obj: Tensor, measured: Measured) -> Tensor:
@@ -128,7 +127,7 @@ def _loss(options: RefineOptions, measured: Measured) -> str:
 
 
 class _Problem:
-    """The parameters, the model and the optimiser of one refinement."""
+    """The parameters of one refinement as one vector, and what is lost at each value of them."""
 
     def __init__(
         self, obj: Tensor, support: Tensor, measured: Measured, options: RefineOptions, coherence: Tensor | None
@@ -140,53 +139,82 @@ class _Problem:
         polar = options.parametrisation == "polar"
         # Phases in arc lengths of a typical amplitude: else their gradients dwarf the amplitudes' and steps go astray.
         self.radius = float(values.abs().square().mean().sqrt().clamp_min(1e-30))
-        start = torch.stack([values.abs(), self.radius * values.angle()], -1) if polar else torch.view_as_real(values)
-        self.values = start.clone().requires_grad_(True)
-        self.widths = None if coherence is None else coherence.clone().requires_grad_(True)
-        self.optimiser = torch.optim.LBFGS(
-            [self.values] if self.widths is None else [self.values, self.widths],
-            history_size=options.history,
-            tolerance_grad=0.0,
-            tolerance_change=0.0,
-            line_search_fn="strong_wolfe",
-        )
+        parts = torch.stack([values.abs(), self.radius * values.angle()], -1) if polar else torch.view_as_real(values)
+        widths = torch.empty(0, device=obj.device) if coherence is None else coherence
+        self.start = torch.cat([parts.flatten(), widths]).double().cpu().numpy()
 
-    def obj(self) -> Tensor:
+    def tensor(self, vector: Vector) -> Tensor:
+        return torch.from_numpy(vector).to(self.voxels.device, torch.float32)
+
+    def obj(self, vector: Tensor) -> Tensor:
+        pairs = vector[: 2 * len(self.voxels)].reshape(-1, 2)
         if self.options.parametrisation == "polar":
-            values = torch.polar(self.values[:, 0].abs(), self.values[:, 1] / self.radius)
+            values = torch.polar(pairs[:, 0].abs(), pairs[:, 1] / self.radius)
         else:
-            values = torch.view_as_complex(self.values)
+            values = torch.view_as_complex(pairs)
         empty = torch.zeros(self.shape, dtype=values.dtype, device=values.device).flatten()
         return empty.index_put((self.voxels,), values).reshape(self.shape)
 
-    def model(self) -> Tensor:
-        blur = self.measured.blur if self.widths is None else transfer(self.widths, self.measured.shape)
-        return intensity_of(fourier_corner(self.obj()), blur)
+    def widths(self, vector: Tensor) -> Tensor | None:
+        fitted = vector[2 * len(self.voxels) :]
+        return fitted if len(fitted) else None
 
-    def advance(self, steps: int) -> float:
-        def closure() -> Tensor:
-            self.optimiser.zero_grad()
-            # Per support voxel, so that the first step length (1 / gradient) suits every size of problem.
-            loss = self.loss(self.model(), self.measured.intensity, self.measured.fitted) / len(self.voxels)
-            loss.backward()  # type: ignore[no-untyped-call]
-            return loss
+    def model(self, vector: Tensor) -> Tensor:
+        widths = self.widths(vector)
+        blur = self.measured.blur if widths is None else transfer(widths, self.measured.shape)
+        return intensity_of(fourier_corner(self.obj(vector)), blur)
 
-        group = self.optimiser.param_groups[0]
-        group["max_iter"], group["max_eval"] = steps, 2 * steps
-        self.optimiser.step(closure)  # type: ignore[no-untyped-call]
+    def loss_and_gradient(self, vector: Vector) -> tuple[float, Vector]:
+        varied = self.tensor(vector).requires_grad_(True)
+        # Per support voxel, so that the first step length (1 / gradient) suits every size of problem.
+        loss = self.loss(self.model(varied), self.measured.intensity, self.measured.fitted) / max(len(self.voxels), 1)
+        (gradient,) = torch.autograd.grad(loss, varied)
+        return loss.item(), gradient.double().cpu().numpy()
+
+    def free_deviance(self, vector: Tensor) -> float:
+        assert self.measured.held_out is not None
+        return float(mean_deviance(self.model(vector), self.measured.intensity, self.measured.held_out))
+
+
+class _Followed:
+    """What is noted of a refinement every few steps, and when it is enough."""
+
+    def __init__(self, problem: _Problem, options: RefineOptions, on_step: Callable[[int, int], None] | None) -> None:
+        self.problem, self.options, self.on_step = problem, options, on_step
+        self.early_stop = problem.measured.held_out is not None and options.early_stop
+        self.best, self.steps = problem.start, 0
+        self.losses: list[float] = []
+        self.free: list[float] = []
+
+    def __call__(self, intermediate_result: OptimizeResult) -> None:
+        self.steps += 1
+        if self.steps % _CHUNK == 0 or self.steps == self.options.steps:
+            self.note(intermediate_result.x, float(intermediate_result.fun))
+
+    def note(self, vector: Vector, loss: float) -> None:
+        """Keep what is best so far; raise StopIteration, which ends the steps, when more of them gain nothing."""
+        self.losses.append(loss)
+        if self.on_step is not None:
+            self.on_step(self.steps, self.options.steps)
+        if self.early_stop:
+            with torch.no_grad():
+                self.free.append(self.problem.free_deviance(self.problem.tensor(vector)))
+        if not self.early_stop or self.free[-1] <= min(self.free):
+            self.best = vector.copy()
+        if self.gains_nothing():
+            raise StopIteration
+
+    def gains_nothing(self) -> bool:
+        if self.free and len(self.free) - 1 - self.free.index(min(self.free)) >= _PATIENCE:
+            return True
+        return len(self.losses) > 1 and self.losses[-2] - self.losses[-1] < _ENOUGH * abs(self.losses[-1])
+
+    def ended(self) -> Refined:
         with torch.no_grad():
-            loss = self.loss(self.model(), self.measured.intensity, self.measured.fitted)
-        return float(loss) / len(self.voxels)
-
-    def free_deviance(self) -> float:
-        if self.measured.held_out is None:
-            return float("nan")
-        with torch.no_grad():
-            return float(mean_deviance(self.model(), self.measured.intensity, self.measured.held_out))
-
-    def snapshot(self) -> tuple[Tensor, Tensor | None]:
-        with torch.no_grad():
-            return self.obj().clone(), None if self.widths is None else self.widths.abs().clone()
+            best = self.problem.tensor(self.best)
+            widths = self.problem.widths(best)
+            fitted = None if widths is None else widths.abs()
+            return Refined(self.problem.obj(best), tuple(self.losses), tuple(self.free), fitted)
 
 
 def with_coherence(measured: Measured, widths: Tensor) -> Measured:

@@ -117,7 +117,7 @@ def _guided(solver: Solver, network: PhasingModel) -> Solution:
         # Guesses of one network may be wrong alike; where photons don't limit the fit, random starts must confirm them.
         witness = _with_options(solver, guided.confirming(solver.options))
         if witness.confirmed(found):
-            reason = f"{told}; {said}; of {guided.witnesses} random starts on a coarse grid none leads to a better one"
+            reason = f"{told}; {said}; the best of {guided.witnesses} random starts leads to nothing better"
             return _solution(quick, found, _told(solver, reason))
     reasons = _told(solver, f"random: {told} came first, but {said}, so that random starts followed")
     return _solution(solver, solver.from_random(found.candidates), reasons)

@@ -10,7 +10,7 @@ from torch import Tensor
 from friedel.base.observer import Note, Observer, Progress, Warned
 from friedel.phasing.ambiguities import align_to
 from friedel.phasing.assess import AGREE, MIN_AGREEMENT, Finalists
-from friedel.phasing.choose import AS_GOOD, HOPELESS, PHOTON_LIMITED, Choice, Ladder, choose_threshold
+from friedel.phasing.choose import AS_GOOD, PHOTON_LIMITED, Choice, Ladder, choose_threshold, model_limited
 from friedel.phasing.explore import Candidate, explore, free_deviances, settle
 from friedel.phasing.guess import Guess
 from friedel.phasing.iterate import chi_of
@@ -25,8 +25,6 @@ from friedel.records import Diffraction, Start
 
 # Guesses of one network may share an error: what they come to must agree better than random starts have to.
 SETTLED = 0.995
-# A random start on a coarse grid is rough; but what correlates with it this well is not another object.
-_SAME_COARSELY = 0.8
 _COHERENCE_START = 0.3
 # Between a surface half filled and the haze of noise around the object.
 _NEUTRAL_THRESHOLD = 0.13
@@ -106,13 +104,14 @@ class Solver:
         return found
 
     def confirmed(self, found: Found) -> bool:
-        """Say whether the random start that predicts held-out voxels best came to the same object or predicts worse."""
-        z, y, x = self.start.shape
-        coarse = self._candidate(lower(found.finalists.best.confined, (z, y, x)), self.start)
-        (settled,) = self.continued([coarse], self.options.guided.polish)
+        """Say whether the best random start, finished as a solution was, came to the same object or predicts worse."""
         best = ranked(self.explored(0))[0]
-        _, correlation = align_to(settled.confined.cpu().numpy(), best.confined.cpu().numpy())
-        return correlation >= _SAME_COARSELY or settled.free_deviance <= AS_GOOD * best.free_deviance
+        (witness,) = self.finals([best], found.choice.threshold)
+        solution = found.finalists.best
+        if solution.free_deviance <= AS_GOOD * witness.free_deviance:
+            return True
+        _, correlation = align_to(witness.confined.cpu().numpy(), solution.confined.cpu().numpy())
+        return correlation >= AGREE
 
     def finished_from(self, candidates: list[Candidate], kept: list[Candidate]) -> Found:
         """Choose the support on the best of the kept candidates, and refine them all on it."""
@@ -176,13 +175,16 @@ class Solver:
         return choice
 
     def ladder(self, best: Candidate) -> Ladder:
-        """Try the thresholds, the loosest first: where even that one is limited by the model, the others would be."""
-        loosest, *others = sorted(self.options.candidates)
-        tried = self.tried(best, [loosest])
-        if not self.options.held_out or tried[0].free_deviance < HOPELESS:
-            tried += self.tried(best, others)
+        """Try the thresholds, the loosest first, until it shows that the model limits the fit."""
+        thresholds = sorted(self.options.candidates)
+        tried: list[Candidate] = []
+        for rungs in (thresholds[:1], thresholds[1:2], thresholds[2:]):
+            if rungs:
+                tried += self.tried(best, rungs)
+            if self.options.held_out and model_limited([candidate.free_deviance for candidate in tried]):
+                break
         return Ladder(
-            thresholds=np.array([loosest, *others][: len(tried)]),
+            thresholds=np.array(thresholds[: len(tried)]),
             voxels=np.array([int(candidate.support.sum()) for candidate in tried]),
             chi=np.array([candidate.chis[-1] for candidate in tried]),
             free_deviance=np.array([c.free_deviance if self.options.held_out else np.nan for c in tried]),
@@ -245,7 +247,7 @@ class Solver:
 
     def finals(self, kept: list[Candidate], threshold: float) -> list[Candidate]:
         """Polish and refine the kept candidates on the chosen support; on a fine grid of its own, the best two."""
-        settled = self.finished(kept, threshold, self.middle, "refining")
+        settled = self.finished(lifted(kept, self.middle), threshold, self.middle, "refining")
         if self.fine.shape == self.middle.shape:
             return settled
         best = lifted(ranked(settled)[:_ON_FINE_GRID], self.fine)
