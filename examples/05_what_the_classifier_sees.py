@@ -58,7 +58,7 @@ for (kind, particle, _), single, fringes in zip(shown, scores.single, scores.fri
 # %%
 everywhere = np.ones((128, 128), dtype=bool)
 constants = measure_run(frames, everywhere)
-seen = model_input(prepare(frames, everywhere, constants))
+seen = model_input(prepare(frames, everywhere, constants)).numpy()
 figure, axes = plt.subplots(3, len(shown), figsize=(2.4 * len(shown), 7.2), layout="constrained")
 for column, (kind, particle, _) in enumerate(shown):
     photons = np.where(mask, frames[column], np.nan)

@@ -46,13 +46,17 @@ class PvaSource:
         )
         self._arrived: queue.Queue[Any] = queue.Queue(maxsize=self._options.queue)
         self._context: Any = None
+        self._subscription: Any = None
         self._begun = self._connected = False
 
     def open(self) -> None:
         """Begin to look for the channel."""
         self._context = self._thread.Context("pva", nt=False)
         request = f"record[queueSize={self._options.queue}]field()"
-        self._context.monitor(self._channel, self._arrived.put, request=request, notify_disconnect=True)
+        # Kept, because a subscription that nobody holds is ended by the garbage collector, at any moment.
+        self._subscription = self._context.monitor(
+            self._channel, self._arrived.put, request=request, notify_disconnect=True
+        )
 
     def receive(self, timeout_s: float) -> Event | None:
         """Return the next frame; see `Source`."""
@@ -78,6 +82,8 @@ class PvaSource:
             context, self._context = self._context, None
             while not self._arrived.empty():  # the client's thread must not wait for room while it is being ended
                 self._arrived.get_nowait()
+            self._subscription.close()
+            self._subscription = None
             context.close()
 
 
