@@ -43,7 +43,7 @@ $(FOR_USE): pyproject.toml | $(BIN)/python
 
 $(FOR_WORK): pyproject.toml | $(BIN)/python
 	@echo "== Installing friedel, its checks and its peers (some minutes, the first time only)"
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[all,dev,docs,peers,test]'
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[all,atoms,dev,docs,peers,test]'
 	@touch $@ $(FOR_USE)
 
 demo: $(FOR_USE)  ## Simulate single hits and a rocking scan, classify, reconstruct, leave reports in demo/

@@ -118,7 +118,8 @@ def test_stopped_before_the_first_frame_it_leaves_nothing_of_value_behind(error,
 
 
 SCRIPT = """
-import sys, time
+import signal, sys, time
+signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell may have had it ignored
 sys.path.insert(0, sys.argv[3])
 from pathlib import Path
 import conftest

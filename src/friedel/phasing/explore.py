@@ -66,7 +66,7 @@ def explore(
     options: PhasingOptions,
     *,
     seed: int,
-    growth: int = 1,
+    level: float,
     on_progress: Callable[[int], None],
 ) -> list[Candidate]:
     """Run a round of random starts.
@@ -79,12 +79,12 @@ def explore(
         Number of starts, schedule, thresholds.
     seed : int
         Seed of the random phases.
-    growth : int
-        Voxels by which the autocorrelation's region is grown to begin with.
+    level : float
+        Fraction of the autocorrelation's peak from which its region is the first support.
     on_progress : callable
         Told how many starts' iterations have been done since it was last told.
     """
-    support = autocorrelation_support(measured, growth=growth)
+    support = autocorrelation_support(measured, level=level)
     found: list[Candidate] = []
     size = batch_size(measured.shape)
     for first in range(0, options.starts, size):

@@ -19,8 +19,10 @@ class GuidedOptions(Options):
     """Weights: a shipped name, or the path of a file or folder of your own."""
     guesses: int = Field(default=4, ge=2, le=24)
     """Guesses of one pattern, each from another side of it."""
-    schedules: tuple[str, ...] = ("100*HIO+60*RAAR+10*ER", "300*HIO+100*RAAR+20*ER")
-    """What each guess runs first, with the support following; the next one, too, if what they come to doesn't agree."""
+    schedule: str = "100*HIO+60*RAAR+10*ER"
+    """What each guess runs first, with the support following."""
+    loose_schedule: str = "3*(100*HIO+60*RAAR+10*ER)"
+    """What each guess runs instead, with a looser support, if what they come to doesn't agree."""
     start_voxels: int = Field(default=800, ge=100)
     """That runs on the pattern's central part, just large enough that the object has about this many voxels."""
     start_shortest: int = Field(default=32, ge=8)
@@ -42,20 +44,11 @@ class GuidedOptions(Options):
     refine_choices: bool = False
     """Refine the object at each of these thresholds before they are compared."""
 
-    @field_validator("polish", "witness_schedule")
+    @field_validator("schedule", "loose_schedule", "polish", "witness_schedule")
     @classmethod
     def _readable(cls, text: str) -> str:
         parse_schedule(text)
         return text
-
-    @field_validator("schedules")
-    @classmethod
-    def _all_readable(cls, texts: tuple[str, ...]) -> tuple[str, ...]:
-        if not texts:
-            raise ValueError("at least one schedule is needed")
-        for text in texts:
-            parse_schedule(text)
-        return texts
 
     def confirming(self, options: "PhasingOptions") -> "PhasingOptions":
         """Return phasing's options for the few random starts that check on the guesses."""
@@ -86,7 +79,11 @@ class PhasingOptions(Options):
     beta: float = Field(default=0.9, gt=0.0, le=1.0)
     """Feedback of HIO and RAAR."""
     start_thresholds: tuple[float, ...] = (0.06, 0.10, 0.15, 0.20)
-    """Support thresholds, as fractions of the bulk amplitude, that the starts take in turn."""
+    """Support thresholds, as fractions of the bulk amplitude, that the starts of the first round take in turn."""
+    loose_thresholds: tuple[float, ...] = (0.04, 0.06, 0.08, 0.10)
+    """Those of later rounds: strain of several turns dims parts of a crystal, and a tight support loses them."""
+    loose_schedule: str = "3*(100*HIO+60*RAAR+10*ER)"
+    """What the best starts of a later round run on."""
     start_sigma: tuple[float, float] = (1.0, 0.5)
     """Smoothing before the threshold, voxels, at the first and at the last iteration of a start."""
     first_update: int = Field(default=100, ge=1)
@@ -120,7 +117,7 @@ class PhasingOptions(Options):
     choice_voxels: int = Field(default=64, ge=16)
     """The support is chosen on the central part of at most this many voxels an axis."""
 
-    @field_validator("schedule", "polish")
+    @field_validator("schedule", "loose_schedule", "polish")
     @classmethod
     def _readable(cls, text: str) -> str:
         parse_schedule(text)

@@ -15,6 +15,7 @@ from friedel.phasing.choose import PHOTON_LIMITED
 from friedel.phasing.guess import PhasingModel, load_phasing_model
 from friedel.phasing.options import PhasingOptions
 from friedel.phasing.solver import Found, Solver
+from friedel.phasing.ways import confirmed, from_guesses, from_object, from_random
 from friedel.records import Diffraction, Quality, Start
 
 # Where photons limit the fit, right solutions agree better than local minima of one guess do.
@@ -75,12 +76,12 @@ def solve(
     with torch.no_grad():
         solver = Solver(diffraction, options, seed, resolve_device(device), observer)
         if start is not None:
-            return _solution(solver, solver.from_object(torch.from_numpy(np.array(start, dtype=np.complex64))), ())
+            return _solution(solver, from_object(solver, torch.from_numpy(np.array(start, dtype=np.complex64))), ())
         if options.start == "network":
             network = model or _network(solver)
             if network is not None:
                 return _guided(solver, network)
-        return _solution(solver, solver.from_random(), ())
+        return _solution(solver, from_random(solver), ())
 
 
 def _check_start(start: NDArray[np.complexfloating], diffraction: Diffraction) -> None:
@@ -106,7 +107,7 @@ def _guided(solver: Solver, network: PhasingModel) -> Solution:
     """Solve from the network's guesses; where they don't lead to one solution, from random starts as well."""
     guided = solver.options.guided
     quick = _with_options(solver, guided.applied_to(solver.options))
-    found = quick.from_guesses(network.guesses(solver.diffraction, guided.guesses))
+    found = from_guesses(quick, network.guesses(solver.diffraction, guided.guesses))
     told = f"{guided.guesses} guesses of the network {network.name}"
     agreement, deviance = found.finalists.agreement, found.finalists.best.free_deviance
     said = f"the best two, refined, agree at {agreement:.3f}, with a held-out deviance of {deviance:.2f}"
@@ -116,11 +117,11 @@ def _guided(solver: Solver, network: PhasingModel) -> Solution:
             return _solution(quick, found, _told(solver, f"{told}; {said}"))
         # Guesses of one network may be wrong alike; where photons don't limit the fit, random starts must confirm them.
         witness = _with_options(solver, guided.confirming(solver.options))
-        if witness.confirmed(found):
+        if confirmed(witness, found):
             reason = f"{told}; {said}; the best of {guided.witnesses} random starts leads to nothing better"
             return _solution(quick, found, _told(solver, reason))
     reasons = _told(solver, f"random: {told} came first, but {said}, so that random starts followed")
-    return _solution(solver, solver.from_random(found.candidates), reasons)
+    return _solution(solver, from_random(solver, found.candidates), reasons)
 
 
 def _with_options(solver: Solver, options: PhasingOptions) -> Solver:

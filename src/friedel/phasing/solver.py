@@ -7,10 +7,10 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from friedel.base.observer import Note, Observer, Progress, Warned
+from friedel.base.observer import Note, Observer, Progress
 from friedel.phasing.ambiguities import align_to
-from friedel.phasing.assess import AGREE, MIN_AGREEMENT, Finalists
-from friedel.phasing.choose import AS_GOOD, PHOTON_LIMITED, Choice, Ladder, choose_threshold, model_limited
+from friedel.phasing.assess import AGREE, Finalists
+from friedel.phasing.choose import Choice, Ladder, choose_threshold, model_limited
 from friedel.phasing.explore import Candidate, explore, free_deviances, settle
 from friedel.phasing.guess import Guess
 from friedel.phasing.iterate import chi_of
@@ -20,14 +20,17 @@ from friedel.phasing.options import PhasingOptions
 from friedel.phasing.projections import project_modulus
 from friedel.phasing.refine import refine, with_coherence
 from friedel.phasing.schedule import iterations_in
-from friedel.phasing.support import autocorrelation_support, shrink_wrap
+from friedel.phasing.support import autocorrelation_support, noise_level, shrink_wrap
 from friedel.records import Diffraction, Start
 
-# Guesses of one network may share an error: what they come to must agree better than random starts have to.
-SETTLED = 0.995
 _COHERENCE_START = 0.3
 # Between a surface half filled and the haze of noise around the object.
-_NEUTRAL_THRESHOLD = 0.13
+NEUTRAL = 0.13
+# Strain of several turns dims parts of a crystal: at a tighter threshold the support collapses onto the others.
+LOOSE = 0.07
+_AUTOCORRELATION_LEVEL = 0.01
+# Rounds after the first are for strongly strained crystals, too, and strain needs resolution.
+_SHORTEST_LATER = 32
 # Enough to see whether independent starts still agree at full resolution, where every iteration is dear.
 _ON_FINE_GRID = 2
 
@@ -66,52 +69,19 @@ class Solver:
         self.fine = measured_from(diffraction, held_out_fraction=options.held_out, seed=seed, device=device)
         self.middle = central_part(self.fine, limited_shape(self.fine.shape, options.choice_voxels))
         object_voxels = int(autocorrelation_support(self.middle).sum())
-        coarse = start_shape(self.middle.shape, object_voxels, options.start_voxels, shortest=options.start_shortest)
-        self.start = central_part(self.middle, coarse)
+        wanted, shortest = options.start_voxels, options.start_shortest
+        self.start, self.later = (
+            central_part(self.middle, start_shape(self.middle.shape, object_voxels, wanted, shortest=least))
+            for least in (shortest, max(shortest, _SHORTEST_LATER))
+        )
         if self.start.shape != self.fine.shape:
             self.observer(Note("grids", f"starts on {_size(self.start)} voxels, the result on {_size(self.fine)}"))
 
-    def from_random(self, also: tuple[Candidate, ...] = ()) -> Found:
-        """Begin from random phases, and from what other starts have come to; more rounds follow while none agree."""
-        candidates = list(also)
-        for number in range(self.options.rounds):
-            candidates += self.explored(number)
-            kept = self.prepared(candidates)
-            last = number + 1 == self.options.rounds or self.options.starts == 1
-            if number == 0 and not last and kept[0].free_deviance > PHOTON_LIMITED:
-                # Photons don't yet limit the fit: the starts may all have missed, so more of them are worth their time.
-                continue
-            found = self.finished_from(candidates, kept)
-            if last or found.finalists.agreement >= MIN_AGREEMENT:
-                break
-            self.observer(Warned("starts", "no two good starts agree yet: another round of random starts follows"))
-        return found
-
-    def from_object(self, start: Tensor) -> Found:
-        """Begin from one given object, of any scale, on the pattern's grid."""
-        given = [self.given(start.to(self.device))]
-        return self.finished_from(given, self.prepared(given))
-
-    def from_guesses(self, guesses: list[Guess]) -> Found:
-        """Begin from a network's guesses: near the solution, a short schedule will do; where it doesn't, the next."""
-        candidates = self.guessed(guesses)
-        for schedule in self.options.guided.schedules:
-            candidates = self.continued(candidates, schedule)
-            found = self.finished_from(candidates, lifted(ranked(candidates)[: self.options.keep], self.middle))
-            limited = found.finalists.best.free_deviance < PHOTON_LIMITED
-            if found.finalists.agreement >= (SETTLED if limited else AGREE):
-                break
-        return found
-
-    def confirmed(self, found: Found) -> bool:
-        """Say whether the best random start, finished as a solution was, came to the same object or predicts worse."""
-        best = ranked(self.explored(0))[0]
-        (witness,) = self.finals([best], found.choice.threshold)
-        solution = found.finalists.best
-        if solution.free_deviance <= AS_GOOD * witness.free_deviance:
-            return True
-        _, correlation = align_to(witness.confined.cpu().numpy(), solution.confined.cpu().numpy())
-        return correlation >= AGREE
+    def lowered(self, candidate: Candidate) -> Candidate:
+        """Return a candidate on the starts' grid, with its history."""
+        z, y, x = self.start.shape
+        coarse = self._candidate(lower(candidate.confined, (z, y, x)), self.start)
+        return replace(coarse, number=candidate.number, chis=candidate.chis, iterations=candidate.iterations)
 
     def finished_from(self, candidates: list[Candidate], kept: list[Candidate]) -> Found:
         """Choose the support on the best of the kept candidates, and refine them all on it."""
@@ -120,12 +90,19 @@ class Solver:
         return Found(candidates=tuple(candidates), choice=choice, finalists=finalists)
 
     def explored(self, number: int) -> list[Candidate]:
-        """Return what a round of random starts came to."""
-        count = iterations_in(self.options.schedule) * self.options.starts
+        """Return what a round of random starts came to; those after the first are for what a tight support misses."""
+        if number == 0:
+            return self._random(self.start, self.options, number)
+        options = self.options.model_copy(update={"start_thresholds": self.options.loose_thresholds})
+        best, *others = ranked(self._random(self.later, options, number))
+        kept, left = [best, *others][: options.keep], others[options.keep - 1 :]
+        return [*self.continued(kept, options.loose_schedule, threshold=LOOSE), *left]
+
+    def _random(self, measured: Measured, options: PhasingOptions, number: int) -> list[Candidate]:
+        count = iterations_in(options.schedule) * options.starts
         bar = _Bar(self.observer, "random starts" if number == 0 else f"random starts, round {number + 1}", count)
-        # Each round begins from a looser support: what the first one missed was mostly cut off at the start.
-        seed = self.seed + 7919 * number
-        return explore(self.start, self.options, seed=seed, growth=1 + number, on_progress=bar)
+        level = max(_AUTOCORRELATION_LEVEL / 3**number, min(_AUTOCORRELATION_LEVEL, noise_level(measured)))
+        return explore(measured, options, seed=self.seed + 7919 * number, level=level, on_progress=bar)
 
     def guessed(self, guesses: list[Guess]) -> list[Candidate]:
         """Return guesses as candidates on the starts' grid."""
@@ -135,12 +112,13 @@ class Solver:
             for k, obj in enumerate(lower(objects, self.start.shape))
         ]
 
-    def continued(self, candidates: list[Candidate], schedule: str) -> list[Candidate]:
-        """Run a schedule on guesses, with the support following."""
-        bar = _Bar(self.observer, "network's guesses", iterations_in(schedule) * len(candidates))
+    def continued(self, candidates: list[Candidate], schedule: str, *, threshold: float = NEUTRAL) -> list[Candidate]:
+        """Run a schedule on candidates of one grid, with the support following."""
+        bar = _Bar(self.observer, "going on", iterations_in(schedule) * len(candidates))
         options = self.options.model_copy(update={"polish": schedule})
-        thresholds = [_NEUTRAL_THRESHOLD] * len(candidates)
-        return settle(candidates, self.start, thresholds, options, beta=self.options.beta, on_progress=bar)
+        measured = self.start if candidates[0].projected.shape == self.start.shape else self.later
+        thresholds = [threshold] * len(candidates)
+        return settle(candidates, measured, thresholds, options, beta=self.options.beta, on_progress=bar)
 
     def given(self, start: Tensor) -> Candidate:
         """Return a given object as a candidate on the middle grid."""
@@ -150,15 +128,15 @@ class Solver:
         """Return an object as a candidate with its support from shrink-wrap."""
         objects = obj[None]
         anywhere = torch.ones_like(objects, dtype=torch.bool)
-        support = shrink_wrap(objects, anywhere, threshold=_NEUTRAL_THRESHOLD, sigma=self.options.start_sigma[1])
+        support = shrink_wrap(objects, anywhere, threshold=NEUTRAL, sigma=self.options.start_sigma[1])
         projected = project_modulus(objects * support, measured)
         score = free_deviances(projected * support, measured)
         chi = chi_of(projected * support, measured)
         return Candidate(projected[0], support[0], (0,), (float(chi[0]),), float(score[0]))
 
-    def prepared(self, candidates: list[Candidate]) -> list[Candidate]:
-        """Return the best starts on the middle grid: all are polished on one neutral support, then ranked."""
-        threshold = self.options.support_threshold or _NEUTRAL_THRESHOLD
+    def prepared(self, candidates: list[Candidate], *, threshold: float = NEUTRAL) -> list[Candidate]:
+        """Return the best starts on the middle grid: all are polished on supports of one threshold, then ranked."""
+        threshold = self.options.support_threshold or threshold
         first = self.options.polish_betas[:1]
         polished = self.finished(lifted(candidates, self.middle), threshold, self.middle, "polishing", betas=first)
         return ranked(polished)[: self.options.keep]
@@ -203,8 +181,8 @@ class Solver:
             fitted = refine(best.projected, best.support, self.middle, self.options.refine, coherence=start).coherence
         assert fitted is not None
         # A blur in voxels of reciprocal space is the same on every grid of this pattern.
-        self.start, self.middle, self.fine = (
-            with_coherence(measured, fitted) for measured in (self.start, self.middle, self.fine)
+        self.start, self.later, self.middle, self.fine = (
+            with_coherence(measured, fitted) for measured in (self.start, self.later, self.middle, self.fine)
         )
         widths = [float(width) for width in fitted]
         text = "Gaussian blur of {:.2f}, {:.2f}, {:.2f} voxels (z, y, x) fitted".format(*widths)

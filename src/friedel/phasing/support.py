@@ -44,6 +44,14 @@ def autocorrelation_support(measured: Measured, *, level: float = 0.01, growth: 
     return grown(inside, growth)
 
 
+def noise_level(measured: Measured) -> float:
+    """Return the fraction of the autocorrelation's peak that stands out of photon noise at five standard deviations.
+
+    The peak is the number N of all photons; a photon pattern's noise adds up to √N in every voxel.
+    """
+    return 5.0 / float(measured.intensity.sum().clamp_min(1.0).sqrt())
+
+
 def grown(inside: Tensor, voxels: int) -> Tensor:
     """Return a region ``(..., z, y, x)`` bool and all within some voxels of it, along the axes and diagonals."""
     size = 2 * voxels + 1

@@ -1,0 +1,77 @@
+"""Three ways to a solution: from random phases, from a network's guesses, from one given object; and a check on it."""
+
+from torch import Tensor
+
+from friedel.base.observer import Warned
+from friedel.phasing.ambiguities import align_to
+from friedel.phasing.assess import AGREE, MIN_AGREEMENT
+from friedel.phasing.choose import AS_GOOD, PHOTON_LIMITED
+from friedel.phasing.explore import Candidate
+from friedel.phasing.guess import Guess
+from friedel.phasing.solver import LOOSE, NEUTRAL, Found, Solver, lifted, ranked
+
+# Guesses of one network may share an error: what they come to must agree better than random starts have to.
+_SETTLED = 0.995
+# Solutions that hadn't arrived get this much better, or far more, by going on; those that had, don't get better at all.
+_MUCH_BETTER, _PURSUITS = 0.8, 5
+
+
+def from_random(solver: Solver, also: tuple[Candidate, ...] = ()) -> Found:
+    """Begin from random phases, and from what other starts have come to; more rounds follow while none agree."""
+    candidates, rounds = list(also), solver.options.rounds
+    for number in range(rounds):
+        candidates += solver.explored(number)
+        kept = solver.prepared(candidates, threshold=LOOSE if number else NEUTRAL)
+        last = number + 1 == rounds or solver.options.starts == 1
+        if number == 0 and not last and kept[0].free_deviance > PHOTON_LIMITED:
+            # Photons don't yet limit the fit: the starts may all have missed, so more of them are worth their time.
+            continue
+        found = solver.finished_from(candidates, kept)
+        if last or found.finalists.agreement >= MIN_AGREEMENT:
+            break
+        solver.observer(Warned("starts", "no two good starts agree yet: another round of random starts follows"))
+    return found
+
+
+def from_object(solver: Solver, start: Tensor) -> Found:
+    """Begin from one given object, of any scale, on the pattern's grid."""
+    given = [solver.given(start.to(solver.device))]
+    return solver.finished_from(given, solver.prepared(given))
+
+
+def from_guesses(solver: Solver, guesses: list[Guess]) -> Found:
+    """Begin from a network's guesses: near the solution, a short schedule will do; where it doesn't, a looser one."""
+    guessed, guided = solver.guessed(guesses), solver.options.guided
+    for schedule, threshold in zip((guided.schedule, guided.loose_schedule), (NEUTRAL, LOOSE), strict=True):
+        candidates = solver.continued(guessed, schedule, threshold=threshold)
+        found = solver.finished_from(candidates, lifted(ranked(candidates)[: solver.options.keep], solver.middle))
+        limited = found.finalists.best.free_deviance < PHOTON_LIMITED
+        if found.finalists.agreement >= (_SETTLED if limited else AGREE):
+            break
+    return pursued(solver, found) if found.finalists.agreement >= AGREE else found
+
+
+def pursued(solver: Solver, found: Found) -> Found:
+    """Go on from solutions that photons don't limit, as long as the best then predicts much better."""
+    schedule = solver.options.guided.schedule
+    for _ in range(_PURSUITS):
+        best, *others = found.finalists.candidates
+        if best.free_deviance < PHOTON_LIMITED:
+            break
+        (ahead,) = solver.finals(solver.continued([solver.lowered(best)], schedule), found.choice.threshold)
+        if ahead.free_deviance > _MUCH_BETTER * best.free_deviance:
+            break
+        followers = solver.continued([solver.lowered(other) for other in others], schedule)
+        found = solver.finished_from(list(found.candidates), lifted([ahead, *followers], solver.middle))
+    return found
+
+
+def confirmed(solver: Solver, found: Found) -> bool:
+    """Say whether the best random start, finished as a solution was, came to the same object or predicts worse."""
+    best = ranked(solver.explored(0))[0]
+    (witness,) = solver.finals([best], found.choice.threshold)
+    solution = found.finalists.best
+    if solution.free_deviance <= AS_GOOD * witness.free_deviance:
+        return True
+    _, correlation = align_to(witness.confined.cpu().numpy(), solution.confined.cpu().numpy())
+    return correlation >= AGREE
