@@ -10,10 +10,11 @@ from friedel.base.device import resolve_device
 from friedel.base.errors import InputError, WeightsError
 from friedel.base.observer import Note, Observer, Warned, silent
 from friedel.phasing.ambiguities import canonical
-from friedel.phasing.assess import AGREE, assess
+from friedel.phasing.assess import AGREE, MIN_EVENNESS, assess
 from friedel.phasing.choose import PHOTON_LIMITED
 from friedel.phasing.guess import PhasingModel, load_phasing_model
 from friedel.phasing.options import PhasingOptions
+from friedel.phasing.plausible import evenness
 from friedel.phasing.solver import Found, Solver
 from friedel.phasing.ways import confirmed, from_guesses, from_object, from_random
 from friedel.records import Diffraction, Quality, Start
@@ -109,19 +110,28 @@ def _guided(solver: Solver, network: PhasingModel) -> Solution:
     quick = _with_options(solver, guided.applied_to(solver.options))
     found = from_guesses(quick, network.guesses(solver.diffraction, guided.guesses))
     told = f"{guided.guesses} guesses of the network {network.name}"
-    agreement, deviance = found.finalists.agreement, found.finalists.best.free_deviance
-    said = f"the best two, refined, agree at {agreement:.3f}, with a held-out deviance of {deviance:.2f}"
-    limited = deviance < PHOTON_LIMITED
-    if agreement >= (_PHOTON_LIMITED_AGREEMENT if limited else AGREE):
-        if limited:
-            return _solution(quick, found, _told(solver, f"{told}; {said}"))
-        # Guesses of one network may be wrong alike; where photons don't limit the fit, random starts must confirm them.
-        witness = _with_options(solver, guided.confirming(solver.options))
-        if confirmed(witness, found):
-            reason = f"{told}; {said}; the best of {guided.witnesses} random starts leads to nothing better"
-            return _solution(quick, found, _told(solver, reason))
+    said = f"the best two, refined, agree at {found.finalists.agreement:.3f}, with a held-out deviance of "
+    said += f"{found.finalists.best.free_deviance:.2f}"
+    if _convincing(solver, found):
+        return _solution(quick, found, _told(solver, f"{told}; {said}"))
     reasons = _told(solver, f"random: {told} came first, but {said}, so that random starts followed")
     return _solution(solver, from_random(solver, found.candidates), reasons)
+
+
+def _convincing(solver: Solver, found: Found) -> bool:
+    """Say whether what guesses led to needs no further starts.
+
+    Guesses of one network may be wrong alike. Photons that explain nearly all that is left settle it; where they don't
+    limit the fit, a few random starts must find nothing better.
+    """
+    best, agreement = found.finalists.best, found.finalists.agreement
+    if evenness(best.confined.cpu().numpy(), best.support.cpu().numpy()) < MIN_EVENNESS:
+        return False
+    if best.free_deviance < PHOTON_LIMITED:
+        return agreement >= _PHOTON_LIMITED_AGREEMENT
+    return agreement >= AGREE and confirmed(
+        _with_options(solver, solver.options.guided.confirming(solver.options)), found
+    )
 
 
 def _with_options(solver: Solver, options: PhasingOptions) -> Solver:

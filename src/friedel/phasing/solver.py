@@ -114,6 +114,8 @@ class Solver:
 
     def continued(self, candidates: list[Candidate], schedule: str, *, threshold: float = NEUTRAL) -> list[Candidate]:
         """Run a schedule on candidates of one grid, with the support following."""
+        if not candidates:
+            return []
         bar = _Bar(self.observer, "going on", iterations_in(schedule) * len(candidates))
         options = self.options.model_copy(update={"polish": schedule})
         measured = self.start if candidates[0].projected.shape == self.start.shape else self.later

@@ -5,11 +5,13 @@ from torch import Tensor
 from friedel.base.observer import Warned
 from friedel.phasing.ambiguities import align_to
 from friedel.phasing.assess import AGREE, MIN_AGREEMENT
-from friedel.phasing.choose import AS_GOOD, PHOTON_LIMITED
+from friedel.phasing.choose import PHOTON_LIMITED
 from friedel.phasing.explore import Candidate
 from friedel.phasing.guess import Guess
 from friedel.phasing.solver import LOOSE, NEUTRAL, Found, Solver, lifted, ranked
 
+# For guesses near the solution: HIO needs room to leave a local minimum.
+_NEAR = 0.1
 # Guesses of one network may share an error: what they come to must agree better than random starts have to.
 _SETTLED = 0.995
 # Solutions that hadn't arrived get this much better, or far more, by going on; those that had, don't get better at all.
@@ -30,7 +32,7 @@ def from_random(solver: Solver, also: tuple[Candidate, ...] = ()) -> Found:
         if last or found.finalists.agreement >= MIN_AGREEMENT:
             break
         solver.observer(Warned("starts", "no two good starts agree yet: another round of random starts follows"))
-    return found
+    return pursued(solver, found)
 
 
 def from_object(solver: Solver, start: Tensor) -> Found:
@@ -42,7 +44,7 @@ def from_object(solver: Solver, start: Tensor) -> Found:
 def from_guesses(solver: Solver, guesses: list[Guess]) -> Found:
     """Begin from a network's guesses: near the solution, a short schedule will do; where it doesn't, a looser one."""
     guessed, guided = solver.guessed(guesses), solver.options.guided
-    for schedule, threshold in zip((guided.schedule, guided.loose_schedule), (NEUTRAL, LOOSE), strict=True):
+    for schedule, threshold in zip((guided.schedule, guided.loose_schedule), (_NEAR, LOOSE), strict=True):
         candidates = solver.continued(guessed, schedule, threshold=threshold)
         found = solver.finished_from(candidates, lifted(ranked(candidates)[: solver.options.keep], solver.middle))
         limited = found.finalists.best.free_deviance < PHOTON_LIMITED
@@ -58,20 +60,20 @@ def pursued(solver: Solver, found: Found) -> Found:
         best, *others = found.finalists.candidates
         if best.free_deviance < PHOTON_LIMITED:
             break
-        (ahead,) = solver.finals(solver.continued([solver.lowered(best)], schedule), found.choice.threshold)
+        (gone,) = solver.continued([solver.lowered(best)], schedule, threshold=LOOSE)
+        (ahead,) = solver.finals([gone], found.choice.threshold)
         if ahead.free_deviance > _MUCH_BETTER * best.free_deviance:
             break
-        followers = solver.continued([solver.lowered(other) for other in others], schedule)
+        followers = solver.continued([solver.lowered(other) for other in others], schedule, threshold=LOOSE)
         found = solver.finished_from(list(found.candidates), lifted([ahead, *followers], solver.middle))
     return found
 
 
 def confirmed(solver: Solver, found: Found) -> bool:
-    """Say whether the best random start, finished as a solution was, came to the same object or predicts worse."""
-    best = ranked(solver.explored(0))[0]
-    (witness,) = solver.finals([best], found.choice.threshold)
+    """Say whether random starts, finished as a solution was, came to the same object or predict no better by much."""
     solution = found.finalists.best
-    if solution.free_deviance <= AS_GOOD * witness.free_deviance:
+    best = ranked(solver.finals(solver.explored(0), found.choice.threshold))[0]
+    if best.free_deviance > _MUCH_BETTER * solution.free_deviance:
         return True
-    _, correlation = align_to(witness.confined.cpu().numpy(), solution.confined.cpu().numpy())
+    _, correlation = align_to(best.confined.cpu().numpy(), solution.confined.cpu().numpy())
     return correlation >= AGREE
