@@ -16,6 +16,7 @@ from friedel.base.errors import WeightsError
 from friedel.base.fourier import fourier_corner
 from friedel.base.observer import Observer, silent
 from friedel.base.smaller_batches import in_smaller_batches
+from friedel.base.threads import threads_for
 from friedel.networks import ModelCard, load_weights
 from friedel.networks.folding import folded
 from friedel.networks.patterns import guessed_object, is_phasing_network, network_input
@@ -129,8 +130,8 @@ class PhasingModel:
         InputError
             If nothing was measured near the pattern's centre.
         """
-        pattern = network_pattern(diffraction, size=self.size, oversampling=self.oversampling)
-        with torch.inference_mode():
+        with torch.inference_mode(), threads_for(diffraction.intensities.size):
+            pattern = network_pattern(diffraction, size=self.size, oversampling=self.oversampling)
             objects = self._guessed(torch.from_numpy(pattern.intensities), VIEWS[:n], observer)
             measured = measured_from(diffraction)
             found = [_finished(obj, pattern.grid, measured, projections) for obj in objects]

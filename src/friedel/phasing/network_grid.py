@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any, TypeVar
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 
 from friedel.base.errors import InputError, PlanError
@@ -141,10 +142,12 @@ def _resampled(
     array: NDArray[Number], shape: Shape, steps: Steps | list[float], widths: list[float]
 ) -> NDArray[Number]:
     """Return the array at steps from its centre, axis by axis; beyond its edges it counts as zero."""
+    values = torch.from_numpy(array)
     for axis, (n, step, width) in enumerate(zip(shape, steps, widths, strict=True)):
-        weights = _kernel_matrix(array.shape[axis], n, step, width)
-        array = np.moveaxis(np.tensordot(weights, array, axes=(1, axis)), 0, axis).astype(array.dtype, copy=False)
-    return array
+        weights = torch.from_numpy(_kernel_matrix(values.shape[axis], n, step, width)).to(values.dtype)
+        values = torch.tensordot(weights, values, dims=([1], [axis])).movedim(0, axis)
+    resampled: NDArray[Number] = values.numpy()
+    return resampled
 
 
 def _kernel_matrix(n_from: int, n_to: int, step: float, width: float) -> NDArray[np.float32]:

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from friedel.base.device import resolve_device
 from friedel.base.errors import InputError, WeightsError
 from friedel.base.observer import Note, Observer, Warned, silent
+from friedel.base.threads import threads_for
 from friedel.phasing.ambiguities import canonical
 from friedel.phasing.assess import AGREE, MIN_EVENNESS, assess
 from friedel.phasing.choose import PHOTON_LIMITED
@@ -74,7 +75,7 @@ def solve(
     if start is not None:
         _check_start(start, diffraction)
         options = options.model_copy(update={"starts": 1, "rounds": 1})
-    with torch.no_grad():
+    with torch.no_grad(), threads_for(diffraction.intensities.size):
         solver = Solver(diffraction, options, seed, resolve_device(device), observer)
         if start is not None:
             return _solution(solver, from_object(solver, torch.from_numpy(np.array(start, dtype=np.complex64))), ())

@@ -5,12 +5,12 @@ many small steps of a batch don't wait for each other.
 """
 
 import os
-import sys
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import contextmanager
 from typing import TypeVar
+
+from friedel.base.threads import single_thread
 
 Piece = TypeVar("Piece")
 Result = TypeVar("Result")
@@ -25,7 +25,7 @@ def in_threads(work: Callable[[Piece], Result], pieces: Iterable[Piece]) -> Iter
     """
     n_threads = min(_cores(), _MOST_THREADS)
     waiting: deque[Future[Result]] = deque()
-    with _alone(), ThreadPoolExecutor(n_threads, thread_name_prefix="score") as pool:
+    with single_thread(), ThreadPoolExecutor(n_threads, thread_name_prefix="score") as pool:
         try:
             for piece in pieces:
                 waiting.append(pool.submit(work, piece))
@@ -40,18 +40,3 @@ def in_threads(work: Callable[[Piece], Result], pieces: Iterable[Piece]) -> Iter
 def _cores() -> int:
     """Return how many cores this process may use; where the system doesn't say, how many there are."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-
-
-@contextmanager
-def _alone() -> Iterator[None]:
-    """Keep torch, if it is in use, from taking several cores for one piece; give them back afterwards."""
-    torch = sys.modules.get("torch")
-    if torch is None:
-        yield
-        return
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)
