@@ -3,14 +3,23 @@
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import lru_cache
+
+from threadpoolctl import ThreadpoolController
 
 # Measured on two cores: phasing 32³ takes a third of the time on one thread, 64³ four fifths; 128³ gains by two.
 _SMALL_VOXELS = 80**3
 
 
+@lru_cache(maxsize=1)
+def _libraries() -> ThreadpoolController:
+    """Return the numerical libraries that are loaded; looking for them takes milliseconds."""
+    return ThreadpoolController()
+
+
 @contextmanager
 def single_thread() -> Iterator[None]:
-    """Keep torch, if it is in use, from taking several cores for one piece of work; give them back afterwards."""
+    """Keep torch and NumPy, if torch is in use, to one core for a piece of work; give the others back afterwards."""
     torch = sys.modules.get("torch")
     if torch is None:
         yield
@@ -18,7 +27,8 @@ def single_thread() -> Iterator[None]:
     before = torch.get_num_threads()
     torch.set_num_threads(1)
     try:
-        yield
+        with _libraries().limit(limits=1, user_api="blas"):
+            yield
     finally:
         torch.set_num_threads(before)
 

@@ -20,6 +20,8 @@ from friedel.phasing.support import autocorrelation_support
 # Complex and weight arrays alive at once for each start, and the memory they may take.
 _ARRAYS = 9
 _BUDGET_BYTES = 1.5e9
+# One array of a batch; more of them at once take longer each.
+_CACHE_BYTES = 1.5e6
 _RECORD_EVERY = 20
 
 
@@ -56,9 +58,11 @@ class Candidate:
         return self.projected * self.support
 
 
-def batch_size(shape: tuple[int, int, int]) -> int:
-    """Return how many starts of this shape fit the memory budget at once, at least one."""
-    return max(1, int(_BUDGET_BYTES / (_ARRAYS * 8 * float(np.prod(shape)))))
+def batch_size(measured: Measured) -> int:
+    """Return how many starts of this size run together: on a GPU all that fit its budget, on a CPU those its cache."""
+    voxels = float(np.prod(measured.shape))
+    most = _CACHE_BYTES / (8 * voxels) if measured.intensity.device.type == "cpu" else np.inf
+    return max(1, int(min(most, _BUDGET_BYTES / (_ARRAYS * 8 * voxels))))
 
 
 def explore(
@@ -86,7 +90,7 @@ def explore(
     """
     support = autocorrelation_support(measured, level=level)
     found: list[Candidate] = []
-    size = batch_size(measured.shape)
+    size = batch_size(measured)
     for first in range(0, options.starts, size):
         n = min(size, options.starts - first)
         thresholds = [options.start_thresholds[(first + k) % len(options.start_thresholds)] for k in range(n)]
@@ -126,7 +130,7 @@ def settle(
         As for `explore`.
     """
     found: list[Candidate] = []
-    size = batch_size(measured.shape)
+    size = batch_size(measured)
     sigma = options.start_sigma[1]
     for first in range(0, len(candidates), size):
         part = candidates[first : first + size]
