@@ -19,18 +19,25 @@ def _libraries() -> ThreadpoolController:
 
 @contextmanager
 def single_thread() -> Iterator[None]:
-    """Keep torch and NumPy, if torch is in use, to one core for a piece of work; give the others back afterwards."""
+    """Keep NumPy's libraries, and torch if it is in use, to one core for a piece of work; give the others back then."""
     torch = sys.modules.get("torch")
-    if torch is None:
-        yield
-        return
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
+    before = None if torch is None else torch.get_num_threads()
+    if torch is not None:
+        torch.set_num_threads(1)
     try:
         with _libraries().limit(limits=1, user_api="blas"):
             yield
     finally:
-        torch.set_num_threads(before)
+        if torch is not None:
+            torch.set_num_threads(before)
+
+
+def stay_single_threaded() -> None:
+    """Keep this process to one core from now on: for one of several that work side by side."""
+    torch = sys.modules.get("torch")
+    if torch is not None:
+        torch.set_num_threads(1)
+    _libraries().limit(limits=1, user_api="blas")
 
 
 @contextmanager

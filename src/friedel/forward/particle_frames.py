@@ -14,6 +14,7 @@ from scipy.spatial.transform import Rotation
 
 from friedel.base.errors import InputError
 from friedel.base.options import Options
+from friedel.base.threads import single_thread
 from friedel.forward.ewald import Floats, FrameGeometry, sphere_slices
 from friedel.forward.readout import Readout, ReadoutOptions
 from friedel.forward.scene import Bodies, Kind, Species, amplitudes, draw_bodies, species_for
@@ -117,6 +118,7 @@ class SimulatedFrames:
     photons: Floats
 
 
+@single_thread()
 def simulate_frames(
     options: ParticleRunOptions,
     chunk: int,

@@ -15,11 +15,11 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
 from friedel.base.errors import FriedelError
 from friedel.base.memory import keep_freed_memory
+from friedel.base.threads import stay_single_threaded
 from friedel.live.crystal_image import Imager
 from friedel.live.crystal_options import CrystalWatchPlan
 from friedel.live.crystal_scan import ScanSetting
@@ -140,7 +140,7 @@ def run_worker(plan: CrystalWatchPlan, orders: Any, answers: Connection) -> None
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the feeder, which then ends this process
     keep_freed_memory()
     # Frames arrive and are written on the other core.
-    torch.set_num_threads(1)
+    stay_single_threaded()
     imager = Imager(plan.images, seed=plan.seed)
     imager.warm_up()
     answers.send(Ready())

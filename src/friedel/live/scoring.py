@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from friedel.base.errors import InputError
+from friedel.base.threads import stay_single_threaded
 from friedel.io.scored_run import pack_scores
 from friedel.live.constants import pack_constants, unpack_constants
 from friedel.live.ring import FrameRing, RingLayout, open_ring
@@ -103,11 +104,9 @@ def load_scorer(model: str, device: str | None) -> Scorer:
         except (ImportError, AttributeError) as error:
             raise InputError(f"model {model!r}: no such function ({error}); write module:function") from None
         return make()
-    import torch
-
     from friedel.hits.model import load_model
 
-    torch.set_num_threads(1)  # as many processes as cores: threads of their own would stand in each other's way
+    stay_single_threaded()  # as many processes as cores: threads of their own would stand in each other's way
     return load_model(model, device=device)
 
 
