@@ -13,12 +13,12 @@ EDGE = 256
 _KINDS = 64
 
 
-def made_up_frames(n_frames: int = _KINDS) -> NDArray[np.uint16]:
-    """Return frames of faint rings, ``(n, 256, 256)`` uint16, some with the fringes of two particles."""
+def made_up_frames(n_frames: int = _KINDS, *, edge: int = EDGE) -> NDArray[np.uint16]:
+    """Return frames of faint rings, ``(n, edge, edge)`` uint16, some with the fringes of two particles."""
     rng = np.random.default_rng(7)
-    y, x = np.indices((EDGE, EDGE)) - EDGE // 2
+    y, x = (np.indices((edge, edge)) - edge // 2) * (EDGE / edge)
     radius = np.hypot(y, x) + 1e-3
-    made = np.empty((n_frames, EDGE, EDGE), np.uint16)
+    made = np.empty((n_frames, edge, edge), np.uint16)
     for index in range(n_frames):
         u = rng.uniform(0.12, 0.35) * radius
         expected = (3 * (np.sin(u) - u * np.cos(u)) / u**3) ** 2 * 10 ** rng.uniform(2, 4)
@@ -37,13 +37,15 @@ class FromNowhere:
         How many.
     rate : float or None
         Frames a second; None: as fast as they are taken.
+    edge : int
+        Pixels of a frame along each side.
     """
 
     uri = "benchmark://"
 
-    def __init__(self, n_frames: int, rate: float | None) -> None:
+    def __init__(self, n_frames: int, rate: float | None, *, edge: int = EDGE) -> None:
         self.patient = rate is None
-        self._frames, self._n_frames, self._rate = made_up_frames(), n_frames, rate
+        self._frames, self._n_frames, self._rate = made_up_frames(edge=edge), n_frames, rate
         self._next, self._began = -1, 0.0
         self.overdue_s = 0.0
 
