@@ -20,7 +20,9 @@ def reconstruct(
     plan: Annotated[Path | None, typer.Option(help="Plan whose settings hold for INPUT.")] = None,
     dataset: Annotated[str | None, typer.Option(help="Array or dataset to read inside INPUT.")] = None,
     seed: Annotated[int | None, typer.Option(min=0, help="Seed of every random choice.")] = None,
-    starts: Annotated[int | None, typer.Option(min=1, help="Begin from so many random starts, without the network.")] = None,
+    starts: Annotated[
+        int | None, typer.Option(min=1, help="Begin from so many random starts, without the network.")
+    ] = None,
     device: Annotated[str | None, typer.Option(help="cpu or cuda; by default a GPU if there is one.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print the quality figures on stdout, nothing else.")] = False,
 ) -> None:

@@ -26,13 +26,38 @@ from friedel.records import Diffraction, Start
 _COHERENCE_START = 0.3
 # Between a surface half filled and the haze of noise around the object.
 NEUTRAL = 0.13
-# Strain of several turns dims parts of a crystal: at a tighter threshold the support collapses onto the others.
-LOOSE = 0.07
+# Above this share of the box, the region of the autocorrelation is folded over: the sampling is too coarse for it.
+_TIGHT_BOX = 0.25
 _AUTOCORRELATION_LEVEL = 0.01
 # Rounds after the first are for strongly strained crystals, too, and strain needs resolution.
 _SHORTEST_LATER = 32
 # Enough to see whether independent starts still agree at full resolution, where every iteration is dear.
 _ON_FINE_GRID = 2
+
+
+@dataclass(frozen=True)
+class Following:
+    """How a support follows an object: a threshold of its amplitude, smoothed, every few iterations.
+
+    Attributes
+    ----------
+    threshold : float
+        Fraction of the bulk amplitude.
+    sigma : float
+        Smoothing, voxels.
+    every : int
+        Iterations between updates.
+    """
+
+    threshold: float
+    sigma: float
+    every: int
+
+
+NEAR = Following(threshold=0.16, sigma=1.0, every=10)
+"""For guesses near the solution."""
+LOOSE = Following(threshold=0.07, sigma=0.5, every=20)
+"""For strain of several turns, which dims parts of a crystal: a tighter support collapses onto the others."""
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -69,6 +94,7 @@ class Solver:
         self.fine = measured_from(diffraction, held_out_fraction=options.held_out, seed=seed, device=device)
         self.middle = central_part(self.fine, limited_shape(self.fine.shape, options.choice_voxels))
         object_voxels = int(autocorrelation_support(self.middle).sum())
+        self.tight = object_voxels > _TIGHT_BOX * self.middle.intensity.numel()
         wanted, shortest = options.start_voxels, options.start_shortest
         self.start, self.later = (
             central_part(self.middle, start_shape(self.middle.shape, object_voxels, wanted, shortest=least))
@@ -93,10 +119,19 @@ class Solver:
         """Return what a round of random starts came to; those after the first are for what a tight support misses."""
         if number == 0:
             return self._random(self.start, self.options, number)
-        options = self.options.model_copy(update={"start_thresholds": self.options.loose_thresholds})
-        best, *others = ranked(self._random(self.later, options, number))
-        kept, left = [best, *others][: options.keep], others[options.keep - 1 :]
-        return [*self.continued(kept, options.loose_schedule, threshold=LOOSE), *left]
+        best, *others = ranked(self._random(self.later, self._later_options(), number))
+        kept, left = [best, *others][: self.options.keep], others[self.options.keep - 1 :]
+        return [*self.continued(kept, self.options.loose_schedule, self.loosest), *left]
+
+    @property
+    def loosest(self) -> Following:
+        """How loosely a support may follow: in a box hardly larger than the crystal, a loose one explains anything."""
+        return NEAR if self.tight else LOOSE
+
+    def _later_options(self) -> PhasingOptions:
+        if self.tight:
+            return self.options.model_copy(update={"start_sigma": (NEAR.sigma, NEAR.sigma)})
+        return self.options.model_copy(update={"start_thresholds": self.options.loose_thresholds})
 
     def _random(self, measured: Measured, options: PhasingOptions, number: int) -> list[Candidate]:
         count = iterations_in(options.schedule) * options.starts
@@ -112,14 +147,15 @@ class Solver:
             for k, obj in enumerate(lower(objects, self.start.shape))
         ]
 
-    def continued(self, candidates: list[Candidate], schedule: str, *, threshold: float = NEUTRAL) -> list[Candidate]:
+    def continued(self, candidates: list[Candidate], schedule: str, how: Following) -> list[Candidate]:
         """Run a schedule on candidates of one grid, with the support following."""
         if not candidates:
             return []
         bar = _Bar(self.observer, "going on", iterations_in(schedule) * len(candidates))
-        options = self.options.model_copy(update={"polish": schedule})
+        followed = {"polish": schedule, "start_sigma": (how.sigma, how.sigma), "polish_update_every": how.every}
+        options = self.options.model_copy(update=followed)
         measured = self.start if candidates[0].projected.shape == self.start.shape else self.later
-        thresholds = [threshold] * len(candidates)
+        thresholds = [how.threshold] * len(candidates)
         return settle(candidates, measured, thresholds, options, beta=self.options.beta, on_progress=bar)
 
     def given(self, start: Tensor) -> Candidate:

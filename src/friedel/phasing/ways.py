@@ -8,10 +8,8 @@ from friedel.phasing.assess import AGREE, MIN_AGREEMENT
 from friedel.phasing.choose import PHOTON_LIMITED
 from friedel.phasing.explore import Candidate
 from friedel.phasing.guess import Guess
-from friedel.phasing.solver import LOOSE, NEUTRAL, Found, Solver, lifted, ranked
+from friedel.phasing.solver import NEAR, NEUTRAL, Found, Solver, lifted, ranked
 
-# For guesses near the solution: HIO needs room to leave a local minimum.
-_NEAR = 0.1
 # Guesses of one network may share an error: what they come to must agree better than random starts have to.
 _SETTLED = 0.995
 # Solutions that hadn't arrived get this much better, or far more, by going on; those that had, don't get better at all.
@@ -23,7 +21,9 @@ def from_random(solver: Solver, also: tuple[Candidate, ...] = ()) -> Found:
     candidates, rounds = list(also), solver.options.rounds
     for number in range(rounds):
         candidates += solver.explored(number)
-        kept = solver.prepared(candidates, threshold=LOOSE if number else NEUTRAL)
+        kept = solver.prepared(
+            candidates, threshold=solver.loosest.threshold if number and not solver.tight else NEUTRAL
+        )
         last = number + 1 == rounds or solver.options.starts == 1
         if number == 0 and not last and kept[0].free_deviance > PHOTON_LIMITED:
             # Photons don't yet limit the fit: the starts may all have missed, so more of them are worth their time.
@@ -44,8 +44,8 @@ def from_object(solver: Solver, start: Tensor) -> Found:
 def from_guesses(solver: Solver, guesses: list[Guess]) -> Found:
     """Begin from a network's guesses: near the solution, a short schedule will do; where it doesn't, a looser one."""
     guessed, guided = solver.guessed(guesses), solver.options.guided
-    for schedule, threshold in zip((guided.schedule, guided.loose_schedule), (_NEAR, LOOSE), strict=True):
-        candidates = solver.continued(guessed, schedule, threshold=threshold)
+    for schedule, how in ((guided.schedule, NEAR), (guided.loose_schedule, solver.loosest)):
+        candidates = solver.continued(guessed, schedule, how)
         found = solver.finished_from(candidates, lifted(ranked(candidates)[: solver.options.keep], solver.middle))
         limited = found.finalists.best.free_deviance < PHOTON_LIMITED
         if found.finalists.agreement >= (_SETTLED if limited else AGREE):
@@ -60,11 +60,11 @@ def pursued(solver: Solver, found: Found) -> Found:
         best, *others = found.finalists.candidates
         if best.free_deviance < PHOTON_LIMITED:
             break
-        (gone,) = solver.continued([solver.lowered(best)], schedule, threshold=LOOSE)
+        (gone,) = solver.continued([solver.lowered(best)], schedule, solver.loosest)
         (ahead,) = solver.finals([gone], found.choice.threshold)
         if ahead.free_deviance > _MUCH_BETTER * best.free_deviance:
             break
-        followers = solver.continued([solver.lowered(other) for other in others], schedule, threshold=LOOSE)
+        followers = solver.continued([solver.lowered(other) for other in others], schedule, solver.loosest)
         found = solver.finished_from(list(found.candidates), lifted([ahead, *followers], solver.middle))
     return found
 

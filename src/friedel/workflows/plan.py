@@ -35,7 +35,9 @@ class ReconstructionPlan(Options):
 
     def with_choices(self, *, seed: int | None = None, starts: int | None = None, output: Path | None = None) -> Self:
         """Return the plan with what the command line chose; None leaves the plan's own choice."""
-        phasing = self.phasing if starts is None else self.phasing.model_copy(update={"start": "random", "starts": starts})
+        phasing = (
+            self.phasing if starts is None else self.phasing.model_copy(update={"start": "random", "starts": starts})
+        )
         chosen = {"seed": seed, "output": output and output.resolve()}
         update = {name: value for name, value in chosen.items() if value is not None}
         return self.model_copy(update={**update, "phasing": phasing})
