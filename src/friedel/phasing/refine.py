@@ -122,8 +122,13 @@ def _scaled(obj: Tensor, measured: Measured) -> Tensor:
 def _loss(options: RefineOptions, measured: Measured) -> str:
     if options.loss != "auto":
         return options.loss
+    return "poisson" if few_photons(measured) else "amplitude"
+
+
+def few_photons(measured: Measured) -> bool:
+    """Say whether √n of the photons is far from Gaussian in the voxels that matter."""
     mean = float((measured.intensity * measured.fitted).sum() / measured.fitted.sum().clamp_min(1.0))
-    return "poisson" if mean < _FEW else "amplitude"
+    return mean < _FEW
 
 
 class _Problem:

@@ -18,7 +18,7 @@ from friedel.phasing.measured import Measured, measured_from
 from friedel.phasing.multiscale import central_part, lift, lift_support, limited_shape, lower, start_shape
 from friedel.phasing.options import PhasingOptions
 from friedel.phasing.projections import project_modulus
-from friedel.phasing.refine import refine, with_coherence
+from friedel.phasing.refine import few_photons, refine, with_coherence
 from friedel.phasing.schedule import iterations_in
 from friedel.phasing.support import autocorrelation_support, noise_level, shrink_wrap
 from friedel.records import Diffraction, Start
@@ -26,6 +26,8 @@ from friedel.records import Diffraction, Start
 _COHERENCE_START = 0.3
 # Between a surface half filled and the haze of noise around the object.
 NEUTRAL = 0.13
+_FITS = 3
+_SHORTEST_DIM = 20
 # Above this share of the box, the region of the autocorrelation is folded over: the sampling is too coarse for it.
 _TIGHT_BOX = 0.25
 _AUTOCORRELATION_LEVEL = 0.01
@@ -94,11 +96,13 @@ class Solver:
         self.fine = measured_from(diffraction, held_out_fraction=options.held_out, seed=seed, device=device)
         self.middle = central_part(self.fine, limited_shape(self.fine.shape, options.choice_voxels))
         object_voxels = int(autocorrelation_support(self.middle).sum())
+        self.dim = few_photons(self.fine)
         self.tight = object_voxels > _TIGHT_BOX * self.middle.intensity.numel()
-        wanted, shortest = options.start_voxels, options.start_shortest
+        # The weak fringes of a dim pattern would only lead starts astray; they come in by the refinement.
+        wanted, shortest = options.start_voxels, _SHORTEST_DIM if self.dim else options.start_shortest
         self.start, self.later = (
             central_part(self.middle, start_shape(self.middle.shape, object_voxels, wanted, shortest=least))
-            for least in (shortest, max(shortest, _SHORTEST_LATER))
+            for least in (shortest, shortest if self.dim else max(shortest, _SHORTEST_LATER))
         )
         if self.start.shape != self.fine.shape:
             self.observer(Note("grids", f"starts on {_size(self.start)} voxels, the result on {_size(self.fine)}"))
@@ -241,10 +245,23 @@ class Solver:
         thresholds = threshold if isinstance(threshold, list) else [threshold] * len(candidates)
         per_cycle = (iterations_in(self.options.polish) + self.options.refine.steps) * len(candidates)
         bar = _Bar(self.observer, task, per_cycle * len(betas))
+        if self.dim:
+            return self._fitted(list(candidates), thresholds, measured, bar)
         for beta in betas:
             candidates = settle(candidates, measured, thresholds, self.options, beta=beta, on_progress=bar)
             if refining:
                 candidates = [self.refined(candidate, measured, bar) for candidate in candidates]
+        return candidates
+
+    def _fitted(
+        self, candidates: list[Candidate], thresholds: list[float], measured: Measured, bar: "_Bar"
+    ) -> list[Candidate]:
+        """Refine candidates and their supports in turn: projections onto the square roots of few photons do harm."""
+        for _ in range(_FITS):
+            for k, (candidate, threshold) in enumerate(zip(candidates, thresholds, strict=True)):
+                obj, support = candidate.confined[None], torch.ones_like(candidate.support)[None]
+                wrapped = shrink_wrap(obj, support, threshold=threshold, sigma=NEAR.sigma)[0]
+                candidates[k] = self.refined(replace(candidate, support=wrapped), measured, bar)
         return candidates
 
     def refined(self, candidate: Candidate, measured: Measured, bar: "_Bar") -> Candidate:
