@@ -144,3 +144,10 @@ def test_a_given_object_is_refined_in_place_of_random_starts(solution: Solution,
     assert align_to(again.object, solution.object)[1] > 0.99
     with pytest.raises(InputError, match="shape"):
         solve(pattern, start=solution.object[1:])
+
+
+def test_a_box_hardly_larger_than_the_crystal_is_no_obstacle() -> None:
+    crystal = random_crystal(SHAPE, seed=3, phase_range_rad=3.0, oversampling=1.25).object
+    pattern = Diffraction(intensities=diffract(crystal, n_photons=1e7, seed=0), mask=np.ones(SHAPE, dtype=bool))
+    solution = solve(pattern, PhasingOptions(start="random", starts=4, rounds=1), seed=0)
+    assert align_to(solution.object, crystal)[1] > 0.95

@@ -82,6 +82,8 @@ class PhasingOptions(Options):
     """Support thresholds, as fractions of the bulk amplitude, that the starts of the first round take in turn."""
     loose_thresholds: tuple[float, ...] = (0.04, 0.06, 0.08, 0.10)
     """Those of later rounds: strain of several turns dims parts of a crystal, and a tight support loses them."""
+    tight_thresholds: tuple[float, ...] = (0.16, 0.20, 0.25, 0.30)
+    """Those of all rounds in a box hardly larger than the crystal, where a loose support explains anything."""
     loose_schedule: str = "3*(100*HIO+60*RAAR+10*ER)"
     """What the best starts of a later round run on."""
     start_sigma: tuple[float, float] = (1.0, 0.5)

@@ -121,10 +121,13 @@ class Solver:
 
     def explored(self, number: int) -> list[Candidate]:
         """Return what a round of random starts came to; those after the first are for what a tight support misses."""
-        if number == 0:
+        if number == 0 and not self.tight:
             return self._random(self.start, self.options, number)
-        best, *others = ranked(self._random(self.later, self._later_options(), number))
-        kept, left = [best, *others][: self.options.keep], others[self.options.keep - 1 :]
+        options = self._close() if self.tight else self._loose()
+        found = ranked(self._random(self.later, options, number))
+        if number == 0:
+            return found
+        kept, left = found[: self.options.keep], found[self.options.keep :]
         return [*self.continued(kept, self.options.loose_schedule, self.loosest), *left]
 
     @property
@@ -132,9 +135,11 @@ class Solver:
         """How loosely a support may follow: in a box hardly larger than the crystal, a loose one explains anything."""
         return NEAR if self.tight else LOOSE
 
-    def _later_options(self) -> PhasingOptions:
-        if self.tight:
-            return self.options.model_copy(update={"start_sigma": (NEAR.sigma, NEAR.sigma)})
+    def _close(self) -> PhasingOptions:
+        close = {"start_sigma": (NEAR.sigma, NEAR.sigma), "first_update": 2 * NEAR.every, "update_every": NEAR.every}
+        return self.options.model_copy(update=close | {"start_thresholds": self.options.tight_thresholds})
+
+    def _loose(self) -> PhasingOptions:
         return self.options.model_copy(update={"start_thresholds": self.options.loose_thresholds})
 
     def _random(self, measured: Measured, options: PhasingOptions, number: int) -> list[Candidate]:
