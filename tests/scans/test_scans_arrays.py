@@ -4,6 +4,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import array_shapes, arrays
 from numpy.typing import ArrayLike, NDArray
+from scipy import ndimage
 
 from friedel.base.errors import InputError
 from friedel.base.observer import Recorder, Warned
@@ -105,3 +106,12 @@ def test_a_move_that_would_lose_the_photons_is_left_out() -> None:
     assert diffraction.mask.any()
     assert diffraction.n_photons > 0
     assert any(isinstance(event, Warned) and event.step == "centre" for event in heard.events)
+
+
+def test_a_split_peak_around_the_middle_is_left_where_it_is() -> None:
+    photons = np.zeros((32, 32, 32), np.float32)
+    photons[16, 16, 9], photons[16, 16, 22] = 1000.0, 900.0
+    notes = Recorder()
+    found = diffraction_from_array(ndimage.gaussian_filter(photons, 1.5), observer=notes)
+    assert found.mask.all()
+    assert not any("was moved" in str(note) for note in notes.notes)

@@ -8,7 +8,7 @@ from friedel.base.observer import Note, Observer, Warned, silent
 from friedel.records import Diffraction
 from friedel.scans.counts import Counts, counts_from
 from friedel.scans.crop import MINIMUM, crop, window_start
-from friedel.scans.peak import find_peak
+from friedel.scans.peak import bright_middle, find_peak
 
 OFF_CENTRE_ALLOWED = 1 / 8
 MOST = 0.5
@@ -19,9 +19,10 @@ def diffraction_from_array(
 ) -> Diffraction:
     """Check measured intensities and make them a `Diffraction` of the same shape.
 
-    The peak should be at index ``n // 2``. Up to an eighth of the side off along every axis the array is left as it is:
-    a strained crystal's brightest voxel isn't its pattern's centre, and a shift only adds a phase ramp that is taken
-    out again. Further off, the array is moved; voxels that come in from outside are unknown, and a warning says so.
+    The peak should be at index ``n // 2``. If it is up to an eighth of the side off along every axis, or the middle of
+    all that is bright is, the array is left as it is: a strained crystal's brightest voxel isn't its pattern's centre,
+    and a shift only adds a phase ramp that is taken out again. Further off, the array is moved; voxels that come in
+    from outside are unknown, and a warning says so.
     Where the move would lose half the photons or more it is left out, and a warning says that.
 
     Parameters
@@ -79,11 +80,15 @@ def _photons_in(counts: Counts) -> float:
     return float(counts.values[counts.mask].sum(dtype=np.float64))
 
 
+def _near_middle(place: tuple[float, float, float], shape: tuple[int, int, int]) -> bool:
+    return all(abs(p - n // 2) <= OFF_CENTRE_ALLOWED * n for p, n in zip(place, shape, strict=True))
+
+
 def _centred(counts: Counts, name: str, observer: Observer) -> Counts:
     z, y, x = counts.mask.shape
     peak = find_peak(counts)
     off = [p - n // 2 for p, n in zip(peak, (z, y, x), strict=True)]
-    if all(abs(distance) <= OFF_CENTRE_ALLOWED * n for distance, n in zip(off, (z, y, x), strict=True)):
+    if _near_middle(peak, (z, y, x)) or _near_middle(bright_middle(counts), (z, y, x)):
         return counts
     moved = crop(counts, window_start(peak, (z, y, x)), (z, y, x))
     lost = float(1 - moved.mask.sum() / counts.mask.sum())
