@@ -21,7 +21,7 @@ from friedel.phasing.ways import confirmed, from_guesses, from_object, from_rand
 from friedel.records import Diffraction, Quality, Start
 
 # Where photons limit the fit, right solutions agree better than local minima of one guess do.
-_PHOTON_LIMITED_AGREEMENT = 0.98
+_PHOTON_LIMITED_AGREEMENT = 0.99
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
