@@ -1,6 +1,5 @@
 """The scoring processes: start them, hand out batches, replace those that die. What scores mean isn't known here."""
 
-import os
 import time
 from dataclasses import dataclass, field
 from multiprocessing import get_context
@@ -9,6 +8,7 @@ from multiprocessing.process import BaseProcess
 from typing import TYPE_CHECKING, Any
 
 from friedel.base.errors import FriedelError, InputError
+from friedel.base.threads import cores
 from friedel.live.batches import Batch
 from friedel.live.scoring import Failed, Ready, Score, run_scorer
 
@@ -187,5 +187,4 @@ def _end(worker: Worker, *, kill: bool) -> None:
 
 def default_workers() -> int:
     """Return how many scoring processes suit this machine."""
-    allowed = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    return min(allowed, _MOST)
+    return min(cores(), _MOST)

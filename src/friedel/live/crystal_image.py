@@ -168,8 +168,7 @@ class Imager:
     def _refined(self, state: State, best: int, coarse: Measured) -> tuple[Tensor, Tensor]:
         support = state.support[best]
         options = RefineOptions(steps=_REFINE_STEPS)
-        with torch.enable_grad():
-            return refine(state.confined[best], support, coarse, options).obj.detach(), support
+        return refine(state.confined[best], support, coarse, options).obj.detach(), support
 
     def _brought_back(self, state: State, scores: Tensor, best: int, coarse: Measured) -> State:
         """Start members that went astray anew: the best one's support, other phases."""

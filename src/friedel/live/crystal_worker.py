@@ -25,6 +25,7 @@ from friedel.live.crystal_options import CrystalWatchPlan
 from friedel.live.crystal_scan import ScanSetting
 from friedel.live.crystal_series import LiveCrystal
 from friedel.live.snapshot import CrystalView
+from friedel.live.stopping import end_process
 
 _POLL_S = 0.05
 _LEAVE_S = 2.0
@@ -116,12 +117,7 @@ class Worker:
         """End the process, whatever it is doing."""
         self._orders.cancel_join_thread()
         self._orders.close()
-        if self._process.is_alive():
-            self._process.terminate()
-        self._process.join(_LEAVE_S)
-        if self._process.is_alive():
-            self._process.kill()
-            self._process.join()
+        end_process(self._process, _LEAVE_S)
         self.answers.close()
 
 

@@ -1,9 +1,10 @@
-"""Ctrl-C and SIGTERM end long work cleanly instead of breaking into it."""
+"""Ctrl-C and SIGTERM end long work cleanly instead of breaking into it; and a process is ended for certain."""
 
 import signal
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from multiprocessing.process import BaseProcess
 
 
 @contextmanager
@@ -18,3 +19,13 @@ def on_signal(stop: Callable[[], None]) -> Iterator[None]:
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
+
+
+def end_process(process: BaseProcess, leave_s: float) -> None:
+    """End a process: asked first, and killed if it hasn't left in time; safe to call twice."""
+    if process.is_alive():
+        process.terminate()
+    process.join(leave_s)
+    if process.is_alive():
+        process.kill()
+        process.join()

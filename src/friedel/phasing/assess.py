@@ -242,8 +242,7 @@ def _fsc(finalists: Finalists, measured: Measured, diffraction: Diffraction, ove
 
 def _refined_on(candidate: Candidate, half: Measured) -> Object:
     options = RefineOptions(steps=_HALF_STEPS, early_stop=False)
-    with torch.enable_grad():
-        obj: Object = refine(candidate.confined, candidate.support, half, options).obj.cpu().numpy()
+    obj: Object = refine(candidate.confined, candidate.support, half, options).obj.cpu().numpy()
     return obj
 
 

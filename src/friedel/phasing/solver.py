@@ -224,8 +224,7 @@ class Solver:
     def fit_coherence(self, best: Candidate) -> None:
         """Fit the beam's coherence, and take it into account from now on."""
         start = torch.full((3,), _COHERENCE_START, device=self.device)
-        with torch.enable_grad():
-            fitted = refine(best.projected, best.support, self.middle, self.options.refine, coherence=start).coherence
+        fitted = refine(best.projected, best.support, self.middle, self.options.refine, coherence=start).coherence
         assert fitted is not None
         # A blur in voxels of reciprocal space is the same on every grid of this pattern.
         self.start, self.later, self.middle, self.fine = (
@@ -271,8 +270,7 @@ class Solver:
 
     def refined(self, candidate: Candidate, measured: Measured, bar: "_Bar") -> Candidate:
         """Refine a candidate by automatic differentiation on its own support."""
-        with torch.enable_grad():
-            result = refine(candidate.projected, candidate.support, measured, self.options.refine)
+        result = refine(candidate.projected, candidate.support, measured, self.options.refine)
         bar(self.options.refine.steps)
         obj = result.obj
         return replace(
@@ -323,8 +321,7 @@ class Solver:
         best = finalists.best
         options = self.options.refine.model_copy(update={"early_stop": False})
         start = project_modulus(best.confined, everything) * best.support
-        with torch.enable_grad():
-            obj: NDArray[np.complex64] = refine(start, best.support, everything, options).obj.cpu().numpy()
+        obj: NDArray[np.complex64] = refine(start, best.support, everything, options).obj.cpu().numpy()
         return obj
 
     def everything(self) -> Measured:

@@ -11,6 +11,7 @@ from typing import Self
 
 from friedel.base.errors import InputError, MissingDependencyError
 from friedel.live.display import Board
+from friedel.live.stopping import end_process
 from friedel.web.access import is_loopback, new_token
 from friedel.web.options import ServeOptions
 
@@ -71,12 +72,7 @@ class Page:
 
     def stop(self) -> None:
         """End it; safe to call twice."""
-        if self._process.is_alive():
-            self._process.terminate()
-        self._process.join(_LEAVE_S)
-        if self._process.is_alive():
-            self._process.kill()
-            self._process.join()
+        end_process(self._process, _LEAVE_S)
 
     def __enter__(self) -> Self:
         return self

@@ -4,13 +4,12 @@ One thread for each core, each computing alone, is quicker than all cores togeth
 many small steps of a batch don't wait for each other.
 """
 
-import os
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import TypeVar
 
-from friedel.base.threads import single_thread
+from friedel.base.threads import cores, single_thread
 
 Piece = TypeVar("Piece")
 Result = TypeVar("Result")
@@ -23,7 +22,7 @@ def in_threads(work: Callable[[Piece], Result], pieces: Iterable[Piece]) -> Iter
 
     An error is raised where its result would come. However the loop ends, no thread goes on working after it.
     """
-    n_threads = min(_cores(), _MOST_THREADS)
+    n_threads = min(cores(), _MOST_THREADS)
     waiting: deque[Future[Result]] = deque()
     with single_thread(), ThreadPoolExecutor(n_threads, thread_name_prefix="score") as pool:
         try:
@@ -35,8 +34,3 @@ def in_threads(work: Callable[[Piece], Result], pieces: Iterable[Piece]) -> Iter
                 yield waiting.popleft().result()
         finally:
             pool.shutdown(wait=True, cancel_futures=True)
-
-
-def _cores() -> int:
-    """Return how many cores this process may use; where the system doesn't say, how many there are."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
