@@ -22,6 +22,8 @@ from friedel.records import Diffraction, Quality, Start
 
 # Where photons limit the fit, right solutions agree better than local minima of one guess do.
 _PHOTON_LIMITED_AGREEMENT = 0.99
+# Where photons are few, noise alone keeps them further apart.
+_DIM_AGREEMENT = 0.98
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -129,7 +131,7 @@ def _convincing(solver: Solver, found: Found) -> bool:
     if evenness(best.confined.cpu().numpy(), best.support.cpu().numpy()) < MIN_EVENNESS:
         return False
     if best.free_deviance < PHOTON_LIMITED:
-        return agreement >= _PHOTON_LIMITED_AGREEMENT
+        return agreement >= (_DIM_AGREEMENT if solver.dim else _PHOTON_LIMITED_AGREEMENT)
     return agreement >= AGREE and confirmed(
         _with_options(solver, solver.options.guided.confirming(solver.options)), found
     )
