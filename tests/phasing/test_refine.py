@@ -5,10 +5,13 @@ import pytest
 import torch
 
 from friedel.forward import diffract
+from friedel.phasing.ambiguities import align_to
 from friedel.phasing.iterate import chi_of
 from friedel.phasing.measured import Measured, measured_from
 from friedel.phasing.refine import RefineOptions, refine
+from friedel.phasing.support import interior
 from friedel.records import Diffraction
+from friedel.samples import random_crystal
 
 
 def near(truth, share: float = 0.3) -> torch.Tensor:
@@ -75,3 +78,30 @@ def test_who_waits_hears_of_each_step_and_can_stop(truth) -> None:
 
     with pytest.raises(KeyboardInterrupt):
         refine(near(truth), truth.support, truth.measured, on_step=stop)
+
+
+def test_expecting_one_density_brings_few_photons_nearer_the_crystal() -> None:
+    crystal = random_crystal((24, 24, 24), seed=5, phase_range_rad=2.0, oversampling=1.8)
+    counts = diffract(crystal.object, n_photons=3e3, seed=1)
+    measured = measured_from(Diffraction(intensities=counts, mask=np.ones(counts.shape, dtype=bool)))
+    start, support = torch.from_numpy(crystal.object), torch.from_numpy(crystal.support)
+    free, expecting = (
+        refine(start, support, measured, RefineOptions(density_spread=spread)).obj.numpy() for spread in (None, 0.1)
+    )
+    assert 1 - align_to(expecting, crystal.object)[1] < 0.85 * (1 - align_to(free, crystal.object)[1])
+    inside = interior(support).numpy()
+    assert np.abs(expecting[inside]).std() < 0.7 * np.abs(free[inside]).std()
+
+
+@pytest.mark.parametrize("parametrisation", ["complex", "polar"])
+def test_many_photons_outweigh_what_is_expected_of_the_density(truth, parametrisation: str) -> None:
+    free, expecting = (
+        refine(
+            truth.obj[0],
+            truth.support,
+            truth.measured,
+            RefineOptions(density_spread=spread, parametrisation=parametrisation),
+        ).obj
+        for spread in (None, 0.3)
+    )
+    torch.testing.assert_close(expecting, free, rtol=0.02, atol=0.02 * free.abs().amax().item())

@@ -13,6 +13,7 @@ from friedel.phasing.assess import split_photons
 from friedel.phasing.measured import measured_from
 from friedel.records import Diffraction
 from friedel.samples import random_crystal
+from friedel.samples.wavy_crystal import wavy_crystal
 
 SHAPE = (32, 30, 32)
 QUICK = PhasingOptions(start="random", starts=4, rounds=1, keep=3)
@@ -151,3 +152,23 @@ def test_a_box_hardly_larger_than_the_crystal_is_no_obstacle() -> None:
     pattern = Diffraction(intensities=diffract(crystal, n_photons=1e7, seed=0), mask=np.ones(SHAPE, dtype=bool))
     solution = solve(pattern, PhasingOptions(start="random", starts=4, rounds=1), seed=0)
     assert align_to(solution.object, crystal)[1] > 0.95
+
+
+def _dim(*crystals: np.ndarray) -> Diffraction:
+    counts = sum(diffract(obj, n_photons=1e5 / len(crystals), seed=k) for k, obj in enumerate(crystals))
+    return Diffraction(intensities=counts, mask=np.ones(SHAPE, dtype=bool))
+
+
+def test_few_photons_are_enough_for_a_crystal_of_one_density() -> None:
+    crystal = wavy_crystal(SHAPE, seed=12, phase_range_rad=3.0)
+    solution = solve(_dim(crystal), seed=0)
+    assert align_to(solution.object, crystal)[1] > 0.97
+    assert solution.quality.n_agreeing > 4
+
+
+def test_few_photons_of_two_crystals_are_not_trusted() -> None:
+    first, second = (
+        random_crystal(SHAPE, seed=seed, phase_range_rad=3.0, oversampling=1.8).object for seed in (900, 901)
+    )
+    solution = solve(_dim(first, second), seed=0)
+    assert not solution.quality.trusted

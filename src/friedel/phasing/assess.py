@@ -28,6 +28,8 @@ MIN_VOXELS = 64
 MIN_AGREEMENT = 0.95
 MIN_FRINGES = 5
 MIN_EVENNESS = 0.7
+# Of an object that began as an even one: what unevenness the photons then ask for is the more telling.
+MIN_EVENNESS_FREED = 0.8
 MIN_PIECE = 0.9
 # Two solutions are one when they correlate at least this well after alignment.
 AGREE = 0.9
@@ -48,12 +50,15 @@ class Finalists:
         With the first.
     merged : Candidate or None
         What the agreeing ones' mean came to, if it predicts held-out voxels better than any of them.
+    free : Candidate or None
+        The best, refined without expecting anything of its density, where the others were refined expecting it even.
     """
 
     candidates: tuple[Candidate, ...]
     objects: tuple[Object, ...]
     correlations: tuple[float, ...]
     merged: Candidate | None = None
+    free: Candidate | None = None
 
     @property
     def best(self) -> Candidate:
@@ -134,7 +139,7 @@ def assess(
         trusted=False,
         reasons=reasons,
     )
-    checks = [*_checks(quality, len(finalists.candidates)), *_of_one_crystal(best, support, diffraction)]
+    checks = [*_checks(quality, len(finalists.candidates)), *_of_one_crystal(best, finalists, diffraction)]
     return replace(
         quality, trusted=all(passed for passed, _ in checks), reasons=(*reasons, *(why for _, why in checks))
     )
@@ -171,9 +176,13 @@ def _checks(quality: Quality, n_kept: int) -> list[tuple[bool, str]]:
     ]
 
 
-def _of_one_crystal(best: Object, support: NDArray[np.bool_], diffraction: Diffraction) -> list[tuple[bool, str]]:
+def _of_one_crystal(best: Object, finalists: Finalists, diffraction: Diffraction) -> list[tuple[bool, str]]:
     """Return the checks that pattern and solution are those of one crystal, as `_checks` does."""
-    fringes, even, piece = count_fringes(diffraction), evenness(best, support), largest_piece(best, support)
+    fringes, piece = count_fringes(diffraction), largest_piece(best, finalists.support)
+    if finalists.free is None:
+        even, least = evenness(best, finalists.support), MIN_EVENNESS
+    else:
+        even, least = evenness(finalists.free.confined.cpu().numpy(), finalists.support), MIN_EVENNESS_FREED
     return [
         (
             fringes >= MIN_FRINGES,
@@ -181,9 +190,9 @@ def _of_one_crystal(best: Object, support: NDArray[np.bool_], diffraction: Diffr
             "pattern shows no fringes, and many objects would give it)",
         ),
         (
-            not even < MIN_EVENNESS,
+            not even < least,
             f"evenness: but for a tenth at either end, amplitudes inside are within a factor {even:.2f} of the median "
-            f"(below {MIN_EVENNESS} it is no single crystal: two may add up in the pattern, or the solution is wrong)",
+            f"(below {least} it is no single crystal: two may add up in the pattern, or the solution is wrong)",
         ),
         (
             piece >= MIN_PIECE,

@@ -19,6 +19,8 @@ class GuidedOptions(Options):
     """Weights: a shipped name, or the path of a file or folder of your own."""
     guesses: int = Field(default=4, ge=2, le=24)
     """Guesses of one pattern, each from another side of it."""
+    dim_guesses: int = Field(default=16, ge=2, le=24)
+    """As many where photons are few: all are refined, and the mean of those that agree is better than any."""
     schedule: str = "100*HIO+60*RAAR+10*ER"
     """What each guess runs first, with the support following."""
     loose_schedule: str = "3*(100*HIO+60*RAAR+10*ER)"
@@ -108,6 +110,9 @@ class PhasingOptions(Options):
     """Iterations between updates of the support while polishing."""
     refine: RefineOptions = RefineOptions()
     """The refinement by automatic differentiation that ends every kept start."""
+    dim_density_spread: float | None = Field(default=0.1, gt=0.0)
+    """Where photons are few, the refinement expects the crystal's density to vary by this fraction, and asks the
+    held-out voxels whether it does; None expects nothing."""
     held_out: float = Field(default=0.05, ge=0.0, le=0.3)
     """Share of measured voxels kept from the fit until the choices are made."""
     coherence: Literal["full", "gaussian"] = "full"

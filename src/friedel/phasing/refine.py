@@ -3,6 +3,8 @@
 Gradients come from autograd through the forward model |F ψ|² (with partial coherence: convolved); the optimiser is
 SciPy's L-BFGS-B, which needs tens of steps where plain gradient methods need a thousand. A share of
 voxels held out of the fit tells when more steps would only fit noise. The support stays; `solve` updates it in between.
+
+Where photons are few, many objects explain them; that a crystal's density is the same throughout then tells which.
 """
 
 from collections.abc import Callable
@@ -12,6 +14,7 @@ from typing import Literal
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from pydantic import Field
 from scipy.optimize import OptimizeResult, minimize
 from torch import Tensor
 
@@ -21,6 +24,7 @@ from friedel.phasing.coherence import transfer
 from friedel.phasing.likelihood import LOSSES, mean_deviance
 from friedel.phasing.measured import Measured
 from friedel.phasing.projections import intensity_of
+from friedel.phasing.support import interior
 
 # Photons per measured voxel, on average, below which √n is no longer Gaussian in the voxels that matter.
 _FEW = 10.0
@@ -28,6 +32,8 @@ _CHUNK = 5
 _PATIENCE = 2
 # A chunk of steps that lowers the loss by less than this share is the last.
 _ENOUGH = 1e-3
+# Keeps the modulus of an empty voxel differentiable.
+_TINY = 1e-12
 # What ends the fit is decided here, not by the optimiser.
 _NO_TOLERANCE = {"ftol": 0.0, "gtol": 0.0}
 
@@ -47,6 +53,9 @@ class RefineOptions(Options):
     """Gradient pairs that L-BFGS remembers."""
     early_stop: bool = True
     """Stop when the held-out voxels no longer get better."""
+    density_spread: float | None = Field(default=None, gt=0.0)
+    """Spread of the density inside the crystal, as a fraction of it, that is expected before any photon is seen; None
+    expects nothing. Where photons are many they outweigh it."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -140,6 +149,8 @@ class _Problem:
         self.measured, self.options, self.shape = measured, options, obj.shape
         self.loss = LOSSES[_loss(options, measured)]
         self.voxels = support.flatten().nonzero()[:, 0]
+        self.spread = options.density_spread
+        self.inside = None if self.spread is None else interior(support).flatten()[self.voxels]
         values = obj.flatten()[self.voxels]
         polar = options.parametrisation == "polar"
         # Phases in arc lengths of a typical amplitude: else their gradients dwarf the amplitudes' and steps go astray.
@@ -169,10 +180,20 @@ class _Problem:
         blur = self.measured.blur if widths is None else transfer(widths, self.measured.shape)
         return intensity_of(fourier_corner(self.obj(vector)), blur)
 
+    def unevenness(self, vector: Tensor) -> Tensor:
+        """Return how unlikely the densities inside are, as the negative logarithm of a Gaussian."""
+        if self.spread is None or self.inside is None or not self.inside.any():
+            return vector.new_zeros(())
+        pairs = vector[: 2 * len(self.voxels)].reshape(-1, 2)[self.inside]
+        polar = self.options.parametrisation == "polar"
+        density = pairs[:, 0].abs() if polar else (pairs.square().sum(-1) + _TINY * self.radius**2).sqrt()
+        return (density / density.mean() - 1.0).square().sum() / (2.0 * self.spread**2)
+
     def loss_and_gradient(self, vector: Vector) -> tuple[float, Vector]:
         varied = self.tensor(vector).requires_grad_(True)
+        loss = self.loss(self.model(varied), self.measured.intensity, self.measured.fitted) + self.unevenness(varied)
         # Per support voxel, so that the first step length (1 / gradient) suits every size of problem.
-        loss = self.loss(self.model(varied), self.measured.intensity, self.measured.fitted) / max(len(self.voxels), 1)
+        loss = loss / max(len(self.voxels), 1)
         (gradient,) = torch.autograd.grad(loss, varied)
         return loss.item(), gradient.double().cpu().numpy()
 

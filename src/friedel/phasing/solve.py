@@ -22,8 +22,8 @@ from friedel.records import Diffraction, Quality, Start
 
 # Where photons limit the fit, right solutions agree better than local minima of one guess do.
 _PHOTON_LIMITED_AGREEMENT = 0.99
-# Where photons are few, noise alone keeps them further apart.
-_DIM_AGREEMENT = 0.98
+# Where photons are few, noise alone keeps them further apart; but of many guesses this share must agree.
+_DIM_SHARE = 0.25
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -111,8 +111,9 @@ def _guided(solver: Solver, network: PhasingModel) -> Solution:
     """Solve from the network's guesses; where they don't lead to one solution, from random starts as well."""
     guided = solver.options.guided
     quick = _with_options(solver, guided.applied_to(solver.options))
-    found = from_guesses(quick, network.guesses(solver.diffraction, guided.guesses))
-    told = f"{guided.guesses} guesses of the network {network.name}"
+    count = guided.dim_guesses if solver.dim else guided.guesses
+    found = from_guesses(quick, network.guesses(solver.diffraction, count))
+    told = f"{count} guesses of the network {network.name}"
     said = f"the best two, refined, agree at {found.finalists.agreement:.3f}, with a held-out deviance of "
     said += f"{found.finalists.best.free_deviance:.2f}"
     if _convincing(solver, found):
@@ -131,7 +132,9 @@ def _convincing(solver: Solver, found: Found) -> bool:
     if evenness(best.confined.cpu().numpy(), best.support.cpu().numpy()) < MIN_EVENNESS:
         return False
     if best.free_deviance < PHOTON_LIMITED:
-        return agreement >= (_DIM_AGREEMENT if solver.dim else _PHOTON_LIMITED_AGREEMENT)
+        if solver.dim:
+            return found.finalists.n_agreeing >= _DIM_SHARE * len(found.candidates)
+        return agreement >= _PHOTON_LIMITED_AGREEMENT
     return agreement >= AGREE and confirmed(
         _with_options(solver, solver.options.guided.confirming(solver.options)), found
     )
@@ -148,7 +151,7 @@ def _told(solver: Solver, text: str) -> tuple[str, ...]:
 
 def _solution(solver: Solver, found: Found, reasons: tuple[str, ...]) -> Solution:
     """Merge what agrees, refit it to all voxels, judge it, and bring it to the conventions."""
-    finalists = solver.merged(found)
+    finalists = solver.freed(solver.merged(found))
     best = solver.refit(finalists)
     quality = assess(
         finalists,

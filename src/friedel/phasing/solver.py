@@ -7,10 +7,10 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from friedel.base.observer import Note, Observer, Progress
+from friedel.base.observer import Note, Observer, Progress, silent
 from friedel.phasing.ambiguities import align_to
 from friedel.phasing.assess import AGREE, Finalists
-from friedel.phasing.choose import Choice, Ladder, choose_threshold, model_limited
+from friedel.phasing.choose import AS_GOOD, Choice, Ladder, choose_threshold, model_limited
 from friedel.phasing.explore import Candidate, explore, free_deviances, settle
 from friedel.phasing.guess import Guess
 from friedel.phasing.iterate import chi_of
@@ -27,7 +27,10 @@ _COHERENCE_START = 0.3
 # Between a surface half filled and the haze of noise around the object.
 NEUTRAL = 0.13
 _FITS = 3
-_SHORTEST_DIM = 20
+_SHORTEST_DIM = 16
+# Where photons are few, only the central part's phases can be found by projections.
+_DIM_START_VOXELS = 300
+_DIM_THRESHOLD = 0.2
 # Above this share of the box, the region of the autocorrelation is folded over: the sampling is too coarse for it.
 _TIGHT_BOX = 0.25
 _AUTOCORRELATION_LEVEL = 0.01
@@ -98,8 +101,12 @@ class Solver:
         object_voxels = int(autocorrelation_support(self.middle).sum())
         self.dim = few_photons(self.fine)
         self.tight = object_voxels > _TIGHT_BOX * self.middle.intensity.numel()
-        # The weak fringes of a dim pattern would only lead starts astray; they come in by the refinement.
-        wanted, shortest = options.start_voxels, _SHORTEST_DIM if self.dim else options.start_shortest
+        self.refining = options.refine
+        wanted, shortest = options.start_voxels, options.start_shortest
+        if self.dim:
+            # Its weak fringes would only lead starts astray; they come in by the refinement.
+            wanted, shortest = _DIM_START_VOXELS, _SHORTEST_DIM
+            self.refining = options.refine.model_copy(update={"density_spread": options.dim_density_spread})
         self.start, self.later = (
             central_part(self.middle, start_shape(self.middle.shape, object_voxels, wanted, shortest=least))
             for least in (shortest, shortest if self.dim else max(shortest, _SHORTEST_LATER))
@@ -114,9 +121,18 @@ class Solver:
         return replace(coarse, number=candidate.number, chis=candidate.chis, iterations=candidate.iterations)
 
     def finished_from(self, candidates: list[Candidate], kept: list[Candidate]) -> Found:
-        """Choose the support on the best of the kept candidates, and refine them all on it."""
-        choice = self.choose(kept[0])
-        finalists = self.compare(self.finals(kept, choice.threshold))
+        """Choose the support on the best of the kept candidates, and refine them all on it.
+
+        Where photons are few they are refined first, and the support is chosen on their mean: what one of them predicts
+        better on another support is mostly chance.
+        """
+        if not self.dim:
+            choice = self.choose(kept[0])
+            finalists = self.compare(self.finals(kept, choice.threshold))
+        else:
+            finalists = self.compare(self.finals(kept, self.options.support_threshold or _DIM_THRESHOLD))
+            mean = self.mean(finalists).projected
+            choice = self.choose(self._candidate(lower(mean, self.middle.shape), self.middle))
         return Found(candidates=tuple(candidates), choice=choice, finalists=finalists)
 
     def explored(self, number: int) -> list[Candidate]:
@@ -186,7 +202,11 @@ class Solver:
         threshold = self.options.support_threshold or threshold
         first = self.options.polish_betas[:1]
         polished = self.finished(lifted(candidates, self.middle), threshold, self.middle, "polishing", betas=first)
-        return ranked(polished)[: self.options.keep]
+        return self.worth(polished)
+
+    def worth(self, candidates: list[Candidate]) -> list[Candidate]:
+        """Return the candidates to refine and compare, best first: all where photons are few, for their mean."""
+        return ranked(candidates)[: None if self.dim else self.options.keep]
 
     def choose(self, best: Candidate) -> Choice:
         """Choose the support threshold on the best candidate so far, and fit the coherence if asked to."""
@@ -270,8 +290,8 @@ class Solver:
 
     def refined(self, candidate: Candidate, measured: Measured, bar: "_Bar") -> Candidate:
         """Refine a candidate by automatic differentiation on its own support."""
-        result = refine(candidate.projected, candidate.support, measured, self.options.refine)
-        bar(self.options.refine.steps)
+        result = refine(candidate.projected, candidate.support, measured, self.refining)
+        bar(self.refining.steps)
         obj = result.obj
         return replace(
             candidate,
@@ -301,25 +321,47 @@ class Solver:
             correlations=(1.0, *(value for _, value in aligned)),
         )
 
+    def mean(self, finalists: Finalists) -> Candidate:
+        """Return the best finalist with the mean of all that agree with it in its place."""
+        mean = torch.from_numpy(np.mean(finalists.agreeing, axis=0).astype(np.complex64)).to(self.device)
+        return replace(finalists.best, projected=mean, support=torch.ones_like(finalists.best.support))
+
     def merged(self, found: Found) -> Finalists:
-        """Polish the mean of the agreeing finalists, and take it if it predicts the held-out voxels better."""
+        """Polish the mean of the agreeing finalists, and take it if it predicts the held-out voxels better.
+
+        Where photons are few, it is taken if it predicts them as well: the best was the best by chance, too.
+        """
         finalists, threshold = found.finalists, found.choice.threshold
         if finalists.n_agreeing < 2:
             return finalists
-        mean = torch.from_numpy(np.mean(finalists.agreeing, axis=0).astype(np.complex64)).to(self.device)
-        start = replace(finalists.best, projected=mean)
+        start = self.mean(finalists)
         (merged,) = self.finished([start], threshold, self.fine, "merging", betas=self.options.polish_betas[-1:])
-        if merged.free_deviance >= finalists.best.free_deviance:
+        if merged.free_deviance >= finalists.best.free_deviance * (AS_GOOD if self.dim else 1.0):
             return finalists
-        n = finalists.n_agreeing
-        self.observer(Note("solution", f"the mean of the {n} agreeing starts predicts held-out voxels better than any"))
+        n, much = finalists.n_agreeing, "as well as the best" if self.dim else "better than any"
+        self.observer(Note("solution", f"the mean of the {n} agreeing starts predicts held-out voxels {much}"))
         return replace(finalists, merged=merged)
+
+    def freed(self, finalists: Finalists) -> Finalists:
+        """Refine the best without expecting anything of its density, if that predicts held-out voxels better."""
+        spread = self.refining.density_spread
+        if spread is None:
+            return finalists
+        expecting, self.refining = self.refining, self.options.refine
+        free = self.refined(finalists.best, self.fine, _Bar(silent, "asking for the density", 1))
+        finalists = replace(finalists, free=free)
+        if free.free_deviance * AS_GOOD < finalists.best.free_deviance:
+            self.observer(Note("density", "free: held-out voxels are predicted better if nothing is expected of it"))
+            return replace(finalists, merged=free)
+        self.refining = expecting
+        self.observer(Note("density", f"expected to vary by {spread:.0%}: held-out voxels don't contradict it"))
+        return finalists
 
     def refit(self, finalists: Finalists) -> NDArray[np.complex64]:
         """Refine the best once more with the held-out voxels given back, and return it."""
         everything = self.everything()
         best = finalists.best
-        options = self.options.refine.model_copy(update={"early_stop": False})
+        options = self.refining.model_copy(update={"early_stop": False})
         start = project_modulus(best.confined, everything) * best.support
         obj: NDArray[np.complex64] = refine(start, best.support, everything, options).obj.cpu().numpy()
         return obj

@@ -58,6 +58,11 @@ def grown(inside: Tensor, voxels: int) -> Tensor:
     return functional.max_pool3d(inside[None].float(), kernel_size=size, stride=1, padding=voxels)[0] > 0
 
 
+def interior(inside: Tensor) -> Tensor:
+    """Return the voxels of a region ``(z, y, x)`` bool whose neighbours, along the axes and diagonals, belong to it."""
+    return ~grown(~inside, 1)
+
+
 def bulk_amplitude(amplitude: Tensor, weight: Tensor) -> Tensor:
     """Return √(Σ w a⁴ / Σ w a²) over the last three axes, which stay as ones: what is typical of the bright part."""
     squared = amplitude.square() * weight

@@ -46,8 +46,8 @@ def from_guesses(solver: Solver, guesses: list[Guess]) -> Found:
     guessed, guided = solver.guessed(guesses), solver.options.guided
     for schedule, how in ((guided.schedule, NEAR), (guided.loose_schedule, solver.loosest)):
         candidates = solver.continued(guessed, schedule, how)
-        found = solver.finished_from(candidates, lifted(ranked(candidates)[: solver.options.keep], solver.middle))
-        limited = found.finalists.best.free_deviance < PHOTON_LIMITED
+        found = solver.finished_from(candidates, lifted(solver.worth(candidates), solver.middle))
+        limited = found.finalists.best.free_deviance < PHOTON_LIMITED and not solver.dim
         if found.finalists.agreement >= (_SETTLED if limited else AGREE):
             break
     return pursued(solver, found) if found.finalists.agreement >= AGREE else found
