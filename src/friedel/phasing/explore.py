@@ -110,6 +110,7 @@ def settle(
     options: PhasingOptions,
     *,
     beta: float,
+    sigma: tuple[float, float] | None = None,
     on_progress: Callable[[int], None],
 ) -> list[Candidate]:
     """Continue candidates with the polishing schedule, each at its own support threshold.
@@ -126,17 +127,19 @@ def settle(
         Schedule, sigma and update interval.
     beta : float
         Feedback of the methods.
+    sigma : (float, float), optional
+        Smoothing before the threshold at the first and at the last iteration, voxels; None takes the starts' last.
     on_progress : callable
         As for `explore`.
     """
     found: list[Candidate] = []
     size = batch_size(measured)
-    sigma = options.start_sigma[1]
+    sigma = sigma or (options.start_sigma[1], options.start_sigma[1])
     for first in range(0, len(candidates), size):
         part = candidates[first : first + size]
         objects, supports = torch.stack([c.confined for c in part]), torch.stack([c.support for c in part])
         column = _column(thresholds[first : first + size], supports)
-        wrap = ShrinkWrap(column, (sigma, sigma), every=options.polish_update_every, first=1)
+        wrap = ShrinkWrap(column, sigma, every=options.polish_update_every, first=1)
         state = start_from(measured, objects, supports)
         found += run(state, measured, parse_schedule(options.polish), wrap, beta=beta, on_progress=on_progress)
     return [

@@ -34,6 +34,7 @@ _DIM_THRESHOLD = 0.2
 # Above this share of the box, the region of the autocorrelation is folded over: the sampling is too coarse for it.
 _TIGHT_BOX = 0.25
 _AUTOCORRELATION_LEVEL = 0.01
+_CLOSE_SIGMA, _CLOSE_EVERY = (3.0, 1.0), 20
 # Rounds after the first are for strongly strained crystals, too, and strain needs resolution.
 _SHORTEST_LATER = 32
 # Enough to see whether independent starts still agree at full resolution, where every iteration is dear.
@@ -48,20 +49,22 @@ class Following:
     ----------
     threshold : float
         Fraction of the bulk amplitude.
-    sigma : float
-        Smoothing, voxels.
+    sigma : (float, float)
+        Smoothing at the first and at the last iteration, voxels.
     every : int
         Iterations between updates.
     """
 
     threshold: float
-    sigma: float
+    sigma: tuple[float, float]
     every: int
 
 
-NEAR = Following(threshold=0.16, sigma=1.0, every=10)
+NEAR = Following(threshold=0.16, sigma=(1.0, 1.0), every=10)
 """For guesses near the solution."""
-LOOSE = Following(threshold=0.07, sigma=0.5, every=20)
+CLOSE = Following(threshold=0.2, sigma=(2.0, 1.0), every=10)
+"""For a box hardly larger than the crystal, where a loose support explains anything: first a blob, then its surface."""
+LOOSE = Following(threshold=0.07, sigma=(0.5, 0.5), every=20)
 """For strain of several turns, which dims parts of a crystal: a tighter support collapses onto the others."""
 
 
@@ -148,11 +151,11 @@ class Solver:
 
     @property
     def loosest(self) -> Following:
-        """How loosely a support may follow: in a box hardly larger than the crystal, a loose one explains anything."""
-        return NEAR if self.tight else LOOSE
+        """How a support follows what has gone astray."""
+        return CLOSE if self.tight else LOOSE
 
     def _close(self) -> PhasingOptions:
-        close = {"start_sigma": (NEAR.sigma, NEAR.sigma), "first_update": 2 * NEAR.every, "update_every": NEAR.every}
+        close = {"start_sigma": _CLOSE_SIGMA, "first_update": _CLOSE_EVERY, "update_every": _CLOSE_EVERY}
         return self.options.model_copy(update=close | {"start_thresholds": self.options.tight_thresholds})
 
     def _loose(self) -> PhasingOptions:
@@ -161,7 +164,9 @@ class Solver:
     def _random(self, measured: Measured, options: PhasingOptions, number: int) -> list[Candidate]:
         count = iterations_in(options.schedule) * options.starts
         bar = _Bar(self.observer, "random starts" if number == 0 else f"random starts, round {number + 1}", count)
-        level = max(_AUTOCORRELATION_LEVEL / 3**number, min(_AUTOCORRELATION_LEVEL, noise_level(measured)))
+        # In a tight box the autocorrelation is folded over itself: nothing is to be seen at its rim.
+        wider = 1 if self.tight else 3**number
+        level = max(_AUTOCORRELATION_LEVEL / wider, min(_AUTOCORRELATION_LEVEL, noise_level(measured)))
         return explore(measured, options, seed=self.seed + 7919 * number, level=level, on_progress=bar)
 
     def guessed(self, guesses: list[Guess]) -> list[Candidate]:
@@ -177,11 +182,12 @@ class Solver:
         if not candidates:
             return []
         bar = _Bar(self.observer, "going on", iterations_in(schedule) * len(candidates))
-        followed = {"polish": schedule, "start_sigma": (how.sigma, how.sigma), "polish_update_every": how.every}
+        followed = {"polish": schedule, "polish_update_every": how.every}
         options = self.options.model_copy(update=followed)
         measured = self.start if candidates[0].projected.shape == self.start.shape else self.later
         thresholds = [how.threshold] * len(candidates)
-        return settle(candidates, measured, thresholds, options, beta=self.options.beta, on_progress=bar)
+        beta = self.options.beta
+        return settle(candidates, measured, thresholds, options, beta=beta, sigma=how.sigma, on_progress=bar)
 
     def given(self, start: Tensor) -> Candidate:
         """Return a given object as a candidate on the middle grid."""
@@ -284,7 +290,7 @@ class Solver:
         for _ in range(_FITS):
             for k, (candidate, threshold) in enumerate(zip(candidates, thresholds, strict=True)):
                 obj, support = candidate.confined[None], torch.ones_like(candidate.support)[None]
-                wrapped = shrink_wrap(obj, support, threshold=threshold, sigma=NEAR.sigma)[0]
+                wrapped = shrink_wrap(obj, support, threshold=threshold, sigma=NEAR.sigma[1])[0]
                 candidates[k] = self.refined(replace(candidate, support=wrapped), measured, bar)
         return candidates
 

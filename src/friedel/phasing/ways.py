@@ -55,16 +55,16 @@ def from_guesses(solver: Solver, guesses: list[Guess]) -> Found:
 
 def pursued(solver: Solver, found: Found) -> Found:
     """Go on from solutions that photons don't limit, as long as the best then predicts much better."""
-    schedule = solver.options.guided.schedule
+    schedule, how = solver.options.guided.schedule, NEAR if solver.tight else solver.loosest
     for _ in range(_PURSUITS):
         best, *others = found.finalists.candidates
         if best.free_deviance < PHOTON_LIMITED:
             break
-        (gone,) = solver.continued([solver.lowered(best)], schedule, solver.loosest)
+        (gone,) = solver.continued([solver.lowered(best)], schedule, how)
         (ahead,) = solver.finals([gone], found.choice.threshold)
         if ahead.free_deviance > _MUCH_BETTER * best.free_deviance:
             break
-        followers = solver.continued([solver.lowered(other) for other in others], schedule, solver.loosest)
+        followers = solver.continued([solver.lowered(other) for other in others], schedule, how)
         found = solver.finished_from(list(found.candidates), lifted([ahead, *followers], solver.middle))
     return found
 
