@@ -31,6 +31,17 @@ def fourier_corner(obj: Tensor) -> Tensor:
     return torch.fft.fftn(obj, dim=AXES, norm="ortho")
 
 
+def fourier_of_part(part: Tensor, shape: Sequence[int]) -> Tensor:
+    """Transform an object of which only a part ``(z, y, x)`` isn't zero; ``shape`` is the whole array's.
+
+    The part's first voxel is taken for the origin, which turns phases but no modulus. Lines of zeros are left out: for
+    an object of a third of the box along each axis, half the work of `fourier_corner`.
+    """
+    for axis, n in enumerate(shape):
+        part = torch.fft.fft(part, n=n, dim=axis, norm="ortho")
+    return part
+
+
 def inverse_fourier_corner(diffraction: Tensor) -> Tensor:
     """Transform a complex diffraction ``(..., z, y, x)`` to its object, both with the origin at index 0."""
     return torch.fft.ifftn(diffraction, dim=AXES, norm="ortho")

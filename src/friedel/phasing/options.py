@@ -25,7 +25,7 @@ class GuidedOptions(Options):
     """What each guess runs first, with the support following."""
     loose_schedule: str = "3*(100*HIO+60*RAAR+10*ER)"
     """What each guess runs instead, with a looser support, if what they come to doesn't agree."""
-    start_voxels: int = Field(default=800, ge=100)
+    start_voxels: int = Field(default=400, ge=100)
     """That runs on the pattern's central part, just large enough that the object has about this many voxels."""
     start_shortest: int = Field(default=32, ge=8)
     """No axis of that part is shorter than this, if the pattern's isn't: small patterns are fast enough whole."""
@@ -35,6 +35,8 @@ class GuidedOptions(Options):
     """They run where the object has about this many voxels."""
     witness_schedule: str = "150*HIO+60*RAAR+10*ER"
     """What they run."""
+    witness_thresholds: tuple[float, ...] = (0.13, 0.16)
+    """Support thresholds that they take in turn."""
     keep: int = Field(default=2, ge=2)
     """Best guesses that are refined and compared."""
     polish: str = "30*RAAR+10*ER"
@@ -45,6 +47,8 @@ class GuidedOptions(Options):
     """Thresholds of the support to choose from."""
     refine_choices: bool = False
     """Refine the object at each of these thresholds before they are compared."""
+    comparing_steps: int = Field(default=30, ge=1)
+    """Steps of the refinements after which solutions are compared."""
 
     @field_validator("schedule", "loose_schedule", "polish", "witness_schedule")
     @classmethod
@@ -55,6 +59,7 @@ class GuidedOptions(Options):
     def confirming(self, options: "PhasingOptions") -> "PhasingOptions":
         """Return phasing's options for the few random starts that check on the guesses."""
         told = {"starts": self.witnesses, "start_voxels": self.witness_voxels, "schedule": self.witness_schedule}
+        told["start_thresholds"] = self.witness_thresholds
         return options.model_copy(update=told | {"polish": self.polish, "polish_betas": self.polish_betas})
 
     def applied_to(self, options: "PhasingOptions") -> "PhasingOptions":
@@ -62,7 +67,16 @@ class GuidedOptions(Options):
         return options.model_copy(update={name: getattr(self, name) for name in _OF_PHASING})
 
 
-_OF_PHASING = ("start_voxels", "start_shortest", "keep", "polish", "polish_betas", "candidates", "refine_choices")
+_OF_PHASING = (
+    "start_voxels",
+    "start_shortest",
+    "keep",
+    "polish",
+    "polish_betas",
+    "candidates",
+    "refine_choices",
+    "comparing_steps",
+)
 
 
 class PhasingOptions(Options):
@@ -110,6 +124,8 @@ class PhasingOptions(Options):
     """Iterations between updates of the support while polishing."""
     refine: RefineOptions = RefineOptions()
     """The refinement by automatic differentiation that ends every kept start."""
+    comparing_steps: int = Field(default=60, ge=1)
+    """Its steps, at the most, for solutions that are only compared."""
     dim_density_spread: float | None = Field(default=0.1, gt=0.0)
     """Where photons are few, the refinement expects the crystal's density to vary by this fraction, and asks the
     held-out voxels whether it does; None expects nothing."""

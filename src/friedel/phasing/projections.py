@@ -3,6 +3,8 @@
 Objects are ``(..., z, y, x)`` complex with the origin at the centre; see `measured` for why nothing is shifted.
 """
 
+from typing import Any
+
 import torch
 from torch import Tensor
 
@@ -22,12 +24,31 @@ _STEEPEST = 10.0
 
 def intensity_of(diffraction: Tensor, blur: Tensor | None = None) -> Tensor:
     """Return |F|² of complex ``(..., z, y, x)``, convolved with the coherence function if ``blur`` is given."""
-    # Squares first, in one run of memory, then pairs: on a CPU several times faster than abs() or a sum over pairs.
-    squares = torch.view_as_real(diffraction).square()
-    coherent = squares[..., 0] + squares[..., 1]
+    squared = _Squared.apply if diffraction.requires_grad else _squared
+    coherent: Tensor = squared(diffraction)
     if blur is None:
         return coherent
     return inverse_real_fourier_corner(real_fourier_corner(coherent) * blur, coherent.shape[-3:]).clamp_min(0.0)
+
+
+def _squared(diffraction: Tensor) -> Tensor:
+    # Squares first, in one run of memory, then pairs: on a CPU several times faster than abs() or a sum over pairs.
+    squares = torch.view_as_real(diffraction).square()
+    return squares[..., 0] + squares[..., 1]
+
+
+class _Squared(torch.autograd.Function):
+    """|F|², whose gradient is 2 F: twice as fast as what autograd makes of its steps."""
+
+    @staticmethod
+    def forward(ctx: Any, diffraction: Tensor) -> Tensor:
+        ctx.save_for_backward(diffraction)
+        return _squared(diffraction)
+
+    @staticmethod
+    def backward(ctx: Any, gradient: Tensor) -> Tensor:
+        (diffraction,) = ctx.saved_tensors
+        return torch.view_as_complex(torch.view_as_real(diffraction) * (2.0 * gradient)[..., None])
 
 
 def project_modulus(obj: Tensor, measured: Measured) -> Tensor:

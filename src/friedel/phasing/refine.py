@@ -18,13 +18,13 @@ from pydantic import Field
 from scipy.optimize import OptimizeResult, minimize
 from torch import Tensor
 
-from friedel.base.fourier import fourier_corner
+from friedel.base.fourier import fourier_corner, fourier_of_part
 from friedel.base.options import Options
 from friedel.phasing.coherence import transfer
 from friedel.phasing.likelihood import LOSSES, mean_deviance
 from friedel.phasing.measured import Measured
 from friedel.phasing.projections import intensity_of
-from friedel.phasing.support import interior
+from friedel.phasing.support import bounding_box, interior
 
 # Photons per measured voxel, on average, below which √n is no longer Gaussian in the voxels that matter.
 _FEW = 10.0
@@ -148,10 +148,13 @@ class _Problem:
     ) -> None:
         self.measured, self.options, self.shape = measured, options, obj.shape
         self.loss = LOSSES[_loss(options, measured)]
-        self.voxels = support.flatten().nonzero()[:, 0]
+        # All happens in the smallest box around the support.
+        self.box = bounding_box(support, margin=0)
+        self.part_shape = support[self.box].shape
+        self.voxels = support[self.box].flatten().nonzero()[:, 0]
         self.spread = options.density_spread
-        self.inside = None if self.spread is None else interior(support).flatten()[self.voxels]
-        values = obj.flatten()[self.voxels]
+        self.inside = None if self.spread is None else interior(support)[self.box].flatten()[self.voxels]
+        values = obj[self.box].flatten()[self.voxels]
         polar = options.parametrisation == "polar"
         # Phases in arc lengths of a typical amplitude: else their gradients dwarf the amplitudes' and steps go astray.
         self.radius = float(values.abs().square().mean().sqrt().clamp_min(1e-30))
@@ -162,14 +165,22 @@ class _Problem:
     def tensor(self, vector: Vector) -> Tensor:
         return torch.from_numpy(vector).to(self.voxels.device, torch.float32)
 
-    def obj(self, vector: Tensor) -> Tensor:
+    def part(self, vector: Tensor) -> Tensor:
+        """Return the object inside the box."""
         pairs = vector[: 2 * len(self.voxels)].reshape(-1, 2)
         if self.options.parametrisation == "polar":
             values = torch.polar(pairs[:, 0].abs(), pairs[:, 1] / self.radius)
         else:
             values = torch.view_as_complex(pairs)
-        empty = torch.zeros(self.shape, dtype=values.dtype, device=values.device).flatten()
-        return empty.index_put((self.voxels,), values).reshape(self.shape)
+        empty = torch.zeros(self.part_shape, dtype=values.dtype, device=values.device).flatten()
+        return empty.index_put((self.voxels,), values).reshape(self.part_shape)
+
+    def obj(self, vector: Tensor) -> Tensor:
+        """Return the whole object."""
+        part = self.part(vector)
+        whole = torch.zeros(self.shape, dtype=part.dtype, device=part.device)
+        whole[self.box] = part
+        return whole
 
     def widths(self, vector: Tensor) -> Tensor | None:
         fitted = vector[2 * len(self.voxels) :]
@@ -178,7 +189,7 @@ class _Problem:
     def model(self, vector: Tensor) -> Tensor:
         widths = self.widths(vector)
         blur = self.measured.blur if widths is None else transfer(widths, self.measured.shape)
-        return intensity_of(fourier_corner(self.obj(vector)), blur)
+        return intensity_of(fourier_of_part(self.part(vector), self.shape), blur)
 
     def unevenness(self, vector: Tensor) -> Tensor:
         """Return how unlikely the densities inside are, as the negative logarithm of a Gaussian."""

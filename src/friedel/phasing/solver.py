@@ -18,7 +18,7 @@ from friedel.phasing.measured import Measured, measured_from
 from friedel.phasing.multiscale import central_part, lift, lift_support, limited_shape, lower, start_shape
 from friedel.phasing.options import PhasingOptions
 from friedel.phasing.projections import project_modulus
-from friedel.phasing.refine import few_photons, refine, with_coherence
+from friedel.phasing.refine import RefineOptions, few_photons, refine, with_coherence
 from friedel.phasing.schedule import iterations_in
 from friedel.phasing.support import autocorrelation_support, noise_level, shrink_wrap
 from friedel.records import Diffraction, Start
@@ -104,18 +104,24 @@ class Solver:
         object_voxels = int(autocorrelation_support(self.middle).sum())
         self.dim = few_photons(self.fine)
         self.tight = object_voxels > _TIGHT_BOX * self.middle.intensity.numel()
-        self.refining = options.refine
+        self.refining = self.unexpecting
         wanted, shortest = options.start_voxels, options.start_shortest
         if self.dim:
             # Its weak fringes would only lead starts astray; they come in by the refinement.
             wanted, shortest = _DIM_START_VOXELS, _SHORTEST_DIM
-            self.refining = options.refine.model_copy(update={"density_spread": options.dim_density_spread})
+            self.refining = self.refining.model_copy(update={"density_spread": options.dim_density_spread})
         self.start, self.later = (
             central_part(self.middle, start_shape(self.middle.shape, object_voxels, wanted, shortest=least))
             for least in (shortest, shortest if self.dim else max(shortest, _SHORTEST_LATER))
         )
         if self.start.shape != self.fine.shape:
             self.observer(Note("grids", f"starts on {_size(self.start)} voxels, the result on {_size(self.fine)}"))
+
+    @property
+    def unexpecting(self) -> RefineOptions:
+        """How solutions are refined that are compared, expecting nothing of their density."""
+        steps = min(self.options.refine.steps, self.options.comparing_steps)
+        return self.options.refine.model_copy(update={"steps": steps})
 
     def lowered(self, candidate: Candidate) -> Candidate:
         """Return a candidate on the starts' grid, with its history."""
@@ -273,7 +279,7 @@ class Solver:
         """Polish candidates on supports of the given threshold(s) and refine them, cycle by cycle."""
         betas = betas or self.options.polish_betas
         thresholds = threshold if isinstance(threshold, list) else [threshold] * len(candidates)
-        per_cycle = (iterations_in(self.options.polish) + self.options.refine.steps) * len(candidates)
+        per_cycle = (iterations_in(self.options.polish) + self.refining.steps) * len(candidates)
         bar = _Bar(self.observer, task, per_cycle * len(betas))
         if self.dim:
             return self._fitted(list(candidates), thresholds, measured, bar)
@@ -353,7 +359,7 @@ class Solver:
         spread = self.refining.density_spread
         if spread is None:
             return finalists
-        expecting, self.refining = self.refining, self.options.refine
+        expecting, self.refining = self.refining, self.unexpecting
         free = self.refined(finalists.best, self.fine, _Bar(silent, "asking for the density", 1))
         finalists = replace(finalists, free=free)
         if free.free_deviance * AS_GOOD < finalists.best.free_deviance:
@@ -367,7 +373,7 @@ class Solver:
         """Refine the best once more with the held-out voxels given back, and return it."""
         everything = self.everything()
         best = finalists.best
-        options = self.refining.model_copy(update={"early_stop": False})
+        options = self.refining.model_copy(update={"early_stop": False, "steps": self.options.refine.steps})
         start = project_modulus(best.confined, everything) * best.support
         obj: NDArray[np.complex64] = refine(start, best.support, everything, options).obj.cpu().numpy()
         return obj

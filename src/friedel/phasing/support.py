@@ -108,7 +108,7 @@ def shrink_wrap(obj: Tensor, support: Tensor, *, threshold: Tensor | float, sigm
 
 
 def bounding_box(support: Tensor, *, margin: int = _MARGIN) -> Box:
-    """Return the slices of ``(z, y, x)`` that hold all supports ``(..., z, y, x)`` and a margin."""
+    """Return the slices of ``(z, y, x)`` that hold all supports ``(..., z, y, x)`` and a margin; all, if empty."""
     z, y, x = support.shape[-3:]
     # As bytes, over the outermost axes first: that order a CPU reduces many times faster than `any` or the innermost.
     stacked = support.view(torch.uint8).reshape(-1, y, x)
@@ -120,6 +120,8 @@ def bounding_box(support: Tensor, *, margin: int = _MARGIN) -> Box:
 
 def _occupied(line: Tensor, margin: int) -> slice:
     positions = line.nonzero()
+    if not len(positions):
+        return slice(0, len(line))
     first, last = int(positions[0]), int(positions[-1])
     return slice(max(first - margin, 0), min(last + margin + 1, len(line)))
 

@@ -1,5 +1,7 @@
 """Three ways to a solution: from random phases, from a network's guesses, from one given object; and a check on it."""
 
+from dataclasses import replace
+
 from torch import Tensor
 
 from friedel.base.observer import Warned
@@ -14,6 +16,8 @@ from friedel.phasing.solver import NEAR, NEUTRAL, Found, Solver, lifted, ranked
 _SETTLED = 0.995
 # Solutions that hadn't arrived get this much better, or far more, by going on; those that had, don't get better at all.
 _MUCH_BETTER, _PURSUITS = 0.8, 5
+# On the starts' grid, unrefined, that shows by this factor; a few steps make what is there already comparable.
+_PROMISING, _AT_REST = 0.75, "10*ER"
 
 
 def from_random(solver: Solver, also: tuple[Candidate, ...] = ()) -> Found:
@@ -48,9 +52,19 @@ def from_guesses(solver: Solver, guesses: list[Guess]) -> Found:
         candidates = solver.continued(guessed, schedule, how)
         found = solver.finished_from(candidates, lifted(solver.worth(candidates), solver.middle))
         limited = found.finalists.best.free_deviance < PHOTON_LIMITED and not solver.dim
+        if found.finalists.agreement < AGREE and not limited:
+            found = _with_all(solver, found)
         if found.finalists.agreement >= (_SETTLED if limited else AGREE):
             break
     return pursued(solver, found) if found.finalists.agreement >= AGREE else found
+
+
+def _with_all(solver: Solver, found: Found) -> Found:
+    """Refine the others, too: where photons don't limit the fit, the best two may be neighbouring local minima."""
+    refined = found.finalists.candidates
+    others = [other for other in found.candidates if other.number not in {one.number for one in refined}]
+    more = solver.finals(lifted(others, solver.middle), found.choice.threshold) if others else []
+    return replace(found, finalists=solver.compare([*refined, *more]))
 
 
 def pursued(solver: Solver, found: Found) -> Found:
@@ -60,7 +74,10 @@ def pursued(solver: Solver, found: Found) -> Found:
         best, *others = found.finalists.candidates
         if best.free_deviance < PHOTON_LIMITED:
             break
-        (gone,) = solver.continued([solver.lowered(best)], schedule, how)
+        coarse = [solver.lowered(best)]
+        (gone,), (rested,) = solver.continued(coarse, schedule, how), solver.continued(coarse, _AT_REST, how)
+        if gone.free_deviance > _PROMISING * rested.free_deviance:
+            break
         (ahead,) = solver.finals([gone], found.choice.threshold)
         if ahead.free_deviance > _MUCH_BETTER * best.free_deviance:
             break
@@ -71,8 +88,11 @@ def pursued(solver: Solver, found: Found) -> Found:
 
 def confirmed(solver: Solver, found: Found) -> bool:
     """Say whether random starts, finished as a solution was, came to the same object or predict no better by much."""
-    solution = found.finalists.best
-    best = ranked(solver.finals(solver.explored(0), found.choice.threshold))[0]
+    solution, witnesses = found.finalists.best, ranked(solver.explored(0))
+    (rested,) = solver.continued([solver.lowered(solution)], _AT_REST, NEAR)
+    if witnesses[0].free_deviance > _MUCH_BETTER * rested.free_deviance:
+        return True
+    best = ranked(solver.finals(witnesses, found.choice.threshold))[0]
     if best.free_deviance > _MUCH_BETTER * solution.free_deviance:
         return True
     _, correlation = align_to(best.confined.cpu().numpy(), solution.confined.cpu().numpy())

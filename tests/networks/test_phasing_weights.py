@@ -1,4 +1,4 @@
-"""The shipped phasing weights reach what their card says, on a few crystals made anew."""
+"""The shipped phasing weights reach what their cards say, on a few crystals made anew."""
 
 from importlib import resources
 
@@ -15,14 +15,11 @@ from friedel.training.fit_phasing import measure_phaser
 from friedel.workflows.phasing_plan import load_phasing_training_plan
 
 
-@pytest.fixture(scope="module")
-def plan():
-    with resources.as_file(resources.files("friedel.networks") / "weights" / "phasing_default.yaml") as path:
-        return load_phasing_training_plan(path)
-
-
-def test_the_figures_are_the_cards(plan):
-    network, card = load_weights("phasing_default")
+@pytest.mark.parametrize("name", ["phasing_default", "phasing_cdi_nn"])
+def test_the_figures_are_the_cards(name: str):
+    network, card = load_weights(name)
+    with resources.as_file(resources.files("friedel.networks") / "weights" / f"{name}.yaml") as path:
+        plan = load_phasing_training_plan(path)
     # Without the store of relaxed crystals, which isn't shipped: the others are alike enough.
     crystals = plan.curriculum.crystals.model_copy(update={"store": None})
     few = plan.curriculum.model_copy(update={"crystals": crystals, "validation": 32})
