@@ -115,7 +115,7 @@ def _guided(solver: Solver, network: PhasingModel) -> Solution:
     found = from_guesses(quick, network.guesses(solver.diffraction, count))
     told = f"{count} guesses of the network {network.name}"
     said = f"the best two, refined, agree at {found.finalists.agreement:.3f}, with a held-out deviance of "
-    said += f"{found.finalists.best.free_deviance:.2f}"
+    said += f"{found.finalists.best.free_deviance:.2f} and an evenness of {_evenness(found):.2f}"
     if _convincing(solver, found):
         return _solution(quick, found, _told(solver, f"{told}; {said}"))
     reasons = _told(solver, f"random: {told} came first, but {said}, so that random starts followed")
@@ -129,7 +129,7 @@ def _convincing(solver: Solver, found: Found) -> bool:
     limit the fit, a few random starts must find nothing better.
     """
     best, agreement = found.finalists.best, found.finalists.agreement
-    if evenness(best.confined.cpu().numpy(), best.support.cpu().numpy()) < MIN_EVENNESS:
+    if _evenness(found) < MIN_EVENNESS:
         return False
     if best.free_deviance < PHOTON_LIMITED:
         if solver.dim:
@@ -138,6 +138,11 @@ def _convincing(solver: Solver, found: Found) -> bool:
     return agreement >= AGREE and confirmed(
         _with_options(solver, solver.options.guided.confirming(solver.options)), found
     )
+
+
+def _evenness(found: Found) -> float:
+    """Return the evenness of what agrees: of the mean, which is what becomes the result."""
+    return evenness(np.mean(found.finalists.agreeing, axis=0), found.finalists.support)
 
 
 def _with_options(solver: Solver, options: PhasingOptions) -> Solver:
