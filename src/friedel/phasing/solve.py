@@ -133,7 +133,7 @@ def _convincing(solver: Solver, found: Found) -> bool:
         return False
     if best.free_deviance < PHOTON_LIMITED:
         if solver.dim:
-            return found.finalists.n_agreeing >= _DIM_SHARE * len(found.candidates)
+            return found.finalists.n_agreeing >= max(2, _DIM_SHARE * len(found.finalists.candidates))
         return agreement >= _PHOTON_LIMITED_AGREEMENT
     return agreement >= AGREE and confirmed(
         _with_options(solver, solver.options.guided.confirming(solver.options)), found
