@@ -71,6 +71,12 @@ class Finalists:
         return [obj for obj, value in zip(self.objects, self.correlations, strict=True) if value >= AGREE]
 
     @property
+    def mean(self) -> Object:
+        """The mean of these."""
+        mean: Object = np.mean(self.agreeing, axis=0).astype(np.complex64)
+        return mean
+
+    @property
     def n_agreeing(self) -> int:
         """Their number."""
         return len(self.agreeing)

@@ -142,7 +142,7 @@ def _convincing(solver: Solver, found: Found) -> bool:
 
 def _evenness(found: Found) -> float:
     """Return the evenness of what agrees: of the mean, which is what becomes the result."""
-    return evenness(np.mean(found.finalists.agreeing, axis=0), found.finalists.support)
+    return evenness(found.finalists.mean, found.finalists.support)
 
 
 def _with_options(solver: Solver, options: PhasingOptions) -> Solver:

@@ -140,7 +140,7 @@ class Solver:
             finalists = self.compare(self.finals(kept, choice.threshold))
         else:
             finalists = self.compare(self.finals(kept, self.options.support_threshold or _DIM_THRESHOLD))
-            mean = lower(self.mean(finalists), self.middle.shape)
+            mean = lower(torch.from_numpy(finalists.mean).to(self.device), self.middle.shape)
             choice = self.choose(self._candidate(mean, self.middle))
         return Found(candidates=tuple(candidates), choice=choice, finalists=finalists)
 
@@ -333,10 +333,6 @@ class Solver:
             correlations=(1.0, *(value for _, value in aligned)),
         )
 
-    def mean(self, finalists: Finalists) -> Tensor:
-        """Return the mean of the finalists that agree."""
-        return torch.from_numpy(np.mean(finalists.agreeing, axis=0).astype(np.complex64)).to(self.device)
-
     def merged(self, found: Found) -> Finalists:
         """Polish the mean of the agreeing finalists, and take it if it predicts the held-out voxels better.
 
@@ -345,7 +341,7 @@ class Solver:
         finalists, threshold = found.finalists, found.choice.threshold
         if finalists.n_agreeing < 2:
             return finalists
-        start = replace(finalists.best, projected=self.mean(finalists))
+        start = replace(finalists.best, projected=torch.from_numpy(finalists.mean).to(self.device))
         (merged,) = self.finished([start], threshold, self.fine, "merging", betas=self.options.polish_betas[-1:])
         if merged.free_deviance >= finalists.best.free_deviance * (AS_GOOD if self.dim else 1.0):
             return finalists
