@@ -33,10 +33,10 @@ STORED: dict[str, Mapping[str, Any]] = {
 RUN = """
 import json, resource, sys
 from pathlib import Path
-from friedel.base.memory import keep_freed_memory
-from friedel.io.frame_files import FrameFiles
-from friedel.workflows.classify import run_classification
-from friedel.workflows.classify_plan import ClassifyPlan
+from friedel.core.memory import keep_freed_memory
+from friedel.spi.frames.files import FrameFiles
+from friedel.spi.classify.classify import run_classification
+from friedel.spi.classify.plan import ClassifyPlan
 keep_freed_memory()
 plan = ClassifyPlan(frames=FrameFiles(paths=(Path(sys.argv[1]),)), model=sys.argv[3])
 result = run_classification(plan, Path(sys.argv[2]))

@@ -13,9 +13,9 @@ from pathlib import Path
 
 from report import Report, arguments
 
-from friedel.base.errors import MissingDependencyError
-from friedel.workflows.crystal_plan import CrystalPlan, load_crystal_plan
-from friedel.workflows.simulate_crystals import simulate_crystals
+from friedel.bcdi.simulation.plan import CrystalPlan, load_crystal_plan
+from friedel.bcdi.simulation.simulate import simulate_crystals
+from friedel.core.errors import MissingDependencyError
 
 BAR_PER_HOUR_AND_CORE = 1000.0
 PLAN = Path(__file__).resolve().parents[1] / "plans" / "crystals.yaml"

@@ -1,17 +1,17 @@
 """Simulated crystals with their truth, from two generators, and how a result is judged against the truth.
 
-The second generator, `friedel.samples.wavy_crystal`, shares nothing with the first and is never trained with: a figure
-on it isn't only a figure on the package's own family.
+The second generator, `friedel.bcdi.crystals.wavy_crystal`, shares nothing with the first and is never trained with:
+a figure on it isn't only a figure on the package's own family.
 """
 
 import numpy as np
 from numpy.typing import NDArray
 
-from friedel.forward import diffract
-from friedel.phasing.ambiguities import align_to, phase_difference_rad
-from friedel.records import Diffraction
-from friedel.samples import random_crystal
-from friedel.samples.wavy_crystal import wavy_crystal
+from friedel.bcdi.crystals.random_crystal import random_crystal
+from friedel.bcdi.crystals.wavy_crystal import wavy_crystal
+from friedel.bcdi.forward.bragg import diffract
+from friedel.bcdi.phasing.ambiguities import align_to, phase_difference_rad
+from friedel.bcdi.records import Diffraction
 
 Shape = tuple[int, int, int]
 Object = NDArray[np.complex64]

@@ -18,12 +18,12 @@ from numpy.typing import NDArray
 from report import Report, arguments
 from scipy.sparse.linalg import eigsh
 
-from friedel.base.memory import keep_freed_memory
-from friedel.forward.particle_frames import ParticleRunOptions, simulate_frames
-from friedel.hits.cluster_labels import label_by_neighbours
-from friedel.hits.diffusion_landmarks import map_run
-from friedel.hits.diffusion_map import DiffusionMap, DiffusionOptions, diffusion_map
-from friedel.hits.frame_vectors import frame_vectors
+from friedel.core.memory import keep_freed_memory
+from friedel.spi.diffusion.diffusion_map import DiffusionMap, DiffusionOptions, diffusion_map
+from friedel.spi.diffusion.frame_vectors import frame_vectors
+from friedel.spi.diffusion.landmarks import map_run
+from friedel.spi.forward.frames import ParticleRunOptions, simulate_frames
+from friedel.spi.hits.clusters import label_by_neighbours
 
 DENSE_SECONDS, LONG_SECONDS, AGREEMENT = 6.0, 90.0, 0.98
 OPTIONS = DiffusionOptions(coordinates=7)

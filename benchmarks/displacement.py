@@ -15,16 +15,17 @@ from numpy.typing import NDArray
 from report import Report, arguments, spread
 from scipy import ndimage
 
-from friedel.forward import PERFECT, Imperfections, SimulatedScan, gold_111_geometry, simulate_scan
-from friedel.phasing import PhasingOptions
-from friedel.phasing.ambiguities import align_to
-from friedel.records import CrystalImage, Reconstruction
-from friedel.samples import gold_crystal
-from friedel.scans.options import PrepareOptions
-from friedel.scans.prepare import prepare
-from friedel.strain import StrainOptions, analyse
-from friedel.strain.regrid import CubicGrid
-from friedel.workflows.reconstruct import reconstruct_diffraction
+from friedel.bcdi.crystals.lattice import gold_crystal
+from friedel.bcdi.forward.scan import PERFECT, Imperfections, SimulatedScan, gold_111_geometry, simulate_scan
+from friedel.bcdi.phasing.ambiguities import align_to
+from friedel.bcdi.phasing.options import PhasingOptions
+from friedel.bcdi.prepare.options import PrepareOptions
+from friedel.bcdi.prepare.prepare import prepare
+from friedel.bcdi.reconstruct import reconstruct_diffraction
+from friedel.bcdi.records import CrystalImage, Reconstruction
+from friedel.bcdi.strain.analysis import analyse
+from friedel.bcdi.strain.options import StrainOptions
+from friedel.bcdi.strain.regrid import CubicGrid
 
 TOLERANCE = 0.02
 FAMILIES = ("substrate", "surface", "smooth")

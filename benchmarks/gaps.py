@@ -15,7 +15,7 @@ from report import SHARED_DATA, Report, arguments, spread
 from scipy.ndimage import uniform_filter
 
 import friedel
-from friedel.forward.bragg import gap_mask
+from friedel.bcdi.forward.bragg import gap_mask
 
 MAX_GROWTH, SHARE = 0.2, 0.04
 MASKS = ("id01_maxipix_mask", "nanomax_merlin_mask")

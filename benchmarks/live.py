@@ -19,10 +19,10 @@ from typing import Any
 from live_peer import FromNowhere, Socket, send_frames
 from report import Report, arguments
 
-from friedel.live.display import Display
-from friedel.live.ledger import LedgerCounts
-from friedel.live.plan import KeepOptions, QueueOptions, WatchPlan
-from friedel.live.watch import HitsWatch
+from friedel.spi.live.plan import KeepOptions, QueueOptions, WatchPlan
+from friedel.spi.live.watch import HitsWatch
+from friedel.stream.display import Display
+from friedel.stream.ledger import LedgerCounts
 
 RATE, SECONDS, QUICK_SECONDS = 2000.0, 60.0, 2.0
 LONG, QUICK_LONG = 10_000_000, 6_000

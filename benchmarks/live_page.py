@@ -21,13 +21,13 @@ from pathlib import Path
 import numpy as np
 from report import Report, arguments, spread
 
-from friedel.live.crystal_watch import CrystalWatch
-from friedel.live.demo import rocking_beamline
-from friedel.live.display import Display
-from friedel.live.plan import QueueOptions, WatchPlan
-from friedel.live.snapshot import Snapshot
-from friedel.live.sources.events import Begun, Ended, Event, Message
-from friedel.live.watch import HitsWatch
+from friedel.bcdi.live.demo import rocking_beamline
+from friedel.bcdi.live.watch import CrystalWatch
+from friedel.spi.live.plan import QueueOptions, WatchPlan
+from friedel.spi.live.watch import HitsWatch
+from friedel.stream.display import Display
+from friedel.stream.snapshot import Snapshot
+from friedel.stream.sources.events import Begun, Ended, Event, Message
 from friedel.web.options import ServeOptions
 from friedel.web.page import Page
 
@@ -131,7 +131,7 @@ class Timed(Display):
 
     def show(self, snapshot: Snapshot) -> bool:
         """Note what is new, and show it."""
-        now, view = time.monotonic(), snapshot.crystal
+        now, view = time.monotonic(), snapshot.view
         if view is not None:
             self.collected.append((now, view.collected))
             if len(view.quality_frames) > len(self.images):

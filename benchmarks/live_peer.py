@@ -7,7 +7,7 @@ import numpy as np
 import zmq
 from numpy.typing import NDArray
 
-from friedel.live.sources.events import Begun, Ended, Event, Malformed, Message
+from friedel.stream.sources.events import Begun, Ended, Event, Malformed, Message
 
 EDGE = 256
 _KINDS = 64

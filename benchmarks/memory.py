@@ -20,7 +20,8 @@ from crystals import crystal, measure
 from report import Report, arguments
 
 import friedel
-from friedel.phasing import PhasingOptions, RefineOptions
+from friedel.bcdi.phasing.options import PhasingOptions
+from friedel.bcdi.phasing.refine import RefineOptions
 
 MAX_GIB = 4.0
 SHAPE = (180, 256, 256)

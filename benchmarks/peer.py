@@ -1,6 +1,6 @@
-"""cohere-core, the field's own program, as benchmarks call it (`friedel.workflows.cohere` runs it)."""
+"""cohere-core, the field's own program, as benchmarks call it (`friedel.bcdi.evaluation.cohere` runs it)."""
 
-from friedel.workflows.cohere import SCHEDULE, CohereResult, cohere_installed, misfit, run_cohere
+from friedel.bcdi.evaluation.cohere import SCHEDULE, CohereResult, cohere_installed, misfit, run_cohere
 
 __all__ = ["SCHEDULE", "PeerResult", "available", "chi", "phase"]
 

@@ -11,7 +11,8 @@ Bars (success: correlation with the truth above 0.9; 32³, two cores):
 - 1e5 photons in all: median correlation at least 0.98.
 
 Every method is called as a user calls it, and all see the same photons, one after the other in one process. Crystals
-are of `friedel.samples.wavy_crystal`, which is never trained with; ``--families both`` adds the package's own family.
+are of `friedel.bcdi.crystals.wavy_crystal`, which is never trained with; ``--families both`` adds the package's own
+family.
 """
 
 import argparse
@@ -22,14 +23,13 @@ from pathlib import Path
 import numpy as np
 from report import Report, arguments
 
-from friedel.base.errors import WeightsError
-from friedel.base.memory import keep_freed_memory
-from friedel.workflows.phasing_conditions import TURN, Condition, make_case
-from friedel.workflows.phasing_evaluation_plan import PhasingEvaluationPlan
-from friedel.workflows.phasing_methods import CHAIN, ITERATIVE, NETWORK, Methods, methods_of
-from friedel.workflows.phasing_results import Outcome
-from friedel.workflows.phasing_run import phase_case
-from friedel.workflows.phasing_tables import correlations, median_of, speed_up, success
+from friedel.bcdi.evaluation.conditions import TURN, Condition, make_case
+from friedel.bcdi.evaluation.methods import CHAIN, ITERATIVE, NETWORK, Methods, methods_of
+from friedel.bcdi.evaluation.plan import PhasingEvaluationPlan
+from friedel.bcdi.evaluation.results import Outcome, phase_case
+from friedel.bcdi.evaluation.tables import correlations, median_of, speed_up, success
+from friedel.core.errors import WeightsError
+from friedel.core.memory import keep_freed_memory
 
 MEDIAN_CORRELATION, MEDIAN_ERROR_RAD, SUCCESS_SHARE = 0.997, 0.026, 0.98
 FASTER, ALONE_FASTER = 4.0, 100.0

@@ -13,10 +13,10 @@ import torch
 from report import Report, arguments, spread
 
 import friedel
-from friedel.base.errors import WeightsError
-from friedel.networks.cdi_nn import CdiNN
-from friedel.phasing.guess import load_phasing_model
-from friedel.workflows.phasing_conditions import Condition, make_case
+from friedel.bcdi.evaluation.conditions import Condition, make_case
+from friedel.bcdi.networks.cdi_nn import CdiNN
+from friedel.bcdi.phasing.guess import load_phasing_model
+from friedel.core.errors import WeightsError
 
 MAX_MS, THREADS = 15.0, 2
 

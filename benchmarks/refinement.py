@@ -18,14 +18,14 @@ from report import SHARED_DATA, Report, arguments
 from scan54 import prepared
 from torch import Tensor
 
-from friedel.base.fourier import fourier_corner
-from friedel.base.memory import keep_freed_memory
-from friedel.phasing.iterate import ShrinkWrap, chi_of, iterate, start_from, start_random
-from friedel.phasing.measured import Measured, measured_from
-from friedel.phasing.refine import RefineOptions, refine
-from friedel.phasing.schedule import parse_schedule
-from friedel.phasing.support import autocorrelation_support, shrink_wrap, smooth
-from friedel.records import Diffraction
+from friedel.bcdi.phasing.iterate import ShrinkWrap, chi_of, iterate, start_from, start_random
+from friedel.bcdi.phasing.measured import Measured, measured_from
+from friedel.bcdi.phasing.refine import RefineOptions, refine
+from friedel.bcdi.phasing.schedule import parse_schedule
+from friedel.bcdi.phasing.support import autocorrelation_support, shrink_wrap, smooth
+from friedel.bcdi.records import Diffraction
+from friedel.core.fourier import fourier_corner
+from friedel.core.memory import keep_freed_memory
 
 COST, STEPS, ROUNDS = 0.1, 1000, 3
 RECIPE_SIGMA, RECIPE_THRESHOLD, RECIPE_EVERY = 1.0, 0.15, 50

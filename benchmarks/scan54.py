@@ -17,14 +17,14 @@ import peer
 from numpy.typing import NDArray
 from report import SHARED_DATA, Report, arguments, spread
 
-from friedel.io.scan import read_scan
-from friedel.io.source import ScanSource
-from friedel.phasing import PhasingOptions
-from friedel.phasing.ambiguities import align_to
-from friedel.records import Diffraction
-from friedel.scans.options import PrepareOptions
-from friedel.scans.prepare import prepare
-from friedel.workflows.reconstruct import reconstruct_diffraction
+from friedel.bcdi.phasing.ambiguities import align_to
+from friedel.bcdi.phasing.options import PhasingOptions
+from friedel.bcdi.prepare.options import PrepareOptions
+from friedel.bcdi.prepare.prepare import prepare
+from friedel.bcdi.reconstruct import reconstruct_diffraction
+from friedel.bcdi.records import Diffraction
+from friedel.bcdi.scans.read import read_scan
+from friedel.bcdi.scans.source import ScanSource
 
 MAX_CHI, MIN_AGREEMENT = 0.085, 0.95
 THRESHOLDS = (0.1, 0.2)

@@ -13,12 +13,12 @@ import peer
 from report import SHARED_DATA, Report, arguments, spread
 from scan54 import prepared
 
-from friedel.base.errors import WeightsError
-from friedel.base.memory import keep_freed_memory
-from friedel.phasing.ambiguities import align_to
-from friedel.records import Diffraction
-from friedel.workflows.phasing_evaluation_plan import PhasingEvaluationPlan
-from friedel.workflows.phasing_methods import CHAIN, ITERATIVE, NETWORK, Answer, Methods, methods_of
+from friedel.bcdi.evaluation.methods import CHAIN, ITERATIVE, NETWORK, Answer, Methods, methods_of
+from friedel.bcdi.evaluation.plan import PhasingEvaluationPlan
+from friedel.bcdi.phasing.ambiguities import align_to
+from friedel.bcdi.records import Diffraction
+from friedel.core.errors import WeightsError
+from friedel.core.memory import keep_freed_memory
 
 FASTER, WORSE, LARGER, SAME = 4.0, 1.02, 1.05, 0.95
 STARTS = 10

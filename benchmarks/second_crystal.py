@@ -19,15 +19,15 @@ from numpy.typing import NDArray
 from report import Report, arguments, spread
 
 import friedel
-from friedel.base.errors import WeightsError
-from friedel.base.memory import keep_freed_memory
-from friedel.io.scan import read_scan
-from friedel.io.source import ScanSource
-from friedel.phasing import PhasingOptions
-from friedel.phasing.ambiguities import align_to, phase_difference_rad
-from friedel.records import Diffraction, Reconstruction
-from friedel.scans.arrays import diffraction_from_array
-from friedel.workflows.reconstruct import reconstruct_diffraction
+from friedel.bcdi.phasing.ambiguities import align_to, phase_difference_rad
+from friedel.bcdi.phasing.options import PhasingOptions
+from friedel.bcdi.prepare.arrays import diffraction_from_array
+from friedel.bcdi.reconstruct import reconstruct_diffraction
+from friedel.bcdi.records import Diffraction, Reconstruction
+from friedel.bcdi.scans.read import read_scan
+from friedel.bcdi.scans.source import ScanSource
+from friedel.core.errors import WeightsError
+from friedel.core.memory import keep_freed_memory
 
 MAX_CHI, MAX_VOXELS, MAX_DIFFERENCE_RAD = 0.0484, 3052, 0.15
 MAX_CPU_SECONDS, MAX_GUESS_CHI = 2.6, 0.35

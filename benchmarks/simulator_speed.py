@@ -13,9 +13,9 @@ from multiprocessing import get_context
 import torch
 from report import Report, arguments
 
-from friedel.base.memory import keep_freed_memory
-from friedel.forward.particle_frames import ParticleRunOptions, simulate_frames
-from friedel.forward.readout import ReadoutOptions
+from friedel.core.memory import keep_freed_memory
+from friedel.spi.forward.frames import ParticleRunOptions, simulate_frames
+from friedel.spi.forward.readout import ReadoutOptions
 
 BAR, CONDOR = 400.0, 5.4
 ICOSAHEDRA = ParticleRunOptions(

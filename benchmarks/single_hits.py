@@ -19,17 +19,17 @@ import numpy as np
 import torch
 from report import Report, arguments
 
-from friedel.base.memory import keep_freed_memory
-from friedel.forward.particle_frames import ParticleRunOptions, simulate_frames
-from friedel.forward.readout import ReadoutOptions
-from friedel.forward.scene import Kind
-from friedel.hits.model import HitModel
-from friedel.hits.reliability import reliability
-from friedel.samples.particle import PARTICLES
-from friedel.workflows.evaluation_context import Evaluation
-from friedel.workflows.evaluation_data import LabelledFrames
-from friedel.workflows.evaluation_models import Recipe, adapted_run, scored, truths
-from friedel.workflows.evaluation_plan import EvaluationPlan
+from friedel.core.memory import keep_freed_memory
+from friedel.spi.evaluation.context import Evaluation
+from friedel.spi.evaluation.data import LabelledFrames
+from friedel.spi.evaluation.models import Recipe, adapted_run, scored, truths
+from friedel.spi.evaluation.plan import EvaluationPlan
+from friedel.spi.forward.frames import ParticleRunOptions, simulate_frames
+from friedel.spi.forward.readout import ReadoutOptions
+from friedel.spi.forward.scene import Kind
+from friedel.spi.hits.model import HitModel
+from friedel.spi.hits.reliability import reliability
+from friedel.spi.particles.particle import PARTICLES
 
 UNSEEN, PAPER = ("soccer_ball", "torus"), {"soccer_ball": 0.587, "torus": 0.848}
 MISSES, FALSE_POSITIVES = 0.05, 0.005

@@ -16,12 +16,12 @@ import torch
 from crystals import crystal, measure
 from report import Report, arguments
 
-from friedel.base.memory import keep_freed_memory
-from friedel.phasing.iterate import ShrinkWrap, iterate, start_random
-from friedel.phasing.measured import measured_from
-from friedel.phasing.schedule import parse_schedule
-from friedel.phasing.support import autocorrelation_support
-from friedel.records import Diffraction
+from friedel.bcdi.phasing.iterate import ShrinkWrap, iterate, start_random
+from friedel.bcdi.phasing.measured import measured_from
+from friedel.bcdi.phasing.schedule import parse_schedule
+from friedel.bcdi.phasing.support import autocorrelation_support
+from friedel.bcdi.records import Diffraction
+from friedel.core.memory import keep_freed_memory
 
 FACTOR = 5.0
 BATCHES = {32: 8, 64: 4, 128: 1}

@@ -15,14 +15,13 @@ from report import Report, arguments, spread
 from scipy.spatial.transform import Rotation
 
 import friedel
-from friedel.base.errors import FriedelError, InputError, MissingDependencyError
-from friedel.forward import diffract
-from friedel.samples.atomistic import atomistic_crystal
-from friedel.samples.continuum import continuum_crystal
-from friedel.samples.crystal_field import CrystalField
-from friedel.samples.crystal_options import CrystalRunOptions
-from friedel.samples.lammps import RelaxationError, lammps_program
-from friedel.workflows.phasing_truth import Lattice, against_truth
+from friedel.bcdi.crystals.field import CrystalField
+from friedel.bcdi.crystals.lammps import RelaxationError, lammps_program
+from friedel.bcdi.crystals.options import CrystalRunOptions
+from friedel.bcdi.crystals.simulated import atomistic_crystal, continuum_crystal
+from friedel.bcdi.evaluation.truth import Lattice, against_truth
+from friedel.bcdi.forward.bragg import diffract
+from friedel.core.errors import FriedelError, InputError, MissingDependencyError
 
 MAX_STRAIN_ERROR = 1e-4
 N_PHOTONS, OVERSAMPLING, HKL = 1e8, 2.5, (1, 1, 1)

@@ -8,8 +8,8 @@
 import numpy as np
 
 import friedel
-from friedel.forward import diffract
-from friedel.samples import random_crystal
+from friedel.bcdi.crystals.random_crystal import random_crystal
+from friedel.bcdi.forward.bragg import diffract
 
 crystal = random_crystal((32, 32, 32), seed=1, phase_range_rad=3.0)
 intensities = diffract(crystal.object, n_photons=1e7, seed=1)

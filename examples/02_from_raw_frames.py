@@ -7,12 +7,12 @@
 # %%
 from pathlib import Path
 
-from friedel.base.observer import Event, Progress
-from friedel.forward import simulate_demo_scan
-from friedel.io.scan import read_scan
-from friedel.io.scan_writer import write_aps34idc_scan
-from friedel.scans.options import PrepareOptions
-from friedel.scans.prepare import prepare
+from friedel.bcdi.forward.scan import simulate_demo_scan
+from friedel.bcdi.prepare.options import PrepareOptions
+from friedel.bcdi.prepare.prepare import prepare
+from friedel.bcdi.scans.read import read_scan
+from friedel.bcdi.scans.write import write_aps34idc_scan
+from friedel.core.observer import Event, Progress
 
 simulated = simulate_demo_scan(seed=0, shape=(48, 64, 64), n_photons=1e7)
 source = write_aps34idc_scan(Path("scan"), simulated.scan)

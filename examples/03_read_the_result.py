@@ -7,9 +7,9 @@
 import h5py
 
 import friedel
-from friedel.forward import diffract
-from friedel.io.results import load_reconstruction
-from friedel.samples import random_crystal
+from friedel.bcdi.crystals.random_crystal import random_crystal
+from friedel.bcdi.forward.bragg import diffract
+from friedel.bcdi.results.save import load_reconstruction
 
 crystal = random_crystal((32, 32, 32), seed=2, phase_range_rad=2.0)
 friedel.reconstruct(diffract(crystal.object, n_photons=1e7, seed=2), seed=0).save("result.cxi")

@@ -7,13 +7,13 @@
 # %%
 import numpy as np
 
-from friedel.forward import PERFECT, gold_111_geometry, simulate_scan
-from friedel.phasing import PhasingOptions
-from friedel.samples import gold_crystal
-from friedel.scans.options import PrepareOptions
-from friedel.scans.prepare import prepare
-from friedel.strain import analyse
-from friedel.workflows.reconstruct import reconstruct_diffraction
+from friedel.bcdi.crystals.lattice import gold_crystal
+from friedel.bcdi.forward.scan import PERFECT, gold_111_geometry, simulate_scan
+from friedel.bcdi.phasing.options import PhasingOptions
+from friedel.bcdi.prepare.options import PrepareOptions
+from friedel.bcdi.prepare.prepare import prepare
+from friedel.bcdi.reconstruct import reconstruct_diffraction
+from friedel.bcdi.strain.analysis import analyse
 
 geometry = gold_111_geometry((48, 48, 48))
 crystal = gold_crystal(geometry.grid.q_bragg, seed=3, diameter_angstrom=2500.0, phase_range_rad=2.0)

@@ -9,12 +9,12 @@ import matplotlib.pyplot as plt
 import numpy as np
 
 import friedel
-from friedel.forward.particle_frames import ParticleRunOptions, simulate_frames
-from friedel.forward.readout import ReadoutOptions
-from friedel.forward.scene import Kind
-from friedel.hits.features import model_input
-from friedel.hits.prepare import prepare
-from friedel.hits.run_constants import measure_run
+from friedel.spi.forward.frames import ParticleRunOptions, simulate_frames
+from friedel.spi.forward.readout import ReadoutOptions
+from friedel.spi.forward.scene import Kind
+from friedel.spi.hits.features import model_input
+from friedel.spi.hits.prepare import prepare
+from friedel.spi.hits.run_calibration import measure_run
 
 rng = np.random.default_rng(4)
 y, x = np.indices((128, 128)) - 63.5

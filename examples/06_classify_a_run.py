@@ -8,10 +8,10 @@
 from pathlib import Path
 
 import friedel
-from friedel.forward.particle_frames import ParticleRunOptions
-from friedel.io.run_layout import read_truth
-from friedel.workflows.simulate_hits import simulate_hits
-from friedel.workflows.simulation_plan import SimulationPlan
+from friedel.spi.forward.frames import ParticleRunOptions
+from friedel.spi.simulation.layout import read_truth
+from friedel.spi.simulation.plan import SimulationPlan
+from friedel.spi.simulation.simulate import simulate_hits
 
 beam = ParticleRunOptions(particles=("icosahedron", "torus"), single_fraction=0.4, chunk=16, seed=2)
 run = simulate_hits(SimulationPlan(frames=64, run=beam), Path("run.cxi")).path
@@ -20,9 +20,9 @@ run = simulate_hits(SimulationPlan(frames=64, run=beam), Path("run.cxi")).path
 # The whole job leaves a folder: a report to look at, scores, and the selected frames for other programs.
 
 # %%
-from friedel.io.frame_files import FrameFiles
-from friedel.workflows.classify import run_classification
-from friedel.workflows.classify_plan import ClassifyPlan
+from friedel.spi.classify.classify import run_classification
+from friedel.spi.classify.plan import ClassifyPlan
+from friedel.spi.frames.files import FrameFiles
 
 result = run_classification(ClassifyPlan(frames=FrameFiles(paths=(run,))), Path("hits"))
 single = read_truth(run, "single").astype(bool)

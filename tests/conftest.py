@@ -1,5 +1,6 @@
 """What every test shares: the folder of real measurements, and a made-up finished reconstruction."""
 
+import os
 from collections.abc import Callable
 from pathlib import Path
 
@@ -8,12 +9,17 @@ import pytest
 import torch
 from hypothesis import settings
 
-from friedel.optics import ReciprocalGrid
-from friedel.records import Curve, Provenance, Quality, Reconstruction, Start
+from friedel.bcdi.geometry.instrument import ReciprocalGrid
+from friedel.bcdi.records import Curve, Provenance, Quality, Reconstruction, Start
 
 # The same examples on every run: what is found is found before a change is handed in, not by chance after it.
 settings.register_profile("steady", derandomize=True)
 settings.load_profile("steady")
+
+# EPICS clients and servers stay on loopback; their library reads this when it is first imported.
+os.environ |= {
+    "EPICS_PVA_ADDR_LIST": "127.0.0.1", "EPICS_PVA_AUTO_ADDR_LIST": "NO", "EPICS_PVAS_INTF_ADDR_LIST": "127.0.0.1",
+}  # fmt: skip
 
 REAL_DATA = Path(__file__).resolve().parents[2] / "shared" / "data"
 
@@ -30,6 +36,15 @@ def shared_data() -> Path:
     if not REAL_DATA.is_dir():
         pytest.skip(f"real measurements are not beside the checkout ({REAL_DATA.name}/)")
     return REAL_DATA
+
+
+@pytest.fixture
+def traces(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Return the folder in which processes of a watch leave a trace before they die."""
+    folder = tmp_path / "traces"
+    folder.mkdir()
+    monkeypatch.setenv("FRIEDEL_TEST_TRACES", str(folder))
+    return folder
 
 
 @pytest.fixture(scope="session")

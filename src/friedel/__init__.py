@@ -9,20 +9,21 @@ from typing import TYPE_CHECKING, Any
 from friedel._version import __version__
 
 if TYPE_CHECKING:
-    from friedel.hits.model import classify, load_model
-    from friedel.records import BraggScan, Diffraction, HitScores, Reconstruction
-    from friedel.workflows.predict import predict
-    from friedel.workflows.reconstruct import reconstruct
+    from friedel.bcdi.predict import predict
+    from friedel.bcdi.reconstruct import reconstruct
+    from friedel.bcdi.records import BraggScan, Diffraction, Reconstruction
+    from friedel.spi.hits.model import classify, load_model
+    from friedel.spi.records import HitScores
 
 _HOMES = {
-    "classify": "friedel.hits.model",
-    "load_model": "friedel.hits.model",
-    "predict": "friedel.workflows.predict",
-    "reconstruct": "friedel.workflows.reconstruct",
-    "BraggScan": "friedel.records",
-    "Diffraction": "friedel.records",
-    "HitScores": "friedel.records",
-    "Reconstruction": "friedel.records",
+    "classify": "friedel.spi.hits.model",
+    "load_model": "friedel.spi.hits.model",
+    "predict": "friedel.bcdi.predict",
+    "reconstruct": "friedel.bcdi.reconstruct",
+    "BraggScan": "friedel.bcdi.records",
+    "Diffraction": "friedel.bcdi.records",
+    "HitScores": "friedel.spi.records",
+    "Reconstruction": "friedel.bcdi.records",
 }
 
 __all__ = [

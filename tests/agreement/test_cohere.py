@@ -13,14 +13,14 @@ import numpy as np
 import pytest
 import torch
 
-from friedel.base.fourier import fourier_corner
-from friedel.forward import diffract
-from friedel.phasing.iterate import chi_of, iterate, start_from, start_random
-from friedel.phasing.measured import Measured, measured_from
-from friedel.phasing.schedule import parse_schedule
-from friedel.phasing.support import bulk_amplitude, shrink_wrap
-from friedel.records import Diffraction
-from friedel.samples import random_crystal
+from friedel.bcdi.crystals.random_crystal import random_crystal
+from friedel.bcdi.forward.bragg import diffract
+from friedel.bcdi.phasing.iterate import chi_of, iterate, start_from, start_random
+from friedel.bcdi.phasing.measured import Measured, measured_from
+from friedel.bcdi.phasing.schedule import parse_schedule
+from friedel.bcdi.phasing.support import bulk_amplitude, shrink_wrap
+from friedel.bcdi.records import Diffraction
+from friedel.core.fourier import fourier_corner
 
 phasing = pytest.importorskip(
     "cohere_core.controller.phasing", reason="cohere-core is not installed (pip install 'friedel[peers]')"

@@ -6,8 +6,8 @@ import pytest
 from typer.testing import CliRunner
 
 from friedel.cli.main import app
-from friedel.records.hits import HitScores
-from friedel.workflows import classify as classify_workflow
+from friedel.spi.classify import classify as classify_workflow
+from friedel.spi.records import HitScores
 
 GOOD = np.random.default_rng(0).poisson(2.0, (30, 16, 16)).astype(np.uint16)
 

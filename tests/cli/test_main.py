@@ -84,7 +84,7 @@ def test_without_a_folder_the_error_says_how_to_give_one(run, tmp_path):
 
 
 def test_ctrl_c_ends_with_a_sentence_and_exit_code_130(run, monkeypatch, tmp_path):
-    from friedel.workflows import plan
+    from friedel.bcdi import plan
 
     def stopped(*args, **options):
         raise KeyboardInterrupt
@@ -96,7 +96,7 @@ def test_ctrl_c_ends_with_a_sentence_and_exit_code_130(run, monkeypatch, tmp_pat
 
 
 def test_a_full_disk_is_one_line_too(run, monkeypatch, tmp_path):
-    from friedel.workflows import plan
+    from friedel.bcdi import plan
 
     def full(*args, **options):
         raise OSError(28, "No space left on device", "big.cxi")
@@ -121,7 +121,7 @@ def test_validate_names_the_mistake_and_what_is_not_there(run, tmp_path):
 
 
 def test_validate_prints_the_complete_plan_and_only_that_on_stdout(run, tmp_path):
-    from friedel.workflows.plan import load_plan
+    from friedel.bcdi.plan import load_plan
 
     plan, complete = tmp_path / "p.yaml", tmp_path / "complete.yaml"
     plan.write_text("scan: {path: a.npy}\nseed: 5\n")

@@ -5,8 +5,8 @@ import io
 import pytest
 from rich.console import Console
 
-from friedel.base.observer import Note, Progress, Warned
 from friedel.cli.progress import Bars, PlainLines, reporting
+from friedel.core.observer import Note, Progress, Warned
 
 
 @pytest.fixture

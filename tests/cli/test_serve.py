@@ -3,9 +3,9 @@
 import pytest
 from typer.testing import CliRunner
 
-from friedel.base.errors import PlanError
 from friedel.cli.main import app
 from friedel.cli.serve import serve_options
+from friedel.core.errors import PlanError
 
 
 @pytest.mark.parametrize(

@@ -51,7 +51,7 @@ def test_mistakes_end_in_one_line_and_code_2(run, plan: Path, tmp_path: Path) ->
 
 
 def test_ctrl_c_keeps_what_is_done(run, plan: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from friedel.workflows import simulate_hits
+    from friedel.spi.simulation import simulate as simulate_hits
 
     made = simulate_hits.make_chunk
 

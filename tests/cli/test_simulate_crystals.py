@@ -4,8 +4,8 @@ from pathlib import Path
 
 from typer.testing import CliRunner
 
+from friedel.bcdi.simulation.store import read_crystals
 from friedel.cli.main import app
-from friedel.io.crystals import read_crystals
 
 PLAN = "crystals: 3\ngenerator: continuum\ncrystal: {atoms: 700, voxels: 16}\n"
 

@@ -33,7 +33,7 @@ def test_only_base_fourier_touches_an_fft(path):
         return
     text = path.read_text(encoding="utf-8")
     found = [mark for mark in FFT_MARKS if mark in text]
-    assert not found, f"{_name(path)} uses {found}; import from friedel.base.fourier instead"
+    assert not found, f"{_name(path)} uses {found}; import from friedel.core.fourier instead"
 
 
 @pytest.mark.parametrize("path", MODULES, ids=_name)

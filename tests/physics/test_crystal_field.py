@@ -6,13 +6,13 @@ import torch
 from scipy.ndimage import binary_dilation
 from scipy.spatial.transform import Rotation
 
-from friedel.base.errors import InputError
-from friedel.base.fourier import fourier
-from friedel.samples.crystal_options import CrystalRunOptions
-from friedel.samples.fcc import METALS, lattice_sites
-from friedel.samples.shapes import truncated_octahedron
-from friedel.samples.unrelaxed import UnrelaxedCrystal, draw_crystal
-from friedel.samples.voxelise import crystal_field, crystallised
+from friedel.bcdi.crystals.fcc import METALS, lattice_sites
+from friedel.bcdi.crystals.options import CrystalRunOptions
+from friedel.bcdi.crystals.unrelaxed import UnrelaxedCrystal, draw_crystal
+from friedel.bcdi.crystals.voxelise import crystal_field, crystallised
+from friedel.core.errors import InputError
+from friedel.core.fourier import fourier
+from friedel.core.outlines import truncated_octahedron
 
 GOLD = METALS["Au"].lattice_constant_angstrom
 

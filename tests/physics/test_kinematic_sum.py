@@ -6,10 +6,11 @@ This pins the sign of the strain, the skewed frame and the conjugate grid togeth
 import numpy as np
 import pytest
 
-from friedel.forward.bragg import expected_intensities
-from friedel.forward.scan import ScanGeometry, gold_111_geometry
-from friedel.samples import LatticeCrystal, displacement, shapes
-from friedel.samples.lattice import GOLD_LATTICE_CONSTANT_ANGSTROM, fcc_atoms, turned_to
+from friedel.bcdi.crystals import displacement
+from friedel.bcdi.crystals.lattice import GOLD_LATTICE_CONSTANT_ANGSTROM, LatticeCrystal, fcc_atoms, turned_to
+from friedel.bcdi.forward.bragg import expected_intensities
+from friedel.bcdi.forward.scan import ScanGeometry, gold_111_geometry
+from friedel.core import outlines
 
 BOX = (16, 17, 18)
 
@@ -23,7 +24,7 @@ def geometry() -> ScanGeometry:
 def crystal(geometry: ScanGeometry, u: displacement.Displacement) -> tuple[LatticeCrystal, np.ndarray]:
     rotation = turned_to(geometry.grid.q_bragg, (1, 1, 1), seed=1)
     spacing = GOLD_LATTICE_CONSTANT_ANGSTROM
-    outline = shapes.wulff({(1, 1, 1): 5.45 * spacing, (1, 0, 0): 6.25 * spacing}).transformed(rotation)
+    outline = outlines.wulff({(1, 1, 1): 5.45 * spacing, (1, 0, 0): 6.25 * spacing}).transformed(rotation)
     lattice = LatticeCrystal(outline=outline, displacement=u)
     return lattice, fcc_atoms(outline, lattice_constant=spacing, rotation=rotation)
 

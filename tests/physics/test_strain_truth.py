@@ -5,12 +5,13 @@ import pytest
 import torch
 from scipy import ndimage
 
-from friedel.base.fourier import fourier, inverse_fourier
-from friedel.forward import PERFECT, SimulatedScan, gold_111_geometry, simulate_scan
-from friedel.records import CrystalImage, Provenance, Quality, Reconstruction
-from friedel.samples import gold_crystal
-from friedel.strain import StrainOptions, analyse
-from friedel.strain.regrid import CubicGrid
+from friedel.bcdi.crystals.lattice import gold_crystal
+from friedel.bcdi.forward.scan import PERFECT, SimulatedScan, gold_111_geometry, simulate_scan
+from friedel.bcdi.records import CrystalImage, Provenance, Quality, Reconstruction
+from friedel.bcdi.strain.analysis import analyse
+from friedel.bcdi.strain.options import StrainOptions
+from friedel.bcdi.strain.regrid import CubicGrid
+from friedel.core.fourier import fourier, inverse_fourier
 
 SHAPE = (72, 96, 96)
 

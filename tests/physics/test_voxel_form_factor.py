@@ -3,16 +3,19 @@
 import numpy as np
 import pytest
 
-from friedel.forward import expected_intensities, gold_111_geometry
-from friedel.forward.bragg import voxel_transfer
-from friedel.samples import LatticeCrystal, displacement, form_factor, shapes
+from friedel.bcdi.crystals import displacement
+from friedel.bcdi.crystals.lattice import LatticeCrystal
+from friedel.bcdi.forward.bragg import expected_intensities, voxel_transfer
+from friedel.bcdi.forward.scan import gold_111_geometry
+from friedel.core import outlines
+from friedel.core.polyhedra import form_factor
 
 
 @pytest.mark.parametrize("box", [(48, 48, 48), (45, 50, 47)])
 def test_antialiased_voxels_follow_the_exact_form_factor(box: tuple[int, int, int]) -> None:
     grid = gold_111_geometry(box).grid
     basis = grid.object_basis(box)
-    outline = shapes.rotated(shapes.truncated_octahedron(1.0), np.random.default_rng(2))
+    outline = outlines.rotated(outlines.truncated_octahedron(1.0), np.random.default_rng(2))
     outline = outline.transformed(np.eye(3) * 2400 / outline.extent.mean())
     psi = LatticeCrystal(outline=outline, displacement=displacement.none).on_grid(
         basis=basis, h=grid.q_bragg, shape=box

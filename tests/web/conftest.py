@@ -6,9 +6,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from friedel.live.display import Display
-from friedel.live.ledger import LedgerCounts
-from friedel.live.snapshot import CrystalView, HitsView, Snapshot, SourceState, Thumbnail
+from friedel.bcdi.live.view import CrystalView
+from friedel.spi.live.view import HitsView, Thumbnail
+from friedel.stream.display import Display
+from friedel.stream.ledger import LedgerCounts
+from friedel.stream.snapshot import Snapshot, SourceState
 from friedel.web.options import ServeOptions
 from friedel.web.page import Page
 
@@ -69,7 +71,7 @@ def hits(ledger):
         source = SourceState(name="test://run", state=state, since=now - 12, reason="nothing has come for 5 s")
         return Snapshot(
             mode="hits", taken=now, source=source, ledger=ledger, frames_per_s=2143.0, threshold=threshold,
-            paused=paused, hits=view,
+            paused=paused, view=view,
         )  # fmt: skip
 
     return made
@@ -93,7 +95,7 @@ def crystal():
         )  # fmt: skip
         source = SourceState(name="test://scan", state="live", since=now - 4)
         counts = LedgerCounts(seen=46, processed=46)
-        return Snapshot(mode="crystal", taken=now, source=source, ledger=counts, frames_per_s=10.0, crystal=view)
+        return Snapshot(mode="crystal", taken=now, source=source, ledger=counts, frames_per_s=10.0, view=view)
 
     return made
 

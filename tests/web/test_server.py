@@ -7,7 +7,7 @@ import time
 import aiohttp
 import pytest
 
-from friedel.base.errors import InputError
+from friedel.core.errors import InputError
 from friedel.web.options import ServeOptions
 from friedel.web.page import Page
 

@@ -27,22 +27,22 @@ def adapt(
     mask: Annotated[Path | None, typer.Option(help="Mask (y, x): .npy .tif .h5 .cxi .edf; 0 is good.")] = None,
 ) -> None:
     """Adapt a model to a new experiment from 10 to 50 labels a class, in under a minute."""
-    from friedel.base.errors import PlanError
     from friedel.cli.progress import reporting
-    from friedel.hits.model import load_model
-    from friedel.io.frame_files import FrameFiles
+    from friedel.core.errors import PlanError
+    from friedel.spi.frames.files import FrameFiles
+    from friedel.spi.hits.model import load_model
 
     if suggest == (labels is not None):
         raise PlanError("give either --labels FILE to adapt, or --suggest to choose frames to label")
     files = FrameFiles(paths=(run,), dataset=dataset, mask=mask)
     with reporting() as observer:
         if labels is None:
-            from friedel.workflows.suggest_labels import GALLERY, SHEET, suggest_labels
+            from friedel.spi.adapt.suggest import GALLERY, SHEET, suggest_labels
 
             chosen = suggest_labels(files, output, load_model(model), count=count, observer=observer)
             typer.secho(f"{len(chosen)} frames to label in {output / SHEET}, shown in {output / GALLERY}", fg="green")
             return
-        from friedel.workflows.adapt_hits import adapt_to_run
+        from friedel.spi.adapt.adapt import adapt_to_run
 
         result = adapt_to_run(files, labels, output, load_model(model), model=model, observer=observer)
     typer.secho(

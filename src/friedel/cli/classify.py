@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 if TYPE_CHECKING:
-    from friedel.workflows.classify import ClassifyResult
+    from friedel.spi.classify.classify import ClassifyResult
 
 EPILOG = (
     "Examples:\n\n"
@@ -41,8 +41,8 @@ def classify(
 ) -> None:
     """Tell single hits from all other frames: leave scores, the selected frames and a report in a folder."""
     from friedel.cli.progress import reporting
-    from friedel.workflows.classify import run_classification
-    from friedel.workflows.classify_plan import ClassifyPlan, load_classify_plan, with_settings
+    from friedel.spi.classify.classify import run_classification
+    from friedel.spi.classify.plan import ClassifyPlan, load_classify_plan, with_settings
 
     given = {
         "frames.paths": [path.absolute() for path in runs] if runs else None,

@@ -55,9 +55,10 @@ def live(
     browser: Annotated[bool, typer.Option(help="Open the page.")] = True,
 ) -> None:
     """Start a simulated beamline, watch it, and open the page; ends by itself."""
+    from friedel.bcdi.live.demo import rocking_beamline
     from friedel.cli.progress import reporting
     from friedel.cli.watch import watch_frames, watch_scans
-    from friedel.live.demo import hits_plan, rocking_beamline
+    from friedel.spi.live.demo import hits_plan
 
     with reporting() as observer:
         if crystal:
@@ -74,7 +75,7 @@ def live(
 def _hits(output: Path, seed: int, device: str | None) -> None:
     from friedel.cli.classify import show_classification
     from friedel.cli.progress import reporting
-    from friedel.workflows.demo_hits import run_hits_demo
+    from friedel.spi.demo import run_hits_demo
 
     with reporting() as observer:
         shown = run_hits_demo(output, seed=seed, device=device, observer=observer)
@@ -84,9 +85,9 @@ def _hits(output: Path, seed: int, device: str | None) -> None:
 
 
 def _crystal(output: Path, seed: int, device: str | None) -> None:
+    from friedel.bcdi.demo import run_demo
     from friedel.cli.progress import reporting
     from friedel.cli.summary import show_result
-    from friedel.workflows.demo import run_demo
 
     with reporting() as observer:
         result = run_demo(output, seed=seed, device=device, observer=observer)

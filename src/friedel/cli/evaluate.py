@@ -42,8 +42,8 @@ def hits(
 ) -> None:
     """Compare a model with the paper's network, VGG16 and the diffusion map: leave an HTML report in a folder."""
     from friedel.cli.progress import reporting
-    from friedel.workflows.evaluate_hits import evaluate_hits
-    from friedel.workflows.evaluation_plan import EvaluationPlan, chosen_sections, load_evaluation_plan
+    from friedel.spi.evaluation.evaluate import evaluate_hits
+    from friedel.spi.evaluation.plan import EvaluationPlan, chosen_sections, load_evaluation_plan
 
     given = {
         "output": output and output.absolute(),
@@ -73,13 +73,13 @@ def phasing(
     scan: Annotated[Path | None, typer.Option(help="Plan of a measured scan to phase as well.")] = None,
 ) -> None:
     """Compare network, network with refinement, iterative phasing and cohere: leave an HTML report in a folder."""
-    from friedel.cli.progress import reporting
-    from friedel.workflows.evaluate_phasing import evaluate_phasing
-    from friedel.workflows.phasing_evaluation_plan import (
+    from friedel.bcdi.evaluation.evaluate import evaluate_phasing
+    from friedel.bcdi.evaluation.plan import (
         PhasingEvaluationPlan,
         chosen_phasing_sections,
         load_phasing_evaluation_plan,
     )
+    from friedel.cli.progress import reporting
 
     given = {
         "output": output and output.absolute(),

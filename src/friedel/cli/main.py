@@ -10,9 +10,9 @@ import typer
 from typer.core import TyperGroup
 
 from friedel._version import __version__
-from friedel.base.errors import FriedelError
-from friedel.base.memory import keep_freed_memory
 from friedel.cli import adapt, classify, demo, doctor, evaluate, reconstruct, simulate, train, validate, watch
+from friedel.core.errors import FriedelError
+from friedel.core.memory import keep_freed_memory
 
 BAD_INPUT = 2
 STOPPED = 130

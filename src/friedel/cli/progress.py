@@ -10,8 +10,8 @@ from rich.console import Console
 from rich.markup import escape
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
-from friedel.base.observer import Event, Note, Observer, Warned, silent
-from friedel.base.observer import Progress as Done
+from friedel.core.observer import Event, Note, Observer, Warned, silent
+from friedel.core.observer import Progress as Done
 
 
 @contextmanager

@@ -29,10 +29,10 @@ def reconstruct(
     """Reconstruct a crystal: leave an HTML report, CXI, NPZ and VTI files and the quality figures in a folder."""
     import json
 
+    from friedel.bcdi.plan import plan_for
+    from friedel.bcdi.run import run_reconstruction
     from friedel.cli.progress import reporting
     from friedel.cli.summary import show_result
-    from friedel.workflows.plan import plan_for
-    from friedel.workflows.run import run_reconstruction
 
     chosen = plan_for(given, plan=plan, dataset=dataset).with_choices(seed=seed, starts=starts, output=output)
     with reporting() as observer:

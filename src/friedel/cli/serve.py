@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from friedel.base.errors import PlanError
+from friedel.core.errors import PlanError
 
 if TYPE_CHECKING:
-    from friedel.live.display import Display
+    from friedel.stream.display import Display
     from friedel.web.options import ServeOptions
     from friedel.web.page import Page
 
@@ -40,7 +40,7 @@ def showing(
     if not serve:
         yield None
         return
-    from friedel.live.display import Display
+    from friedel.stream.display import Display
     from friedel.web.page import Page
 
     display = Display()

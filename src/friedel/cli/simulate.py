@@ -34,8 +34,8 @@ def hits(
 ) -> None:
     """Simulate frames of single particles, of several, and of what else is hit, with a label for each."""
     from friedel.cli.progress import reporting
-    from friedel.workflows.simulate_hits import simulate_hits
-    from friedel.workflows.simulation_plan import SimulationPlan, load_simulation_plan
+    from friedel.spi.simulation.plan import SimulationPlan, load_simulation_plan
+    from friedel.spi.simulation.simulate import simulate_hits
 
     base = load_simulation_plan(plan) if plan else SimulationPlan()
     chosen = base.with_choices(frames=frames, seed=seed, workers=workers, output=output)
@@ -58,9 +58,9 @@ def crystals(
     fresh: Annotated[bool, typer.Option("--fresh", help="Start anew, whatever lies there.")] = False,
 ) -> None:
     """Simulate strained crystals, each with its density and displacement field, to train phasing on."""
+    from friedel.bcdi.simulation.plan import CrystalPlan, load_crystal_plan
+    from friedel.bcdi.simulation.simulate import simulate_crystals
     from friedel.cli.progress import reporting
-    from friedel.workflows.crystal_plan import CrystalPlan, load_crystal_plan
-    from friedel.workflows.simulate_crystals import simulate_crystals
 
     base = load_crystal_plan(plan) if plan else CrystalPlan()
     chosen = base.with_choices(crystals=crystals, generator=generator, seed=seed, workers=workers, output=output)

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 import typer
 
 if TYPE_CHECKING:
-    from friedel.workflows.run import RunResult
+    from friedel.bcdi.run import RunResult
 
 
 def show_result(result: "RunResult") -> None:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 if TYPE_CHECKING:
-    from friedel.workflows.train_hits import TrainedModel
+    from friedel.core.networks import TrainedModel
 
 EPILOG = (
     "Examples:\n\n"
@@ -42,8 +42,8 @@ def hits(
 ) -> None:
     """Train a classifier of single hits: leave weights, their card and the plan in a folder."""
     from friedel.cli.progress import reporting
-    from friedel.workflows.train_hits import train_hits
-    from friedel.workflows.training_plan import load_training_plan
+    from friedel.spi.training.plan import load_training_plan
+    from friedel.spi.training.train import train_hits
 
     with reporting() as observer:
         trained = train_hits(load_training_plan(plan), output, resume=resume, fresh=fresh, observer=observer)
@@ -58,9 +58,9 @@ def phasing(
     fresh: Annotated[bool, typer.Option("--fresh", help="Train anew, whatever lies there.")] = False,
 ) -> None:
     """Train a network that guesses crystals from their patterns: leave weights, their card and the plan in a folder."""
+    from friedel.bcdi.training.plan import load_phasing_training_plan
+    from friedel.bcdi.training.train import train_phasing
     from friedel.cli.progress import reporting
-    from friedel.workflows.phasing_plan import load_phasing_training_plan
-    from friedel.workflows.train_phasing import train_phasing
 
     with reporting() as observer:
         trained = train_phasing(load_phasing_training_plan(plan), output, resume=resume, fresh=fresh, observer=observer)

@@ -13,7 +13,7 @@ def validate(
     complete: Annotated[bool, typer.Option("--complete", help="Print the plan with every default filled in.")] = False,
 ) -> None:
     """Check a plan: every key, every value, and whether the files it names are there."""
-    from friedel.workflows.plan_kinds import absent_paths, kind_of
+    from friedel.cli.plan_kinds import absent_paths, kind_of
 
     kind = kind_of(plan)
     read = kind.load(plan)

@@ -11,10 +11,10 @@ import typer
 from friedel.cli.serve import PORT, Port, Serve, showing
 
 if TYPE_CHECKING:
-    from friedel.live.crystal_options import CrystalWatchPlan
-    from friedel.live.plan import WatchPlan
-    from friedel.live.snapshot import Snapshot
-    from friedel.live.watch import WatchResult
+    from friedel.bcdi.live.plan import CrystalWatchPlan
+    from friedel.spi.live.plan import WatchPlan
+    from friedel.spi.live.watch import WatchResult
+    from friedel.stream.snapshot import Snapshot
 
 _SOURCES = (
     "Sources:\n\n"
@@ -83,10 +83,11 @@ def record(
 ) -> None:
     """Keep a stream as it comes, event for event, to replay it."""
     from friedel.cli.progress import reporting
-    from friedel.live.recording import record_stream
-    from friedel.live.sources.source import find_source
-    from friedel.live.stopping import on_signal
+    from friedel.core.processes import on_signal
+    from friedel.stream.recording import record_stream
+    from friedel.stream.sources.source import find_source
 
+    _know_files()
     stops: list[bool] = []
     with reporting() as observer, on_signal(lambda: stops.append(True)):
         done = record_stream(find_source(uri), file, seconds=seconds, stopped=lambda: bool(stops), observer=observer)
@@ -98,9 +99,10 @@ def check_stream(
     timeout: Annotated[float, typer.Option(help="How long to wait for a frame, s.")] = 10.0,
 ) -> None:
     """Say whether a stream is there: OK, TIMEOUT or ERROR, with the reason."""
-    from friedel.live.check import Condition
-    from friedel.live.check import check_stream as check
+    from friedel.stream.check import Condition
+    from friedel.stream.check import check_stream as check
 
+    _know_files()
     found = check(uri, timeout_s=timeout)
     colour = {Condition.OK: "green", Condition.TIMEOUT: "yellow", Condition.ERROR: "red"}[found.condition]
     typer.secho(f"{found.condition}: {found.reason}", fg=colour)
@@ -108,10 +110,15 @@ def check_stream(
         raise typer.Exit(_TIMEOUT if found.condition is Condition.TIMEOUT else _ERROR)
 
 
+def _know_files() -> None:
+    """Make ``file://`` known: single-particle imaging brings it, since it reads their files."""
+    import friedel.spi.live  # noqa: F401
+
+
 def _plan(
     uri: str | None, output: Path | None, plan: Path | None, model: str | None, settings: list[str] | None
 ) -> "WatchPlan":
-    from friedel.live.plan import WatchPlan, load_watch_plan, with_watch_settings
+    from friedel.spi.live.plan import WatchPlan, load_watch_plan, with_watch_settings
 
     given: dict[str, Any] = {"source": uri, "output": output and output.absolute(), "model": model}
     return with_watch_settings(load_watch_plan(plan) if plan else WatchPlan(), settings or [], given=given)
@@ -120,8 +127,8 @@ def _plan(
 def _crystal_plan(
     uri: str | None, output: Path | None, plan: Path | None, settings: list[str] | None
 ) -> "CrystalWatchPlan":
-    from friedel.live.crystal_options import CrystalWatchPlan, load_crystal_watch_plan
-    from friedel.workflows.classify_plan import merged
+    from friedel.bcdi.live.plan import CrystalWatchPlan, load_crystal_watch_plan
+    from friedel.spi.classify.plan import merged
 
     given: dict[str, Any] = {"source": uri, "output": output and output.absolute()}
     return merged(load_crystal_watch_plan(plan) if plan else CrystalWatchPlan(), settings or [], given=given)
@@ -132,7 +139,7 @@ def watch_frames(
 ) -> None:
     """Watch single hits by a plan, and print what became of them."""
     from friedel.cli.progress import reporting
-    from friedel.live.watch import watch_hits
+    from friedel.spi.live.watch import watch_hits
 
     with reporting() as observer, showing(serve, port, plan.output, browse=browse, stay_s=stay_s) as display:
         result = watch_hits(plan, display=display, observer=observer, on_snapshot=_Lines())
@@ -149,8 +156,8 @@ def watch_scans(
     on_open: Callable[[], None] | None = None,
 ) -> None:
     """Watch rocking scans by a plan, and print where their results are; ``on_open`` is called once it can begin."""
+    from friedel.bcdi.live.watch import watch_crystals
     from friedel.cli.progress import reporting
-    from friedel.live.crystal_watch import watch_crystals
 
     with reporting() as observer, showing(serve, port, plan.output, browse=browse, stay_s=stay_s) as display:
         result = watch_crystals(plan, display=display, observer=observer, on_open=on_open)
@@ -167,10 +174,10 @@ class _Lines:
 
     def __call__(self, snapshot: "Snapshot") -> None:
         """Print a snapshot if it is time."""
-        if time.monotonic() < self._next or snapshot.hits is None:
+        if time.monotonic() < self._next or snapshot.view is None:
             return
         self._next = time.monotonic() + _LINE_S
-        counts, rate = snapshot.ledger, snapshot.hits.selected / max(snapshot.ledger.processed, 1)
+        counts, rate = snapshot.ledger, snapshot.view.selected / max(snapshot.ledger.processed, 1)
         typer.echo(
             f"{snapshot.source.state}: {snapshot.frames_per_s:.0f} frames/s · {rate:.2%} hits · "
             f"latency p99 {counts.latency_p99_s * 1e3:.0f} ms · {counts.sentence()}",
@@ -180,7 +187,7 @@ class _Lines:
 
 def show_watch(result: "WatchResult") -> None:
     """Print what became of every frame, and where the files are."""
-    counts, hits = result.counts, result.snapshot.hits
+    counts, hits = result.counts, result.snapshot.view
     typer.echo(counts.sentence())
     for kind, reasons in (("dropped", counts.dropped_why), ("malformed", counts.malformed_why)):
         for reason, count in reasons.items():

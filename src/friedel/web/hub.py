@@ -11,8 +11,7 @@ from typing import Any
 
 from aiohttp import WSMsgType, web
 
-from friedel.live.control import Control
-from friedel.live.display import Board
+from friedel.stream.display import Board, Control
 from friedel.web.messages import joined, parts_of
 from friedel.web.options import ServeOptions
 

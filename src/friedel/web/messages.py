@@ -1,7 +1,7 @@
 """What a snapshot becomes on its way to the browser: a few parts, of which only the changed ones are sent.
 
-A snapshot comes as the JSON that `friedel.live.snapshot.to_json` wrote. Nothing of it is decoded but the powder, which
-crosses as bytes rather than floats: a picture has no more shades.
+A snapshot comes as the JSON that `friedel.stream.snapshot.to_json` wrote. Nothing of it is decoded but the powder,
+which crosses as bytes rather than floats: a picture has no more shades.
 """
 
 import base64
@@ -25,7 +25,7 @@ def parts_of(text: str) -> dict[str, str]:
     Parameters
     ----------
     text : str
-        From `friedel.live.snapshot.to_json`.
+        From `friedel.stream.snapshot.to_json`.
 
     Returns
     -------
@@ -34,7 +34,8 @@ def parts_of(text: str) -> dict[str, str]:
     """
     snapshot = json.loads(text)
     parts: dict[str, Any] = {"state": _chosen(snapshot, _STATE)}
-    hits, crystal = snapshot.get("hits"), snapshot.get("crystal")
+    view = snapshot.get("view")
+    hits, crystal = (view if snapshot["mode"] == mode else None for mode in ("hits", "crystal"))
     if hits is not None:
         parts["rates"], parts["gallery"] = _chosen(hits, _RATES), _chosen(hits, _GALLERY)
         parts["powder"] = {"image": _as_bytes(hits["powder"]), "n": hits["n_powder"]}

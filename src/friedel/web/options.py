@@ -4,7 +4,7 @@ from typing import Annotated
 
 from pydantic import Field
 
-from friedel.base.options import Options
+from friedel.core.options import Options
 
 
 class ServeOptions(Options):

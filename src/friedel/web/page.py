@@ -9,9 +9,9 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Self
 
-from friedel.base.errors import InputError, MissingDependencyError
-from friedel.live.display import Board
-from friedel.live.stopping import end_process
+from friedel.core.errors import InputError, MissingDependencyError
+from friedel.core.processes import end_process
+from friedel.stream.display import Board
 from friedel.web.access import is_loopback, new_token
 from friedel.web.options import ServeOptions
 
@@ -27,7 +27,7 @@ class Page:
     Parameters
     ----------
     names : (str, str)
-        Of the display to show (`friedel.live.display.Display.names`), which this process made.
+        Of the display to show (`friedel.stream.display.Display.names`), which this process made.
     options : ServeOptions, optional
         Address, port and token.
     folder : Path, optional

@@ -8,7 +8,7 @@ from pathlib import Path
 from aiohttp import web
 from aiohttp.typedefs import Middleware
 
-from friedel.live.display import Board
+from friedel.stream.display import Board
 from friedel.web.access import host_is_ours, is_loopback, origin_is_ours, token_fits
 from friedel.web.files import file_inside
 from friedel.web.hub import Hub

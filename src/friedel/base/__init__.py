@@ -1,1 +1,0 @@
-"""What everyone agrees on: units, the one FFT pair, errors, events, strict options."""

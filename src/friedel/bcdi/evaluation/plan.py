@@ -1,0 +1,149 @@
+"""The plan of an evaluation of phasing: which network, beside what, over which conditions. Runs nothing."""
+
+from pathlib import Path
+from typing import Annotated, Literal, Self
+
+import yaml
+from pydantic import Field, field_validator
+
+from friedel.core.errors import PlanError
+from friedel.core.options import Options
+from friedel.core.plan import read_yaml
+
+SECTIONS = ("overview", "photons", "sampling", "range", "gaps", "sizes", "scan")
+"""Names of the report's sections, in its order."""
+Count = Annotated[int, Field(ge=1)]
+Edge = Annotated[int, Field(ge=16, le=512)]
+
+
+class PhasingEvaluationSizes(Options):
+    """How many crystals, and which conditions."""
+
+    size: Edge = 32
+    """Edge of the patterns where nothing else is said."""
+    overview: Count = 50
+    """Crystals of the overview: 1e7 photons, a phase range of 2π."""
+    crystals: Count = 20
+    """Crystals of every other condition."""
+    large: Count = 3
+    """Crystals of every size above 64."""
+    photons: tuple[Annotated[float, Field(ge=100)], ...] = (1e5, 1e6, 1e7, 1e8)
+    """Photons in the whole pattern."""
+    oversampling: tuple[Annotated[float, Field(ge=1.05)], ...] = (3.0, 2.5, 2.0, 1.7, 1.5, 1.3)
+    """Box over the crystal's extent along every axis."""
+    over_sphere: tuple[Annotated[float, Field(ge=1)], ...] = (1.2,)
+    """Box over the diameter of the sphere round the crystal."""
+    phase_range_turns: tuple[tuple[float, float], ...] = ((0.0, 0.5), (0.5, 1.0), (1.0, 2.0), (2.0, 3.0))
+    """Ranges, in units of 2π, from which peak-to-peak phases are drawn; 1e8 photons."""
+    gaps: tuple[tuple[int, int], ...] = ((0, 0), (1, 0), (2, 0), (2, 2), (4, 4))
+    """Rows and columns that are missing beside the peak, at 32 of each; more in larger patterns."""
+    edges: tuple[Edge, ...] = (32, 48, 64, 96, 128)
+    """Edges of the patterns in the comparison of sizes."""
+
+
+FULL = PhasingEvaluationSizes()
+QUICK = PhasingEvaluationSizes(
+    overview=2,
+    crystals=1,
+    large=1,
+    photons=(1e5, 1e8),
+    oversampling=(3.0, 1.3),
+    phase_range_turns=((1.0, 3.0),),
+    gaps=((2, 2),),
+    edges=(32, 48),
+)
+"""Some minutes on two cores; shows that everything works, not what it is worth."""
+
+
+class PhasingEvaluationPlan(Options):
+    """Everything that decides an evaluation's figures."""
+
+    model: str = "default"
+    """Name or path of the network that is evaluated, alone and with refinement."""
+    published: str | None = None
+    """Name or path of weights of 3D-CDI-NN as published, to stand beside; None takes those shipped, if any."""
+    iterative_starts: Count = 10
+    """Random starts of this package's own iterative chain."""
+    cohere: tuple[Annotated[float, Field(gt=0, lt=1)], ...] = (0.1, 0.2, 0.3)
+    """Shrink-wrap thresholds at which cohere runs one start each, where it is installed (extra "peers")."""
+    scan: Path | None = None
+    """Plan of a measured scan to phase (plans/aps34idc_scan54.yaml); without it, or its files, the report says so."""
+    scan_shape: tuple[Edge, Edge, Edge] | None = (64, 64, 64)
+    """Central part of the scan that is phased; None takes what the scan's plan says."""
+    sections: tuple[str, ...] = SECTIONS
+    """What to do; the report shows it in its own order."""
+    size: Literal["full", "quick"] = "full"
+    """Conditions to take where none are given: for figures, or to see that it works."""
+    sizes: PhasingEvaluationSizes | None = None
+    """Conditions of your own; they win over ``size``."""
+    seed: Annotated[int, Field(ge=0)] = 0
+    """Seed of crystals, noise and starts; no training uses these crystals, whatever it is."""
+    device: str | None = None
+    """"cpu" or "cuda"; None takes a GPU if there is one."""
+    output: Path | None = None
+    """Folder for the report; the command line's ``-o`` wins."""
+
+    @property
+    def chosen_sizes(self) -> PhasingEvaluationSizes:
+        """The sizes that hold."""
+        return self.sizes or (QUICK if self.size == "quick" else FULL)
+
+    def with_sizes(self) -> Self:
+        """Return the plan with its sizes written out."""
+        return self.model_copy(update={"sizes": self.chosen_sizes})
+
+    @field_validator("sections")
+    @classmethod
+    def _known(cls, sections: tuple[str, ...]) -> tuple[str, ...]:
+        unknown = [name for name in sections if name not in SECTIONS]
+        if unknown:
+            raise ValueError(f"unknown section {unknown[0]!r}; known: {', '.join(SECTIONS)}")
+        return sections
+
+    def relative_to(self, folder: Path) -> Self:
+        """Return the plan with relative paths taken from ``folder``."""
+
+        def located(name: str | None) -> str | None:
+            return str(folder / name) if name is not None and (folder / name).exists() else name
+
+        update = {
+            "model": located(self.model),
+            "published": located(self.published),
+            "scan": self.scan and folder / self.scan,
+            "output": self.output and folder / self.output,
+        }
+        return self.model_copy(update=update)
+
+
+def load_phasing_evaluation_plan(path: Path) -> PhasingEvaluationPlan:
+    """Read a plan; relative paths in it are taken from the plan's own folder.
+
+    Raises
+    ------
+    InputError
+        If the file is missing or can't be read.
+    PlanError
+        If it isn't YAML, or a key or a value is wrong (with the nearest valid name).
+    """
+    return PhasingEvaluationPlan.read(read_yaml(path), origin=str(path)).relative_to(path.resolve().parent)
+
+
+def phasing_evaluation_plan_text(plan: PhasingEvaluationPlan) -> str:
+    """Return the complete plan, defaults included, as YAML that `load_phasing_evaluation_plan` reads back."""
+    heading = "# A complete plan, defaults included. Run it: friedel evaluate phasing --plan plan.yaml -o DIR\n"
+    return heading + yaml.safe_dump(plan.model_dump(mode="json"), sort_keys=False, allow_unicode=True)
+
+
+def chosen_phasing_sections(names: str) -> tuple[str, ...]:
+    """Return the sections that a comma-separated text names.
+
+    Raises
+    ------
+    PlanError
+        If one is unknown.
+    """
+    found = tuple(name.strip() for name in names.split(",") if name.strip())
+    unknown = [name for name in found if name not in SECTIONS]
+    if unknown or not found:
+        raise PlanError(f"unknown section {(unknown or [names])[0]!r}; known: {', '.join(SECTIONS)}")
+    return found

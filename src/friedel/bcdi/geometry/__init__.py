@@ -1,0 +1,1 @@
+"""Beam, detector, diffractometer and the reciprocal-space grid they span."""

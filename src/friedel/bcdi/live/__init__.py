@@ -1,0 +1,1 @@
+"""Images of a crystal while its scan is being collected."""

@@ -1,0 +1,66 @@
+"""What a user may decide about the live image of a crystal: one plan, which a plan of a reconstruction is too."""
+
+from pathlib import Path
+from typing import Annotated
+
+from pydantic import Field
+
+from friedel.bcdi.plan import ReconstructionPlan
+from friedel.core.options import Options
+from friedel.core.plan import read_yaml
+
+
+class LiveCrystalOptions(Options):
+    """How the provisional images of a scan that is being collected are made. None of it touches the final one."""
+
+    seconds: float = Field(default=1.0, gt=0.0)
+    """Time box of one provisional image: iterations stop there."""
+    least_frames: int = Field(default=12, ge=4)
+    """Frames before a first image is tried."""
+    least_share: float = Field(default=0.4, ge=0.0, le=1.0)
+    """Share of the planned frames, where their number is known, before a first image is tried: before it, a bright
+    fringe passes for the peak."""
+    past_peak: int = Field(default=3, ge=1)
+    """Frames that must have come on both sides of the brightest one: before, the peak's place is a guess."""
+    object_voxels: int = Field(default=2500, ge=200)
+    """The pattern's central part is used, just large enough that the object has about this many voxels."""
+    members: int = Field(default=2, ge=1, le=16)
+    """Independent objects kept going side by side: where they differ, the image is uncertain."""
+    model: str | None = "default"
+    """Weights of the network that makes the first guess: "default", a name or a path; None: random starts."""
+    same: float = Field(default=0.99, gt=0.0, le=1.0)
+    """Correlation between successive images from which an image counts as unchanged."""
+    same_updates: int = Field(default=3, ge=1)
+    """Unchanged images in a row, each with new frames, after which more frames are said to change nothing."""
+
+
+class CrystalWatchPlan(ReconstructionPlan):
+    """Everything that decides a watch of rocking scans: a plan of a reconstruction, whose files are not there yet.
+
+    The ``scan`` section describes the beamline, dark and flat; its ``path`` is not read. Only the source must be named.
+    """
+
+    source: str | None = None
+    """URI of the source; None only while it is named elsewhere (on the command line)."""
+    images: LiveCrystalOptions = LiveCrystalOptions()
+    """The provisional images."""
+    silent_s: Annotated[float, Field(gt=0)] = 5.0
+    """The source is called silent when nothing has come for so long, s."""
+    display_s: Annotated[float, Field(gt=0)] = 0.25
+    """Time between two snapshots for the display, s."""
+
+
+def load_crystal_watch_plan(path: Path) -> CrystalWatchPlan:
+    """Read a plan, of a watch or of a reconstruction; relative paths in it are taken from the plan's own folder.
+
+    Raises
+    ------
+    InputError
+        If the file is missing or can't be read.
+    PlanError
+        If it isn't YAML, or a key or a value is wrong (with the nearest valid name).
+    """
+    plan = CrystalWatchPlan.read(read_yaml(path), origin=str(path))
+    folder = path.resolve().parent
+    located = {"scan": plan.scan and plan.scan.relative_to(folder), "output": plan.output and folder / plan.output}
+    return plan.model_copy(update=located)

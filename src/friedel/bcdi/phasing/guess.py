@@ -1,0 +1,210 @@
+"""A network's guess of the object behind a pattern: prepared, guessed, lifted to full resolution, settled, cut out.
+
+It is a guess: a dozen projections settle it, nothing here refines it, and the fit it reaches is only measured.
+"""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import nn
+
+from friedel.bcdi.networks.patterns import guessed_object, is_phasing_network, network_input
+from friedel.bcdi.phasing.ambiguities import canonical
+from friedel.bcdi.phasing.iterate import chi_of
+from friedel.bcdi.phasing.measured import Measured, measured_from
+from friedel.bcdi.phasing.network_grid import OVERSAMPLING, NetworkGrid, network_pattern
+from friedel.bcdi.phasing.projections import intensity_of
+from friedel.bcdi.phasing.settled import settled
+from friedel.bcdi.phasing.views import VIEWS, View
+from friedel.bcdi.records import Diffraction
+from friedel.core.device import resolve_device
+from friedel.core.errors import WeightsError
+from friedel.core.fourier import fourier_corner
+from friedel.core.memory import in_smaller_batches
+from friedel.core.networks import ModelCard, folded, load_weights
+from friedel.core.observer import Observer, silent
+from friedel.core.threads import threads_for
+
+DEFAULT = "phasing_default"
+"""Name of the shipped weights that "default" stands for."""
+PROJECTIONS = "8*HIO+4*ER"
+"""What settles a guess that is to be looked at."""
+_SIZE = 32
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class Guess:
+    """A network's guess.
+
+    Attributes
+    ----------
+    object : (z, y, x) complex64
+        On the pattern's grid, in the convention of docs/conventions.md, zero outside the support; its scale fits the
+        pattern best.
+    support : (z, y, x) bool
+        Where it is.
+    chi : float
+        Misfit of its pattern on measured voxels.
+    grid : NetworkGrid
+        How the network's grid lay on the pattern's.
+    """
+
+    object: NDArray[np.complex64]
+    support: NDArray[np.bool_]
+    chi: float
+    grid: NetworkGrid
+
+
+@dataclass(frozen=True, eq=False)
+class PhasingModel:
+    """A trained phasing network, ready to use.
+
+    Attributes
+    ----------
+    network : nn.Module
+        In evaluation mode, on the device.
+    card : ModelCard
+        What is known of it; ``extra`` holds the size of its grid and the oversampling there.
+    device : torch.device
+        Where it computes.
+    """
+
+    network: nn.Module
+    card: ModelCard
+    device: torch.device
+
+    @property
+    def name(self) -> str:
+        """Its name and the beginning of its weights' hash."""
+        return f"{self.card.name} {self.card.sha256[:12]}"
+
+    @property
+    def size(self) -> int:
+        """Voxels of its grid along each axis."""
+        return int(self._number("grid_size", _SIZE))
+
+    @property
+    def oversampling(self) -> float:
+        """Box over crystal that it was made for."""
+        return self._number("oversampling", OVERSAMPLING)
+
+    def guess(self, diffraction: Diffraction, *, projections: str = PROJECTIONS) -> Guess:
+        """Guess the object behind a pattern of any size and sampling.
+
+        Parameters
+        ----------
+        diffraction : Diffraction
+            Photons, and where they were measured.
+        projections : str
+            Schedule that settles the guess (`friedel.bcdi.phasing.settled`); empty leaves it as the network gave it.
+
+        Raises
+        ------
+        InputError
+            If nothing was measured near the pattern's centre.
+        """
+        return self.guesses(diffraction, 1, projections=projections)[0]
+
+    def guesses(
+        self, diffraction: Diffraction, n: int, *, projections: str = "", observer: Observer = silent
+    ) -> list[Guess]:
+        """Guess the object several times, from other sides of the same pattern (`views`), the best fit first.
+
+        Parameters
+        ----------
+        diffraction : Diffraction
+            Photons, and where they were measured.
+        n : int
+            Number of guesses, 1 to 24.
+        projections : str
+            Schedule that settles each; empty for whoever goes on from them.
+        observer : Observer
+            Hears if memory is too small to make them together.
+
+        Raises
+        ------
+        InputError
+            If nothing was measured near the pattern's centre.
+        """
+        with torch.inference_mode(), threads_for(diffraction.intensities.size):
+            pattern = network_pattern(diffraction, size=self.size, oversampling=self.oversampling)
+            objects = self._guessed(torch.from_numpy(pattern.intensities), VIEWS[:n], observer)
+            measured = measured_from(diffraction)
+            found = [_finished(obj, pattern.grid, measured, projections) for obj in objects]
+        return sorted(found, key=lambda guess: guess.chi)
+
+    def _number(self, key: str, otherwise: float) -> float:
+        value = self.card.extra.get(key, otherwise)
+        if isinstance(value, list):
+            raise WeightsError(
+                f"{self.card.name}: the card's {key} is {value!r}, one number is expected; copy it again"
+            )
+        return float(value)
+
+    def _guessed(
+        self, intensities: torch.Tensor, views: tuple[View, ...], observer: Observer
+    ) -> list[NDArray[np.complex64]]:
+        amplitude = network_input(torch.stack([view.seen(intensities) for view in views])).to(self.device)
+        shown = amplitude.contiguous(memory_format=torch.channels_last_3d)
+        with torch.autocast(self.device.type, torch.bfloat16):
+            given = in_smaller_batches(self.network, shown, observer=observer)
+        objects = guessed_object(given, amplitude, gives=str(self.network.gives)).cpu()
+        return [_centred(view.back(obj).numpy()) for view, obj in zip(views, objects, strict=True)]
+
+
+def load_phasing_model(
+    name_or_path: str | Path = "default", *, device: str | torch.device | None = None
+) -> PhasingModel:
+    """Load a phasing network.
+
+    Parameters
+    ----------
+    name_or_path : str or path
+        "default", the name of a shipped model, a ``.safetensors`` file, or the folder that training left.
+    device : str or torch.device, optional
+        None takes a GPU if there is one.
+
+    Raises
+    ------
+    WeightsError
+        If the weights are missing, damaged, or of a network that doesn't guess objects.
+    """
+    network, card = load_weights(DEFAULT if str(name_or_path) == "default" else name_or_path)
+    if not is_phasing_network(network):
+        raise WeightsError(
+            f"{name_or_path}: {card.name!r} is a {card.architecture!r}, which doesn't guess objects; "
+            "give the weights of `friedel train phasing`"
+        )
+    place = resolve_device(device)
+    return PhasingModel(folded(network).to(place, memory_format=torch.channels_last_3d), card, place)  # type: ignore[call-overload]
+
+
+def _centred(obj: NDArray[np.complex64]) -> NDArray[np.complex64]:
+    """Return an object moved, by whole voxels round the box, to the box's middle.
+
+    Intensities don't tell where in its box an object lies, so a network may give it cut in two by the box's rim.
+    """
+    strength = np.abs(obj) ** 4  # the haze is everywhere
+    for axis, n in enumerate(obj.shape):
+        profile = strength.sum(axis=tuple(other for other in range(3) if other != axis))
+        turn = np.exp(2j * np.pi * (np.arange(n) - n // 2) / n)
+        centre = np.angle((profile * turn).sum()) * n / (2 * np.pi)
+        obj = np.roll(obj, -round(float(centre)), axis)
+    return obj
+
+
+def _finished(obj: NDArray[np.complex64], grid: NetworkGrid, measured: Measured, projections: str) -> Guess:
+    """Lift a guess to the pattern's grid, settle and cut it out, scale it, and see how well it fits."""
+    cut, support = settled(torch.from_numpy(grid.lift(obj)), measured, projections)
+    scaled = cut * _best_scale(cut, measured)
+    chi = float(chi_of(scaled[None], measured)[0])
+    found, inside = canonical(scaled.numpy(), support.numpy())
+    return Guess(object=found, support=inside, chi=chi, grid=grid)
+
+
+def _best_scale(obj: torch.Tensor, measured: Measured) -> torch.Tensor:
+    modulus = intensity_of(fourier_corner(obj)).sqrt() * measured.fitted
+    return (modulus * measured.amplitude).sum() / modulus.square().sum().clamp_min(1e-30)

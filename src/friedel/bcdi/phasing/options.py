@@ -1,0 +1,147 @@
+"""The options of phasing: one section of a plan."""
+
+from typing import Literal
+
+from pydantic import Field, field_validator
+
+from friedel.bcdi.phasing.multiscale import SHORTEST
+from friedel.bcdi.phasing.refine import RefineOptions
+from friedel.bcdi.phasing.schedule import parse_schedule
+from friedel.core.options import Options
+
+Fraction = Field(gt=0.0, lt=1.0)
+
+
+class GuidedOptions(Options):
+    """How a network's guesses are brought to a solution: shorter in everything, because they begin near it."""
+
+    model: str = "default"
+    """Weights: a shipped name, or the path of a file or folder of your own."""
+    guesses: int = Field(default=4, ge=2, le=24)
+    """Guesses of one pattern, each from another side of it."""
+    dim_guesses: int = Field(default=16, ge=2, le=24)
+    """As many where photons are few: all are refined, and the mean of those that agree is better than any."""
+    schedule: str = "100*HIO+60*RAAR+10*ER"
+    """What each guess runs first, with the support following."""
+    loose_schedule: str = "3*(100*HIO+60*RAAR+10*ER)"
+    """What each guess runs instead, with a looser support, if what they come to doesn't agree."""
+    start_voxels: int = Field(default=400, ge=100)
+    """That runs on the pattern's central part, just large enough that the object has about this many voxels."""
+    start_shortest: int = Field(default=32, ge=8)
+    """No axis of that part is shorter than this, if the pattern's isn't: small patterns are fast enough whole."""
+    witnesses: int = Field(default=2, ge=1)
+    """Random starts that confirm the guesses where photons don't limit the fit."""
+    witness_voxels: int = Field(default=400, ge=100)
+    """They run where the object has about this many voxels."""
+    witness_schedule: str = "150*HIO+60*RAAR+10*ER"
+    """What they run."""
+    witness_thresholds: tuple[float, ...] = (0.13, 0.16)
+    """Support thresholds that they take in turn."""
+    keep: int = Field(default=2, ge=2)
+    """Best guesses that are refined and compared."""
+    polish: str = "30*RAAR+10*ER"
+    """What these run, in every cycle, on the way to the chosen support."""
+    polish_betas: tuple[float, ...] = (0.75,)
+    """Feedback in each cycle of polishing and refinement."""
+    candidates: tuple[float, ...] = (0.075, 0.13, 0.2, 0.31)
+    """Thresholds of the support to choose from."""
+    refine_choices: bool = False
+    """Refine the object at each of these thresholds before they are compared."""
+    comparing_steps: int = Field(default=30, ge=1)
+    """Steps of the refinements after which solutions are compared."""
+
+    @field_validator("schedule", "loose_schedule", "polish", "witness_schedule")
+    @classmethod
+    def _readable(cls, text: str) -> str:
+        parse_schedule(text)
+        return text
+
+    def confirming(self, options: "PhasingOptions") -> "PhasingOptions":
+        """Return phasing's options for the few random starts that check on the guesses."""
+        told = {"starts": self.witnesses, "start_voxels": self.witness_voxels, "schedule": self.witness_schedule}
+        told["start_thresholds"] = self.witness_thresholds
+        return options.model_copy(update=told | {"polish": self.polish, "polish_betas": self.polish_betas})
+
+    def applied_to(self, options: "PhasingOptions") -> "PhasingOptions":
+        """Return phasing's options with these in place of those of random starts."""
+        return options.model_copy(update={name: getattr(self, name) for name in _OF_PHASING})
+
+
+_OF_PHASING = (
+    "start_voxels",
+    "start_shortest",
+    "keep",
+    "polish",
+    "polish_betas",
+    "candidates",
+    "refine_choices",
+    "comparing_steps",
+)
+
+
+class PhasingOptions(Options):
+    """How an object is found for a pattern. The defaults need no hand."""
+
+    start: Literal["network", "random"] = "network"
+    """Begin from a network's guesses, and from random phases only where these fail; or from random phases at once."""
+    guided: GuidedOptions = GuidedOptions()
+    """What becomes of the guesses."""
+    starts: int = Field(default=8, ge=1, le=1000)
+    """Independent random starts in a round."""
+    rounds: int = Field(default=3, ge=1, le=20)
+    """Rounds of starts at the most: another follows while no two good starts agree."""
+    schedule: str = "400*HIO+200*RAAR+20*ER"
+    """What each start runs, with the support following (ER, HIO, RAAR, DM)."""
+    beta: float = Field(default=0.9, gt=0.0, le=1.0)
+    """Feedback of HIO and RAAR."""
+    start_thresholds: tuple[float, ...] = (0.06, 0.10, 0.15, 0.20)
+    """Support thresholds, as fractions of the bulk amplitude, that the starts of the first round take in turn."""
+    loose_thresholds: tuple[float, ...] = (0.04, 0.06, 0.08, 0.10)
+    """Those of later rounds: strain of several turns dims parts of a crystal, and a tight support loses them."""
+    tight_thresholds: tuple[float, ...] = (0.16, 0.20, 0.25, 0.30)
+    """Those of all rounds in a box hardly larger than the crystal, where a loose support explains anything."""
+    loose_schedule: str = "3*(100*HIO+60*RAAR+10*ER)"
+    """What the best starts of a later round run on."""
+    start_sigma: tuple[float, float] = (1.0, 0.5)
+    """Smoothing before the threshold, voxels, at the first and at the last iteration of a start."""
+    first_update: int = Field(default=100, ge=1)
+    """Iterations of a start before its support first moves."""
+    update_every: int = Field(default=40, ge=1)
+    """Iterations between updates of the support."""
+    support_threshold: float | None = Field(default=None, gt=0.0, lt=1.0)
+    """Threshold of the final support; None has it chosen from the data, with the reason in the report."""
+    candidates: tuple[float, ...] = (0.05, 0.075, 0.1, 0.13, 0.16, 0.2, 0.25, 0.31)
+    """Thresholds to choose from."""
+    refine_choices: bool = True
+    """Refine the object at each of these thresholds before they are compared."""
+    keep: int = Field(default=4, ge=1)
+    """Best starts that are polished, refined and compared."""
+    polish: str = "100*RAAR+10*ER"
+    """What the kept starts run, in every cycle, on the way to the chosen support."""
+    polish_betas: tuple[float, ...] = (0.9, 0.75)
+    """Feedback in each cycle of polishing and refinement: high to leave local minima, then lower against noise."""
+    polish_update_every: int = Field(default=20, ge=1)
+    """Iterations between updates of the support while polishing."""
+    refine: RefineOptions = RefineOptions()
+    """The refinement by automatic differentiation that ends every kept start."""
+    comparing_steps: int = Field(default=60, ge=1)
+    """Its steps, at the most, for solutions that are only compared."""
+    dim_density_spread: float | None = Field(default=0.1, gt=0.0)
+    """Where photons are few, the refinement expects the crystal's density to vary by this fraction, and asks the
+    held-out voxels whether it does; None expects nothing."""
+    held_out: float = Field(default=0.05, ge=0.0, le=0.3)
+    """Share of measured voxels kept from the fit until the choices are made."""
+    coherence: Literal["full", "gaussian"] = "full"
+    """Coherence of the beam: full, or a Gaussian blur whose widths are fitted."""
+    start_voxels: int = Field(default=800, ge=100)
+    """Starts run on the pattern's central part, just large enough that the object has about this many voxels."""
+    start_shortest: int = Field(default=SHORTEST, ge=8)
+    """No axis of that part is shorter than this, if the pattern's isn't."""
+    choice_voxels: int = Field(default=64, ge=16)
+    """The support is chosen on the central part of at most this many voxels an axis."""
+
+    @field_validator("schedule", "loose_schedule", "polish")
+    @classmethod
+    def _readable(cls, text: str) -> str:
+        parse_schedule(text)
+        return text

@@ -1,0 +1,54 @@
+"""A few projections between a network's guess and its use: what it lacks most they put right in milliseconds.
+
+This is no phasing: a guess of another crystal stays one. The support follows, as in every iterative method here.
+"""
+
+import torch
+from torch import Tensor
+
+from friedel.bcdi.phasing.iterate import ShrinkWrap, iterate, start_from
+from friedel.bcdi.phasing.measured import Measured
+from friedel.bcdi.phasing.multiscale import central_part, lift, limited_shape, lower
+from friedel.bcdi.phasing.projections import project_modulus
+from friedel.bcdi.phasing.schedule import parse_schedule
+from friedel.bcdi.phasing.support import shrink_wrap
+
+THRESHOLD = 0.2
+"""Fraction of the bulk amplitude at which a guess is cut out."""
+_SIGMA = 0.7
+_EVERY = 4
+# Projections run on at most this central part of the pattern: there they take a quarter of a millisecond.
+_VOXELS = 32
+
+
+def cut_out(obj: Tensor) -> tuple[Tensor, Tensor]:
+    """Return an object ``(z, y, x)`` set to zero outside its support, and the support."""
+    anywhere = torch.ones(obj.shape, dtype=torch.bool, device=obj.device)[None]
+    support = shrink_wrap(obj[None], anywhere, threshold=THRESHOLD, sigma=_SIGMA)[0]
+    return obj * support, support
+
+
+def settled(obj: Tensor, measured: Measured, schedule: str) -> tuple[Tensor, Tensor]:
+    """Return a guess after some projections, cut out, and its support.
+
+    Parameters
+    ----------
+    obj : (z, y, x) complex Tensor
+        The guess, on the measurement's grid.
+    measured : Measured
+        The measurement.
+    schedule : str
+        What to run (see `parse_schedule`), on the pattern's central part of at most 32³; a larger pattern's fringes
+        beyond it come in by two projections at full size. Empty only cuts out.
+    """
+    if not schedule:
+        return cut_out(obj)
+    small = central_part(measured, limited_shape(measured.shape, _VOXELS))
+    whole = small.shape == measured.shape
+    coarse, support = cut_out(obj if whole else lower(obj, small.shape))
+    wrap = ShrinkWrap(threshold=THRESHOLD, sigma=(_SIGMA, _SIGMA), every=_EVERY, first=0)
+    state = iterate(start_from(small, coarse[None], support[None]), small, parse_schedule(schedule), wrap=wrap)
+    if whole:
+        return state.confined[0], state.support[0]
+    fine, _ = cut_out(project_modulus(lift(state.confined[0], measured.shape), measured))
+    return cut_out(project_modulus(fine, measured))

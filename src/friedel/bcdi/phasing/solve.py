@@ -1,0 +1,172 @@
+"""The whole chain: a network's guesses or random starts → chosen support → refined solutions → the best, and why."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from friedel.bcdi.phasing.ambiguities import canonical
+from friedel.bcdi.phasing.assess import AGREE, MIN_EVENNESS, assess
+from friedel.bcdi.phasing.choose import PHOTON_LIMITED
+from friedel.bcdi.phasing.guess import PhasingModel, load_phasing_model
+from friedel.bcdi.phasing.options import PhasingOptions
+from friedel.bcdi.phasing.plausible import evenness
+from friedel.bcdi.phasing.solver import Found, Solver
+from friedel.bcdi.phasing.ways import confirmed, from_guesses, from_object, from_random
+from friedel.bcdi.records import Diffraction, Quality, Start
+from friedel.core.device import resolve_device
+from friedel.core.errors import InputError, WeightsError
+from friedel.core.observer import Note, Observer, Warned, silent
+from friedel.core.threads import threads_for
+
+# Where photons limit the fit, right solutions agree better than local minima of one guess do.
+_PHOTON_LIMITED_AGREEMENT = 0.99
+# Where photons are few, noise alone keeps them further apart; but of many guesses this share must agree.
+_DIM_SHARE = 0.25
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class Solution:
+    """What phasing found; the fields are those of `Reconstruction`."""
+
+    object: NDArray[np.complex64]
+    support: NDArray[np.bool_]
+    quality: Quality
+    starts: tuple[Start, ...]
+
+
+def solve(
+    diffraction: Diffraction,
+    options: PhasingOptions | None = None,
+    *,
+    start: NDArray[np.complexfloating] | None = None,
+    model: PhasingModel | None = None,
+    seed: int = 0,
+    device: str | torch.device | None = None,
+    observer: Observer = silent,
+) -> Solution:
+    """Find the object that fits a pattern.
+
+    Parameters
+    ----------
+    diffraction : Diffraction
+        Prepared intensities and mask.
+    options : PhasingOptions, optional
+        The defaults need no hand.
+    start : (z, y, x) complex, optional
+        An object to begin from (another program's, an earlier result), in place of guesses and random starts; any
+        scale. With one start there is nothing to compare the result with, and the quality says so.
+    model : PhasingModel, optional
+        A network that is loaded already, in place of the one that the options name.
+    seed : int
+        Seed of the starts and of the held-out voxels; the same seed gives the same object on the same machine.
+    device : str or torch.device, optional
+        None takes a GPU if there is one.
+    observer : Observer
+        Hears progress and decisions.
+
+    Raises
+    ------
+    InputError
+        If the start has another shape than the pattern, or is zero or not finite.
+    WeightsError
+        If the options name weights that can't be used.
+    """
+    options = options or PhasingOptions()
+    if start is not None:
+        _check_start(start, diffraction)
+        options = options.model_copy(update={"starts": 1, "rounds": 1})
+    with torch.no_grad(), threads_for(diffraction.intensities.size):
+        solver = Solver(diffraction, options, seed, resolve_device(device), observer)
+        if start is not None:
+            return _solution(solver, from_object(solver, torch.from_numpy(np.array(start, dtype=np.complex64))), ())
+        if options.start == "network":
+            network = model or _network(solver)
+            if network is not None:
+                return _guided(solver, network)
+        return _solution(solver, from_random(solver), ())
+
+
+def _check_start(start: NDArray[np.complexfloating], diffraction: Diffraction) -> None:
+    if start.shape != diffraction.intensities.shape:
+        raise InputError(f"the start has shape {start.shape}, the pattern {diffraction.intensities.shape}")
+    if not (np.isfinite(start).all() and np.any(start)):
+        raise InputError("the start is zero or not finite; give a complex object, or none for random starts")
+
+
+def _network(solver: Solver) -> PhasingModel | None:
+    """Return the network the options name; None, and a warning, if the package came without its own."""
+    name = solver.options.guided.model
+    try:
+        return load_phasing_model(name, device=solver.device)
+    except WeightsError as error:
+        if name != "default":
+            raise
+        solver.observer(Warned("start", f"random, because the network can't be loaded: {error}"))
+        return None
+
+
+def _guided(solver: Solver, network: PhasingModel) -> Solution:
+    """Solve from the network's guesses; where they don't lead to one solution, from random starts as well."""
+    guided = solver.options.guided
+    quick = _with_options(solver, guided.applied_to(solver.options))
+    count = guided.dim_guesses if solver.dim else guided.guesses
+    found = from_guesses(quick, network.guesses(solver.diffraction, count))
+    told = f"{count} guesses of the network {network.name}"
+    said = f"the best two, refined, agree at {found.finalists.agreement:.3f}, with a held-out deviance of "
+    said += f"{found.finalists.best.free_deviance:.2f} and an evenness of {_evenness(found):.2f}"
+    if _convincing(solver, found):
+        return _solution(quick, found, _told(solver, f"{told}; {said}"))
+    reasons = _told(solver, f"random: {told} came first, but {said}, so that random starts followed")
+    return _solution(solver, from_random(solver, found.candidates), reasons)
+
+
+def _convincing(solver: Solver, found: Found) -> bool:
+    """Say whether what guesses led to needs no further starts.
+
+    Guesses of one network may be wrong alike. Photons that explain nearly all that is left settle it; where they don't
+    limit the fit, a few random starts must find nothing better.
+    """
+    best, agreement = found.finalists.best, found.finalists.agreement
+    if _evenness(found) < MIN_EVENNESS:
+        return False
+    if best.free_deviance < PHOTON_LIMITED:
+        if solver.dim:
+            return found.finalists.n_agreeing >= max(2, _DIM_SHARE * len(found.finalists.candidates))
+        return agreement >= _PHOTON_LIMITED_AGREEMENT
+    return agreement >= AGREE and confirmed(
+        _with_options(solver, solver.options.guided.confirming(solver.options)), found
+    )
+
+
+def _evenness(found: Found) -> float:
+    """Return the evenness of what agrees: of the mean, which is what becomes the result."""
+    return evenness(found.finalists.mean, found.finalists.support)
+
+
+def _with_options(solver: Solver, options: PhasingOptions) -> Solver:
+    return Solver(solver.diffraction, options, solver.seed, solver.device, solver.observer)
+
+
+def _told(solver: Solver, text: str) -> tuple[str, ...]:
+    solver.observer(Note("start", text))
+    return (f"start: {text}",)
+
+
+def _solution(solver: Solver, found: Found, reasons: tuple[str, ...]) -> Solution:
+    """Merge what agrees, refit it to all voxels, judge it, and bring it to the conventions."""
+    finalists = solver.freed(solver.merged(found))
+    best = solver.refit(finalists)
+    quality = assess(
+        finalists,
+        best,
+        solver.fine,
+        solver.diffraction,
+        threshold=found.choice.threshold,
+        n_starts=len(found.candidates),
+        reasons=(*reasons, f"support: {found.choice.reason}"),
+    )
+    obj, support = canonical(best, finalists.support)
+    starts = solver.starts(found.candidates, finalists)
+    return Solution(object=obj, support=support, quality=quality, starts=starts)

@@ -1,0 +1,89 @@
+"""What `friedel.predict` runs: a network's answer alone, in milliseconds, with its fit and without a verdict."""
+
+import time
+from datetime import UTC, datetime
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import ArrayLike, NDArray
+
+from friedel.bcdi.phasing.guess import Guess, PhasingModel, load_phasing_model
+from friedel.bcdi.phasing.settled import THRESHOLD
+from friedel.bcdi.prepare.arrays import diffraction_from_array
+from friedel.bcdi.reconstruct import library_versions
+from friedel.bcdi.records import Diffraction, Provenance, Quality, Reconstruction
+from friedel.core.memory import keep_freed_memory
+from friedel.core.observer import Recorder
+
+
+def predict(
+    intensities: ArrayLike,
+    *,
+    mask: NDArray[np.bool_] | None = None,
+    model: str | Path | PhasingModel = "default",
+    device: str | torch.device | None = None,
+) -> Reconstruction:
+    """Let a network guess the object behind a 3D coherent diffraction pattern.
+
+    A guess is to look at while the beam is on, and to start from; `friedel.reconstruct` fits the photons. The result
+    is never marked as trusted: there is one guess, and nothing to compare it with.
+
+    Parameters
+    ----------
+    intensities : (z, y, x) array, photons
+        The pattern around one Bragg peak; NaN where unknown.
+    mask : (z, y, x) bool, optional
+        True where measured.
+    model : str, path or PhasingModel
+        "default", a name or path of weights, or a model that is loaded already: many patterns are then guessed without
+        reading it again.
+    device : str or torch.device, optional
+        "cpu" or "cuda"; None takes a GPU if there is one. A loaded model stays where it is.
+
+    Returns
+    -------
+    Reconstruction
+        With `.object`, `.support`, `.quality` and `.save(path)`; conventions in docs/conventions.md.
+
+    Raises
+    ------
+    InputError
+        If the intensities can't be used: wrong dimension, too small, infinite, nothing measured.
+    WeightsError
+        If the weights are missing, damaged or not of a phasing network.
+    """
+    keep_freed_memory()
+    started, clock, recorder = datetime.now(UTC), time.perf_counter(), Recorder()
+    loaded = model if isinstance(model, PhasingModel) else load_phasing_model(model, device=device)
+    diffraction = diffraction_from_array(intensities, mask, observer=recorder)
+    guess = loaded.guess(diffraction)
+    provenance = Provenance(
+        plan={"model": loaded.card.model_dump(mode="json"), "oversampling": list(guess.grid.oversampling)},
+        seed=0,
+        versions=library_versions(),
+        source=diffraction.name,
+        started=started.isoformat(timespec="seconds"),
+        seconds=time.perf_counter() - clock,
+        notes=recorder.notes,
+    )
+    quality = _quality(guess, diffraction, loaded)
+    return Reconstruction(object=guess.object, support=guess.support, quality=quality, provenance=provenance)
+
+
+def _quality(guess: Guess, diffraction: Diffraction, model: PhasingModel) -> Quality:
+    sampling = ", ".join(f"{ratio:.1f}" for ratio in guess.grid.oversampling)
+    return Quality(
+        chi=guess.chi,
+        support_voxels=int(guess.support.sum()),
+        support_fraction=float(guess.support.mean()),
+        support_threshold=THRESHOLD,
+        n_starts=1,
+        n_agreeing=1,
+        trusted=False,
+        reasons=(
+            f"guess: the network {model.name} alone, not refined; friedel.reconstruct fits the photons",
+            f"fit: χ = {guess.chi:.3f} on measured voxels",
+            f"sampling: oversampling about {sampling} along z, y, x",
+        ),
+    )

@@ -1,0 +1,98 @@
+"""Pixels that lie: dark while their neighbours count, or bright while their neighbours don't.
+
+A measured pattern is oversampled, so no true feature is one pixel wide: both tests compare a pixel with its own
+neighbours, and ask for Poisson significance and for a large ratio.
+"""
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import ndimage
+
+from friedel.bcdi.prepare.counts import Counts
+from friedel.core.observer import Note, Observer, silent
+
+DEAD_RATIO = 0.01
+DEAD_EXPECTED = 20.0  # by chance no count where 20 are expected: 2e-9
+HOT_RATIO = 5.0
+HOT_SIGMA = 6.0
+HOT_COUNTS = 2.0
+SPIKE_RATIO = 6.0
+SPIKE_COUNTS = 20.0
+SPIKES_ALLOWED = 0.01
+RING = np.array([[1, 1, 1], [1, 0, 1], [1, 1, 1]], dtype=bool)
+
+
+def mask_dead_pixels(counts: Counts, *, observer: Observer = silent) -> Counts:
+    """Return the counts with dead pixels unknown.
+
+    A pixel is dead if, summed over the scan, it has less than a hundredth of its third-lowest neighbour where that has
+    at least 20 counts. The third, so that two dead neighbours, or a dead line, don't hide it; the lowest ones at all,
+    because the dark line between two fringes is no row of dead pixels. Where nothing reaches the detector, dead and
+    living can't be told apart, and it doesn't matter.
+    """
+    total = counts.values.sum(axis=0, dtype=np.float64)
+    alive = np.asarray(counts.mask.any(axis=0))
+    around = _neighbours(total, alive)
+    expected = _third_lowest(around)
+    dead = alive & (expected >= DEAD_EXPECTED) & (total <= DEAD_RATIO * expected)
+    n = int(dead.sum())
+    observer(Note("dead pixels", f"{n} pixels stay dark while their neighbours count: unknown", {"pixels": float(n)}))
+    return counts.without(dead)
+
+
+def mask_hot_pixels(counts: Counts, *, observer: Observer = silent) -> Counts:
+    """Return the counts with single spikes, and hot pixels, unknown.
+
+    A spike is one voxel that exceeds six times the second-highest of its 26 neighbours and 20 counts: an electronic
+    glitch or a cosmic ray. A pixel is hot if it spiked in more than a hundredth of the frames; or if its median over
+    the scan exceeds five times the second-highest of its neighbours', significantly (the second, so that two hot pixels
+    side by side are found; the median, because a narrow streak crosses a pixel in a few frames only).
+    """
+    spikes = _spikes(counts)
+    unknown = np.zeros(counts.mask.shape, bool)
+    unknown[spikes] = True
+    kept = counts.without(unknown)
+    typical = np.median(kept.values, axis=0).astype(np.float64)
+    second = _second_highest(_neighbours(typical, np.asarray(kept.mask.any(axis=0))))
+    hot = (typical > HOT_RATIO * second) & (typical - second > HOT_SIGMA * np.sqrt(second / len(unknown)) + HOT_COUNTS)
+    hot |= unknown.sum(axis=0) > max(1, SPIKES_ALLOWED * len(unknown))
+    n_hot, n_spikes = int(hot.sum()), int((unknown & ~hot).sum())
+    text = f"{n_hot} pixels bright through the scan, and {n_spikes} single bright voxels: unknown"
+    observer(Note("hot pixels", text, {"pixels": float(n_hot), "voxels": float(n_spikes)}))
+    return kept.without(hot)
+
+
+def _neighbours(image: NDArray[np.float64], known: NDArray[np.bool_]) -> NDArray[np.float64]:
+    """Return the eight neighbours of every pixel, ``(8, y, x)``; NaN where unknown or outside."""
+    padded = np.pad(np.where(known, image, np.nan), 1, constant_values=np.nan)
+    rows, columns = image.shape
+    steps = [(dy, dx) for dy in range(3) for dx in range(3) if RING[dy, dx]]
+    return np.stack([padded[dy : dy + rows, dx : dx + columns] for dy, dx in steps])
+
+
+def _third_lowest(around: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return the third-lowest of the known neighbours, 0 where fewer are known."""
+    third: NDArray[np.float64] = np.nan_to_num(np.sort(around, axis=0)[2], nan=0.0)  # NaN sorts last
+    return third
+
+
+def _second_highest(around: NDArray[np.float64]) -> NDArray[np.float64]:
+    ordered = np.sort(np.nan_to_num(around, nan=0.0), axis=0)
+    second: NDArray[np.float64] = ordered[-2]
+    return second
+
+
+def _spikes(counts: Counts) -> tuple[NDArray[np.intp], ...]:
+    """Return the indices of voxels far above all their neighbours."""
+    values = counts.values
+    mean = ndimage.uniform_filter(values, 3, mode="constant")
+    # A spike is more than a sixth of the sum of its 27 voxels: this leaves few to look at one by one.
+    candidates = np.nonzero((values > SPIKE_COUNTS) & (values > mean * 27 / SPIKE_RATIO / 2))
+    if candidates[0].size == 0:
+        return candidates
+    padded = np.pad(values, 1)
+    z, y, x = candidates
+    steps = [(a, b, c) for a in range(3) for b in range(3) for c in range(3) if (a, b, c) != (1, 1, 1)]
+    around = np.sort(np.stack([padded[z + a, y + b, x + c] for a, b, c in steps]), axis=0)
+    alone = values[candidates] > SPIKE_RATIO * around[-2] + SPIKE_COUNTS
+    return z[alone], y[alone], x[alone]

@@ -1,0 +1,100 @@
+"""From a raw rocking scan to a clean, centred 3D pattern: the order of the steps. Each step has its own file."""
+
+from friedel.bcdi.geometry.instrument import ReciprocalGrid
+from friedel.bcdi.geometry.rocking import reciprocal_grid
+from friedel.bcdi.prepare.aliens import mask_aliens
+from friedel.bcdi.prepare.bad_pixels import mask_dead_pixels, mask_hot_pixels
+from friedel.bcdi.prepare.corrections import apply_flat, bin_counts, mask_saturated, normalise_monitor, subtract_dark
+from friedel.bcdi.prepare.counts import Counts, counts_from, require_signal
+from friedel.bcdi.prepare.crop import Triple, choose_shape, crop, find_peak, window_start
+from friedel.bcdi.prepare.options import PrepareOptions
+from friedel.bcdi.prepare.oversampling import note_oversampling
+from friedel.bcdi.records import BraggScan, Diffraction
+from friedel.core.observer import Observer, silent
+
+DEFAULTS = PrepareOptions()
+
+
+def prepare(scan: BraggScan, options: PrepareOptions = DEFAULTS, *, observer: Observer = silent) -> Diffraction:
+    """Clean a scan and cut the box around its Bragg peak.
+
+    Parameters
+    ----------
+    scan : BraggScan
+        As read; it is not changed.
+    options : PrepareOptions
+        What to do.
+    observer : Observer
+        Hears one note a step, with numbers.
+
+    Returns
+    -------
+    Diffraction
+        float32 photons, the peak at index ``n // 2``; whatever isn't measured is False in ``mask``, never a zero.
+
+    Raises
+    ------
+    InputError
+        If nothing usable is left, or an option contradicts the data.
+    """
+    return around_peak(clean_counts(scan, options, observer=observer), scan, options, observer=observer)
+
+
+def around_peak(
+    counts: Counts, scan: BraggScan, options: PrepareOptions = DEFAULTS, *, observer: Observer = silent
+) -> Diffraction:
+    """Return the box around the Bragg peak of a whole scan's clean counts: the second half of `prepare`.
+
+    Parameters
+    ----------
+    counts : Counts
+        ``(rocking, y, x)``, from `clean_counts`; frames of a scan that goes on may still be unknown.
+    scan : BraggScan
+        Of the counts' shape; only its name and its geometry are looked at.
+    options, observer
+        As for `prepare`.
+    """
+    peak = find_peak(counts, options.centre, observer=observer)
+    if options.aliens:
+        counts = mask_aliens(counts, peak, ratio=options.alien_ratio, observer=observer)
+    recorded = (scan.frames.shape[0], scan.frames.shape[1], scan.frames.shape[2])
+    shape = options.shape or choose_shape(recorded, peak, bin_by=options.bin, pad_fraction=options.pad_fraction)
+    start = window_start(peak, shape, options.bin)
+    raw = (shape[0] * options.bin[0], shape[1] * options.bin[1], shape[2] * options.bin[2])
+    counts = bin_counts(crop(counts, start, raw, observer=observer), options.bin, observer=observer)
+    require_signal(counts, scan.name)
+    note_oversampling(counts, observer=observer)
+    grid = _grid(scan, start, shape, options.bin)
+    return Diffraction(intensities=counts.values, mask=counts.mask, grid=grid, name=scan.name)
+
+
+def clean_counts(scan: BraggScan, options: PrepareOptions = DEFAULTS, *, observer: Observer = silent) -> Counts:
+    """Return the whole scan's counts after every correction that concerns single pixels and frames."""
+    counts = counts_from(scan.frames, scan.mask, name=scan.name, observer=observer)
+    counts = mask_saturated(counts, options.saturation, observer=observer)
+    counts = subtract_dark(counts, scan.dark, observer=observer)
+    # Dead and hot are judged on raw counts, whose noise is known, before the flat field scales it.
+    if options.dead_pixels:
+        counts = mask_dead_pixels(counts, observer=observer)
+    if options.hot_pixels:
+        counts = mask_hot_pixels(counts, observer=observer)
+    if options.flat_field:
+        counts = apply_flat(counts, scan.flat, floor=options.flat_floor, observer=observer)
+    if options.monitor:
+        counts = normalise_monitor(counts, scan.monitor, observer=observer)
+    require_signal(counts, scan.name)
+    return counts
+
+
+def _grid(scan: BraggScan, start: Triple, shape: Triple, factors: Triple) -> ReciprocalGrid | None:
+    if scan.beam is None or scan.detector is None or scan.diffractometer is None:
+        return None
+    middle = [first + b * (n // 2) + (b - 1) / 2 for first, n, b in zip(start, shape, factors, strict=True)]
+    grid = reciprocal_grid(
+        beam=scan.beam,
+        detector=scan.detector,
+        diffractometer=scan.diffractometer,
+        motors_deg=scan.motors_deg,
+        centre=(middle[0], middle[1], middle[2]),
+    )
+    return grid.binned(factors)

@@ -1,0 +1,146 @@
+"""From intensities to a reconstruction with its quality and its history: what `friedel.reconstruct` runs."""
+
+import platform
+import time
+from collections.abc import Mapping
+from dataclasses import replace
+from datetime import UTC, datetime
+from functools import lru_cache
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import ArrayLike, NDArray
+
+from friedel._version import __version__
+from friedel.bcdi.phasing import solve
+from friedel.bcdi.phasing.options import PhasingOptions
+from friedel.bcdi.prepare.arrays import diffraction_from_array
+from friedel.bcdi.records import Diffraction, Provenance, Reconstruction
+from friedel.bcdi.strain.surface import find_isosurface
+from friedel.core.memory import keep_freed_memory
+from friedel.core.observer import Observer, Recorder, silent, tee
+
+_LIBRARIES = ("numpy", "scipy", "torch", "scikit-image")
+
+
+def reconstruct(
+    intensities: ArrayLike,
+    *,
+    mask: NDArray[np.bool_] | None = None,
+    plan: PhasingOptions | Mapping[str, Any] | str | Path | None = None,
+    seed: int = 0,
+    device: str | torch.device | None = None,
+    observer: Observer | None = None,
+) -> Reconstruction:
+    """Reconstruct the object behind a 3D coherent diffraction pattern.
+
+    Parameters
+    ----------
+    intensities : (z, y, x) array, photons
+        The pattern around one Bragg peak; NaN where unknown.
+    mask : (z, y, x) bool, optional
+        True where measured. Unknown voxels stay free through phasing; they are never taken as dark.
+    plan : PhasingOptions, mapping, path of a plan file, or None
+        How to phase; None takes the defaults, which need no hand. Of a plan file the `phasing` section counts.
+    seed : int
+        Seed of every random choice.
+    device : str or torch.device, optional
+        "cpu" or "cuda"; None takes a GPU if there is one.
+    observer : callable, optional
+        Told of progress and decisions (`friedel.core.observer`).
+
+    Returns
+    -------
+    Reconstruction
+        With `.object`, `.support`, `.quality` and `.save(path)`; conventions in docs/conventions.md.
+
+    Raises
+    ------
+    InputError
+        If the intensities can't be used: wrong dimension, too small, infinite, nothing measured.
+    PlanError
+        If the plan doesn't make sense.
+    """
+    watching = observer or silent
+    recorder = Recorder()
+    diffraction = diffraction_from_array(intensities, mask, observer=tee(watching, recorder))
+    result = reconstruct_diffraction(diffraction, phasing_options(plan), seed=seed, device=device, observer=watching)
+    notes = (*recorder.notes, *result.provenance.notes)
+    return replace(result, provenance=replace(result.provenance, notes=notes))
+
+
+def reconstruct_diffraction(
+    diffraction: Diffraction,
+    options: PhasingOptions | None = None,
+    *,
+    start: NDArray[np.complexfloating] | None = None,
+    seed: int = 0,
+    device: str | torch.device | None = None,
+    observer: Observer = silent,
+) -> Reconstruction:
+    """Reconstruct from a prepared pattern.
+
+    Parameters
+    ----------
+    diffraction : Diffraction
+        Prepared intensities, mask and geometry.
+    start : (z, y, x) complex, optional
+        An object to refine, in place of random starts.
+    options, seed, device, observer
+        As for `reconstruct`.
+    """
+    keep_freed_memory()
+    options = options or PhasingOptions()
+    recorder, started, clock = Recorder(), datetime.now(UTC), time.perf_counter()
+    watching = tee(observer, recorder)
+    solution = solve(diffraction, options, start=start, seed=seed, device=device, observer=watching)
+    surface = find_isosurface(np.abs(solution.object), solution.support)
+    provenance = Provenance(
+        plan={"phasing": options.model_dump(mode="json")},
+        seed=seed,
+        versions=library_versions(),
+        source=diffraction.name,
+        started=started.isoformat(timespec="seconds"),
+        seconds=time.perf_counter() - clock,
+        notes=recorder.notes,
+    )
+    return Reconstruction(
+        object=solution.object,
+        support=solution.support,
+        quality=replace(solution.quality, isosurface_level=surface.level),
+        provenance=provenance,
+        grid=diffraction.grid,
+        starts=solution.starts,
+    )
+
+
+def phasing_options(plan: PhasingOptions | Mapping[str, Any] | str | Path | None) -> PhasingOptions:
+    """Return the phasing options that any kind of plan stands for.
+
+    Raises
+    ------
+    PlanError
+        If a key is unknown, a value wrong or the file not a plan.
+    """
+    if plan is None or isinstance(plan, PhasingOptions):
+        return plan or PhasingOptions()
+    if isinstance(plan, str | Path):
+        # The reader of plan files knows every room's section; arrays in memory don't need it.
+        from friedel.bcdi.plan import load_plan
+
+        return load_plan(Path(plan)).phasing
+    return PhasingOptions.read(plan)
+
+
+def library_versions() -> dict[str, str]:
+    """Return the versions that a result's provenance names."""
+    return dict(_installed())
+
+
+@lru_cache(maxsize=1)
+def _installed() -> dict[str, str]:
+    found = {"friedel": __version__, "python": platform.python_version()}
+    return found | {name: version(name) for name in _LIBRARIES}

@@ -1,0 +1,41 @@
+"""What flows between the rooms: frozen records that say shape, axis order, dtype and unit. No computing, no files.
+
+The names load on first use: who needs one of them doesn't wait for the others.
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from friedel.bcdi.records.crystal_image import CrystalImage
+    from friedel.bcdi.records.measurement import BraggScan, Diffraction
+    from friedel.bcdi.records.quality import Curve, Quality
+    from friedel.bcdi.records.reconstruction import Provenance, Reconstruction, Start
+
+_HOMES = {
+    "BraggScan": "measurement",
+    "CrystalImage": "crystal_image",
+    "Curve": "quality",
+    "Diffraction": "measurement",
+    "Provenance": "reconstruction",
+    "Quality": "quality",
+    "Reconstruction": "reconstruction",
+    "Start": "reconstruction",
+}
+
+__all__ = [
+    "BraggScan",
+    "CrystalImage",
+    "Curve",
+    "Diffraction",
+    "Provenance",
+    "Quality",
+    "Reconstruction",
+    "Start",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module 'friedel.bcdi.records' has no attribute {name!r}; it has {', '.join(__all__)}")
+    return getattr(import_module(f"friedel.bcdi.records.{_HOMES[name]}"), name)

@@ -1,0 +1,83 @@
+"""What was measured: a raw rocking scan, and the clean 3D pattern made from it."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+
+from friedel.bcdi.geometry.instrument import Beam, Detector, Diffractometer, ReciprocalGrid
+from friedel.core.errors import InputError
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class BraggScan:
+    """One rocking scan as recorded.
+
+    Attributes
+    ----------
+    frames : (n_rocking, y, x), any real dtype
+        Detector frames, photons or counts, in the order of the scan.
+    mask : (y, x) bool
+        True where the detector measures (False: gaps, dead and hot pixels known beforehand).
+    beam, detector, diffractometer : records
+        The instrument; all three None for a plain volume of unknown geometry.
+    motors_deg : mapping of str to float or (n_rocking,) float64
+        Angle of each circle of ``diffractometer``, degrees; the rocked one is an array.
+    dark, flat : (y, x) float32 or None
+        Dark counts and relative (or absolute) flat field of the frames' region.
+    monitor : (n_rocking,) float64 or None
+        Incident intensity per frame, any unit.
+    name : str
+        Where the scan comes from, for messages and the report.
+    """
+
+    frames: NDArray[np.generic]
+    mask: NDArray[np.bool_]
+    beam: Beam | None = None
+    detector: Detector | None = None
+    diffractometer: Diffractometer | None = None
+    motors_deg: Mapping[str, float | NDArray[np.float64]] = field(default_factory=dict)
+    dark: NDArray[np.float32] | None = None
+    flat: NDArray[np.float32] | None = None
+    monitor: NDArray[np.float64] | None = None
+    name: str = "scan"
+
+    def __post_init__(self) -> None:
+        if self.frames.ndim != 3:
+            raise InputError(f"{self.name}: a rocking scan is (n_rocking, y, x), got shape {self.frames.shape}")
+        if self.mask.shape != self.frames.shape[1:]:
+            raise InputError(f"{self.name}: mask {self.mask.shape} doesn't fit frames of {self.frames.shape[1:]}")
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class Diffraction:
+    """A prepared 3D measurement around one Bragg peak.
+
+    Attributes
+    ----------
+    intensities : (z, y, x) float32, photons
+        The peak's centre is at index ``n // 2``. Values where ``mask`` is False carry no meaning.
+    mask : (z, y, x) bool
+        True where the intensity was measured.
+    grid : ReciprocalGrid or None
+        Geometry of the voxels; None if unknown.
+    name : str
+        Where the data come from.
+    """
+
+    intensities: NDArray[np.float32]
+    mask: NDArray[np.bool_]
+    grid: ReciprocalGrid | None = None
+    name: str = "diffraction"
+
+    def __post_init__(self) -> None:
+        if self.intensities.ndim != 3:
+            raise InputError(f"{self.name}: a diffraction volume is (z, y, x), got shape {self.intensities.shape}")
+        if self.mask.shape != self.intensities.shape:
+            raise InputError(f"{self.name}: mask {self.mask.shape} doesn't fit intensities {self.intensities.shape}")
+
+    @property
+    def n_photons(self) -> float:
+        """Photons on measured voxels."""
+        return float(self.intensities[self.mask].sum(dtype=np.float64))

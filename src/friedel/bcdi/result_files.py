@@ -1,0 +1,51 @@
+"""The files of one result: which, and under what names."""
+
+from collections.abc import Mapping
+from pathlib import Path
+
+from friedel.bcdi.plan import ReconstructionPlan, plan_text
+from friedel.bcdi.records import CrystalImage, Diffraction, Reconstruction
+from friedel.bcdi.report.report import write_report
+from friedel.bcdi.report.surface import save_picture
+from friedel.bcdi.results.save import save_crystal, save_quality, save_reconstruction
+from friedel.core.errors import MissingDependencyError
+from friedel.core.observer import Observer, Warned
+
+
+def write_results(
+    folder: Path,
+    plan: ReconstructionPlan,
+    reconstruction: Reconstruction,
+    crystal: CrystalImage,
+    diffraction: Diffraction,
+    *,
+    truth: Mapping[str, float],
+    observer: Observer,
+) -> dict[str, Path]:
+    """Write every file of a result into an existing folder; return them by what they are for.
+
+    Without PyVista the ParaView file is left out, and the observer is told so.
+
+    Raises
+    ------
+    InputError
+        If a file can't be written.
+    """
+    written = {
+        "archive": save_reconstruction(
+            reconstruction, folder / "reconstruction.cxi", diffraction=diffraction, crystal=crystal
+        ),
+        "scripts": save_reconstruction(reconstruction, folder / "reconstruction.npz"),
+        "picture": save_picture(folder / "crystal.png", reconstruction, crystal),
+        "figures": save_quality(reconstruction, folder / "quality.json"),
+        "plan": folder / "plan.yaml",
+    }
+    written["plan"].write_text(plan_text(plan), encoding="utf-8")
+    try:
+        written["ParaView"] = save_crystal(crystal, folder / "crystal.vti")
+    except MissingDependencyError as error:
+        observer(Warned("crystal.vti", f"not written: {error}"))
+    report = write_report(
+        folder / "report.html", reconstruction=reconstruction, crystal=crystal, diffraction=diffraction, truth=truth
+    )
+    return {"report": report, **written}

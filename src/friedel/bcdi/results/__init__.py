@@ -1,0 +1,1 @@
+"""Reconstructions in files: CXI, NPZ, VTI and JSON; the folder of a result."""

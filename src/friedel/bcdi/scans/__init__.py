@@ -1,0 +1,1 @@
+"""Rocking scans in files: which files, which beamline, read and written. No preparation."""

@@ -1,0 +1,134 @@
+"""A beamline's description and a scan's motor readings, made into beam, detector, circles and angles."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from friedel.bcdi.geometry.instrument import Beam, Circle, Detector, Diffractometer
+from friedel.bcdi.scans.beamline import Beamline, CircleOptions, Quantity
+from friedel.bcdi.scans.source import ScanSource
+from friedel.core.errors import InputError
+from friedel.core.files.placement import Placement
+from friedel.core.observer import Note, Observer, silent
+
+TO_SI = {"m": 1.0, "cm": 1e-2, "mm": 1e-3, "um": 1e-6, "eV": 1.0, "keV": 1e3}
+TREMBLE = 0.02
+Reading = float | NDArray[np.float64]
+Look = Callable[[str], Reading | None]
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class Geometry:
+    """The instrument and its angles in one scan, as `friedel.records.BraggScan` wants them."""
+
+    beam: Beam
+    detector: Detector
+    diffractometer: Diffractometer
+    motors_deg: Mapping[str, Reading]
+
+
+def scan_geometry(
+    beamline: Beamline,
+    source: ScanSource,
+    look: Look,
+    placement: Placement,
+    *,
+    observer: Observer = silent,
+) -> Geometry:
+    """Combine a beamline with the readings of one scan.
+
+    Parameters
+    ----------
+    beamline : Beamline
+        The description.
+    source : ScanSource
+        Its ``energy_ev``, ``distance_m`` and ``direct_beam_yx`` go before what the files say.
+    look : callable
+        Returns a motor's reading (number, or one per frame) by name; None if the file doesn't know it.
+    placement : Placement
+        Which pixels the frames are.
+
+    Raises
+    ------
+    InputError
+        If an angle, the energy or the distance is neither recorded nor stated, or can't be true.
+    """
+    circles = (*beamline.sample_circles, *beamline.detector_circles)
+    motors = _still({circle.motor: _angle(circle, look, beamline.name) for circle in circles})
+    energy = source.energy_ev or _quantity(beamline.energy, look, "photon energy", "energy_ev")
+    if not 1e3 < energy < 2e5:
+        raise _untrue(f"photon energy {energy:g} eV", beamline.name, "energy_ev")
+    distance = source.distance_m or _quantity(beamline.detector.distance, look, "detector distance", "distance_m")
+    if not 0.01 < distance < 100:
+        raise _untrue(f"detector distance {distance:g} m", beamline.name, "distance_m")
+    detector = Detector(
+        pixel_size_m=beamline.detector.pixel_size_m,
+        distance_m=distance,
+        y_axis=beamline.detector.y_axis,
+        x_axis=beamline.detector.x_axis,
+        direct_beam_yx=_direct_beam(beamline, source, placement, observer),
+    )
+    observer(Note("geometry", f"{beamline.name}: {energy:.6g} eV, detector at {distance:.6g} m", _figures(motors)))
+    return Geometry(
+        beam=Beam(photon_energy_ev=energy),
+        detector=detector,
+        diffractometer=_diffractometer(beamline),
+        motors_deg=motors,
+    )
+
+
+def _untrue(what: str, beamline: str, option: str) -> InputError:
+    return InputError(f"{what} can't be true; check its unit in beamline {beamline!r}, or state {option!r}")
+
+
+def _diffractometer(beamline: Beamline) -> Diffractometer:
+    return Diffractometer(
+        sample_circles=tuple(Circle(circle.motor, circle.axis) for circle in beamline.sample_circles),
+        detector_circles=tuple(Circle(circle.motor, circle.axis) for circle in beamline.detector_circles),
+    )
+
+
+def _angle(circle: CircleOptions, look: Look, beamline: str) -> Reading:
+    readings = [reading for name in (circle.motor, *circle.names) if (reading := look(name)) is not None]
+    # The scanned motor is a column under one name, and its start position under another: the column counts.
+    reading = next((r for r in readings if np.ndim(r) > 0), readings[0] if readings else circle.fixed_deg)
+    if reading is None:
+        raise InputError(
+            f"the scan doesn't record motor {circle.motor!r} of beamline {beamline!r}; "
+            "give it 'fixed_deg' or other 'names' in the beamline's YAML"
+        )
+    return circle.sign * reading + circle.offset_deg
+
+
+def _still(motors: Mapping[str, Reading]) -> dict[str, Reading]:
+    """Take the mean of motors that only tremble: encoders are read at every point, whether or not the motor moves."""
+    widest = max((float(np.ptp(angle)) for angle in motors.values()), default=0.0)
+    return {
+        name: float(np.mean(angle)) if np.ptp(angle) <= TREMBLE * widest else angle for name, angle in motors.items()
+    }
+
+
+def _quantity(quantity: Quantity | None, look: Look, what: str, option: str) -> float:
+    reading = look(quantity.motor) if quantity is not None and quantity.motor is not None else None
+    value = reading if reading is not None else (quantity.value if quantity is not None else None)
+    if value is None or quantity is None:
+        raise InputError(f"the {what} is not recorded with the scan; state it with the option {option!r}")
+    return float(np.mean(value)) * TO_SI[quantity.unit]
+
+
+def _direct_beam(
+    beamline: Beamline, source: ScanSource, placement: Placement, observer: Observer
+) -> tuple[float, float]:
+    stated = source.direct_beam_yx or beamline.detector.direct_beam_yx
+    if stated is None:
+        text = "direct-beam pixel not stated: the detector's angles are taken to point at the centre of the frames"
+        observer(Note("geometry", text))
+        return placement.middle_of_recorded
+    y0, _, x0, _ = placement.on_chip
+    return stated[0] - y0, stated[1] - x0
+
+
+def _figures(motors: Mapping[str, Reading]) -> dict[str, float]:
+    return {f"{name}_deg": float(np.mean(angle)) for name, angle in motors.items()}

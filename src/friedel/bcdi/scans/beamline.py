@@ -1,0 +1,154 @@
+"""What a beamline is, in data: circles, energy, detector and file layout, read from YAML.
+
+A beamline is described, never coded: adding one is writing a YAML file. The shipped descriptions lie in
+``beamlines/`` beside this module. This module reads and checks them; `friedel.bcdi.scans.angles` combines one with a
+scan's motor positions.
+"""
+
+from pathlib import Path
+from typing import Annotated, Literal, Self
+
+import yaml
+from pydantic import Field, model_validator
+
+from friedel.core.errors import InputError, PlanError
+from friedel.core.options import Options
+
+SHIPPED = Path(__file__).parent / "beamlines"
+AxisName = Literal["x+", "x-", "y+", "y-", "z+", "z-"]
+
+
+class CircleOptions(Options):
+    """One rotation of the sample or of the detector."""
+
+    motor: str
+    """Name of the circle, and of its motor in the file (SPEC mnemonic, or positioner)."""
+    axis: AxisName
+    """Laboratory axis the circle turns about, right-handed for "+"; z along the beam, y up, x = y × z."""
+    names: tuple[str, ...] = ()
+    """Other names the motor goes by in files (SPEC's long name, for one)."""
+    sign: Literal[-1, 1] = 1
+    """Sign between the motor's reading and the circle's angle."""
+    offset_deg: float = 0.0
+    """Added to sign × reading to give the circle's angle."""
+    fixed_deg: float | None = None
+    """Angle to use when the file doesn't record the motor; None: the motor must be recorded."""
+
+
+class Quantity(Options):
+    """A number that the file records as a motor, or that never changes."""
+
+    motor: str | None = None
+    """Motor name; with a slash in it, a dataset's path inside the scan's HDF5 entry."""
+    value: float | None = None
+    """The number itself, where no motor has it."""
+    unit: Literal["m", "cm", "mm", "um", "eV", "keV"]
+    """Unit of the motor or the value."""
+
+    @model_validator(mode="after")
+    def _one_source(self) -> Self:
+        if self.motor is None and self.value is None:
+            raise ValueError("give a motor, a value, or both (the value is used where the motor isn't recorded)")
+        return self
+
+
+class DetectorOptions(Options):
+    """The pixel detector."""
+
+    pixel_size_m: tuple[Annotated[float, Field(gt=0)], Annotated[float, Field(gt=0)]]
+    """Pixel pitch along rows' numbers (y) and columns' numbers (x)."""
+    distance: Quantity | None = None
+    """Sample to detector; None: every scan must state it."""
+    y_axis: AxisName = "y-"
+    """Laboratory direction of growing row numbers with all detector circles at zero."""
+    x_axis: AxisName = "x+"
+    """Laboratory direction of growing column numbers with all detector circles at zero."""
+    direct_beam_yx: tuple[float, float] | None = None
+    """Full-chip pixel of the direct beam with all circles at zero; None: the centre of the recorded region."""
+
+
+class SpecTiffLayout(Options):
+    """A folder of TIFF frames and a SPEC file."""
+
+    kind: Literal["spec_tiff"]
+    """Which reader understands the layout."""
+    folder: str = "*_S{scan:04d}"
+    """Pattern of the frames' folder, sought below the given path."""
+    frame_sum: str | None = None
+    """SPEC column holding the sum of each frame, to check that frames and points belong together."""
+    region: str | None = None
+    """SPEC header key of the recorded region "minX sizeX minY sizeY" ("#UIMR5")."""
+    monitor: str | None = None
+    """SPEC column of the incident intensity; None: not used."""
+
+
+class Hdf5Layout(Options):
+    """An HDF5 file in the BLISS or NeXus manner."""
+
+    kind: Literal["hdf5"]
+    """Which reader understands the layout."""
+    entry: str = "{scan}.1"
+    """Path of a scan's group; ``{scan}`` is the scan number. A trailing match counts: "name_12.1" for "12.1"."""
+    frames: tuple[str, ...]
+    """Paths of the frames ``(n, y, x)`` inside the entry, the first one present is read; ``*`` matches any name."""
+    positioners: tuple[str, ...]
+    """Groups holding the motors, inside the entry; the first that knows a motor wins."""
+    monitor: str | None = None
+    """Path of the incident intensity ``(n,)``; None: not used."""
+
+
+class Beamline(Options):
+    """A beamline, complete enough to turn its files into a scan with geometry."""
+
+    name: str
+    """Short name, the YAML file's own."""
+    description: str = ""
+    """One sentence for people."""
+    sample_circles: Annotated[tuple[CircleOptions, ...], Field(min_length=1)]
+    """Circles that turn the sample, outermost first."""
+    detector_circles: tuple[CircleOptions, ...] = ()
+    """Circles that carry the detector, outermost first."""
+    energy: Quantity
+    """Photon energy."""
+    detector: DetectorOptions
+    """The pixel detector."""
+    dark_is: Literal["bad_pixels", "offset"] = "offset"
+    """Meaning of the dark file: marks on bad pixels (non-zero is bad), or counts to subtract."""
+    layout: Annotated[SpecTiffLayout | Hdf5Layout, Field(discriminator="kind")]
+    """How the files lie."""
+
+
+def shipped_beamlines() -> tuple[str, ...]:
+    """Return the names of the beamlines described in the package."""
+    return tuple(sorted(path.stem for path in SHIPPED.glob("*.yaml")))
+
+
+def load_beamline(name_or_path: str | Path) -> Beamline:
+    """Read a beamline's description.
+
+    Parameters
+    ----------
+    name_or_path : str or Path
+        A shipped name (``"aps34idc"``), or the path of a YAML file.
+
+    Raises
+    ------
+    InputError
+        If there is no such description or it isn't YAML.
+    PlanError
+        If a key or a value in it is wrong.
+    """
+    shipped = SHIPPED / f"{name_or_path}.yaml"
+    path = shipped if shipped.is_file() else Path(name_or_path)
+    if not path.is_file():
+        raise InputError(
+            f"no beamline {str(name_or_path)!r}; shipped are {', '.join(shipped_beamlines())}. "
+            "For another one, write its YAML (copy one of those) and give its path"
+        )
+    try:
+        values = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except (yaml.YAMLError, UnicodeDecodeError, OSError) as error:
+        raise InputError(f"{path}: not readable as YAML ({error}); see the shipped descriptions") from None
+    if not isinstance(values, dict):
+        raise PlanError(f"{path}: a beamline's description is a mapping of keys to values, got {type(values).__name__}")
+    return Beamline.read(values, origin=str(path))

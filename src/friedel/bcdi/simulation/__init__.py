@@ -1,0 +1,1 @@
+"""Stores of simulated crystals: the plan, the job and the file."""

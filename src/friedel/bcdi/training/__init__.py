@@ -1,0 +1,1 @@
+"""How phasing networks learn: patterns, losses, the training job and its plan."""

@@ -1,0 +1,94 @@
+"""Train a network that guesses objects from patterns: a plan in; weights, their card and the plan out."""
+
+from pathlib import Path
+
+import torch
+from torch import nn
+
+from friedel.bcdi.networks.patterns import PREPROCESSING, is_phasing_network
+from friedel.bcdi.training.fit import TrainedPhaser, train_phaser
+from friedel.bcdi.training.plan import PhasingTrainingPlan, phasing_training_plan_text
+from friedel.core.errors import PlanError
+from friedel.core.memory import keep_freed_memory
+from friedel.core.networks import MODEL_FILE, ModelCard, TrainedModel, build_network, save_weights
+from friedel.core.observer import Note, Observer, silent
+from friedel.core.training.checkpoints import has_checkpoints
+from friedel.core.training.libraries import first_process
+
+
+def train_phasing(
+    plan: PhasingTrainingPlan,
+    output: Path | None = None,
+    *,
+    resume: bool = False,
+    fresh: bool = False,
+    observer: Observer = silent,
+) -> TrainedModel:
+    """Train on crystals made as the network learns, and leave a model with its card.
+
+    Parameters
+    ----------
+    plan : PhasingTrainingPlan
+        Curriculum, network, training.
+    output : Path, optional
+        Folder for the model and what is needed to resume; None takes the plan's.
+    resume : bool
+        Go on from the newest checkpoint in the folder, to the result of an unbroken training.
+    fresh : bool
+        Train anew although the folder holds a training.
+    observer : Observer
+        Hears progress.
+
+    Raises
+    ------
+    PlanError
+        If the network can't phase, no folder is given, or the folder's checkpoints are neither to be used nor to be
+        replaced.
+    InputError
+        If the loss stops being a number.
+    MissingDependencyError
+        If the extra "train" isn't installed.
+    """
+    keep_freed_memory()
+    folder = output or plan.output
+    if folder is None:
+        raise PlanError("no folder for the model: give -o DIR, or 'output' in the plan")
+    observer = observer if first_process() else silent
+    if first_process() and has_checkpoints(folder) and not (resume or fresh):
+        raise PlanError(f"{folder} holds a training already: go on with --resume, or train anew with --fresh")
+    network = _network(plan)
+    trained = train_phaser(
+        network, plan.curriculum, plan.training, folder=folder, seed=plan.seed, resume=resume, observer=observer
+    )
+    card, path = _card(plan, trained), folder / MODEL_FILE
+    if trained.first:
+        path.with_suffix(".yaml").write_text(phasing_training_plan_text(plan), encoding="utf-8")
+        card = save_weights(path, trained.network, card, half=True)
+        words = ", ".join(f"{name} {value:.4g}" for name, value in card.figures.items())
+        observer(Note("model", f"{path}: {words}", dict(card.figures)))
+    return TrainedModel(card=card, weights=path, first=trained.first)
+
+
+def _network(plan: PhasingTrainingPlan) -> nn.Module:
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(plan.seed)
+        network = build_network(plan.model.architecture, plan.model.options)
+    if not is_phasing_network(network):
+        raise PlanError(f"network {plan.model.architecture!r} doesn't guess objects; use 'phase_unet' or 'cdi_nn'")
+    return network
+
+
+def _card(plan: PhasingTrainingPlan, trained: TrainedPhaser) -> ModelCard:
+    curriculum = plan.curriculum
+    return ModelCard(
+        name=plan.name,
+        architecture=plan.model.architecture,
+        options=plan.model.options,
+        preprocessing=PREPROCESSING,
+        plan=Path(MODEL_FILE).with_suffix(".yaml").name,
+        seed=plan.seed,
+        data=f"{plan.training.epochs} × {curriculum.patterns} patterns of random crystals; the plan says of which kind",
+        figures={**trained.figures, "validation_patterns": float(curriculum.validation)},
+        limits=plan.limits or "Measured on other crystals of the same generator only; no real measurement.",
+        extra={"grid_size": float(curriculum.crystals.size), "oversampling": plan.model.oversampling},
+    )

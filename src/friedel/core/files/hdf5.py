@@ -1,0 +1,115 @@
+"""Open HDF5 files that other programs are still writing, or that were cut off. Knows nothing of what is in them.
+
+HDF5 refuses a file that is shorter than its header says. A reader that returns zeros beyond the end makes the part
+that is there readable; `WhatIsThere.n_bytes` tells a caller which data are real.
+"""
+
+import io
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+import h5py
+
+from friedel.core.errors import InputError
+from friedel.core.files.damage import readable
+
+CONVENTIONAL = ("entry_1/data_1/data", "entry/data/data")
+"""Where CXI and NeXus keep the frames; taken if they are there, whatever else is."""
+# No file is so long: whatever length the header promises, the padded file has it.
+_PRETENDED_BYTES = 1 << 50
+_CHUNK_CACHE_BYTES = 64 << 20
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class OpenedFile:
+    """An open HDF5 file, and what was odd about opening it.
+
+    Attributes
+    ----------
+    file : h5py.File
+        Open for reading.
+    n_bytes : int or None
+        Length of a cut-off file, beyond which every byte reads as zero; None: the file is whole.
+    notes : tuple of str
+        One sentence for each oddity.
+    """
+
+    file: h5py.File
+    n_bytes: int | None = None
+    notes: tuple[str, ...] = ()
+
+
+def open_hdf5(path: Path) -> OpenedFile:
+    """Open an HDF5 file for reading: plainly, else as one that is being written, else as one that was cut off.
+
+    Raises
+    ------
+    InputError
+        If it is empty or not HDF5.
+    """
+    if path.stat().st_size == 0:
+        raise InputError(f"{path}: the file is empty (0 bytes); nothing was written to it yet, or the copy failed")
+    with readable(path):
+        try:
+            return OpenedFile(file=h5py.File(path, "r", rdcc_nbytes=_CHUNK_CACHE_BYTES))
+        except OSError as error:
+            return _being_written(path) or _cut_off(path, error)
+
+
+def _being_written(path: Path) -> OpenedFile | None:
+    try:
+        file = h5py.File(path, "r", libver="latest", swmr=True, locking=False, rdcc_nbytes=_CHUNK_CACHE_BYTES)
+    except OSError:
+        return None
+    n_bytes = path.stat().st_size
+    return OpenedFile(file=file, n_bytes=n_bytes, notes=("the file is still being written, or its writer was killed",))
+
+
+def _cut_off(path: Path, error: OSError) -> OpenedFile:
+    if "truncated file" not in str(error):
+        raise error
+    padded = _Padded(path)
+    note = f"the file was cut off after {padded.n_bytes} bytes"
+    try:
+        return OpenedFile(file=h5py.File(padded, "r"), n_bytes=padded.n_bytes, notes=(note,))
+    except Exception:
+        padded.close()
+        raise
+
+
+class _Padded(io.RawIOBase):
+    """A file that goes on with zeros beyond its end."""
+
+    def __init__(self, path: Path) -> None:
+        self._file = path.open("rb", buffering=0)
+        self._position = 0
+        self.n_bytes = os.fstat(self._file.fileno()).st_size
+
+    def readable(self) -> bool:
+        return True
+
+    def seekable(self) -> bool:
+        return True
+
+    def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
+        origin = {os.SEEK_SET: 0, os.SEEK_CUR: self._position, os.SEEK_END: _PRETENDED_BYTES}[whence]
+        self._position = origin + offset
+        return self._position
+
+    def tell(self) -> int:
+        return self._position
+
+    def readinto(self, buffer: memoryview) -> int:  # type: ignore[override]  # h5py hands in a memoryview
+        out = memoryview(buffer).cast("B")
+        there = max(min(len(out), self.n_bytes - self._position), 0)
+        if there:
+            self._file.seek(self._position)
+            self._file.readinto(out[:there])
+        out[there:] = bytes(len(out) - there)
+        self._position += len(out)
+        return len(out)
+
+    def close(self) -> None:
+        self._file.close()
+        super().close()

@@ -1,0 +1,153 @@
+"""HDF5 files whose room is all reserved before anything is in them, filled in any order, safe against a kill.
+
+Filling changes bytes of data and nothing of HDF5's own structure. So a file is sound at every moment; what is done in
+it is for its user to mark, after `ReservedFile.sync`. Nothing here knows what the data mean.
+"""
+
+import errno
+import fcntl
+import os
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import h5py
+import numpy as np
+from numpy.typing import NDArray
+
+from friedel.core.errors import InputError
+
+
+class ReservedFile:
+    """A laid-out file, open for filling by this process alone.
+
+    Parameters
+    ----------
+    path : Path
+        The file.
+    names : sequence of str
+        Its datasets made by `reserve` that will be filled.
+
+    Raises
+    ------
+    InputError
+        If the file is damaged, or another process is filling it.
+    """
+
+    def __init__(self, path: Path, names: Sequence[str]) -> None:
+        self._offsets, self._types = _places(path, names)
+        self._descriptor = _locked(path)
+
+    def close(self) -> None:
+        """Let go of the file; what was put is kept."""
+        os.close(self._descriptor)
+
+    def sync(self) -> None:
+        """Wait until all that was put is on the disk."""
+        os.fsync(self._descriptor)
+
+    def put(self, name: str, first: int, values: NDArray[Any]) -> None:
+        """Write entries along a dataset's first axis, from ``first`` on.
+
+        Raises
+        ------
+        OSError
+            If the bytes can't be written.
+        """
+        row = self._types[name]
+        data = np.ascontiguousarray(values, dtype=row.base)
+        _pwrite(self._descriptor, data.tobytes(), self._offsets[name] + first * row.itemsize)
+
+    def flags(self, name: str, count: int) -> NDArray[np.uint8]:
+        """Return the ``count`` entries of a dataset of bytes, ``(count,)``."""
+        return np.frombuffer(os.pread(self._descriptor, count, self._offsets[name]), np.uint8).copy()
+
+
+def reserve(file: h5py.File, name: str, shape: tuple[int, ...], dtype: Any) -> h5py.Dataset:
+    """Make a dataset whose room lies in one stretch of the file and is there from the start."""
+    properties = h5py.h5p.create(h5py.h5p.DATASET_CREATE)
+    properties.set_layout(h5py.h5d.CONTIGUOUS)
+    properties.set_alloc_time(h5py.h5d.ALLOC_TIME_EARLY)
+    properties.set_fill_time(h5py.h5d.FILL_TIME_NEVER)
+    return file.create_dataset(name, shape=shape, dtype=dtype, dcpl=properties)
+
+
+def lay_out_file(path: Path, fill: Callable[[h5py.File], None]) -> None:
+    """Write the whole structure, reserve all room, and only then give the file its name.
+
+    Raises
+    ------
+    OSError
+        If it can't be written or the disk hasn't that much room; nothing is left behind.
+    """
+    draft = path.with_suffix(".draft")
+    try:
+        with h5py.File(draft, "w") as file:
+            fill(file)
+        descriptor = os.open(draft, os.O_RDWR)
+        try:
+            if hasattr(os, "posix_fallocate"):  # macOS lacks it: a full disk then shows at the first chunk
+                os.posix_fallocate(descriptor, 0, os.fstat(descriptor).st_size)
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
+        os.replace(draft, path)
+    finally:
+        draft.unlink(missing_ok=True)
+
+
+def unfinished_path(target: Path) -> Path:
+    """Return where a file lies before it is complete: hidden, beside its place."""
+    return target.with_name(f".{target.stem}-unfinished{target.suffix}")
+
+
+def checked_folder(path: Path) -> Path:
+    """Return the path, resolved.
+
+    Raises
+    ------
+    InputError
+        If its folder doesn't exist.
+    """
+    target = path.resolve()
+    if not target.parent.is_dir():
+        raise InputError(f"{path}: the folder {target.parent} doesn't exist; create it or choose another one")
+    return target
+
+
+def cant_write(path: Path, error: OSError, kept: str) -> InputError:
+    """Return the error for a file that can't be written; ``kept`` says what is left of the work."""
+    reason = error.strerror or str(error)
+    return InputError(f"{path}: can't be written ({reason}); {kept}. Check free space and permissions")
+
+
+def _places(path: Path, names: Sequence[str]) -> tuple[dict[str, int], dict[str, np.dtype[Any]]]:
+    """Return where each dataset's bytes begin, and the type of one entry along its first axis."""
+    try:
+        with h5py.File(path, "r") as file:
+            offsets = {name: int(file[name].id.get_offset()) for name in names}
+            types = {name: np.dtype((file[name].dtype, file[name].shape[1:])) for name in names}
+    except (OSError, KeyError, TypeError) as error:
+        raise InputError(f"{path}: the unfinished run is damaged ({error}); start afresh (--fresh)") from None
+    return offsets, types
+
+
+def _locked(path: Path) -> int:
+    """Open the file for this process alone; the lock goes with the process, however it ends."""
+    descriptor = os.open(path, os.O_RDWR)
+    try:
+        # A record lock: HDF5 locks whole files in another way, which would keep it from reading this one.
+        fcntl.lockf(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        os.close(descriptor)
+        raise InputError(f"{path}: another process is writing this run; wait for it, or choose another name") from None
+    return descriptor
+
+
+def _pwrite(descriptor: int, data: bytes, offset: int) -> None:
+    view = memoryview(data)
+    while view:
+        written = os.pwrite(descriptor, view, offset)
+        if written == 0:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        view, offset = view[written:], offset + written

@@ -1,0 +1,59 @@
+"""Strict, typed options: the base of every plan. Unknown keys fail and name the nearest valid one."""
+
+import difflib
+from collections.abc import Mapping
+from typing import Any, Self
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from friedel.core.errors import PlanError
+
+
+class Options(BaseModel):
+    """A frozen record of options in which every key is known and every value checked."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
+
+    @classmethod
+    def read(cls, values: Mapping[str, Any], *, origin: str = "plan") -> Self:
+        """Build the options from plain values.
+
+        Parameters
+        ----------
+        values : mapping
+            Keys and values as they come from YAML.
+        origin : str
+            Where they come from, named in the error (a path, usually).
+
+        Raises
+        ------
+        PlanError
+            One line per wrong key or value, with the nearest valid name.
+        """
+        try:
+            return cls.model_validate(values)
+        except ValidationError as error:
+            lines = [_explain(cls, item) for item in error.errors()]
+            raise PlanError(f"{origin}: " + "; ".join(lines)) from None
+
+
+def _explain(model: type[BaseModel], item: Any) -> str:
+    where = ".".join(str(part) for part in item["loc"])
+    if item["type"] != "extra_forbidden":
+        return f"{where}: {item['msg']} (got {item['input']!r})"
+    key, known = str(item["loc"][-1]), _fields_at(model, item["loc"][:-1])
+    near = difflib.get_close_matches(key, known, n=1)
+    hint = f"did you mean {near[0]!r}?" if near else f"valid keys: {', '.join(sorted(known))}"
+    return f"unknown key {where!r}; {hint}"
+
+
+def _fields_at(model: type[BaseModel], path: tuple[Any, ...]) -> list[str]:
+    for part in path:
+        field = model.model_fields.get(str(part))
+        inner = getattr(field, "annotation", None)
+        candidates = [inner, *getattr(inner, "__args__", ())]
+        nested = next((c for c in candidates if isinstance(c, type) and issubclass(c, BaseModel)), None)
+        if nested is None:
+            break
+        model = nested
+    return list(model.model_fields)

@@ -1,0 +1,30 @@
+"""Shares of counts with their uncertainty, through SciPy."""
+
+from dataclasses import dataclass
+
+from scipy.stats import binomtest
+
+from friedel.core.errors import InputError
+
+
+@dataclass(frozen=True)
+class Interval:
+    """A figure and the bounds that hold it with 95 % confidence."""
+
+    value: float
+    low: float
+    high: float
+
+
+def share(right: int, total: int) -> Interval:
+    """Return ``right / total`` with Wilson's 95 % interval, which is honest near 0 and 1.
+
+    Raises
+    ------
+    InputError
+        If nothing was counted.
+    """
+    if total < 1:
+        raise InputError("a share needs at least one frame to be counted over")
+    bounds = binomtest(right, total).proportion_ci(confidence_level=0.95, method="wilson")
+    return Interval(right / total, float(bounds.low), float(bounds.high))

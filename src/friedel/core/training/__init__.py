@@ -1,0 +1,1 @@
+"""How any network learns: options, Lightning module, checkpoints, examples and the training run."""

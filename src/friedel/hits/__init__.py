@@ -1,1 +1,0 @@
-"""Which frames are single hits? Features, scores, calibration, diffusion map, clusters, adaptation."""

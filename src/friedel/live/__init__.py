@@ -1,1 +1,0 @@
-"""The same jobs on a stream: sources → stages → ledger → sinks; record and replay. Nothing is lost unseen."""

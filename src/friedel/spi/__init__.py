@@ -1,0 +1,1 @@
+"""Single-particle imaging: from the frames of an X-ray laser to the hits of single particles."""

@@ -1,0 +1,1 @@
+"""Fitting a shipped classifier to a new experiment from a few labels."""

@@ -1,0 +1,1 @@
+"""The diffusion map of a run: kernels, eigenvectors, landmarks."""

@@ -1,0 +1,1 @@
+"""How good a classifier is, where and why: data, models, sections, one report."""

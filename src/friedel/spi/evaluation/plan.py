@@ -1,0 +1,160 @@
+"""The plan of an evaluation: which model, which comparisons, and how large each is. Runs nothing."""
+
+from pathlib import Path
+from typing import Annotated, Literal, Self
+
+import yaml
+from pydantic import Field, field_validator
+
+from friedel.core.errors import PlanError
+from friedel.core.options import Options
+from friedel.core.plan import read_yaml
+from friedel.spi.particles.particle import PARTICLES
+from friedel.spi.training.plan import LabelledFile
+
+SECTIONS = ("domains", "methods", "rates", "calibration", "shapes", "depths", "looks", "speed")
+"""Names of the report's sections, in its order."""
+Count = Annotated[int, Field(ge=1)]
+
+
+class EvaluationSizes(Options):
+    """How many frames and trainings each section takes."""
+
+    training_frames: Annotated[int, Field(ge=100)] = 5000
+    """Frames of one simulated experiment with icosahedra, from which the paper's network learns."""
+    test_frames: Annotated[int, Field(ge=50)] = 2000
+    """Further frames of it, to test on."""
+    epochs: Count = 12
+    """Passes of every training over its frames."""
+    experiments: Count = 60
+    """Made-up experiments on which the model is tested; none of them was in its training."""
+    experiment_frames: Annotated[int, Field(ge=8)] = 64
+    """Frames of each."""
+    other_runs: Count = 16
+    """Runs of the second domain."""
+    other_frames: Annotated[int, Field(ge=16)] = 120
+    """Frames of each."""
+    labels: Annotated[int, Field(ge=2)] = 20
+    """Labels a class for adapting."""
+    transfer_frames: Annotated[int, Field(ge=50)] = 1000
+    """Training frames for VGG16's features, which are slow."""
+    depths: tuple[tuple[int, int], ...] = ((1, 1), (1, 2), (2, 1), (2, 2), (2, 3), (3, 2), (3, 3), (4, 4), (5, 5))
+    """(n, m) of the paper's network."""
+    shapes: tuple[str, ...] = PARTICLES
+    """Shapes whose false negatives are counted; each is also left out of a training."""
+    shape_frames: Annotated[int, Field(ge=64)] = 8192
+    """Frames of icosahedra for the training that sees nothing else; of each shape, a quarter for the others."""
+    speed_frames: Count = 7000
+    """Frames of 256² to time."""
+    map_frames: Annotated[int, Field(ge=50)] = 7214
+    """Frames of 128² for the diffusion map's time."""
+    bootstrap: Count = 500
+    """Draws behind each confidence interval."""
+
+
+FULL = EvaluationSizes()
+QUICK = EvaluationSizes(
+    training_frames=1200,
+    test_frames=400,
+    epochs=5,
+    experiments=16,
+    experiment_frames=48,
+    other_runs=8,
+    other_frames=80,
+    transfer_frames=200,
+    depths=((1, 1), (2, 2)),
+    shapes=("icosahedron", "soccer_ball", "torus"),
+    shape_frames=1024,
+    speed_frames=1000,
+    map_frames=1000,
+    bootstrap=200,
+)
+"""Some minutes on two cores; shows that everything works, not what it is worth."""
+
+
+class EvaluationPlan(Options):
+    """Everything that decides an evaluation's figures."""
+
+    model: str = "default"
+    """Name or path of the model that is evaluated."""
+    vgg16: Path | None = None
+    """torchvision's ``vgg16-397923af.pth``; without it VGG16 has random weights, and the report says so."""
+    molecules: tuple[Path, ...] = ()
+    """PDB or mmCIF files whose particles join the second domain (extra "particles")."""
+    files: tuple[LabelledFile, ...] = ()
+    """Labelled runs that join the second domain: measured, or simulated elsewhere. Never ones trained on."""
+    sections: tuple[str, ...] = SECTIONS
+    """What to do; the report shows it in its own order."""
+    size: Literal["full", "quick"] = "full"
+    """Sizes to take where none are given: for figures, or to see that it works."""
+    sizes: EvaluationSizes | None = None
+    """Sizes of your own; they win over ``size``."""
+    seed: Annotated[int, Field(ge=0)] = 0
+    """Seed of weights and orders; frames have seeds of their own, that no training uses."""
+    output: Path | None = None
+    """Folder for the report; the command line's ``-o`` wins."""
+
+    @property
+    def chosen_sizes(self) -> EvaluationSizes:
+        """The sizes that hold."""
+        return self.sizes or (QUICK if self.size == "quick" else FULL)
+
+    def with_sizes(self) -> Self:
+        """Return the plan with its sizes written out."""
+        return self.model_copy(update={"sizes": self.chosen_sizes})
+
+    @field_validator("sections")
+    @classmethod
+    def _known(cls, sections: tuple[str, ...]) -> tuple[str, ...]:
+        unknown = [name for name in sections if name not in SECTIONS]
+        if unknown:
+            raise ValueError(f"unknown section {unknown[0]!r}; known: {', '.join(SECTIONS)}")
+        return sections
+
+    def relative_to(self, folder: Path) -> Self:
+        """Return the plan with relative paths taken from ``folder``."""
+        model = self.model
+        if (folder / model).exists():
+            model = str(folder / model)
+        update = {
+            "model": model,
+            "files": tuple(file.relative_to(folder) for file in self.files),
+            "vgg16": self.vgg16 and folder / self.vgg16,
+            "molecules": tuple(folder / path for path in self.molecules),
+            "output": self.output and folder / self.output,
+        }
+        return self.model_copy(update=update)
+
+
+def load_evaluation_plan(path: Path) -> EvaluationPlan:
+    """Read a plan; relative paths in it are taken from the plan's own folder.
+
+    Raises
+    ------
+    InputError
+        If the file is missing or can't be read.
+    PlanError
+        If it isn't YAML, or a key or a value is wrong (with the nearest valid name).
+    """
+    return EvaluationPlan.read(read_yaml(path), origin=str(path)).relative_to(path.resolve().parent)
+
+
+def evaluation_plan_text(plan: EvaluationPlan) -> str:
+    """Return the complete plan, defaults included, as YAML that `load_evaluation_plan` reads back."""
+    heading = "# A complete plan, defaults included. Run it: friedel evaluate hits --plan plan.yaml -o DIR\n"
+    return heading + yaml.safe_dump(plan.model_dump(mode="json"), sort_keys=False, allow_unicode=True)
+
+
+def chosen_sections(names: str) -> tuple[str, ...]:
+    """Return the sections that a comma-separated text names.
+
+    Raises
+    ------
+    PlanError
+        If one is unknown.
+    """
+    found = tuple(name.strip() for name in names.split(",") if name.strip())
+    unknown = [name for name in found if name not in SECTIONS]
+    if unknown or not found:
+        raise PlanError(f"unknown section {(unknown or [names])[0]!r}; known: {', '.join(SECTIONS)}")
+    return found

@@ -1,0 +1,1 @@
+"""From a particle to the frames a detector records. Writes no file."""

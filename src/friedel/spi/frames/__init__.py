@@ -1,0 +1,1 @@
+"""Detector frames in files, of many kinds, read alike; masks, geometry and labels beside them."""

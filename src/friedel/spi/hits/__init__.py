@@ -1,0 +1,1 @@
+"""Which frames are single hits? Preparation, features, scores, calibration, selection."""

@@ -1,0 +1,248 @@
+"""A trained classifier with all that makes scores of frames: preparation, network, calibration, selection.
+
+`load_model` gives one by name or path; `friedel.classify` is the short way. Files of weights are `networks.registry`'s.
+"""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from friedel.core.device import resolve_device
+from friedel.core.errors import WeightsError
+from friedel.core.networks import ModelCard, load_statistics, load_weights
+from friedel.spi.hits.calibration import calibration_from
+from friedel.spi.hits.features import NAME as FRINGES
+from friedel.spi.hits.features import model_input
+from friedel.spi.hits.fringes import fringe_visibility
+from friedel.spi.hits.prepare import Prepared, RunConstants, checked_mask, prepare
+from friedel.spi.hits.run_calibration import measure_run
+from friedel.spi.hits.standardise import Standardiser
+from friedel.spi.hits.strange import strangeness
+from friedel.spi.networks.hitnet import HitNet
+from friedel.spi.records import FrameStatus, HitScores
+
+BATCH = 256
+"""Frames scored at once: enough to keep the cores busy, few enough to stay in their caches."""
+
+# Used where a model's card names no other.
+_SINGLE_FROM = 0.5
+_FRINGES_FROM = 8.0
+_UNSURE = (0.1, 0.9)
+# One pixel in so many tells of most frames that they aren't constant.
+_GLANCE = 61
+
+Array = NDArray[np.float32]
+
+
+@dataclass(frozen=True, eq=False)
+class HitModel:
+    """A classifier of single hits.
+
+    Attributes
+    ----------
+    network : nn.Module
+        On its device, in evaluation mode, with ``features`` and ``scores``.
+    card : ModelCard
+        What is known of it; ``extra`` holds calibration and thresholds.
+    statistics : mapping of str to Tensor
+        Arrays beside the weights: the preprocessing's, and ``feature_mean`` and ``feature_whitening``.
+    device : torch.device
+        Where it computes.
+    """
+
+    network: nn.Module
+    card: ModelCard
+    statistics: dict[str, Tensor]
+    device: torch.device
+
+    @property
+    def name(self) -> str:
+        """Name and first part of the hash of the weights."""
+        return f"{self.card.name} {self.card.sha256[:12]}".strip()
+
+    def measure(self, frames: NDArray[Any], mask: NDArray[np.bool_] | None = None) -> RunConstants:
+        """Measure what a run's frames have in common, to score its parts alike (`measure_run`)."""
+        return measure_run(frames, checked_mask(frames, mask))
+
+    def score(
+        self, frames: NDArray[Any], mask: NDArray[np.bool_] | None = None, *, run: RunConstants | None = None
+    ) -> HitScores:
+        """Score frames.
+
+        Parameters
+        ----------
+        frames : (n, y, x), any real dtype
+            Photons or detector units, at least 64²; NaN where unknown.
+        mask : (y, x) bool, optional
+            True where the detector measures. Blind and hot pixels are found without it.
+        run : RunConstants, optional
+            From `measure` on a sample of the run; without it these frames are the sample.
+
+        Raises
+        ------
+        InputError
+            If the frames aren't such an array, or the mask doesn't fit them.
+        """
+        measured = checked_mask(frames, mask)
+        constants = run or measure_run(frames, measured)
+        parts = [self._batch(frames[k : k + BATCH], measured, constants) for k in range(0, len(frames), BATCH)]
+        columns = [np.concatenate(column) for column in zip(*parts, strict=True)] if parts else [_none()] * 4
+        return self._scores(*columns)
+
+    def features(
+        self, frames: NDArray[Any], mask: NDArray[np.bool_] | None = None, *, run: RunConstants | None = None
+    ) -> Array:
+        """Return the network's description of each frame, ``(n, d)`` float32: what its last layer sees."""
+        measured = checked_mask(frames, mask)
+        constants = run or measure_run(frames, measured)
+        parts = [
+            self._features(frames[k : k + BATCH], measured, prepare(frames[k : k + BATCH], measured, constants))
+            for k in range(0, len(frames), BATCH)
+        ]
+        return torch.cat(parts).cpu().numpy() if parts else np.zeros((0, self.head.in_features), dtype=np.float32)
+
+    @property
+    def head(self) -> nn.Linear:
+        """The network's last layer, (d) → 2 scores; index 1 is "single hit"."""
+        scores = self.network.scores
+        if not isinstance(scores, nn.Linear):
+            raise WeightsError(f"{self.name}: architecture {self.card.architecture!r} has no linear layer 'scores'")
+        return scores
+
+    @torch.no_grad()
+    def _features(self, frames: NDArray[Any], mask: NDArray[np.bool_], prepared: Prepared) -> Tensor:
+        images = self._input(frames, mask, prepared).to(self.device, memory_format=torch.channels_last)
+        with torch.autocast(self.device.type, torch.bfloat16, enabled=_quick_in_bfloat16(self.device)):
+            described: Tensor = self.network.features(images)  # type: ignore[operator]
+        return described.float()
+
+    def _input(self, frames: NDArray[Any], mask: NDArray[np.bool_], prepared: Prepared) -> Tensor:
+        if self.card.preprocessing == FRINGES:
+            return model_input(prepared)
+        return torch.from_numpy(Standardiser.from_statistics(self.statistics)(frames, mask))
+
+    @torch.no_grad()
+    def _batch(
+        self, frames: NDArray[Any], mask: NDArray[np.bool_], constants: RunConstants
+    ) -> tuple[Array, Array, Array, NDArray[np.uint8]]:
+        prepared = prepare(frames, mask, constants)
+        described = self._features(frames, mask, prepared)
+        scores = self.head(described)
+        logits = (scores[:, 1] - scores[:, 0]).cpu().numpy()
+        strange = strangeness(described, self.statistics).cpu().numpy()
+        return logits, fringe_visibility(prepared).numpy(), strange, _status(prepared)
+
+    def _scores(self, logits: Array, fringes: Array, strange: Array, status: NDArray[np.uint8]) -> HitScores:
+        scored = status == FrameStatus.SCORED
+        single = np.where(scored, calibration_from(_calibration(self.card))(logits), 0.0).astype(np.float32)
+        visible = np.where(scored, fringes, 0.0).astype(np.float32)
+        low, high = _number(self.card, "unsure_low", _UNSURE[0]), _number(self.card, "unsure_high", _UNSURE[1])
+        good = (single >= _number(self.card, "single_from", _SINGLE_FROM)) & (
+            visible >= _number(self.card, "fringes_from", _FRINGES_FROM)
+        )
+        return HitScores(
+            single=single,
+            fringes=visible,
+            strange=strange.astype(np.float32),
+            unsure=scored & (single > low) & (single < high),
+            good=scored & good,
+            status=status.astype(np.uint8),
+            model=self.name,
+        )
+
+
+def load_model(model: str | Path = "default", *, device: str | torch.device | None = None) -> HitModel:
+    """Load a classifier.
+
+    Parameters
+    ----------
+    model : str or path
+        Name of a shipped model, or the file or folder of one you trained or adapted.
+    device : str or torch.device, optional
+        "cpu" or "cuda"; None takes a GPU if there is one.
+
+    Raises
+    ------
+    WeightsError
+        If there is no such model, or its files are damaged.
+    """
+    where = resolve_device(device)
+    network, card = load_weights(model)
+    quick = network.folded() if isinstance(network, HitNet) else network.eval()
+    placed = quick.to(where, memory_format=torch.channels_last)  # type: ignore[call-overload]
+    return HitModel(placed, card, load_statistics(model), where)
+
+
+def classify(
+    frames: NDArray[Any],
+    *,
+    mask: NDArray[np.bool_] | None = None,
+    model: str | Path = "default",
+    device: str | torch.device | None = None,
+) -> HitScores:
+    """Tell which frames are single hits.
+
+    Parameters
+    ----------
+    frames : (n, y, x), any real dtype
+        Photons or detector units, at least 64², the beam near the middle; NaN where unknown.
+    mask : (y, x) bool, optional
+        True where the detector measures.
+    model : str or path
+        Name of a shipped model, or the file or folder of one you trained or adapted.
+    device : str or torch.device, optional
+        "cpu" or "cuda"; None takes a GPU if there is one.
+
+    Returns
+    -------
+    HitScores
+        `.single`, `.fringes`, `.unsure`, `.strange`, `.good` and `.status`, an entry a frame.
+
+    Raises
+    ------
+    InputError
+        If the frames can't be used, or the mask doesn't fit them.
+    WeightsError
+        If there is no such model, or its files are damaged.
+    """
+    return load_model(model, device=device).score(np.asarray(frames), None if mask is None else np.asarray(mask))
+
+
+def _quick_in_bfloat16(device: torch.device) -> bool:
+    return device.type == "cuda" or bool(torch.ops.mkldnn._is_mkldnn_bf16_supported())
+
+
+def _status(prepared: Prepared) -> NDArray[np.uint8]:
+    """Return each frame's `FrameStatus`: masked where nothing was measured, constant where nothing differs."""
+    known, photons = (prepared.known > 0).flatten(1), prepared.photons.flatten(1)
+    status = torch.full((len(photons),), int(FrameStatus.SCORED), dtype=torch.uint8)
+    # Most frames differ within a few of their pixels; only the others are looked through.
+    doubtful = _all_equal(photons[:, ::_GLANCE], known[:, ::_GLANCE]).nonzero()[:, 0]
+    equal = _all_equal(photons[doubtful], known.expand_as(photons)[doubtful])
+    status[doubtful[equal]] = int(FrameStatus.CONSTANT)
+    status[~known.any(1).expand(len(photons))] = int(FrameStatus.MASKED)
+    return status.numpy()
+
+
+def _all_equal(photons: Tensor, known: Tensor) -> Tensor:
+    """Say of each row of photons ``(n, k)`` whether all those known are equal."""
+    beyond = torch.zeros(known.shape).masked_fill_(~known, torch.inf)  # takes the unknown out of the running
+    return (photons - beyond).amax(1) <= (photons + beyond).amin(1)
+
+
+def _calibration(card: ModelCard) -> dict[str, Any]:
+    return {"temperature": 1.0, **card.extra}
+
+
+def _number(card: ModelCard, key: str, otherwise: float) -> float:
+    value = card.extra.get(key, otherwise)
+    return float(value) if isinstance(value, int | float) else otherwise
+
+
+def _none() -> NDArray[Any]:
+    return np.zeros(0, dtype=np.float32)

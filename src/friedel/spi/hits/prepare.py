@@ -1,0 +1,158 @@
+"""Frames of any detector, made alike: the square around the beam, in a stated number of pixels, in photons.
+
+What holds for a whole run (centre, gain, noise, pixels that are blind) is measured once, by `run_constants`.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+from torch.nn import functional
+
+from friedel.core.errors import InputError
+
+EDGE = 128
+"""Pixels along the edge of the square that models see."""
+SMALLEST = 64
+"""Frames smaller than this have too few pixels for fringes."""
+
+_ROW_ENDS = (slice(0, 24), slice(EDGE - 24, EDGE))
+# Photons. A greater offset would be light.
+_LARGEST_OFFSET = 1.0
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class RunConstants:
+    """What one run's frames have in common, after binning.
+
+    Attributes
+    ----------
+    binning : int
+        Pixels of the detector along the edge of one pixel here.
+    centre : (int, int)
+        Pixel (y, x), after binning, that the direct beam hits.
+    gain : float
+        Detector units a photon.
+    read_variance : float
+        Variance of a pixel's noise without light, photons².
+    faulty : (128, 128) bool tensor or None
+        Pixels of the square to leave out, beyond the mask.
+    """
+
+    binning: int
+    centre: tuple[int, int]
+    gain: float = 1.0
+    read_variance: float = 0.0
+    faulty: Tensor | None = None
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class Prepared:
+    """Frames in photons around the beam's centre.
+
+    Attributes
+    ----------
+    photons : (n, 1, 128, 128) float32
+        0 where unknown.
+    known : (1 or n, 1, 128, 128) float32
+        Share of each pixel that was measured, 0 … 1.
+    read_variance : float
+        Photons².
+    """
+
+    photons: Tensor
+    known: Tensor
+    read_variance: float
+
+
+def checked_mask(frames: NDArray[np.generic], mask: NDArray[np.bool_] | None) -> NDArray[np.bool_]:
+    """Return the mask, or one that measures everywhere.
+
+    Raises
+    ------
+    InputError
+        If the frames aren't ``(n, y, x)`` of at least 64², or the mask has another shape or measures nothing.
+    """
+    if frames.ndim != 3:
+        raise InputError(f"frames must have axes (n, y, x), got shape {frames.shape}; one frame is frames[None]")
+    if frames.dtype.kind not in "uif":
+        raise InputError(f"frames must be numbers, got dtype {frames.dtype}")
+    if min(frames.shape[1:]) < SMALLEST:
+        raise InputError(f"frames must have at least {SMALLEST} × {SMALLEST} pixels, got {frames.shape[1:]}")
+    if mask is None:
+        return np.ones(frames.shape[1:], dtype=bool)
+    if mask.shape != frames.shape[1:]:
+        raise InputError(f"mask {mask.shape} doesn't fit frames of {frames.shape[1:]}")
+    if not np.any(mask):
+        raise InputError("the mask leaves no pixel to look at; True must mean measured")
+    return np.asarray(mask, dtype=bool)
+
+
+def natural_binning(shape: tuple[int, ...]) -> int:
+    """Return the binning that leaves a frame at least 256 pixels an edge where it has them."""
+    return max(1, min(shape) // (2 * EDGE))
+
+
+def prepare(frames: NDArray[np.generic], mask: NDArray[np.bool_], constants: RunConstants) -> Prepared:
+    """Crop, bin and scale frames.
+
+    Parameters
+    ----------
+    frames : (n, y, x), any real dtype
+        Photons or detector units; NaN and infinities are unknown.
+    mask : (y, x) bool
+        True where the detector measures.
+    constants : RunConstants
+        The run's.
+
+    Returns
+    -------
+    Prepared
+    """
+    rows, columns = (_window(n, c, constants.binning) for n, c in zip(mask.shape, constants.centre, strict=True))
+    part = torch.from_numpy(_native(frames[:, rows[0], columns[0]])).float()[:, None]
+    known = torch.from_numpy(mask[rows[0], columns[0]].astype(np.float32))[None, None]
+    if frames.dtype.kind == "f" and not torch.isfinite(part.sum()):
+        finite = torch.isfinite(part)
+        part, known = torch.where(finite, part, torch.zeros(())), known * finite
+    part = part * known
+    part, known = (_binned(values, constants.binning) for values in (part, known))
+    padding = (*columns[1], *rows[1])
+    if any(padding):
+        part, known = functional.pad(part, padding), functional.pad(known, padding)
+    if constants.faulty is not None:
+        known = known * ~constants.faulty
+    photons = part * (constants.binning**2 / constants.gain) * (known > 0)
+    if constants.read_variance > 0:
+        photons = _without_common_mode(photons, known)
+    return Prepared(photons=photons, known=known, read_variance=constants.read_variance)
+
+
+def _without_common_mode(photons: Tensor, known: Tensor) -> Tensor:
+    """Take out the offset that the halves of each row share: the median of their outer, darker ends."""
+    left, right = (photons[..., ends].median(-1, keepdim=True).values for ends in _ROW_ENDS)
+    offsets = torch.cat([left, right], dim=-1).clamp_(-_LARGEST_OFFSET, _LARGEST_OFFSET)
+    return (photons - offsets.repeat_interleave(EDGE // 2, dim=-1)) * (known > 0)
+
+
+def _native(frames: NDArray[np.generic]) -> NDArray[np.generic]:
+    """Return the frames in a type that torch knows; integers of 16 bits take the shortest way to float."""
+    if frames.dtype in (np.uint32, np.uint64):
+        return frames.astype(np.float32)
+    if not frames.dtype.isnative:
+        frames = frames.astype(frames.dtype.newbyteorder("="))
+    frames = np.ascontiguousarray(frames)
+    return frames if frames.flags.writeable else frames.copy()  # torch warns of memory maps opened for reading
+
+
+def _window(n: int, centre: int, binning: int) -> tuple[slice, tuple[int, int]]:
+    """Return the detector pixels of the square along one axis, and the padding that they lack on either side."""
+    first, size = centre - EDGE // 2, n // binning
+    low, high = max(first, 0), min(first + EDGE, size)
+    return slice(low * binning, high * binning), (low - first, first + EDGE - high)
+
+
+def _binned(values: Tensor, binning: int) -> Tensor:
+    return functional.avg_pool2d(values, binning) if binning > 1 else values

@@ -1,0 +1,117 @@
+"""The plan of a watch: how frames are scored, kept and shed. Runs nothing."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import yaml
+from pydantic import Field
+
+from friedel.core.cluster import ClusterOptions
+from friedel.core.options import Options
+from friedel.core.plan import read_yaml
+from friedel.spi.classify.plan import EmcOptions, merged
+from friedel.spi.hits.selection import SelectionOptions
+
+
+class QueueOptions(Options):
+    """Frames between their arrival and their score."""
+
+    batch: Annotated[int, Field(ge=1, le=1024)] = 32
+    """Most frames scored at once; fewer when a scorer has nothing else to do."""
+    memory_mb: Annotated[int, Field(ge=1)] = 512
+    """Shared memory for frames that wait, MiB. When it is full, the oldest waiting batch is dropped and counted."""
+    workers: Annotated[int, Field(ge=1, le=256)] | None = None
+    """Scoring processes; None: one a core, up to four."""
+    worker_timeout_s: Annotated[float, Field(gt=0)] = 60.0
+    """A scorer that needs longer for a batch is ended, and another takes its place."""
+    sample: Annotated[int, Field(ge=1, le=4096)] = 256
+    """The first frames, on which the run's constants (centre, gain, noise) are measured, once for all."""
+    settle_s: Annotated[float, Field(gt=0)] = 20.0
+    """Measure on fewer frames if they take longer than this to come, s."""
+
+
+class KeepOptions(Options):
+    """What is written."""
+
+    frames: Literal["selected", "none"] = "selected"
+    """Which frames go into the file, beside the scores of all."""
+    emc: EmcOptions = EmcOptions()
+    """The selected frames for Dragonfly, written when the watch ends."""
+    flush_s: Annotated[float, Field(gt=0)] = 0.5
+    """Readers of the growing file see what is older than this, s."""
+    keep_free_mb: Annotated[int, Field(ge=0)] = 256
+    """Nothing more is written while the disk has less room than this, MiB; scoring goes on, losses are counted."""
+    resume: bool = True
+    """Go on where an earlier watch of the same source left the folder; its frames aren't scored again."""
+
+
+class WatchPlan(Options):
+    """Everything that decides a watch of single hits; only the source must be named."""
+
+    source: str | None = None
+    """URI of the source; None only while it is named elsewhere (on the command line)."""
+    model: str = "default"
+    """Name of shipped weights, or path of others; "module:function" for a scorer of your own."""
+    device: str | None = None
+    """"cpu" or "cuda"; None takes a GPU if there is one."""
+    mask: Path | None = None
+    """Mask ``(y, x)`` for all frames, 0 is good; beside the one the source may bring."""
+    select: SelectionOptions = SelectionOptions()
+    """Which frames to keep."""
+    queue: QueueOptions = QueueOptions()
+    """Between arrival and score."""
+    keep: KeepOptions = KeepOptions()
+    """What is written."""
+    cluster: ClusterOptions | None = None
+    """Score on several machines, by Dask; None: on this one."""
+    silent_s: Annotated[float, Field(gt=0)] = 5.0
+    """The source is called silent when nothing has come for so long, s."""
+    display_s: Annotated[float, Field(gt=0)] = 0.25
+    """Time between two snapshots for the display, s."""
+    log_s: Annotated[float, Field(gt=0)] = 10.0
+    """Time between two lines of the ledger in the log, s."""
+    output: Path | None = None
+    """Folder for the results; None writes nothing. The command line's ``-o`` wins."""
+
+
+def load_watch_plan(path: Path) -> WatchPlan:
+    """Read a plan; relative paths in it are taken from the plan's own folder.
+
+    Raises
+    ------
+    InputError
+        If the file is missing or can't be read.
+    PlanError
+        If it isn't YAML, or a key or a value is wrong (with the nearest valid name).
+    """
+    plan = WatchPlan.read(read_yaml(path), origin=str(path))
+    folder = path.resolve().parent
+    located = {"mask": plan.mask and folder / plan.mask, "output": plan.output and folder / plan.output}
+    return plan.model_copy(update=located)
+
+
+def with_watch_settings(plan: WatchPlan, settings: Sequence[str], *, given: Mapping[str, Any]) -> WatchPlan:
+    """Return the plan with what the command line says.
+
+    Parameters
+    ----------
+    plan : WatchPlan
+        Read from a file, or the defaults.
+    settings : sequence of str
+        "key=value", the key as in the plan with dots between levels: ``queue.workers=8``.
+    given : mapping
+        Keys and values of the command's own options; None leaves the plan's value.
+
+    Raises
+    ------
+    PlanError
+        If a setting isn't "key=value", or a key or a value is wrong.
+    """
+    return merged(plan, settings, given=given)
+
+
+def watch_plan_text(plan: WatchPlan) -> str:
+    """Return the complete plan, defaults included, as YAML that `load_watch_plan` reads back."""
+    heading = "# A complete plan, defaults included. Run it: friedel watch --plan plan.yaml\n"
+    return heading + yaml.safe_dump(plan.model_dump(mode="json"), sort_keys=False, allow_unicode=True)

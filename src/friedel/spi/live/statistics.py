@@ -1,0 +1,159 @@
+"""What a display shows of the hits so far, kept up batch by batch in memory that doesn't grow. Draws nothing."""
+
+import time
+from collections import deque
+
+import numpy as np
+from numpy.typing import NDArray
+
+from friedel.spi.live.view import HitsView, Thumbnail
+from friedel.spi.records import FrameStatus, HitScores
+
+_STRETCHES = 600
+_GALLERY = 6
+_BETWEEN_PICTURES_S = 0.25
+_EDGE, _POWDER_EDGE = 128, 256
+_BRIGHTEST = 99.8
+
+
+class RateOverTime:
+    """Shares of selected frames in equal stretches of time; when there are too many, neighbours are joined."""
+
+    def __init__(self, began: float) -> None:
+        self._began, self._stretch = began, 1.0
+        self._all, self._selected = np.zeros(_STRETCHES, np.int64), np.zeros(_STRETCHES, np.int64)
+        self._used = 0
+
+    def add(self, now: float, n_frames: int, n_selected: int) -> None:
+        """Count frames scored at ``now``, s."""
+        place = int(max(now - self._began, 0.0) / self._stretch)
+        while place >= _STRETCHES:
+            self._join()
+            place = int((now - self._began) / self._stretch)
+        self._all[place] += n_frames
+        self._selected[place] += n_selected
+        self._used = max(self._used, place + 1)
+
+    def curve(self) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """Return the ends of the stretches, s, and the rates; NaN where no frame came."""
+        ends = self._began + self._stretch * np.arange(1, self._used + 1, dtype=np.float64)
+        every = self._all[: self._used]
+        rates = np.where(every > 0, self._selected[: self._used] / np.maximum(every, 1), np.nan)
+        return ends, np.asarray(rates, np.float64)
+
+    def _join(self) -> None:
+        self._stretch *= 2
+        for counts in (self._all, self._selected):
+            counts[: _STRETCHES // 2] = counts.reshape(-1, 2).sum(1)
+            counts[_STRETCHES // 2 :] = 0
+        self._used = -(-self._used // 2)
+
+
+class HitStatistics:
+    """Rates, histogram, galleries and virtual powder of the frames scored so far."""
+
+    def __init__(self) -> None:
+        self._rate = RateOverTime(time.time())
+        self._histogram = np.zeros(20, np.int64)
+        self._galleries: dict[str, deque[Thumbnail]] = {
+            name: deque(maxlen=_GALLERY) for name in ("singles", "unsure", "rejected")
+        }
+        self._drawn = dict.fromkeys(self._galleries, 0.0)
+        self._powder: NDArray[np.float64] | None = None
+        self._n_powder = 0
+        self.selected = self.unsure = self.odd = 0
+        self.model = ""
+
+    def add(
+        self,
+        scores: HitScores,
+        selected: NDArray[np.bool_],
+        frames: NDArray[np.generic],
+        *,
+        numbers: NDArray[np.int64],
+        series: str,
+    ) -> None:
+        """Take up a batch: its scores, which frames were selected, and the frames ``(n, y, x)`` themselves."""
+        scored = scores.status == FrameStatus.SCORED
+        self._histogram += np.histogram(scores.single[scored], bins=20, range=(0, 1))[0]
+        self._rate.add(time.time(), len(scores), int(selected.sum()))
+        self.selected += int(selected.sum())
+        self.unsure += int(scores.unsure.sum())
+        self.odd += int((scores.strange > 1).sum())
+        self.model = scores.model
+        self._add_powder(frames, selected)
+        kinds = {"singles": selected, "unsure": scores.unsure, "rejected": scored & ~selected & ~scores.unsure}
+        for kind, wanted in kinds.items():
+            self._add_picture(kind, wanted, scores, frames, numbers=numbers, series=series)
+
+    def view(self) -> HitsView:
+        """Return all of it for a display."""
+        times, rates = self._rate.curve()
+        powder = None if self._powder is None else (self._powder / max(self._n_powder, 1)).astype(np.float32)
+        return HitsView(
+            rate_times=times,
+            rates=rates,
+            histogram=self._histogram.copy(),
+            **{kind: tuple(gallery) for kind, gallery in self._galleries.items()},
+            powder=powder,
+            n_powder=self._n_powder,
+            selected=self.selected,
+            unsure_count=self.unsure,
+            odd_count=self.odd,
+            model=self.model,
+        )
+
+    def _add_powder(self, frames: NDArray[np.generic], selected: NDArray[np.bool_]) -> None:
+        if not selected.any():
+            return
+        total = binned(_sum(frames[selected]), _POWDER_EDGE)
+        if self._powder is None or self._powder.shape != total.shape:
+            self._powder, self._n_powder = np.zeros(total.shape), 0
+        self._powder += total
+        self._n_powder += int(selected.sum())
+
+    def _add_picture(
+        self,
+        kind: str,
+        wanted: NDArray[np.bool_],
+        scores: HitScores,
+        frames: NDArray[np.generic],
+        *,
+        numbers: NDArray[np.int64],
+        series: str,
+    ) -> None:
+        now = time.monotonic()
+        if not wanted.any() or now - self._drawn[kind] < _BETWEEN_PICTURES_S:
+            return
+        self._drawn[kind], last = now, int(np.flatnonzero(wanted)[-1])
+        picture = Thumbnail(
+            image=small_picture(frames[last]),
+            number=int(numbers[last]),
+            series=series,
+            single=float(scores.single[last]),
+            fringes=float(scores.fringes[last]),
+            strange=float(scores.strange[last]),
+        )
+        self._galleries[kind].appendleft(picture)
+
+
+def _sum(frames: NDArray[np.generic]) -> NDArray[np.float32]:
+    """Return the sum of frames ``(n, y, x)``; only floats can hold what is no number."""
+    known = np.nan_to_num(frames) if frames.dtype.kind == "f" else frames
+    return np.asarray(known.sum(axis=0, dtype=np.float32))
+
+
+def binned(image: NDArray[np.float32], edge: int) -> NDArray[np.float32]:
+    """Return an image ``(y, x)`` with whole blocks of pixels averaged, so that no side is longer than ``edge``."""
+    block = max(-(-max(image.shape) // edge), 1)
+    if block == 1:
+        return image
+    rows, columns = (size // block for size in image.shape)
+    return image[: rows * block, : columns * block].reshape(rows, block, columns, block).mean(axis=(1, 3))
+
+
+def small_picture(frame: NDArray[np.generic]) -> NDArray[np.uint8]:
+    """Return a frame ``(y, x)`` as a small grey picture: the square root of its intensities."""
+    values = np.sqrt(np.maximum(binned(np.nan_to_num(frame.astype(np.float32)), _EDGE), 0))
+    low, high = float(values.min()), float(np.percentile(values, _BRIGHTEST))
+    return (np.clip((values - low) / max(high - low, 1e-9), 0, 1) * 255).astype(np.uint8)

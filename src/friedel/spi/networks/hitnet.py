@@ -1,0 +1,92 @@
+"""The default classifier of single hits: a small residual network on 64² images, for two cores and no GPU."""
+
+import copy
+from itertools import pairwise
+from typing import Self
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+from torch.nn.utils.fusion import fuse_conv_bn_eval
+
+from friedel.core.errors import PlanError
+
+
+class HitNet(nn.Module):
+    """Classify frames from their spectrum and pattern.
+
+    Three strided convolutions bring 64² down to 8²; one residual pair follows the second, ``depth`` pairs the third.
+    Means and maxima over the last map are the features: a side lobe counts wherever it stands.
+
+    Parameters
+    ----------
+    channels : int
+        Images per frame.
+    width : int
+        Channels after the first convolution; the second has 2, the third 4 times as many.
+    depth : int
+        Residual pairs at the coarsest scale.
+    dropout : float in [0, 1)
+        Fraction of the features that training drops before the last layer.
+
+    Raises
+    ------
+    PlanError
+        If one of them is out of range.
+    """
+
+    def __init__(self, channels: int = 4, width: int = 16, *, depth: int = 1, dropout: float = 0.2) -> None:
+        super().__init__()
+        if channels < 1 or width < 1 or depth < 1 or not 0 <= dropout < 1:
+            raise PlanError(
+                "HitNet needs channels, width and depth of at least 1 and dropout from 0 to below 1, "
+                f"got {channels}, {width}, {depth}, {dropout}"
+            )
+        self.body = nn.Sequential(
+            _halved(channels, width),
+            _halved(width, 2 * width),
+            _Pair(2 * width),
+            _halved(2 * width, 4 * width),
+            *(_Pair(4 * width) for _ in range(depth)),
+        )
+        self.dropout = nn.Dropout(dropout)
+        self.scores = nn.Linear(8 * width, 2)
+
+    def features(self, images: Tensor) -> Tensor:
+        """Describe frames ``(b, channels, 64, 64)`` by ``(b, 8 width)`` numbers."""
+        seen = self.body(images)
+        return torch.cat([seen.mean((-2, -1)), seen.amax((-2, -1))], dim=1)
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Score frames ``(b, channels, 64, 64)``: ``(b, 2)``, unnormalised; index 1 is "single hit"."""
+        return self.scores(self.dropout(self.features(images)))
+
+    def folded(self) -> Self:
+        """Return a copy for scoring: each normalisation is part of the convolution before it, same but for rounding."""
+        quick = copy.deepcopy(self).eval()
+        for block in list(quick.modules()):
+            for (name, convolution), (norm_name, norm) in pairwise(list(block.named_children())):
+                if isinstance(convolution, nn.Conv2d) and isinstance(norm, nn.BatchNorm2d):
+                    setattr(block, name, fuse_conv_bn_eval(convolution, norm))
+                    setattr(block, norm_name, nn.Identity())
+        return quick
+
+
+class _Pair(nn.Module):
+    """Two convolutions whose result is added to what came in."""
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.first = nn.Conv2d(channels, channels, 3, padding=1, bias=False)
+        self.first_norm = nn.BatchNorm2d(channels)
+        self.second = nn.Conv2d(channels, channels, 3, padding=1, bias=False)
+        self.second_norm = nn.BatchNorm2d(channels)
+
+    def forward(self, images: Tensor) -> Tensor:
+        inner = functional.relu(self.first_norm(self.first(images)))
+        return functional.relu(images + self.second_norm(self.second(inner)))
+
+
+def _halved(channels_in: int, channels_out: int) -> nn.Sequential:
+    convolution = nn.Conv2d(channels_in, channels_out, 3, stride=2, padding=1, bias=False)
+    return nn.Sequential(convolution, nn.BatchNorm2d(channels_out), nn.ReLU())

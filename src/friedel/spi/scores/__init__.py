@@ -1,0 +1,1 @@
+"""Scores of a run in files, and the selected frames."""

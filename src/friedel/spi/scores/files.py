@@ -1,0 +1,109 @@
+"""Scores as HDF5 (for programs) and CSV (for spreadsheets), and back from HDF5."""
+
+from collections.abc import Mapping
+from pathlib import Path
+
+import h5py
+import numpy as np
+from numpy.typing import NDArray
+
+from friedel.core.files.damage import readable, require_file
+from friedel.spi.records import FrameStatus, HitScores
+from friedel.spi.scores.scored_run import SCORE, ScoredRun, unpack_scores
+
+MEANINGS = {
+    "single": "probability that one particle alone made the pattern, 0 to 1",
+    "fringes": "signal-to-noise ratio of the fringes",
+    "strange": "how unlike anything seen in training; 1 at the training data's 99th percentile",
+    "unsure": "1 where the model errs too often to decide alone",
+    "good": "1 in the model's default selection",
+    "status": "; ".join(f"{status.value} {status.name.lower()}" for status in FrameStatus),
+}
+_CSV_ROWS = 65536
+
+
+def write_scores_hdf5(path: Path, run: ScoredRun, *, about: Mapping[str, str] | None = None) -> None:
+    """Write one dataset a score under ``/scores``, ``(n,)`` each, with the frame's file and its number in it.
+
+    Parameters
+    ----------
+    path : Path
+        The file.
+    run : ScoredRun
+        What to write.
+    about : mapping, optional
+        Texts kept as attributes of the file: plan and versions.
+
+    Raises
+    ------
+    OSError
+        If the file can't be written.
+    """
+    with h5py.File(path.name, "w", driver="core", backing_store=False) as file:
+        file.attrs.update({"model": run.model, **(about or {})})
+        group = file.create_group("scores")
+        packed = np.concatenate([item.scores for item in run.files])
+        for name, meaning in MEANINGS.items():
+            group.create_dataset(name, data=packed[name]).attrs["long_name"] = meaning
+        group["selected"] = run.selected.astype(np.uint8)
+        group["selected"].attrs["long_name"] = "1 where the frame was selected"
+        _write_places(file, group, run)
+        file.flush()
+        image = file.id.get_file_image()
+    # Assembled in memory, because HDF5 brings the interpreter down when the disk fills up under an open file.
+    path.write_bytes(image)
+
+
+def _write_places(file: h5py.File, group: h5py.Group, run: ScoredRun) -> None:
+    lengths = [len(item.scores) for item in run.files]
+    group["file"] = np.repeat(np.arange(len(lengths), dtype=np.uint32), lengths)
+    group["file"].attrs["long_name"] = "number of the file in /files"
+    group["frame"] = _numbers(lengths)
+    group["frame"].attrs["long_name"] = "number of the frame in its file"
+    file["files/path"] = [str(item.path) for item in run.files]
+    file["files/dataset"] = [item.dataset for item in run.files]
+
+
+def _numbers(lengths: list[int]) -> NDArray[np.int64]:
+    return np.concatenate([np.arange(length, dtype=np.int64) for length in lengths])
+
+
+def read_scores(path: str | Path) -> HitScores:
+    """Read the scores that `write_scores_hdf5` wrote.
+
+    Raises
+    ------
+    InputError
+        If the file is missing, damaged or holds no scores.
+    """
+    path = Path(path)
+    require_file(path)
+    with readable(path), h5py.File(path, "r") as file:
+        packed = np.empty(file["scores/single"].shape, SCORE)
+        for name in MEANINGS:
+            packed[name] = file["scores"][name][()]
+        return unpack_scores(packed, str(file.attrs["model"]))
+
+
+def write_scores_csv(path: Path, run: ScoredRun) -> None:
+    """Write one line a frame: file, frame, the scores, whether selected, and the status in a word.
+
+    Raises
+    ------
+    OSError
+        If the file can't be written.
+    """
+    words = {status.value: status.name.lower() for status in FrameStatus}
+    with path.open("w", encoding="utf-8", newline="") as file:
+        file.write("file,frame,single,fringes,strange,unsure,good,selected,status\n")
+        for index, start in enumerate(run.starts):
+            name = '"' + str(run.files[index].path).replace('"', '""') + '"'
+            scores = run.files[index].scores
+            selected = run.selected[start : start + len(scores)]
+            for first in range(0, len(scores), _CSV_ROWS):
+                part = slice(first, first + _CSV_ROWS)
+                rows = zip(scores[part].tolist(), selected[part].tolist(), strict=True)
+                file.writelines(
+                    f"{name},{number},{single:.6f},{fringes:.5g},{strange:.5g},{unsure},{good},{chosen:d},{words[status]}\n"
+                    for number, ((single, fringes, strange, unsure, good, status), chosen) in enumerate(rows, first)
+                )

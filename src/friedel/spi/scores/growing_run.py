@@ -1,0 +1,272 @@
+"""Scores and selected frames of a run while it is being recorded, in CXI/HDF5 that others can read meanwhile (SWMR).
+
+In the file: ``result_1`` has an entry for every scored frame (scores, number, series, times); ``data_1`` the selected
+frames ``(n, y, x)`` with their mask, numbers and series; ``ledger_1`` the counts over time. A writer that was killed
+leaves a file that is readable up to its last flush. HDF5 can't bear a full disk under an open file, so nothing is
+handed to it unless there is room for much more.
+"""
+
+import errno
+import os
+import shutil
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import h5py
+import numpy as np
+from numpy.typing import NDArray
+
+from friedel.core.errors import InputError
+from friedel.core.files.cxi_mask import CXI_VERSION, INVALID
+from friedel.spi.scores.scored_run import SCORE
+
+RESULT, DATA, LEDGER, SERIES = "entry_1/result_1", "entry_1/data_1", "entry_1/ledger_1", "entry_1/series_1/name"
+_ROWS = 8192
+_NAME_BYTES = 256
+_COLUMNS: dict[str, Any] = {
+    "number": np.int64, "series": np.uint32, "timestamp": np.float64, "arrival": np.float64, "selected": np.uint8,
+}  # fmt: skip
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class RunStart:
+    """What is known of a run before its first frame is written.
+
+    Attributes
+    ----------
+    shape : (int, int)
+        Rows and columns.
+    dtype : str
+        Of the frames.
+    mask : (y, x) bool or None
+        True where the detector measures.
+    about : mapping of str to str
+        Texts kept as attributes: model, source, plan, version.
+    ledger_columns : sequence of str
+        Names of the ledger's columns.
+    """
+
+    shape: tuple[int, int]
+    dtype: str
+    mask: NDArray[np.bool_] | None
+    about: dict[str, str]
+    ledger_columns: Sequence[str]
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class ScoredFrames:
+    """Some scored frames, an entry a frame in every array.
+
+    Attributes
+    ----------
+    numbers : (n,) int64
+        The frames' numbers in their series.
+    series : str
+        Its name.
+    timestamps, arrivals : (n,) float64
+        When the source says they were recorded, and when they arrived, s since the epoch.
+    scores : (n,) `friedel.spi.scores.scored_run.SCORE`
+        The scores.
+    selected : (n,) bool
+        Which of them were selected.
+    frames : (k, y, x) or None
+        The selected ones.
+    """
+
+    numbers: NDArray[np.int64]
+    series: str
+    timestamps: NDArray[np.float64]
+    arrivals: NDArray[np.float64]
+    scores: NDArray[Any]
+    selected: NDArray[np.bool_]
+    frames: NDArray[Any] | None = None
+
+
+class GrowingRun:
+    """An open file that grows; one process writes it, any number read it.
+
+    Parameters
+    ----------
+    path : Path
+        The file, which must not exist.
+    start : RunStart
+        What stands in it from the beginning.
+    keep_free_bytes : int
+        Room on the disk below which nothing more is written.
+
+    Raises
+    ------
+    InputError
+        If it can't be made.
+    OSError
+        If the disk is full.
+    """
+
+    def __init__(self, path: Path, start: RunStart, *, keep_free_bytes: int) -> None:
+        self.path, self._keep_free = path, keep_free_bytes
+        self._require_room(1 << 20)
+        try:
+            self._file = h5py.File(path, "x", libver="latest")
+        except OSError as error:
+            raise InputError(f"{path}: can't be made ({error}); choose another folder") from error
+        _lay_out(self._file, start)
+        self._file.swmr_mode = True
+        self._series: dict[str, int] = {}
+        self._frame_bytes = int(np.prod(start.shape)) * np.dtype(start.dtype).itemsize
+
+    def append(self, scored: ScoredFrames) -> None:
+        """Add frames.
+
+        Raises
+        ------
+        OSError
+            If there isn't room for them; the file is as it was.
+        """
+        n_pictures = 0 if scored.frames is None else len(scored.frames)
+        self._require_room(n_pictures * self._frame_bytes)
+        index = self._series_index(scored.series)
+        columns: dict[str, NDArray[Any]] = {
+            "number": scored.numbers, "series": np.full(len(scored.numbers), index, np.uint32),
+            "timestamp": scored.timestamps, "arrival": scored.arrivals, "selected": scored.selected,
+        }  # fmt: skip
+        # Frames first: a reader that finds a selected score finds its frame.
+        if scored.frames is not None and n_pictures:
+            _extend(self._file[f"{DATA}/data"], scored.frames)
+            for name in ("number", "series"):
+                _extend(self._file[f"{DATA}/{name}"], columns[name][scored.selected])
+        for name, values in columns.items():
+            _extend(self._file[f"{RESULT}/{name}"], values)
+        for name in SCORE.names or ():
+            _extend(self._file[f"{RESULT}/{name}"], scored.scores[name])
+
+    def note_ledger(self, row: Sequence[float]) -> None:
+        """Add a row to the ledger.
+
+        Raises
+        ------
+        OSError
+            If the disk is full.
+        """
+        self._require_room(0)
+        _extend(self._file[f"{LEDGER}/counts"], np.array([row]))
+
+    def flush(self) -> None:
+        """Let readers see all that was added."""
+        if self._file:
+            self._file.flush()
+
+    def close(self) -> None:
+        """Close the file; it is then an ordinary HDF5 file."""
+        if self._file:
+            self._file.close()
+
+    def _series_index(self, name: str) -> int:
+        if name not in self._series:
+            self._series[name] = len(self._series)
+            _extend(self._file[SERIES], np.array([name.encode()[:_NAME_BYTES]], f"S{_NAME_BYTES}"))
+        return self._series[name]
+
+    def _require_room(self, n_bytes: int) -> None:
+        free = shutil.disk_usage(self.path.parent).free
+        if free < self._keep_free + n_bytes:
+            text = f"only {free >> 20} MiB are free, and {self._keep_free >> 20} MiB are kept free"
+            raise OSError(errno.ENOSPC, text)
+
+
+def _lay_out(file: h5py.File, start: RunStart) -> None:
+    file["cxi_version"], file["number_of_entries"] = CXI_VERSION, 1
+    entry = file.create_group("entry_1")
+    entry["program_name"] = "friedel"
+    for name, text in start.about.items():
+        entry.attrs[name] = text
+    _growing(file, f"{DATA}/data", start.dtype, start.shape, rows=1)
+    for name in ("number", "series"):
+        _growing(file, f"{DATA}/{name}", _COLUMNS[name])
+    if start.mask is not None:
+        file[f"{DATA}/mask"] = np.where(start.mask, 0, INVALID).astype(np.uint32)
+    for name, dtype in _COLUMNS.items():
+        _growing(file, f"{RESULT}/{name}", dtype)
+    for name in SCORE.names or ():
+        _growing(file, f"{RESULT}/{name}", SCORE[name])
+    counts = _growing(file, f"{LEDGER}/counts", np.float64, (len(start.ledger_columns),), rows=256)
+    counts.attrs["columns"] = list(start.ledger_columns)
+    _growing(file, SERIES, f"S{_NAME_BYTES}", rows=64)
+
+
+def _growing(file: h5py.File, name: str, dtype: Any, shape: tuple[int, ...] = (), *, rows: int = _ROWS) -> h5py.Dataset:
+    return file.create_dataset(name, (0, *shape), dtype, maxshape=(None, *shape), chunks=(rows, *shape))
+
+
+def _extend(dataset: h5py.Dataset, values: NDArray[Any]) -> None:
+    before = dataset.shape[0]
+    dataset.resize(before + len(values), axis=0)
+    dataset[before:] = values
+
+
+def read_numbers(path: Path) -> dict[str, NDArray[np.int64]]:
+    """Return the numbers of the frames a file has scores of, by series; also of a file whose writer was killed.
+
+    Raises
+    ------
+    InputError
+        If it is damaged.
+    """
+    try:
+        with open_growing(path) as file:
+            names = [name.decode() for name in file[SERIES][()]]
+            numbers, series = file[f"{RESULT}/number"], file[f"{RESULT}/series"]
+            count = min(len(numbers), len(series))
+            found, of = numbers[:count], series[:count]
+            return {name: found[of == index] for index, name in enumerate(names)}
+    except (OSError, KeyError) as error:
+        raise InputError(f"{path}: can't be read ({error}); move it elsewhere to begin anew") from None
+
+
+def open_growing(path: Path) -> h5py.File:
+    """Open a file that is being written, was finished, or was left behind by a writer that was killed.
+
+    Raises
+    ------
+    OSError
+        If it is neither.
+    """
+    return h5py.File(path, "r", libver="latest", swmr=True, locking=False)
+
+
+def parts(folder: Path, stem: str) -> list[Path]:
+    """Return the files ``stem_001.cxi``, ``stem_002.cxi``, … of a folder, in order."""
+    return sorted(folder.glob(f"{stem}_[0-9][0-9][0-9]*.cxi"))
+
+
+def next_part(folder: Path, stem: str) -> Path:
+    """Return the name of the next of them."""
+    found = parts(folder, stem)
+    number = 1 + max((int(path.stem.rpartition("_")[2]) for path in found), default=0)
+    return folder / f"{stem}_{number:03d}.cxi"
+
+
+def lock_folder(folder: Path) -> int:
+    """Make the folder if need be and take its lock, for this process alone; return the descriptor that holds it.
+
+    Raises
+    ------
+    InputError
+        If another process writes there, or nothing can be written.
+    """
+    import fcntl
+
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        descriptor = os.open(folder / ".lock", os.O_RDWR | os.O_CREAT, 0o644)
+    except OSError as error:
+        raise InputError(f"{folder}: can't be written ({error.strerror or error}); choose another folder") from error
+    try:
+        fcntl.lockf(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        os.close(descriptor)
+        raise InputError(
+            f"{folder}: locked: another process is writing its results there; stop it, or choose another folder"
+        ) from None
+    return descriptor

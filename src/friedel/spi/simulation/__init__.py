@@ -1,0 +1,1 @@
+"""Simulated runs: the plan, the job and the file."""

@@ -1,0 +1,141 @@
+"""The plan of a training of single-hit classifiers: data, model, training, calibration. Runs nothing."""
+
+from pathlib import Path
+from typing import Annotated, Any, Literal, Self
+
+import yaml
+from pydantic import Field
+
+from friedel.core.cluster import ClusterOptions
+from friedel.core.options import Options
+from friedel.core.plan import read_yaml
+from friedel.core.training.options import TrainingOptions
+from friedel.spi.forward.scene import Kind
+from friedel.spi.particles.particle import PARTICLES
+from friedel.spi.simulation.plan import SimulationPlan
+
+
+class LabelledFile(Options):
+    """Frames whose labels are known."""
+
+    path: Path
+    """File of `friedel simulate hits`, or any other file of frames."""
+    dataset: str | None = None
+    """Dataset of the frames, if there are several."""
+    labels: Path | None = None
+    """Labels of other files, 1 for a single hit: ``.npy``, or text with one number a line. A simulation has its own."""
+    mask: Path | None = None
+    """CXI mask (0 is good) beside the file's own."""
+
+    def relative_to(self, folder: Path) -> Self:
+        """Return the options with relative paths taken from ``folder``."""
+        named: dict[str, Any] = {
+            name: folder / value for name in ("path", "labels", "mask") if (value := getattr(self, name)) is not None
+        }
+        return self.model_copy(update=named)
+
+
+class ExperimentsOptions(Options):
+    """Many short runs, each at another made-up experiment (`friedel.spi.forward.domain_randomisation`)."""
+
+    count: Annotated[int, Field(ge=1)]
+    """Experiments."""
+    frames: Annotated[int, Field(ge=1)] = 32
+    """Frames of each."""
+    particles: tuple[str, ...] = PARTICLES
+    """Shapes to draw from."""
+    frame_shape: tuple[int, int] = (128, 128)
+    """Pixels (y, x)."""
+    seed: Annotated[int, Field(ge=0)] = 0
+    """Seed of the first; the others follow."""
+
+
+class TrainingData(Options):
+    """Which frames to learn from. What is simulated is kept in the training's folder."""
+
+    files: tuple[LabelledFile, ...] = ()
+    """Runs that are there already."""
+    simulations: tuple[SimulationPlan, ...] = ()
+    """Runs to simulate first."""
+    experiments: ExperimentsOptions | None = None
+    """Short runs of many experiments to simulate first."""
+    cluster: ClusterOptions | None = None
+    """Processes or machines that simulate the experiments; None: this process alone."""
+    shapes: tuple[str, ...] = ()
+    """Only frames of these particles; empty: of all. To learn from icosahedra alone, for instance."""
+    without_shapes: tuple[str, ...] = ()
+    """No frames of these particles: to see how a shape never learnt is judged."""
+    without_kinds: tuple[Kind, ...] = ()
+    """No frames that show these ("droplet")."""
+    validation: Annotated[float, Field(gt=0, lt=1)] = 0.1
+    """Fraction held back, of each class, to measure and calibrate on."""
+    hold: Literal["frames", "runs"] = "frames"
+    """Hold back frames at random, or whole runs: frames of the same run are more alike than those of the next one."""
+
+    def relative_to(self, folder: Path) -> Self:
+        """Return the options with relative paths taken from ``folder``."""
+        return self.model_copy(update={"files": tuple(file.relative_to(folder) for file in self.files)})
+
+
+class ModelOptions(Options):
+    """Which network, and what it is shown."""
+
+    architecture: str = "resnet"
+    """Name of the network (`friedel.networks.ARCHITECTURES`)."""
+    options: dict[str, Any] = Field(default_factory=dict)
+    """Arguments of its constructor."""
+    preprocessing: str = "standardise"
+    """What turns frames into its input (`friedel.spi.training.preprocessing.PREPROCESSING`)."""
+
+
+class CalibrationOptions(Options):
+    """From scores to probabilities that mean what they say."""
+
+    method: Literal["temperature", "isotonic", "none"] = "temperature"
+    """One number, or a rising line that needs hundreds of frames; fitted on half of the frames held back."""
+    unsure_error: Annotated[float, Field(gt=0, lt=0.5)] = 0.05
+    """A frame is unsure where frames of its probability are judged wrongly more often than this."""
+
+
+class TrainingPlan(Options):
+    """Everything that decides a trained model."""
+
+    name: str = "hits"
+    """What to call the model."""
+    data: TrainingData = TrainingData()
+    """Frames and labels."""
+    model: ModelOptions = ModelOptions()
+    """Network and preprocessing."""
+    training: TrainingOptions = TrainingOptions()
+    """Optimiser, schedule, machines."""
+    calibration: CalibrationOptions = CalibrationOptions()
+    """From scores to probabilities."""
+    limits: str = ""
+    """Where the model isn't to be trusted, for its card."""
+    seed: Annotated[int, Field(ge=0)] = 0
+    """Seed of weights, split, shuffling, flips and dropout; simulations have their own."""
+    output: Path | None = None
+    """Folder for the model; the command line's ``-o`` wins."""
+
+
+def load_training_plan(path: str | Path) -> TrainingPlan:
+    """Read a plan; relative paths in it are taken from the plan's own folder.
+
+    Raises
+    ------
+    InputError
+        If the file is missing or can't be read.
+    PlanError
+        If it isn't YAML, or a key or a value is wrong (with the nearest valid name).
+    """
+    path = Path(path)
+    plan = TrainingPlan.read(read_yaml(path), origin=str(path))
+    folder = path.resolve().parent
+    located: dict[str, Any] = {"data": plan.data.relative_to(folder), "output": plan.output and folder / plan.output}
+    return plan.model_copy(update=located)
+
+
+def training_plan_text(plan: TrainingPlan) -> str:
+    """Return the complete plan, defaults included, as YAML that `load_training_plan` reads back."""
+    heading = "# A complete plan, defaults included. Run it: friedel train hits --plan model.yaml -o DIR\n"
+    return heading + yaml.safe_dump(plan.model_dump(mode="json"), sort_keys=False, allow_unicode=True)

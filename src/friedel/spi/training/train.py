@@ -1,0 +1,206 @@
+"""Train a classifier of single hits: a plan in; weights, their card and the plan out."""
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import ArrayLike, NDArray
+from torch import Tensor, nn
+
+from friedel.core.errors import InputError, PlanError
+from friedel.core.networks import MODEL_FILE, ModelCard, TrainedModel, build_network, save_weights
+from friedel.core.observer import Note, Observer, silent
+from friedel.core.training.checkpoints import has_checkpoints
+from friedel.core.training.libraries import first_process
+from friedel.spi.hits.calibration import Calibration, Isotonic, Temperature
+from friedel.spi.hits.reliability import calibration_error, measured_unsure_band
+from friedel.spi.hits.strange import DIRECTIONS, WIDE, fit_strangeness
+from friedel.spi.training.classifier import Trained, describe, train_classifier
+from friedel.spi.training.inputs import PreparedInputs, prepare_inputs
+from friedel.spi.training.plan import CalibrationOptions, TrainingData, TrainingPlan, training_plan_text
+from friedel.spi.training.preprocessing import require_known
+from friedel.spi.training.runs import LabelledRun, labelled_run, training_files
+
+_FITS: dict[str, Callable[[ArrayLike, ArrayLike], Calibration]] = {
+    "temperature": Temperature.fit,
+    "isotonic": Isotonic.fit,
+}
+
+_FEW_FRAMES, _MANY_FRAMES = 1000, 4000
+
+
+def train_hits(
+    plan: TrainingPlan,
+    output: Path | None = None,
+    *,
+    resume: bool = False,
+    fresh: bool = False,
+    observer: Observer = silent,
+) -> TrainedModel:
+    """Simulate or read frames, prepare them, train, calibrate, and leave a model with its card.
+
+    Parameters
+    ----------
+    plan : TrainingPlan
+        Data, model, training, calibration.
+    output : Path, optional
+        Folder for the model and what is needed to resume; None takes the plan's.
+    resume : bool
+        Go on from the newest checkpoint in the folder, to the result of an unbroken training.
+    fresh : bool
+        Train anew although the folder holds a training; frames simulated by the same plan are used again.
+    observer : Observer
+        Hears progress.
+
+    Raises
+    ------
+    PlanError
+        If a name in the plan is unknown, no folder is given, or the folder's checkpoints are neither to be used nor
+        to be replaced.
+    InputError
+        If frames or labels can't be used.
+    MissingDependencyError
+        If the extra "train" isn't installed.
+    """
+    folder = output or plan.output
+    if folder is None:
+        raise PlanError("no folder for the model: give -o DIR, or 'output' in the plan")
+    observer = observer if first_process() else silent
+    if first_process() and has_checkpoints(folder) and not (resume or fresh):
+        raise PlanError(f"{folder} holds a training already: go on with --resume, or train anew with --fresh")
+    if not (plan.data.files or plan.data.simulations or plan.data.experiments):
+        raise PlanError("the plan's data names no frames; give files, simulations or experiments")
+    require_known(plan.model.preprocessing)
+    network = _network(plan)
+    inputs, runs = _inputs(plan, folder, fresh, observer)
+    trained = train_classifier(
+        network,
+        inputs.training,
+        inputs.validation,
+        plan.training,
+        folder=folder,
+        seed=plan.seed,
+        resume=resume,
+        observer=observer,
+    )
+    card = _card(plan, trained, inputs.validation.truth, runs)
+    path = folder / MODEL_FILE
+    if trained.first:
+        path.with_suffix(".yaml").write_text(training_plan_text(plan), encoding="utf-8")
+        card = save_weights(
+            path, trained.network, card, statistics=inputs.statistics | _yardstick(trained, inputs, plan)
+        )
+        words = ", ".join(f"{name} {value:.4g}" for name, value in card.figures.items())
+        observer(Note("model", f"{path}: {words}", dict(card.figures)))
+    return TrainedModel(card=card, weights=path, first=trained.first)
+
+
+def _network(plan: TrainingPlan) -> nn.Module:
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(plan.seed)
+        return build_network(plan.model.architecture, plan.model.options)
+
+
+def _inputs(
+    plan: TrainingPlan, folder: Path, fresh: bool, observer: Observer
+) -> tuple[PreparedInputs, list[LabelledRun]]:
+    files = training_files(plan.data, folder / "data", fresh=fresh, observer=observer)
+    runs = [labelled_run(file, plan.data) for file in files]
+    held = held_back(runs, plan.data, seed=plan.seed)
+    return prepare_inputs(runs, held, plan.model.preprocessing, folder / "inputs", observer=observer), runs
+
+
+def held_back(runs: Sequence[LabelledRun], data: TrainingData, *, seed: int) -> NDArray[np.bool_]:
+    """Choose the frames to validate on.
+
+    Parameters
+    ----------
+    runs : sequence of LabelledRun
+        All runs.
+    data : TrainingData
+        Says what part, and whether frames or whole runs.
+    seed : int
+        Decides which.
+
+    Returns
+    -------
+    (n,) bool
+        True for validation, frame after frame, run after run.
+
+    Raises
+    ------
+    InputError
+        If the frames are of one class, or there is but one run to hold back.
+    """
+    single = np.concatenate([run.single for run in runs])
+    if single.all() or not single.any():
+        raise InputError(
+            f"{int(single.sum())} of the {single.size} chosen frames are labelled single: both classes are needed"
+        )
+    rng = np.random.default_rng((seed, 1))
+    if data.hold == "runs":
+        return _whole_runs([len(run.rows) for run in runs], data.validation, rng)
+    held = np.zeros(single.size, dtype=bool)
+    for members in (np.flatnonzero(single), np.flatnonzero(~single)):
+        held[rng.permutation(members)[: max(2, round(data.validation * len(members)))]] = True
+    return held
+
+
+def _whole_runs(lengths: Sequence[int], part: float, rng: np.random.Generator) -> NDArray[np.bool_]:
+    if len(lengths) < 2:
+        raise InputError("data.hold is 'runs', but there is one run: add runs, or hold back 'frames'")
+    chosen = np.zeros(len(lengths), dtype=bool)
+    chosen[rng.permutation(len(lengths))[: min(max(1, round(part * len(lengths))), len(lengths) - 1)]] = True
+    return np.repeat(chosen, lengths)
+
+
+def _yardstick(trained: Trained, inputs: PreparedInputs, plan: TrainingPlan) -> dict[str, Tensor]:
+    """Return what strangeness is measured by; nothing for networks without features, or from too few frames."""
+    if not hasattr(trained.network, "features"):
+        return {}
+    order = np.random.default_rng((plan.seed, 2)).permutation(len(inputs.training))
+    width = describe(trained.network, inputs.training.select(order[:1])).shape[1]
+    # Many dimensions are decomposed in the time that goes with the frames' number squared.
+    some = order[: _FEW_FRAMES if width > WIDE else _MANY_FRAMES]
+    if len(some) <= (DIRECTIONS if width > WIDE else width):
+        return {}
+    chosen = inputs.training.select(np.sort(some))
+    return fit_strangeness(describe(trained.network, chosen, precision=plan.training.precision))
+
+
+def _card(plan: TrainingPlan, trained: Trained, truth: NDArray[np.bool_], runs: Sequence[LabelledRun]) -> ModelCard:
+    numbers, measured = _calibrated(plan.calibration, trained.logits, truth)
+    total = sum(len(run.rows) for run in runs)
+    part = f"{plan.data.validation:g} of the {plan.data.hold} held back"
+    return ModelCard(
+        name=plan.name,
+        architecture=plan.model.architecture,
+        options=plan.model.options,
+        preprocessing=plan.model.preprocessing,
+        plan=Path(MODEL_FILE).with_suffix(".yaml").name,
+        seed=plan.seed,
+        data=f"{total} frames of {len(runs)} run(s), {part}; the plan says which",
+        figures={**trained.figures, **measured, "validation_frames": float(len(truth))},
+        limits=plan.limits or "Measured on held-back frames of its own training data only.",
+        extra=dict(numbers),
+    )
+
+
+def _calibrated(
+    options: CalibrationOptions, logits: NDArray[np.float32], truth: NDArray[np.bool_]
+) -> tuple[dict[str, float | list[float]], dict[str, float]]:
+    """Fit the calibration on every other frame held back; measure its error and the unsure band on those between."""
+    if options.method == "none":
+        return {}, {}
+    fitting = np.zeros(len(truth), dtype=bool)
+    for members in (np.flatnonzero(truth), np.flatnonzero(~truth)):
+        fitting[members[::2]] = True
+    calibration = _FITS[options.method](logits[fitting], truth[fitting])
+    if isinstance(calibration, Temperature) and ((logits[fitting] > 0) == truth[fitting]).all():
+        # Frames without one error would fit ever more certainty; they don't prove more than the network claims.
+        calibration = Temperature(max(calibration.temperature, 1.0))
+    probabilities, known = calibration(logits[~fitting]), truth[~fitting]
+    band = measured_unsure_band(probabilities, known, error=options.unsure_error)
+    numbers = {**calibration.numbers(), "unsure_low": band.low, "unsure_high": band.high}
+    return numbers, {"calibration_error": calibration_error(probabilities, known)}

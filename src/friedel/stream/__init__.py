@@ -1,0 +1,1 @@
+"""How a stream comes in, and what became of every frame. Knows neither science."""

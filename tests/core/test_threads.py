@@ -1,0 +1,31 @@
+"""Threads are taken from torch and NumPy for a piece of work, and given back, also after an error."""
+
+import numpy as np
+import pytest
+import torch
+from threadpoolctl import threadpool_info
+
+from friedel.core.threads import single_thread, threads_for
+
+
+def blas_threads():
+    np.eye(2) @ np.eye(2)
+    return {pool["num_threads"] for pool in threadpool_info() if pool["user_api"] == "blas"}
+
+
+def test_one_thread_within_and_as_before_afterwards():
+    before, blas = torch.get_num_threads(), blas_threads()
+    with pytest.raises(ZeroDivisionError), single_thread():
+        assert torch.get_num_threads() == 1
+        assert blas_threads() == {1}
+        raise ZeroDivisionError
+    assert torch.get_num_threads() == before
+    assert blas_threads() == blas
+
+
+def test_large_arrays_keep_their_threads():
+    before = torch.get_num_threads()
+    with threads_for(128**3):
+        assert torch.get_num_threads() == before
+    with threads_for(32**3):
+        assert torch.get_num_threads() == 1

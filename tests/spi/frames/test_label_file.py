@@ -1,0 +1,54 @@
+"""Labels typed by people: what is understood, and what is refused with its line."""
+
+import pytest
+
+from friedel.core.errors import InputError
+from friedel.spi.frames.labels import read_labels, write_label_sheet
+
+
+@pytest.fixture
+def sheet(tmp_path):
+    def write(text):
+        path = tmp_path / "labels.csv"
+        path.write_text(text, encoding="utf-8")
+        return path
+
+    return write
+
+
+def test_labels_come_sorted_and_empty_ones_are_left_out(sheet):
+    found = read_labels(sheet("frame,why,label\n7,odd, Single\n3,x,0\n5,x,\n9,,hit\n7,again,1\n"), n_frames=10)
+    assert found.frames.tolist() == [3, 7, 9]
+    assert found.single.tolist() == [False, True, True]
+    assert len(found) == 3
+
+
+def test_a_sheet_is_filled_in_and_read_back(tmp_path):
+    path = tmp_path / "sheet.csv"
+    write_label_sheet(path, [4, 2], ["group 0", "doubtful"])
+    lines = path.read_text().splitlines()
+    assert lines == ["frame,label,why", "4,,group 0", "2,,doubtful"]
+    path.write_text("\n".join([lines[0], "4,1,group 0", "2,bad,doubtful"]))
+    assert read_labels(path, n_frames=5).single.tolist() == [False, True]
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("number,label\n1,1\n", "no column 'frame'"),
+        ("frame,label\n1,perhaps\n", "line 2: label 'perhaps' is none of"),
+        ("frame,label\n1,1\n99,0\n", "line 3: frame 99 is not in the run, whose frames are 0 to 9"),
+        ("frame,label\none,1\n", "frame 'one' is not a number"),
+        ("frame,label\n1,1\n1,0\n", "two different labels"),
+        ("frame,label\n1,\n", "no frame has a label"),
+        ("", "no column"),
+    ],
+)
+def test_what_is_not_a_label_is_named(sheet, text, words):
+    with pytest.raises(InputError, match=words):
+        read_labels(sheet(text), n_frames=10)
+
+
+def test_a_missing_file_is_named(tmp_path):
+    with pytest.raises(InputError, match="can't be read"):
+        read_labels(tmp_path / "none.csv", n_frames=3)

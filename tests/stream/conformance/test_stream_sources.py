@@ -1,0 +1,195 @@
+"""The contract over every kind of stream, with a real sender of that kind on loopback; and what is special to each."""
+
+import builtins
+from importlib import import_module
+
+import numpy as np
+import pytest
+from live_doubles import frames
+from live_peers import KaraboPeer, PvaPeer, SimplonPeer, free_port, swmr_peer, tiff_peer
+from source_contract import SourceContract, collect, frames_of
+
+from friedel.core.errors import InputError, MissingDependencyError
+from friedel.stream.sources.events import Begun, Ended, Malformed, Message
+from friedel.stream.sources.source import SOURCES, find_source
+
+
+def _with(peer, stack):
+    peer.frame = lambda index: stack[index]
+    try:
+        yield peer
+    finally:
+        peer.close()
+
+
+class TestGrowingHdf5(SourceContract):
+    ends = True
+
+    @pytest.fixture
+    def peer(self, tmp_path):
+        stack = frames(self.n_frames)
+        yield from _with(swmr_peer(tmp_path / "run.h5", stack), stack)
+
+
+class TestTiffFolder(SourceContract):
+    ends = True
+
+    @pytest.fixture
+    def peer(self, tmp_path):
+        stack = frames(self.n_frames)
+        yield from _with(tiff_peer(tmp_path, stack), stack)
+
+
+@pytest.mark.parametrize("how", [("nyx", "REP"), ("yxn", "PUSH"), ("xyn", "REP")], ids=lambda how: "-".join(how))
+class TestKarabo(SourceContract):
+    n_frames = 6
+
+    @pytest.fixture
+    def peer(self, how):
+        axes, socket = how
+        stack = frames(self.n_frames)
+        yield from _with(KaraboPeer(stack.reshape(3, 2, 64, 64), axes=axes, socket=socket), stack)
+
+
+@pytest.mark.parametrize("codec", ["lz4", "", "bslz4"])
+class TestPva(SourceContract):
+    @pytest.fixture
+    def peer(self, codec):
+        stack = frames(self.n_frames)
+        yield from _with(PvaPeer(stack, codec=codec), stack)
+
+
+@pytest.mark.parametrize("how", [(1, "bs16-lz4<"), (1, "lz4<"), (1, "<"), (2, "bslz4"), (2, "<")], ids=str)
+class TestSimplon(SourceContract):
+    @pytest.fixture
+    def peer(self, how):
+        version, encoding = how
+        stack = frames(self.n_frames)
+        yield from _with(SimplonPeer(stack, version=version, encoding=encoding), stack)
+
+
+def _first(uri, n_frames=1):
+    source = find_source(uri)
+    source.open()
+    try:
+        return collect(source, n_frames)
+    finally:
+        source.close()
+
+
+def test_every_known_kind_of_source_has_a_plug_in():
+    assert set(SOURCES) == {"file", "replay", "tiff+dir", "hdf5+swmr", "karabo", "pva", "simplon"}
+
+
+@pytest.mark.parametrize("version", [1, 2])
+def test_a_detector_tells_its_mask_and_how_many_frames_come(version):
+    mask = np.ones((64, 80), bool)
+    mask[:, 3] = False
+    peer = SimplonPeer(np.ones((2, 64, 80), np.uint16), version=version, mask=mask)
+    try:
+        begun = _first(peer.uri)[0]
+    finally:
+        peer.close()
+    assert begun.expected == 2
+    np.testing.assert_array_equal(begun.mask, mask)
+
+
+def test_a_damaged_block_is_malformed_and_keeps_its_number():
+    peer = SimplonPeer(frames(1))
+    peer.send(b'{"htype": "dimage-1.0", "series": 7, "frame": 1}', b'{"shape": [64, 64], "type": "uint16", '
+              b'"encoding": "bs16-lz4<"}', b"nonsense", b"{}")  # fmt: skip
+    peer.send(b'{"htype": ')
+    peer.send(b"\x81\xff\xff")
+    peer.image_v1(2, frames(1)[0])
+    try:
+        found = _first(peer.uri, 2)
+    finally:
+        peer.close()
+    bad = [event for event in found if isinstance(event, Malformed)]
+    assert [event.number for event in bad] == [1, None, None]
+    assert sorted(frames_of(found)) == [0, 2]
+
+
+def test_axes_are_never_guessed():
+    peer = KaraboPeer(frames(4).reshape(2, 2, 64, 64))
+    try:
+        with pytest.raises(InputError, match="name its axes"):
+            _first(peer.uri.replace("&axes=nyx", ""))
+    finally:
+        peer.close()
+
+
+def test_modules_are_put_one_below_the_other():
+    stack = frames(6).reshape(2, 3, 64, 64)
+    peer = KaraboPeer(frames(1)[None], axes="nyx")
+    peer.feed(2000, stack)
+    try:
+        source = find_source(peer.uri.replace("axes=nyx", "axes=nmyx"))
+        frame = source._frames(stack)
+    finally:
+        peer.close()
+    np.testing.assert_array_equal(frame, stack.reshape(2, 192, 64))
+
+
+def test_a_missing_library_names_the_line_that_installs_it(monkeypatch):
+    whole = builtins.__import__
+
+    def refuse(name, *more):
+        if name.partition(".")[0] in ("karabo_bridge", "zmq", "p4p"):
+            raise ImportError(name)
+        return whole(name, *more)
+
+    monkeypatch.setattr(
+        "friedel.stream.sources.source.import_module",
+        lambda name: import_module(name) if name.startswith("friedel") else refuse(name),
+    )
+    for uri, extra in (("karabo://h:1", "karabo"), ("pva://channel", "epics"), ("simplon://h", "simplon")):
+        with pytest.raises(MissingDependencyError, match=rf"pip install 'friedel\[{extra}\]'"):
+            find_source(uri)
+
+
+def test_angles_come_with_the_frames(tmp_path):
+    spec = tmp_path / "log.spec"
+    spec.write_text("#F log.spec\n\n#S 7 ascan th 0 1 2 1\n#D Sat Nov 21 2026\n#N 2\n#L th  Det\n0.1 5\n0.2 6\n0.3 7\n")
+    (tmp_path / "tiffs").mkdir()
+    peer = tiff_peer(tmp_path / "tiffs", frames(3))
+    try:
+        found = _first(f"{peer.uri}&spec={spec}&scan=7", 3)
+    finally:
+        peer.close()
+    assert found[0].meta["command"].startswith("ascan th")
+    assert [event.meta["th"] for event in found if isinstance(event, Message)] == [0.1, 0.2, 0.3]
+
+
+def test_a_killed_hdf5_writer_leaves_the_stream_silent(tmp_path):
+    stack = frames(5)
+    peer = swmr_peer(tmp_path / "run.h5", stack, closes=False)
+    try:
+        source = find_source(peer.uri)
+        source.open()
+        found = collect(source, 6, patience_s=3.0)
+        source.close()
+    finally:
+        peer.close()
+    assert len(frames_of(found)) == 5
+    assert not [event for event in found if isinstance(event, Ended)]
+
+
+def test_nobody_there_is_nothing_yet():
+    source = find_source(f"simplon://127.0.0.1:{free_port()}")
+    source.open()
+    try:
+        assert source.receive(0.2) is None
+    finally:
+        source.close()
+
+
+def test_a_series_is_joined_in_the_middle():
+    peer = SimplonPeer(frames(1), ends=False)
+    peer._series = 8
+    peer.image_v1(5, frames(1)[0])
+    try:
+        found = _first(peer.uri, 2)
+    finally:
+        peer.close()
+    assert [event.series for event in found if isinstance(event, Begun)] == ["7", "8"]
