@@ -18,7 +18,7 @@ from friedel._version import __version__
 from friedel.bcdi.phasing import solve
 from friedel.bcdi.phasing.options import PhasingOptions
 from friedel.bcdi.prepare.arrays import diffraction_from_array
-from friedel.bcdi.records import Diffraction, Provenance, Reconstruction
+from friedel.bcdi.records import Diffraction, Provenance, Quality, Reconstruction
 from friedel.bcdi.strain.surface import find_isosurface
 from friedel.core.memory import keep_freed_memory
 from friedel.core.observer import Observer, Recorder, silent, tee
@@ -106,15 +106,22 @@ def reconstruct_diffraction(
         started=started.isoformat(timespec="seconds"),
         seconds=time.perf_counter() - clock,
         notes=recorder.notes,
+        read=(*diffraction.origin.facts, *(("warning", text) for text in diffraction.warnings)),
     )
     return Reconstruction(
         object=solution.object,
         support=solution.support,
-        quality=replace(solution.quality, isosurface_level=surface.level),
+        quality=replace(_counting(diffraction.warnings, solution.quality), isosurface_level=surface.level),
         provenance=provenance,
         grid=diffraction.grid,
         starts=solution.starts,
     )
+
+
+def _counting(warnings: tuple[str, ...], quality: Quality) -> Quality:
+    """Return the quality with the warnings about the input among its reasons: with one of them it isn't trusted."""
+    said = tuple(f"input: {text}" for text in warnings)
+    return replace(quality, trusted=quality.trusted and not warnings, reasons=(*quality.reasons, *said))
 
 
 def phasing_options(plan: PhasingOptions | Mapping[str, Any] | str | Path | None) -> PhasingOptions:

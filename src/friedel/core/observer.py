@@ -50,10 +50,21 @@ class Note:
 
 @dataclass(frozen=True)
 class Warned:
-    """Something is not as it should be; the work goes on after a stated repair."""
+    """Something is not as it should be; the work goes on after a stated repair.
+
+    Attributes
+    ----------
+    step : str
+        The step's name.
+    text : str
+        What is odd and what was done about it, in one sentence.
+    bends : bool
+        Whether the result may be wrong for it in spite of the repair: the verdict then doesn't trust it.
+    """
 
     step: str
     text: str
+    bends: bool = False
 
 
 Event: TypeAlias = Progress | Note | Warned

@@ -2,11 +2,13 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
 from friedel.bcdi.geometry.instrument import Beam, Detector, Diffractometer, ReciprocalGrid
+from friedel.bcdi.records.origin import NOTHING_SAID, Origin
 from friedel.core.errors import InputError
 
 
@@ -30,6 +32,8 @@ class BraggScan:
         Incident intensity per frame, any unit.
     name : str
         Where the scan comes from, for messages and the report.
+    origin : Origin
+        What was read.
     """
 
     frames: NDArray[np.generic]
@@ -42,6 +46,12 @@ class BraggScan:
     flat: NDArray[np.float32] | None = None
     monitor: NDArray[np.float64] | None = None
     name: str = "scan"
+    origin: Origin = NOTHING_SAID
+
+    def __repr__(self) -> str:
+        n, rows, columns = self.frames.shape
+        head = f"<BraggScan {self.name!r}: {n} frames of {rows} × {columns}, {self.frames.dtype}>"
+        return "\n".join(line for line in (head, str(self.origin)) if line)
 
     def __post_init__(self) -> None:
         if self.frames.ndim != 3:
@@ -64,18 +74,29 @@ class Diffraction:
         Geometry of the voxels; None if unknown.
     name : str
         Where the data come from.
+    unit : {"photons", "unknown"}
+        Whether the values count photons, so that their noise is known; "unknown": any other scale.
+    origin : Origin
+        What was read, and the warnings that can bend a result.
     """
 
     intensities: NDArray[np.float32]
     mask: NDArray[np.bool_]
     grid: ReciprocalGrid | None = None
     name: str = "diffraction"
+    unit: Literal["photons", "unknown"] = "photons"
+    origin: Origin = NOTHING_SAID
 
     def __post_init__(self) -> None:
         if self.intensities.ndim != 3:
             raise InputError(f"{self.name}: a diffraction volume is (z, y, x), got shape {self.intensities.shape}")
         if self.mask.shape != self.intensities.shape:
             raise InputError(f"{self.name}: mask {self.mask.shape} doesn't fit intensities {self.intensities.shape}")
+
+    @property
+    def warnings(self) -> tuple[str, ...]:
+        """What can bend a result, a sentence each."""
+        return self.origin.warnings
 
     @property
     def n_photons(self) -> float:
