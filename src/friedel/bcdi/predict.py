@@ -13,6 +13,7 @@ from friedel.bcdi.phasing.settled import THRESHOLD
 from friedel.bcdi.prepare.arrays import diffraction_from_array
 from friedel.bcdi.reconstruct import library_versions
 from friedel.bcdi.records import Diffraction, Provenance, Quality, Reconstruction
+from friedel.core.masks import Marks
 from friedel.core.memory import keep_freed_memory
 from friedel.core.observer import Recorder
 
@@ -20,7 +21,8 @@ from friedel.core.observer import Recorder
 def predict(
     intensities: ArrayLike,
     *,
-    mask: NDArray[np.bool_] | None = None,
+    mask: ArrayLike | None = None,
+    mask_marks: Marks | None = None,
     model: str | Path | PhasingModel = "default",
     device: str | torch.device | None = None,
 ) -> Reconstruction:
@@ -32,9 +34,11 @@ def predict(
     Parameters
     ----------
     intensities : (z, y, x) array, photons
-        The pattern around one Bragg peak; NaN where unknown.
-    mask : (z, y, x) bool, optional
-        True where measured.
+        The pattern around one Bragg peak; NaN where unknown. A numpy masked array's mask counts, too.
+    mask : (z, y, x) or (y, x), bool or numbers, optional
+        Non-zero is bad, as in CXI, NeXus and numpy.ma.
+    mask_marks : {"bad", "good"}, optional
+        What non-zero in the mask means, where it could be doubted.
     model : str, path or PhasingModel
         "default", a name or path of weights, or a model that is loaded already: many patterns are then guessed without
         reading it again.
@@ -56,7 +60,7 @@ def predict(
     keep_freed_memory()
     started, clock, recorder = datetime.now(UTC), time.perf_counter(), Recorder()
     loaded = model if isinstance(model, PhasingModel) else load_phasing_model(model, device=device)
-    diffraction = diffraction_from_array(intensities, mask, observer=recorder)
+    diffraction = diffraction_from_array(intensities, mask, mask_marks=mask_marks, observer=recorder)
     guess = loaded.guess(diffraction)
     provenance = Provenance(
         plan={"model": loaded.card.model_dump(mode="json"), "oversampling": list(guess.grid.oversampling)},

@@ -20,6 +20,7 @@ from friedel.bcdi.phasing.options import PhasingOptions
 from friedel.bcdi.prepare.arrays import diffraction_from_array
 from friedel.bcdi.records import Diffraction, Provenance, Quality, Reconstruction
 from friedel.bcdi.strain.surface import find_isosurface
+from friedel.core.masks import Marks
 from friedel.core.memory import keep_freed_memory
 from friedel.core.observer import Observer, Recorder, silent, tee
 
@@ -29,7 +30,8 @@ _LIBRARIES = ("numpy", "scipy", "torch", "scikit-image")
 def reconstruct(
     intensities: ArrayLike,
     *,
-    mask: NDArray[np.bool_] | None = None,
+    mask: ArrayLike | None = None,
+    mask_marks: Marks | None = None,
     plan: PhasingOptions | Mapping[str, Any] | str | Path | None = None,
     seed: int = 0,
     device: str | torch.device | None = None,
@@ -40,9 +42,12 @@ def reconstruct(
     Parameters
     ----------
     intensities : (z, y, x) array, photons
-        The pattern around one Bragg peak; NaN where unknown.
-    mask : (z, y, x) bool, optional
-        True where measured. Unknown voxels stay free through phasing; they are never taken as dark.
+        The pattern around one Bragg peak; NaN where unknown. A numpy masked array's mask counts, too.
+    mask : (z, y, x) or (y, x), bool or numbers, optional
+        Non-zero is bad, as in CXI, NeXus and numpy.ma. Unknown voxels stay free through phasing; they are never taken as dark.
+    mask_marks : {"bad", "good"}, optional
+        What non-zero in the mask means; None: bad, and a mask that hides the peak or leaves less than a third is asked
+        about, unless the data leave no doubt that it marks the good ones.
     plan : PhasingOptions, mapping, path of a plan file, or None
         How to phase; None takes the defaults, which need no hand. Of a plan file the `phasing` section counts.
     seed : int
@@ -66,7 +71,7 @@ def reconstruct(
     """
     watching = observer or silent
     recorder = Recorder()
-    diffraction = diffraction_from_array(intensities, mask, observer=tee(watching, recorder))
+    diffraction = diffraction_from_array(intensities, mask, mask_marks=mask_marks, observer=tee(watching, recorder))
     result = reconstruct_diffraction(diffraction, phasing_options(plan), seed=seed, device=device, observer=watching)
     notes = (*recorder.notes, *result.provenance.notes)
     return replace(result, provenance=replace(result.provenance, notes=notes))

@@ -25,7 +25,9 @@ class BraggScan:
     beam, detector, diffractometer : records
         The instrument; all three None for a plain volume of unknown geometry.
     motors_deg : mapping of str to float or (n_rocking,) float64
-        Angle of each circle of ``diffractometer``, degrees; the rocked one is an array.
+        Angle of each circle of ``diffractometer``, degrees; those that move are arrays.
+    energies_ev : (n_rocking,) float64 or None
+        Photon energy of every frame of an energy scan; None: the beam's.
     dark, flat : (y, x) float32 or None
         Dark counts and relative (or absolute) flat field of the frames' region.
     monitor : (n_rocking,) float64 or None
@@ -42,6 +44,7 @@ class BraggScan:
     detector: Detector | None = None
     diffractometer: Diffractometer | None = None
     motors_deg: Mapping[str, float | NDArray[np.float64]] = field(default_factory=dict)
+    energies_ev: NDArray[np.float64] | None = None
     dark: NDArray[np.float32] | None = None
     flat: NDArray[np.float32] | None = None
     monitor: NDArray[np.float64] | None = None
