@@ -129,9 +129,9 @@ def phasing_options(plan: PhasingOptions | Mapping[str, Any] | str | Path | None
         return plan or PhasingOptions()
     if isinstance(plan, str | Path):
         # The reader of plan files knows every room's section; arrays in memory don't need it.
-        from friedel.bcdi.plan import load_plan
+        from friedel.bcdi.plan import ReconstructionPlan
 
-        return load_plan(Path(plan)).phasing
+        return ReconstructionPlan.load(Path(plan)).phasing
     return PhasingOptions.read(plan)
 
 

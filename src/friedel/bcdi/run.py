@@ -120,9 +120,7 @@ def _run(
     observer: Observer,
     compare: Comparison | None,
 ) -> RunResult:
-    folder = output or plan.output
-    if folder is None:
-        raise PlanError("no folder for the results: give -o DIR, or 'output' in the plan")
+    folder = plan.folder_for(output)
     keep_freed_memory()
     recorder = Recorder()
     tell = tee(recorder, observer)

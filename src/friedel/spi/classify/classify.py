@@ -90,9 +90,7 @@ def run_classification(
     """
     if plan.frames is None or not plan.frames.paths:
         raise PlanError("no frames are named; give a file, or 'frames' with its 'paths' in the plan")
-    folder = output or plan.output
-    if folder is None:
-        raise PlanError("no folder for the results: give -o DIR, or 'output' in the plan")
+    folder = plan.folder_for(output)
     keep_freed_memory()
     recorder = Recorder()
     tell = tee(recorder, observer)

@@ -24,7 +24,7 @@ from friedel.spi.frames.geometry import read_frame_geometry
 from friedel.spi.particles.assemblies import ASSEMBLIES, assembly
 from friedel.spi.particles.particle import Particle
 from friedel.spi.simulation.layout import RunDescription, read_truth
-from friedel.spi.simulation.plan import SimulationPlan, checked, simulation_plan_text
+from friedel.spi.simulation.plan import SimulationPlan, checked
 from friedel.spi.simulation.sample_files import Sample, read_sample
 from friedel.spi.simulation.writer import RunWriter, fingerprint_of, open_run
 
@@ -208,7 +208,7 @@ def _description(plan: SimulationPlan, setup: Setup) -> RunDescription:
         pixel_size_m=run.pixel_size_m,
         centre_yx=run.geometry().centre,
         # Where it went and who made it are no part of the result: two files of one run are equal byte by byte.
-        plan=simulation_plan_text(plan.model_copy(update={"run": run, "cluster": None, "output": None})),
+        plan=plan.model_copy(update={"run": run, "cluster": None, "output": None}).text(),
         fingerprint=_fingerprint(plan.frames, setup),
         version=__version__,
     )
