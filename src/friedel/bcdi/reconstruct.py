@@ -20,7 +20,7 @@ from friedel.bcdi.phasing.options import PhasingOptions
 from friedel.bcdi.prepare.arrays import diffraction_from_array
 from friedel.bcdi.records import Diffraction, Provenance, Reconstruction
 from friedel.bcdi.strain.surface import find_isosurface
-from friedel.core.memory import keep_freed_memory
+from friedel.core.machine.memory import keep_freed_memory
 from friedel.core.observer import Observer, Recorder, silent, tee
 
 _LIBRARIES = ("numpy", "scipy", "torch", "scikit-image")

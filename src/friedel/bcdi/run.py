@@ -14,7 +14,7 @@ from friedel.bcdi.scans.read import read_scan
 from friedel.bcdi.strain.analysis import analyse
 from friedel.core.errors import PlanError
 from friedel.core.files.atomic import appearing
-from friedel.core.memory import keep_freed_memory
+from friedel.core.machine.memory import keep_freed_memory
 from friedel.core.observer import Observer, Progress, Recorder, silent, tee
 
 Comparison: TypeAlias = Callable[[Reconstruction, CrystalImage], Mapping[str, float]]

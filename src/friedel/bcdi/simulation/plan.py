@@ -6,7 +6,7 @@ from typing import Annotated, Any, ClassVar, Literal, Self
 from pydantic import Field
 
 from friedel.bcdi.crystals.options import CrystalRunOptions
-from friedel.core.cluster import ClusterOptions
+from friedel.core.machine.cluster import ClusterOptions
 from friedel.core.plan import Plan
 
 

@@ -5,8 +5,8 @@ from typing import Annotated, Any, ClassVar, Self
 
 from pydantic import Field
 
-from friedel.core.cluster import ClusterOptions
 from friedel.core.errors import PlanError
+from friedel.core.machine.cluster import ClusterOptions
 from friedel.core.options import Options
 from friedel.core.plan import Plan
 from friedel.spi.detectors import FRAME_DETECTORS
