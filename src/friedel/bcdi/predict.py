@@ -13,8 +13,8 @@ from friedel.bcdi.phasing.settled import THRESHOLD
 from friedel.bcdi.prepare.arrays import diffraction_from_array
 from friedel.bcdi.reconstruct import library_versions
 from friedel.bcdi.records import Diffraction, Provenance, Quality, Reconstruction
+from friedel.core.machine.memory import keep_freed_memory
 from friedel.core.masks import Marks
-from friedel.core.memory import keep_freed_memory
 from friedel.core.observer import Recorder
 
 

@@ -20,8 +20,8 @@ from friedel.bcdi.phasing.options import PhasingOptions
 from friedel.bcdi.prepare.arrays import diffraction_from_array
 from friedel.bcdi.records import Diffraction, Provenance, Quality, Reconstruction
 from friedel.bcdi.strain.surface import find_isosurface
+from friedel.core.machine.memory import keep_freed_memory
 from friedel.core.masks import Marks
-from friedel.core.memory import keep_freed_memory
 from friedel.core.observer import Observer, Recorder, silent, tee
 
 _LIBRARIES = ("numpy", "scipy", "torch", "scikit-image")
@@ -141,9 +141,9 @@ def phasing_options(plan: PhasingOptions | Mapping[str, Any] | str | Path | None
         return plan or PhasingOptions()
     if isinstance(plan, str | Path):
         # The reader of plan files knows every room's section; arrays in memory don't need it.
-        from friedel.bcdi.plan import load_plan
+        from friedel.bcdi.plan import ReconstructionPlan
 
-        return load_plan(Path(plan)).phasing
+        return ReconstructionPlan.load(Path(plan)).phasing
     return PhasingOptions.read(plan)
 
 

@@ -14,7 +14,7 @@ from friedel.bcdi.scans.read import read_scan
 from friedel.bcdi.strain.analysis import analyse
 from friedel.core.errors import PlanError
 from friedel.core.files.atomic import appearing
-from friedel.core.memory import keep_freed_memory
+from friedel.core.machine.memory import keep_freed_memory
 from friedel.core.observer import Observer, Progress, Recorder, silent, tee
 
 Comparison: TypeAlias = Callable[[Reconstruction, CrystalImage], Mapping[str, float]]
@@ -120,9 +120,7 @@ def _run(
     observer: Observer,
     compare: Comparison | None,
 ) -> RunResult:
-    folder = output or plan.output
-    if folder is None:
-        raise PlanError("no folder for the results: give -o DIR, or 'output' in the plan")
+    folder = plan.folder_for(output)
     keep_freed_memory()
     recorder = Recorder()
     tell = tee(recorder, observer)

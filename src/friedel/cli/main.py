@@ -12,7 +12,7 @@ from typer.core import TyperGroup
 from friedel._version import __version__
 from friedel.cli import adapt, classify, demo, doctor, evaluate, reconstruct, simulate, train, validate, watch
 from friedel.core.errors import FriedelError
-from friedel.core.memory import keep_freed_memory
+from friedel.core.machine.memory import keep_freed_memory
 
 BAD_INPUT = 2
 STOPPED = 130

@@ -20,13 +20,13 @@ from friedel.bcdi.phasing.projections import intensity_of
 from friedel.bcdi.phasing.settled import settled
 from friedel.bcdi.phasing.views import VIEWS, View
 from friedel.bcdi.records import Diffraction
-from friedel.core.device import resolve_device
 from friedel.core.errors import WeightsError
 from friedel.core.fourier import fourier_corner
-from friedel.core.memory import in_smaller_batches
+from friedel.core.machine.device import resolve_device
+from friedel.core.machine.memory import in_smaller_batches
+from friedel.core.machine.threads import threads_for
 from friedel.core.networks import ModelCard, folded, load_weights
 from friedel.core.observer import Observer, silent
-from friedel.core.threads import threads_for
 
 DEFAULT = "phasing_default"
 """Name of the shipped weights that "default" stands for."""

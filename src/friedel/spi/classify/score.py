@@ -11,8 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from friedel.core.errors import InputError
+from friedel.core.machine.threads import in_threads, reading_ahead
 from friedel.core.observer import Note, Observer, Warned
-from friedel.core.threads import in_threads, reading_ahead
 from friedel.spi.frames.files import FrameFiles
 from friedel.spi.frames.mask import require_fit
 from friedel.spi.frames.source import Batch, FrameSource, batch_length, open_frames, read_batch

@@ -12,8 +12,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from friedel.core.device import resolve_device
 from friedel.core.errors import WeightsError
+from friedel.core.machine.device import resolve_device
 from friedel.core.networks import ModelCard, load_statistics, load_weights
 from friedel.spi.hits.calibration import calibration_from
 from friedel.spi.hits.features import NAME as FRINGES

@@ -5,7 +5,7 @@ import pytest
 import torch
 from threadpoolctl import threadpool_info
 
-from friedel.core.threads import single_thread, threads_for
+from friedel.core.machine.threads import single_thread, threads_for
 
 
 def blas_threads():
