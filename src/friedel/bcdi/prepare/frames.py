@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from friedel.bcdi.prepare.counts import Counts
-from friedel.core.observer import Note, Observer, Warned, silent
+from friedel.core.observer import Note, Observer, Warned, listed, silent
 
 # By chance no count where 25 are expected: 1e-11.
 LEAST_EXPECTED = 25.0
@@ -61,18 +61,6 @@ def repaired_frames(counts: Counts, *, name: str, beam_known: bool = False, obse
     counts = _with_one_beam(counts, name, observer)
     _watch_the_beam(counts, name, observer)
     return counts
-
-
-def listed(numbers: NDArray[np.intp] | list[int]) -> str:
-    """Return frame numbers in words, runs shortened: "3, 7–9"."""
-    runs: list[list[int]] = []
-    for number in map(int, numbers):
-        if runs and number == runs[-1][-1] + 1:
-            runs[-1].append(number)
-        else:
-            runs.append([number])
-    said = [f"{run[0]}–{run[-1]}" if len(run) > 1 else str(run[0]) for run in runs]
-    return ", ".join(said[:8]) + (" …" if len(said) > 8 else "")
 
 
 def _present(counts: Counts) -> NDArray[np.bool_]:

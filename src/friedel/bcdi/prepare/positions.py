@@ -12,10 +12,9 @@ from numpy.typing import NDArray
 
 from friedel.bcdi.geometry.rocking import even_line, q_of_frames
 from friedel.bcdi.prepare.counts import Counts
-from friedel.bcdi.prepare.frames import listed
 from friedel.bcdi.records import BraggScan
 from friedel.core.errors import InputError
-from friedel.core.observer import Note, Observer, Warned, silent
+from friedel.core.observer import Note, Observer, Warned, listed, silent
 
 Floats = NDArray[np.float64]
 # Of an even scan so many readings may be wrong; beyond, what is even is not known.
@@ -161,7 +160,7 @@ def _disagreement(counts: Counts, i: int, j: int) -> float:
     some = counts.mask[i] & counts.mask[j] & (a + b >= 4)
     if some.sum() < 4:
         return 0.0
-    return float((((a - b) ** 2) / (a + b))[some].mean())
+    return float(((a - b)[some] ** 2 / (a + b)[some]).mean())
 
 
 def _even(

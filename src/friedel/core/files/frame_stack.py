@@ -126,6 +126,11 @@ def find_stack(group: h5py.Group, path: Path, dataset: str | None = None, *, hin
     return stack_at(group, chosen or candidates[0], path)
 
 
+def frames_in(group: h5py.Group) -> list[str]:
+    """Return the paths of all datasets that may be frames."""
+    return [name for name, item in _walk(group) if _is_frames(item) and not _named(name, NOT_FRAMES)]
+
+
 def stack_at(group: h5py.Group, name: str, path: Path) -> FrameStack:
     """Return the frames under one name: a dataset, or a group of an EIGER's ``data_000001`` and so on.
 

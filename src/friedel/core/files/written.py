@@ -82,10 +82,6 @@ def _virtual(dataset: h5py.Dataset, path: Path) -> list[Box]:
         if lacking and lacking[0] == box:
             names.append(str(home / source.file_name))
         absent += lacking
-    if sources and all(_is_whole(box, absent) for box in [tuple(slice(0, n) for n in dataset.shape)]):
-        raise InputError(
-            f"{path}: {dataset.name} refers to {names[0]}, which is missing; copy it beside (its frames would be zeros)"
-        )
     if len(names) >= max(1, len(sources)):
         raise InputError(
             f"{path}: {dataset.name} refers to {names[0]}, which is missing; copy it beside (its frames would be zeros)"
@@ -94,10 +90,6 @@ def _virtual(dataset: h5py.Dataset, path: Path) -> list[Box]:
     if len(sources) == len(dataset.virtual_sources()):
         absent += [(slice(frame, frame + 1), *rest) for frame, is_there in enumerate(covered) if not is_there]
     return absent
-
-
-def _is_whole(box: Box, absent: list[Box]) -> bool:
-    return any(all(a.start <= b.start and a.stop >= b.stop for a, b in zip(hole, box, strict=True)) for hole in absent)
 
 
 def _lacking(dataset: h5py.Dataset, source: h5py._hl.vds.VDSmap, box: Box, home: Path) -> list[Box]:
@@ -117,7 +109,10 @@ def _lacking(dataset: h5py.Dataset, source: h5py._hl.vds.VDSmap, box: Box, home:
 
 
 def _short(found: h5py.Dataset, source: h5py._hl.vds.VDSmap, box: Box) -> list[Box]:
-    start, stop = source.src_space.get_select_bounds()
+    try:
+        start, stop = source.src_space.get_select_bounds()
+    except ValueError:  # all of the source, of which HDF5 keeps no shape
+        start, stop = (0,) * len(box), tuple(part.stop - part.start - 1 for part in box)
     n_there, n_mapped = max(0, min(found.shape[0], stop[0] + 1) - start[0]), box[0].stop - box[0].start
     holes = [] if n_there >= n_mapped else [(slice(box[0].start + n_there, box[0].stop), *box[1:])]
     if found.is_virtual or found.chunks is None or n_there == 0 or len(found.shape) != len(box):
