@@ -12,6 +12,7 @@ from friedel.bcdi.scans.source import ScanSource
 from friedel.core.errors import InputError
 from friedel.core.files.placement import Placement
 from friedel.core.observer import Note, Observer, silent
+from friedel.core.units import photon_energy_ev
 
 TO_SI = {"m": 1.0, "cm": 1e-2, "mm": 1e-3, "um": 1e-6, "eV": 1.0, "keV": 1e3}
 TREMBLE = 0.02
@@ -168,6 +169,8 @@ def _quantity(quantity: Quantity | None, look: Look, what: str, option: str) -> 
     value = reading if reading is not None else (quantity.value if quantity is not None else None)
     if value is None or quantity is None:
         raise InputError(f"the {what} is not recorded with the scan; state it with the option {option!r}")
+    if quantity.unit == "angstrom":
+        return photon_energy_ev(1.0) / (np.asarray(value, dtype=np.float64) * quantity.scale)
     return value * quantity.scale * TO_SI[quantity.unit]
 
 
@@ -175,6 +178,11 @@ def _direct_beam(
     beamline: Beamline, source: ScanSource, placement: Placement, observer: Observer
 ) -> tuple[float, float]:
     stated = source.direct_beam_yx or beamline.detector.direct_beam_yx
+    if stated is None and not beamline.detector_circles:
+        raise InputError(
+            f"beamline {beamline.name!r} has a detector without circles, so only the direct beam's pixel says where it "
+            "looks; state 'direct_beam_yx' with the scan"
+        )
     if stated is None:
         text = "direct-beam pixel not stated: the detector's angles are taken to point at the centre of the frames"
         observer(Note("direct beam", text))

@@ -42,8 +42,8 @@ class Quantity(Options):
     """Motor name; with a slash in it, a dataset's path inside the scan's HDF5 entry."""
     value: float | None = None
     """The number itself, where no motor has it."""
-    unit: Literal["m", "cm", "mm", "um", "eV", "keV"]
-    """Unit of the motor or the value."""
+    unit: Literal["m", "cm", "mm", "um", "eV", "keV", "angstrom"]
+    """Unit of the motor or the value; "angstrom" is the wavelength in place of the energy."""
     scale: float = 1.0
     """Multiplies the motor's reading or the value: -1 where the motor counts against the axis."""
 

@@ -166,9 +166,10 @@ def _entry(file: h5py.File, layout: Hdf5Layout, source: ScanSource) -> h5py.Grou
     wanted = layout.entry.format(scan=source.number)
     if source.order is not None and wanted.endswith(".1"):
         wanted = f"{source.number}.{source.order}"
-    if isinstance(_get(file, wanted), h5py.Group):
-        return file[wanted]
-    ending = [name for name in entries if fnmatch(name, wanted) or name.endswith(f"_{wanted}")]
+    found = _get(file, wanted)
+    if isinstance(found, h5py.Group):
+        return found
+    ending = [name for name in entries if name.endswith(f"_{wanted}")]
     if len(ending) != 1:
         raise InputError(
             f"{source.path}: no entry {wanted!r} (or only one ending so); it holds {', '.join(entries[:10]) or 'none'}"

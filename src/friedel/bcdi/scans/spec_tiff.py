@@ -81,11 +81,11 @@ def fitted_column(
     Raises
     ------
     InputError
-        If frames and values differ by more than a tenth: they belong to different scans.
+        If there are twice as many of one as of the other: they belong to different scans.
     """
     if column.size == n_frames:
         return column
-    if not 0.9 * n_frames <= column.size <= n_frames / 0.9 + 1:
+    if not 0.5 * n_frames <= column.size <= 2 * n_frames:
         raise InputError(
             f"{path}: {column.size} positions of {motor!r} but {n_frames} frames: they belong to different scans, or the "
             "copy is incomplete"

@@ -121,6 +121,8 @@ def find_stack(group: h5py.Group, path: Path, dataset: str | None = None, *, hin
     candidates = [*sorted(set(groups) | set(dangling)), *single]
     chosen = next((name for name in CONVENTIONAL if name in candidates), None)
     if len(candidates) != 1 and chosen is None:
+        if not candidates and any(item.dtype.kind == "c" and item.ndim == 3 for _, item in _walk(group)):
+            raise InputError(f"{path}: the array is complex: a reconstruction, where measured intensities were expected")
         kind = "no 3D array" if not candidates else f"several 3D arrays ({', '.join(candidates)})"
         raise InputError(f"{path}: holds {kind}; choose one with the option 'dataset'{hint}")
     return stack_at(group, chosen or candidates[0], path)
