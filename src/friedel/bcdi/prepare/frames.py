@@ -19,14 +19,24 @@ LEAST_EXPECTED = 25.0
 MOST_LOST = 0.1
 # Light on a frame: its darkest pixels have so many times the counts of those next to it.
 LIFTED_TIMES = 3.0
-# Blocks of a frame a side, for what must be the same all over it.
-BLOCKS = 8
-# A step is the same all over the frame to this share; fringes aren't.
+# An attenuator's factor: not so near 1 that strain could do it, not beyond what detectors count.
+LEAST_STEP = np.log(1.5)
+MOST_FACTOR = 120.0
+# Taking the factor off leaves less than this share of what was too fine.
+LEAST_GAIN = 0.15
+# What is too fine must exceed photon noise's own part by this before a factor is sought in it.
+LEAST_FINE = 3.0
+# And this share of the power: edges of the box leave some of it too fine.
+LEAST_SHARE = 1e-4
+STRETCH = 20
+MOST_RUNS = 3
+LEAST_FRAMES = 16
+BRIGHT_PIXELS = 2000
+# The finest periods that a pattern has whose object fills less than 1 / 2.5 of the box, in cycles a frame; and noise.
+BAND = 0.4
+NOISE = 1e-5
+# Slopes of quarters that are one slope.
 ALIKE = 0.35
-# A step of all counts between neighbouring frames: a factor that no rocking curve makes and later takes back.
-LEAST_STEP = np.log(3.0)
-# And so many times sharper than the rocking curve bends there: a fringe bends it as much as it steps.
-SHARPER = 2.5
 # The beam fell if mirrored frames differ by more than this factor from end to end, and steadily.
 LEAST_FALL = 1.5
 STEADY = 0.9
@@ -104,9 +114,12 @@ def _without_lost(counts: Counts, name: str, observer: Observer) -> Counts:
 
 
 def _regions(shape: tuple[int, ...]) -> Iterator[tuple[slice, slice]]:
-    """Yield the whole frame, its halves and its eighths along rows and columns."""
+    """Yield the whole frame, its halves and eighths along rows and columns, and its quarters."""
     rows, columns = shape
     yield slice(0, rows), slice(0, columns)
+    for up in (slice(0, rows // 2), slice(rows // 2, rows)):
+        yield up, slice(0, columns // 2)
+        yield up, slice(columns // 2, columns)
     for parts in (2, 8):
         for k in range(parts):
             yield slice(k * rows // parts, (k + 1) * rows // parts), slice(0, columns)
@@ -164,58 +177,84 @@ def _without_frames(counts: Counts, frames: NDArray[np.intp] | list[int]) -> Cou
 
 
 def _with_one_beam(counts: Counts, name: str, observer: Observer) -> Counts:
-    """Scale runs of frames back whose counts all step up or down together, as an attenuator makes them."""
-    totals = counts.values.sum(axis=(1, 2), dtype=np.float64)
-    steps = _steps(totals, counts)
-    if not steps:
-        return counts
-    factor = np.ones(len(totals))
-    for first, ratio in steps:
-        factor[first:] *= ratio
-    # Most frames are right as they are.
-    factor /= np.exp(np.median(np.log(factor)))
-    odd = np.flatnonzero(np.abs(np.log(factor)) > 0.1)
-    said = ", ".join(f"{value:.3g}" for value in sorted({float(f"{factor[k]:.2g}") for k in odd}))
-    text = f"{name}: frames {listed(odd)} have {said} times the counts that their neighbours let expect, as behind an "
-    text += "attenuator; scaled back by estimate (a monitor, or the factors, would do it exactly)"
-    observer(Warned("beam", text, bends=True))
-    return replace(counts, values=counts.values / factor[:, None, None].astype(np.float32))
+    """Scale runs of frames back whose counts are all so many times what the others let expect, as by an attenuator."""
+    for _ in range(MOST_RUNS):
+        found = _scaled_run(counts)
+        if found is None:
+            break
+        run, factor = found
+        text = f"{name}: frames {listed(range(run.start, run.stop))} have {factor:.3g} times the counts that the others "
+        text += "let expect, as behind an attenuator; scaled back by estimate (a monitor would do it exactly)"
+        observer(Warned("beam", text, bends=True))
+        values = counts.values.copy()
+        values[run] /= np.float32(factor)
+        counts = replace(counts, values=values)
+    return counts
 
 
-def _steps(totals: NDArray[np.float64], counts: Counts) -> list[tuple[int, float]]:
-    """Return where all counts step, as (first frame after it, factor).
+def _scaled_run(counts: Counts) -> tuple[slice, float] | None:
+    """Return the run of frames that is scaled against the others, and by how much; None if none is.
 
-    The step is what is left of the change between two frames when the slopes on either side are taken off. A fringe
-    bends the rocking curve as much as it steps, and not alike all over the frame.
+    Along the scan the counts of a pixel have no periods finer than the crystal's thickness allows. What is finer is
+    f' M f for frames' factors f, with M the sum over pixels of (y y') ∘ K⁻¹ and K the covariance of such functions,
+    less what photon noise adds. Its share of the power f' E f is lowest where a run's factor is right; the run is
+    believed if it lowers that share to a small part.
     """
-    logs = np.where(_present(counts) & (totals >= LEAST_EXPECTED), np.log(np.maximum(totals, 1.0)), np.nan)
-    blocks: NDArray[np.float64] | None = None
-    found = []
-    for index in range(2, len(totals) - 1):
-        excess, bend = _excess(logs[index - 2 : index + 2])
-        if not np.isfinite(excess) or abs(excess) <= max(LEAST_STEP, SHARPER * bend):
-            continue
-        blocks = _in_blocks(counts.values) if blocks is None else blocks
-        here = blocks[index - 2 : index + 2]
-        some = here.min(axis=0) >= LEAST_EXPECTED
-        each = np.array([_excess(np.log(line))[0] for line in here[:, some].T])
-        if each.size >= BLOCKS and np.std(each) < ALIKE * abs(np.mean(each)):
-            found.append((index, float(np.exp(np.median(each)))))
-    return found
+    present = np.flatnonzero(_present(counts))
+    peak = int(counts.values.sum(axis=(1, 2)).argmax())
+    # The peak outshines the rest, so stretches beside it are looked at by themselves, too.
+    stretches = [present[first : first + STRETCH] for first in range(0, present.size - STRETCH + 1, STRETCH // 4)]
+    for part in (present, present[present < peak - 1], present[present > peak + 1], *stretches):
+        found = _run_in(counts, part) if part.size >= LEAST_FRAMES else None
+        if found is not None and (part is present or part[0] < found[0].start or part[0] == present[0]):
+            return found
+    return None
 
 
-def _excess(logs: NDArray[np.float64]) -> tuple[float, float]:
-    """Return the step between the second and third of four values over the slopes around it, and their difference."""
-    before, step, after = np.diff(logs)
-    return float(step - (before + after) / 2), float(abs(after - before))
+def _run_in(counts: Counts, present: NDArray[np.intp]) -> tuple[slice, float] | None:
+    """Return the run among some frames, as `_scaled_run` does."""
+    fine, power, noise = _fineness(counts, present)
+    if not fine.sum() > max(LEAST_FINE * noise, LEAST_SHARE * power.sum()):
+        return None
+    total = np.zeros((present.size + 1,) * 2)
+    total[1:, 1:] = fine.cumsum(axis=0).cumsum(axis=1)
+    powers = np.concatenate([[0.0], power.cumsum()])
+    first, last = np.triu_indices(present.size + 1, k=1)
+    some = (last - first <= present.size // 2) & (powers[last] > powers[first])
+    first, last = first[some], last[some]
+    inner = total[last, last] - total[first, last] - total[last, first] + total[first, first]
+    cross = (total[last, -1] - total[first, -1]) - inner
+    outer = total[-1, -1] - 2 * cross - inner
+    inside = powers[last] - powers[first]
+    outside = np.maximum(powers[-1] - inside, 1e-30)
+    # The lower eigenvalue of the two by two problem, and the factor in its vector.
+    a, c, b = outer / outside, inner / inside, cross / np.sqrt(inside * outside)
+    share = (a + c) / 2 - np.hypot((a - c) / 2, b)
+    with np.errstate(all="ignore"):
+        factor = (share - a) / b * np.sqrt(outside / inside)
+    usable = np.isfinite(factor) & (factor > 1 / MOST_FACTOR) & (factor < MOST_FACTOR)
+    usable &= np.abs(np.log(np.where(usable, factor, 1.0))) > LEAST_STEP
+    share[~usable] = np.inf
+    k, now = int(share.argmin()), float(total[-1, -1] / powers[-1])
+    if not share[k] < LEAST_GAIN * now:
+        return None
+    return slice(int(present[first[k]]), int(present[last[k] - 1]) + 1), float(1 / factor[k])
 
 
-def _in_blocks(values: NDArray[np.float32]) -> NDArray[np.float64]:
-    """Return the sums over blocks of every frame, ``(n, blocks)``."""
-    edges = [np.arange(BLOCKS) * size // BLOCKS for size in values.shape[1:]]
-    rows = np.add.reduceat(values.astype(np.float64), edges[0], axis=1)
-    blocks: NDArray[np.float64] = np.add.reduceat(rows, edges[1], axis=2).reshape(len(values), -1)
-    return blocks
+def _fineness(
+    counts: Counts, present: NDArray[np.intp]
+) -> tuple[NDArray[np.float64], NDArray[np.float64], float]:
+    """Return M of `_scaled_run`, ``(n, n)``, the frames' powers, and what photon noise put in M's diagonal."""
+    image = counts.values[present].sum(axis=0)
+    some = np.argpartition(image, -min(BRIGHT_PIXELS, image.size), axis=None)[-BRIGHT_PIXELS:]
+    lines = counts.values.reshape(len(counts.values), -1)[np.ix_(present, some)].astype(np.float64)
+    weigh = 1 / (lines.sum(axis=0) + 1)
+    kernel = np.sinc(2 * BAND * (present[:, None] - present))
+    inverse = np.linalg.inv(kernel + NOISE * np.eye(present.size)) * NOISE
+    fine = ((lines * weigh) @ lines.T) * inverse
+    noise = np.diag(inverse) * (lines @ weigh) * (counts.unit == "photons")
+    fine[np.diag_indices_from(fine)] -= noise
+    return fine, (lines**2) @ weigh, float(noise.sum())
 
 
 def _watch_the_beam(counts: Counts, name: str, observer: Observer) -> None:

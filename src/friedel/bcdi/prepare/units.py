@@ -33,9 +33,15 @@ ORDINARY_PHOTONS = 1e7
 PHOTON_NOISE = (0.3, 3.0)
 # The hundredth over the tenth of the values, in rising order: of fringes that reach zero it is below a third.
 NEVER_DARK = 1 / 3
-LEAST_BACKGROUND = 0.5
+LEAST_BACKGROUND = 0.4
+# Expected counts lie denser just above the background than evenly: the estimate is low by about so much.
+BIAS = 0.3
 # If lower counts than this aren't there, the pattern is so bright that a background wouldn't matter.
 MOST_RARE = 30
+# Beyond this share of the box no autocorrelation reaches, if the object fills less than half of it.
+OUTER = 0.42
+# Undone, the transform must be so much emptier there.
+LEAST_STRAIGHT = 0.03
 # A background beyond this share of the mean counts leaves noise that the model doesn't know.
 LARGE_BACKGROUND = 0.2
 
@@ -68,6 +74,8 @@ def photons_from(
     array = np.asarray(values)
     with np.errstate(all="ignore"):  # what overflows isn't a scale
         scale = _scale_of(array)
+    if scale is None and _goes_negative(array):
+        array = _without_gain(array, mask, name, observer)
     if scale is not None:
         what, to_photons = scale
         observer(Warned("unit", f"{name}: the values are {what}; turned back to photons"))
@@ -90,9 +98,10 @@ def judged_unit(counts: Counts, *, name: str, observer: Observer = silent) -> Co
     observer : Observer
         Hears the unit, and what was taken off.
     """
+    raw = counts.values[counts.mask]
+    whole = bool((raw == np.round(raw)).all())
     counts = _without_pedestal(counts, name, observer)
-    known = counts.values[counts.mask]
-    if (known == np.round(known)).all():
+    if whole:
         observer(Note("unit", f"{name}: whole numbers, taken as photons"))
         return counts
     noise = photon_size(counts)
@@ -103,6 +112,7 @@ def judged_unit(counts: Counts, *, name: str, observer: Observer = silent) -> Co
         text = f"{name}: the noise says that one photon is {noise:.3g} of the units; divided by that"
         observer(Warned("unit", text))
         return replace(counts, values=counts.values / np.float32(noise))
+    counts = _straightened(counts, name, observer)
     return replace(_of_unknown_unit(counts, name, observer), unit="unknown")
 
 
@@ -168,7 +178,9 @@ def _scale_of(array: NDArray[Any]) -> tuple[str, Callable[[Any], Any]] | None:
     if _whole((some / least) ** 2):
         return f"amplitudes, of which one photon's is {least:.4g}", lambda v: np.square(v) / square
     if some.max() < np.log(1e12):
-        for what, undo in _SCALES:
+        # Of no photons the logarithm is minus infinity, so where it stands nothing was added before.
+        scales = _SCALES[2:] + _SCALES[:2] if np.isneginf(array).any() else _SCALES
+        for what, undo in scales:
             if _whole(undo(some)):
                 return what, undo
     return None
@@ -196,13 +208,9 @@ def _without_pedestal(counts: Counts, name: str, observer: Observer) -> Counts:
     level = background_level(counts)
     if level is None:
         return counts
-    units = _comb(counts, level)
+    units = _comb(counts.values[counts.mask])
     if units is not None:
-        low, gain = units
-        text = f"{name}: the values gather around {low:.4g} + multiples of {gain:.4g}: pedestal and gain of a detector"
-        observer(Warned("unit", f"{text}; turned into photons"))
-        photons = np.maximum(np.round((counts.values - np.float32(low)) / np.float32(gain)), 0)
-        return replace(counts, values=np.where(counts.mask, photons, 0).astype(np.float32))
+        return replace(counts, values=_in_photons(counts.values * counts.mask, units, name, observer))
     mean = float(counts.values[counts.mask].mean(dtype=np.float64))
     large = level > LARGE_BACKGROUND * max(mean - level, 1e-30) and _scatters(counts, level)
     text = f"{name}: no voxel is near zero: a pedestal or background of {level:.4g} in each, taken off"
@@ -231,7 +239,7 @@ def background_level(counts: Counts) -> float | None:
     if not (known == np.round(known)).all():
         return None
     level = _poisson_level(known)
-    return None if level is None or min(level, smooth) < LEAST_BACKGROUND else min(level, smooth)
+    return None if level is None or min(level, smooth) < LEAST_BACKGROUND else min(level + BIAS, smooth)
 
 
 def _poisson_level(known: NDArray[np.float32]) -> float | None:
@@ -266,17 +274,41 @@ def _scatters(counts: Counts, level: float) -> bool:
     return bool(below.size > 10 and ((level - below) ** 2).mean() > 0.5 * level)
 
 
-def _comb(counts: Counts, level: float) -> tuple[float, float] | None:
+def _goes_negative(array: NDArray[Any]) -> bool:
+    """Tell whether negative values are noise about zero rather than a few marks."""
+    if array.dtype.kind not in "if" or array.ndim != 3:
+        return False
+    low = array[array < 0]
+    return low.size > 0.01 * array.size and np.unique(low[:1000]).size > LEAST_KINDS
+
+
+def _without_gain(
+    array: NDArray[Any], mask: NDArray[np.bool_] | None, name: str, observer: Observer
+) -> NDArray[Any]:
+    measured = np.isfinite(array) if mask is None else np.isfinite(array) & mask
+    units = _comb(array[measured])
+    if units is None:
+        return array
+    return np.where(np.isfinite(array), _in_photons(array, units, name, observer), np.nan)
+
+
+def _in_photons(values: NDArray[Any], units: tuple[float, float], name: str, observer: Observer) -> NDArray[np.float32]:
+    low, gain = units
+    text = f"{name}: the values gather around {low:.4g} + multiples of {gain:.4g}: pedestal and gain of a detector"
+    observer(Warned("unit", f"{text}; turned into photons"))
+    return np.maximum(np.round((values - low) / gain), 0).astype(np.float32)
+
+
+def _comb(known: NDArray[Any]) -> tuple[float, float] | None:
     """Return pedestal and gain, if the low values gather around equal steps.
 
     The mean of exp(2πi f v) is large where 1/f is the step; between, the spread of the values makes it small.
     """
-    known = counts.values[counts.mask]
     some = known[:: max(1, known.size // 20_000)].astype(np.float64)
     low, high = np.quantile(some, (0.01, 0.9))
     some = some[some <= high] - low
     span = float(high - low)
-    if span < 6 or (some == np.round(some)).all() and span < 12:
+    if span < 6 or ((some == np.round(some)).all() and span < 12):
         return None
     steps = np.geomspace(span / 1.5, 3.0, 400)
     sums = np.array([np.exp(2j * np.pi * some / step).mean() for step in steps])
@@ -292,3 +324,30 @@ def _comb(counts: Counts, level: float) -> tuple[float, float] | None:
     near = [int((np.abs(some + low - rung) < gain / 4).sum()) for rung in rungs]
     first = next((rung for rung, n in zip(rungs, near, strict=True) if n > 0.02 * some.size), None)
     return None if first is None else (float(first), gain)
+
+
+def _straightened(counts: Counts, name: str, observer: Observer) -> Counts:
+    """Undo a root or a logarithm of intensities without noise, which no whole numbers betray.
+
+    The transform of intensities is the object's autocorrelation, empty beyond its extent; that of their root or
+    logarithm is not.
+    """
+    top = float(counts.values.max())
+    ways = [("amplitudes", np.square(counts.values))]
+    if top < np.log(1e12):
+        ways += [("logarithms of 1 + intensity", np.expm1(counts.values))]
+        ways += [("decimal logarithms of 1 + intensity", np.power(np.float32(10), counts.values) - 1)] if top < 12 else []
+    leaks = [_leak(values) for _, values in ways]
+    best = int(np.argmin(leaks))
+    if leaks[best] > LEAST_STRAIGHT * _leak(counts.values):
+        return counts
+    observer(Warned("unit", f"{name}: the values are {ways[best][0]} (their transform says so); turned to intensities"))
+    return replace(counts, values=np.where(counts.mask, ways[best][1], 0).astype(np.float32))
+
+
+def _leak(values: NDArray[np.float32]) -> float:
+    """Return the share of the transform's power in the outer part of the box, where autocorrelations end."""
+    power = np.abs(np.fft.fftn(values)) ** 2
+    far = [np.abs(np.fft.fftfreq(n)) > OUTER for n in values.shape]
+    outside = far[0][:, None, None] | far[1][None, :, None] | far[2][None, None, :]
+    return float(power[outside].mean() / power.mean())
