@@ -4,9 +4,8 @@ import time
 from datetime import UTC, datetime
 from pathlib import Path
 
-import numpy as np
 import torch
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
 from friedel.bcdi.phasing.guess import Guess, PhasingModel, load_phasing_model
 from friedel.bcdi.phasing.settled import THRESHOLD

@@ -44,7 +44,8 @@ def reconstruct(
     intensities : (z, y, x) array, photons
         The pattern around one Bragg peak; NaN where unknown. A numpy masked array's mask counts, too.
     mask : (z, y, x) or (y, x), bool or numbers, optional
-        Non-zero is bad, as in CXI, NeXus and numpy.ma. Unknown voxels stay free through phasing; they are never taken as dark.
+        Non-zero is bad, as in CXI, NeXus and numpy.ma. Unknown voxels stay free through phasing; they are never taken
+        as dark.
     mask_marks : {"bad", "good"}, optional
         What non-zero in the mask means; None: bad, and a mask that hides the peak or leaves less than a third is asked
         about, unless the data leave no doubt that it marks the good ones.

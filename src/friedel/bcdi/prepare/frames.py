@@ -29,6 +29,8 @@ LEAST_FINE = 3.0
 # And this share of the power: edges of the box leave some of it too fine.
 LEAST_SHARE = 1e-4
 STRETCH = 20
+# So many of the pixels must agree.
+MOST_PIXELS = 0.7
 MOST_RUNS = 3
 LEAST_FRAMES = 16
 BRIGHT_PIXELS = 2000
@@ -42,8 +44,8 @@ LEAST_FALL = 1.5
 STEADY = 0.9
 
 
-def repaired_frames(counts: Counts, *, name: str, beam_known: bool = False, observer: Observer = silent) -> Counts:
-    """Return the counts with lost and repeated frames unknown and attenuated ones scaled back.
+def repaired_frames(counts: Counts, *, name: str, observer: Observer = silent) -> Counts:
+    """Return the counts with lost, repeated and lifted frames unknown.
 
     Parameters
     ----------
@@ -51,8 +53,6 @@ def repaired_frames(counts: Counts, *, name: str, beam_known: bool = False, obse
         ``(rocking, y, x)``, photons.
     name : str
         Origin of the data, for messages.
-    beam_known : bool
-        Whether a monitor will tell the incident intensity: then it is not guessed from the frames.
     observer : Observer
         Hears what was found, by the frames' numbers from 0.
     """
@@ -66,7 +66,18 @@ def repaired_frames(counts: Counts, *, name: str, beam_known: bool = False, obse
     if lost.sum() > MOST_LOST * max(int(before.sum()), 1):
         text = f"{name}: {int(lost.sum())} of {len(lost)} frames are lost; what they held is guessed by the phasing"
         observer(Warned("lost frames", text, bends=True))
-    if beam_known:
+    return counts
+
+
+def one_beam(counts: Counts, *, name: str, observer: Observer = silent) -> Counts:
+    """Return the counts with attenuated runs of frames scaled back; say where the beam seems to have changed.
+
+    Parameters
+    ----------
+    counts, name, observer
+        As for `repaired_frames`; hot pixels are already unknown where they could be found.
+    """
+    if len(counts.mask) < LEAST_FRAMES:
         return counts
     counts = _with_one_beam(counts, name, observer)
     _watch_the_beam(counts, name, observer)
@@ -74,8 +85,7 @@ def repaired_frames(counts: Counts, *, name: str, beam_known: bool = False, obse
 
 
 def _present(counts: Counts) -> NDArray[np.bool_]:
-    present: NDArray[np.bool_] = counts.mask.any(axis=(1, 2))
-    return present
+    return np.asarray(counts.mask.any(axis=(1, 2)))
 
 
 def _without_repeated(counts: Counts, name: str, observer: Observer) -> Counts:
@@ -96,10 +106,13 @@ def _without_repeated(counts: Counts, name: str, observer: Observer) -> Counts:
 
 def _without_lost(counts: Counts, name: str, observer: Observer) -> Counts:
     """Take parts of frames that are empty between full ones as unknown: whole frames, halves and eighths."""
-    unknown, whole, parts = np.zeros(counts.mask.shape, bool), set(), set()
+    unknown = np.zeros(counts.mask.shape, bool)
+    whole: set[int] = set()
+    parts: set[int] = set()
     for region in _regions(counts.values.shape[1:]):
         box = (slice(None), *region)
-        lost = _empty_between(counts.values[box].sum(axis=(1, 2), dtype=np.float64), counts.mask[box].any(axis=(1, 2)))
+        known = np.asarray(counts.mask[box].any(axis=(1, 2)))
+        lost = _empty_between(counts.values[box].sum(axis=(1, 2), dtype=np.float64), known)
         is_whole = counts.values[box].shape == counts.values.shape
         for index in lost:
             unknown[(index, *region)] = True
@@ -165,7 +178,9 @@ def _without_lifted(counts: Counts, name: str, observer: Observer) -> Counts:
     if not lifted:
         return counts
     most = max(float(dim[k]) for k in lifted)
-    text = f"{name}: frames {listed(sorted(lifted))} have up to {most:.3g} counts in every pixel, those next to them none"
+    text = (
+        f"{name}: frames {listed(sorted(lifted))} have up to {most:.3g} counts in every pixel, those next to them none"
+    )
     observer(Warned("lost frames", text + ": light or a fault, so unknown"))
     return _without_frames(counts, sorted(lifted))
 
@@ -183,7 +198,9 @@ def _with_one_beam(counts: Counts, name: str, observer: Observer) -> Counts:
         if found is None:
             break
         run, factor = found
-        text = f"{name}: frames {listed(range(run.start, run.stop))} have {factor:.3g} times the counts that the others "
+        text = (
+            f"{name}: frames {listed(range(run.start, run.stop))} have {factor:.3g} times the counts that the others "
+        )
         text += "let expect, as behind an attenuator; scaled back by estimate (a monitor would do it exactly)"
         observer(Warned("beam", text, bends=True))
         values = counts.values.copy()
@@ -238,19 +255,37 @@ def _run_in(counts: Counts, present: NDArray[np.intp]) -> tuple[slice, float] | 
     k, now = int(share.argmin()), float(total[-1, -1] / powers[-1])
     if not share[k] < LEAST_GAIN * now:
         return None
+    factors = np.ones(present.size)
+    factors[first[k] : last[k]] = factor[k]
+    if _share_smoother(counts, present, factors) < MOST_PIXELS:
+        return None  # some hot pixels' doing
     return slice(int(present[first[k]]), int(present[last[k] - 1]) + 1), float(1 / factor[k])
 
 
-def _fineness(
-    counts: Counts, present: NDArray[np.intp]
-) -> tuple[NDArray[np.float64], NDArray[np.float64], float]:
-    """Return M of `_scaled_run`, ``(n, n)``, the frames' powers, and what photon noise put in M's diagonal."""
+def _share_smoother(counts: Counts, present: NDArray[np.intp], factors: NDArray[np.float64]) -> float:
+    """Return the share of the bright pixels in which the factors leave a smaller part of the power too fine."""
+    lines, inverse = _lines(counts, present)
+
+    def fine(values: NDArray[np.float64]) -> NDArray[np.float64]:
+        power: NDArray[np.float64] = (values**2).sum(axis=0) + 1e-30
+        return np.asarray(((inverse @ values) * values).sum(axis=0) / power)
+
+    return float((fine(lines * factors[:, None]) < fine(lines)).mean())
+
+
+def _lines(counts: Counts, present: NDArray[np.intp]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Return the brightest pixels' counts along the frames, ``(n, pixels)``, and K⁻¹ of `_scaled_run`."""
     image = counts.values[present].sum(axis=0)
     some = np.argpartition(image, -min(BRIGHT_PIXELS, image.size), axis=None)[-BRIGHT_PIXELS:]
     lines = counts.values.reshape(len(counts.values), -1)[np.ix_(present, some)].astype(np.float64)
-    weigh = 1 / (lines.sum(axis=0) + 1)
     kernel = np.sinc(2 * BAND * (present[:, None] - present))
-    inverse = np.linalg.inv(kernel + NOISE * np.eye(present.size)) * NOISE
+    return lines, np.linalg.inv(kernel + NOISE * np.eye(present.size)) * NOISE
+
+
+def _fineness(counts: Counts, present: NDArray[np.intp]) -> tuple[NDArray[np.float64], NDArray[np.float64], float]:
+    """Return M of `_scaled_run`, ``(n, n)``, the frames' powers, and what photon noise put in M's diagonal."""
+    lines, inverse = _lines(counts, present)
+    weigh = 1 / (lines.sum(axis=0) + 1)
     fine = ((lines * weigh) @ lines.T) * inverse
     noise = np.diag(inverse) * (lines @ weigh) * (counts.unit == "photons")
     fine[np.diag_indices_from(fine)] -= noise
@@ -273,12 +308,14 @@ def _watch_the_beam(counts: Counts, name: str, observer: Observer) -> None:
         return
     way = "less" if np.median(slopes) < 0 else "more"
     change = float(np.exp(abs(np.median(slopes)) * reach))
-    text = f"{name}: frames have steadily {way} counts than their mirror images about the peak, up to {change:.2g} times"
+    text = (
+        f"{name}: frames have steadily {way} counts than their mirror images about the peak, up to {change:.2g} times"
+    )
     observer(Warned("beam", text + ": the beam changed during the scan, and no monitor is used", bends=True))
 
 
 def _mirrored_quarters(counts: Counts) -> list[tuple[NDArray[np.float64], NDArray[np.float64]]]:
-    """Return, for each quarter about the peak, its counts a frame before the peak and those of its mirror image after."""
+    """Return, for each quarter about the peak, its counts a frame before it and those of its mirror image after."""
     z, y, x = np.unravel_index(int(counts.values.argmax()), counts.values.shape)
     n, rows, columns = counts.values.shape
     reach = [min(int(p), size - 1 - int(p)) for p, size in zip((z, y, x), (n, rows, columns), strict=True)]

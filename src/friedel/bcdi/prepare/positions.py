@@ -6,6 +6,7 @@ periods finer than the crystal's thickness allows, and are unknown where no fram
 """
 
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -76,7 +77,7 @@ def evened(counts: Counts, scan: BraggScan, *, observer: Observer = silent) -> E
         return Evened(counts=counts, scan=scan, places=np.arange(n, dtype=float))
     along = _along(q, scan.name)
     along = _believed(along, counts, scan.name, observer)
-    (start, step), on = even_line(along)
+    on = even_line(along)[1]
     known = np.isfinite(along)
     if known.sum() < LEAST_FRAMES:
         raise InputError(
@@ -142,8 +143,8 @@ def _believed(along: Floats, counts: Counts, name: str, observer: Observer) -> F
     same = np.abs(np.diff(along)) < SAME * step
     stuck = [
         index + 1
-        for index in np.flatnonzero(same)
-        if _disagreement(counts, int(index), int(index) + 1) > MOST_DISAGREEMENT
+        for index in map(int, np.flatnonzero(same))
+        if _disagreement(counts, index, index + 1) > MOST_DISAGREEMENT
     ]
     if len(stuck) < 2:
         return along
@@ -188,7 +189,7 @@ def _even(
     )
 
 
-def _on_line(values: Floats, on: NDArray[np.bool_]) -> Floats:
+def _on_line(values: float | Floats, on: NDArray[np.bool_]) -> Floats:
     numbers = np.arange(on.size)
     slope, start = np.polyfit(numbers[on], np.asarray(values, float)[on], 1)
     line: Floats = start + slope * numbers
@@ -220,7 +221,9 @@ def _resampled(counts: Counts, scan: BraggScan, along: Floats, observer: Observe
     }
     energies = None if scan.energies_ev is None else np.interp(target, places, scan.energies_ev[order])
     gaps = np.diff(places) / step
-    text = f"{scan.name}: {_steps(motors, energies)} on average, uneven: from {gaps.min():.2f} to {gaps.max():.2f} steps "
+    text = (
+        f"{scan.name}: {_steps(motors, energies)} on average, uneven: from {gaps.min():.2f} to {gaps.max():.2f} steps "
+    )
     text += f"apart, {int((gaps < SAME).sum())} at one place; interpolated to {target.size} even steps"
     lost = int((~sure).sum())
     observer(Warned("angles", text + (f", {lost} of them unknown for want of a frame near by" if lost else "")))
@@ -245,7 +248,9 @@ def _typical_step(places: Floats) -> float:
     return float(usual.mean())
 
 
-def _weights(places: Floats, target: Floats, counts: Counts, order: NDArray[np.intp]) -> tuple[Floats, NDArray[np.bool_]]:
+def _weights(
+    places: Floats, target: Floats, counts: Counts, order: NDArray[np.intp]
+) -> tuple[Floats, NDArray[np.bool_]]:
     """Return the matrix from frames to even ones, and which of these are sure enough.
 
     Gaussian-process regression with the covariance sin(2πBs)/(2πBs) of functions without frequencies beyond B. B and
@@ -255,7 +260,7 @@ def _weights(places: Floats, target: Floats, counts: Counts, order: NDArray[np.i
     some = np.argpartition(image, -min(BRIGHT_PIXELS, image.size), axis=None)[-BRIGHT_PIXELS:]
     lines = counts.values.reshape(len(counts.values), -1)[np.ix_(order, some)].astype(np.float64)
     trust = 1 / (lines.mean(axis=1, keepdims=True) + 1)
-    best: tuple[float, Floats, float] | None = None
+    best: tuple[float, NDArray[Any], float] | None = None
     for band in BANDS:
         for noise in NOISES:
             inverse = np.linalg.inv(np.sinc(2 * band * (places[:, None] - places)) + noise * np.eye(places.size))

@@ -8,12 +8,12 @@ from numpy.typing import NDArray
 from friedel.bcdi.geometry.instrument import ReciprocalGrid
 from friedel.bcdi.geometry.rocking import reciprocal_grid
 from friedel.bcdi.prepare.aliens import mask_aliens
-from friedel.bcdi.prepare.bad_pixels import mask_dead_pixels, mask_hot_pixels
 from friedel.bcdi.prepare.arrays import unshifted
+from friedel.bcdi.prepare.bad_pixels import mask_dead_pixels, mask_hot_pixels
 from friedel.bcdi.prepare.corrections import apply_flat, bin_counts, mask_saturated, normalise_monitor, subtract_dark
 from friedel.bcdi.prepare.counts import Counts, counts_from, require_signal
 from friedel.bcdi.prepare.crop import Triple, choose_shape, crop, find_peak, window_start
-from friedel.bcdi.prepare.frames import repaired_frames
+from friedel.bcdi.prepare.frames import one_beam, repaired_frames
 from friedel.bcdi.prepare.options import PrepareOptions
 from friedel.bcdi.prepare.oversampling import note_oversampling
 from friedel.bcdi.prepare.positions import evened
@@ -106,13 +106,14 @@ def clean_counts(scan: BraggScan, options: PrepareOptions = DEFAULTS, *, observe
     if scan.dark is not None:
         counts = judged_unit(subtract_dark(counts, scan.dark, observer=observer), name=scan.name, observer=observer)
     if options.lost_frames:
-        watched = options.monitor and scan.monitor is not None
-        counts = repaired_frames(counts, name=scan.name, beam_known=watched, observer=observer)
+        counts = repaired_frames(counts, name=scan.name, observer=observer)
     # Dead and hot are judged on raw counts, whose noise is known, before the flat field scales it.
     if options.dead_pixels:
         counts = mask_dead_pixels(counts, observer=observer)
     if options.hot_pixels:
         counts = mask_hot_pixels(counts, observer=observer)
+    if options.lost_frames and not (options.monitor and scan.monitor is not None):
+        counts = one_beam(counts, name=scan.name, observer=observer)
     if options.flat_field:
         counts = apply_flat(counts, scan.flat, floor=options.flat_floor, observer=observer)
     if options.monitor:

@@ -62,7 +62,9 @@ def scan_geometry(
     circles = (*beamline.sample_circles, *beamline.detector_circles)
     motors = _still({circle.motor: _angle(circle, look, beamline.name) for circle in circles})
     energy, energies = _energy(beamline, source, look, observer)
-    distance = source.distance_m or _mean(_quantity(beamline.detector.distance, look, "detector distance", "distance_m"))
+    distance = source.distance_m or _mean(
+        _quantity(beamline.detector.distance, look, "detector distance", "distance_m")
+    )
     if not 0.01 < distance < 100:
         raise _untrue(f"detector distance {distance:g} m", beamline.name, "distance_m")
     origin = _where_from(source.distance_m, beamline.detector.distance, look, "distance_m")

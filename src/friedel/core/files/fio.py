@@ -57,7 +57,9 @@ def read_fio(path: Path) -> FioScan:
         raise InputError(f"{path}: {len(labels)} columns are named, but the lines have {len(rows[0])} values")
     table = np.array([[_number(word) for word in row] for row in whole], dtype=np.float64).reshape(-1, len(labels))
     command = next((line.strip() for line in sections.get("%c", []) if "scan" in line.lower()), "")
-    return FioScan(command=command, motors=_parameters(sections.get("%p", [])), columns=dict(zip(labels, table.T, strict=True)))
+    return FioScan(
+        command=command, motors=_parameters(sections.get("%p", [])), columns=dict(zip(labels, table.T, strict=True))
+    )
 
 
 def _sections(lines: list[str]) -> dict[str, list[str]]:
@@ -72,7 +74,11 @@ def _sections(lines: list[str]) -> dict[str, list[str]]:
 
 
 def _parameters(lines: list[str]) -> dict[str, float]:
-    pairs = [(name.strip(), _number(text.strip())) for name, equals, text in (line.partition("=") for line in lines) if equals]
+    pairs = [
+        (name.strip(), _number(text.strip()))
+        for name, equals, text in (line.partition("=") for line in lines)
+        if equals
+    ]
     return {name: value for name, value in pairs if np.isfinite(value)}
 
 

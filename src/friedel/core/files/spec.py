@@ -168,7 +168,9 @@ def _chosen(blocks: list[_Block], path: Path, number: int | None, order: int | N
 def _columns(block: _Block, path: Path) -> tuple[dict[str, NDArray[np.float64]], list[str]]:
     label_line = next((line for line in block.lines if line.startswith("#L ")), None)
     if label_line is None or not block.rows:
-        raise InputError(f"{path}: scan {block.number} has no points or no line of labels (#L); was it aborted at once?")
+        raise InputError(
+            f"{path}: scan {block.number} has no points or no line of labels (#L); was it aborted at once?"
+        )
     rows = [row.split() for row in block.rows]
     labels = _split(label_line[3:])
     width = len(rows[0])
@@ -194,7 +196,9 @@ def _motors(block: _Block, path: Path) -> dict[str, float]:
     mnemonics = [name for line in _numbered(block.header, "o") for name in line.split()]
     positions = [_number(word) for line in _numbered(block.lines, "P") for word in line.split()]
     known = [("#O", names), ("#o", mnemonics)]
-    wrong = [f"{len(listed)} names on its {key} lines" for key, listed in known if listed and len(listed) != len(positions)]
+    wrong = [
+        f"{len(listed)} names on its {key} lines" for key, listed in known if listed and len(listed) != len(positions)
+    ]
     if positions and wrong:
         raise InputError(
             f"{path}: scan {block.number} has {len(positions)} motor positions on its #P lines but "
