@@ -17,7 +17,7 @@ from friedel.core.errors import InputError, PlanError
 from friedel.core.observer import Note, Recorder
 
 STEPS = [
-    "unit", "dead pixels", "hot pixels", "beam", "flat field", "angles", "centre", "aliens", "crop", "oversampling",
+    "unit", "dead pixels", "hot pixels", "flat field", "angles", "beam", "centre", "aliens", "crop", "oversampling",
 ]  # fmt: skip
 
 

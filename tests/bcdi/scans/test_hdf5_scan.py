@@ -101,7 +101,7 @@ def test_one_file_a_scan_with_motors_in_snapshots(tmp_path: Path) -> None:
 
 def test_sign_offset_and_other_names_come_from_the_description(bliss: ScanSource, tmp_path: Path) -> None:
     values = yaml.safe_load((SHIPPED / "esrf_id01.yaml").read_text())
-    values["sample_circles"][1] = {"motor": "phi", "axis": "y-", "sign": -1, "offset_deg": 90.0}
+    values["sample_circles"][2] = {"motor": "phi", "axis": "y-", "sign": -1, "offset_deg": 90.0}
     values["detector_circles"][0] = {"motor": "nowhere", "axis": "y-", "names": ["nu"]}
     (tmp_path / "mine.yaml").write_text(yaml.safe_dump(values))
     scan = read_scan(bliss.model_copy(update={"beamline": str(tmp_path / "mine.yaml")}))

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from friedel.bcdi.geometry.rocking import even_line, q_of_frames
 from friedel.bcdi.prepare.counts import Counts
+from friedel.bcdi.prepare.frames import one_beam
 from friedel.bcdi.records import BraggScan
 from friedel.core.errors import InputError
 from friedel.core.observer import Note, Observer, Warned, listed, silent
@@ -54,7 +55,7 @@ class Evened:
     places: Floats
 
 
-def evened(counts: Counts, scan: BraggScan, *, observer: Observer = silent) -> Evened:
+def evened(counts: Counts, scan: BraggScan, *, guess_beam: bool = True, observer: Observer = silent) -> Evened:
     """Return a scan on even steps.
 
     Parameters
@@ -63,6 +64,8 @@ def evened(counts: Counts, scan: BraggScan, *, observer: Observer = silent) -> E
         ``(n, y, x)``, clean.
     scan : BraggScan
         As read; without geometry its frames are taken as even.
+    guess_beam : bool
+        Whether runs of frames behind an attenuator are looked for.
     observer : Observer
         Hears how even the steps are, and what was done.
 
@@ -74,6 +77,7 @@ def evened(counts: Counts, scan: BraggScan, *, observer: Observer = silent) -> E
     n = len(counts.mask)
     q = _q(counts, scan)
     if q is None:
+        counts = one_beam(counts, name=scan.name, observer=observer) if guess_beam else counts
         return Evened(counts=counts, scan=scan, places=np.arange(n, dtype=float))
     along = _along(q, scan.name)
     along = _believed(along, counts, scan.name, observer)
@@ -85,7 +89,11 @@ def evened(counts: Counts, scan: BraggScan, *, observer: Observer = silent) -> E
             "are needed: check the scanned motor's column in the file"
         )
     if (known & ~on).sum() <= max(2, FEW * known.sum()) and on.sum() >= LEAST_FRAMES:
-        return _even(counts, scan, on, known, observer)
+        even = _even(counts, scan, on, known, observer)
+        return replace(even, counts=one_beam(even.counts, name=scan.name, observer=observer)) if guess_beam else even
+    if guess_beam:
+        step = _typical_step(np.sort(along[known]))
+        counts = one_beam(counts, name=scan.name, places=along / step, observer=observer)
     return _resampled(counts, scan, along, observer)
 
 

@@ -13,7 +13,7 @@ from friedel.bcdi.prepare.bad_pixels import mask_dead_pixels, mask_hot_pixels
 from friedel.bcdi.prepare.corrections import apply_flat, bin_counts, mask_saturated, normalise_monitor, subtract_dark
 from friedel.bcdi.prepare.counts import Counts, counts_from, require_signal
 from friedel.bcdi.prepare.crop import Triple, choose_shape, crop, find_peak, window_start
-from friedel.bcdi.prepare.frames import one_beam, repaired_frames
+from friedel.bcdi.prepare.frames import repaired_frames
 from friedel.bcdi.prepare.options import PrepareOptions
 from friedel.bcdi.prepare.oversampling import note_oversampling
 from friedel.bcdi.prepare.positions import evened
@@ -52,7 +52,8 @@ def prepare(scan: BraggScan, options: PrepareOptions = DEFAULTS, *, observer: Ob
     counts = clean_counts(scan, options, observer=tell)
     if scan.beam is None:
         counts = unshifted(counts, scan.name, tell)
-    even = evened(counts, scan, observer=tell)
+    guess_beam = options.lost_frames and not (options.monitor and scan.monitor is not None)
+    even = evened(counts, scan, guess_beam=guess_beam, observer=tell)
     found = around_peak(even.counts, even.scan, _with_places(options, even.places, scan.name), observer=tell)
     return replace(found, origin=scan.origin.with_events(heard.events))
 
@@ -112,8 +113,6 @@ def clean_counts(scan: BraggScan, options: PrepareOptions = DEFAULTS, *, observe
         counts = mask_dead_pixels(counts, observer=observer)
     if options.hot_pixels:
         counts = mask_hot_pixels(counts, observer=observer)
-    if options.lost_frames and not (options.monitor and scan.monitor is not None):
-        counts = one_beam(counts, name=scan.name, observer=observer)
     if options.flat_field:
         counts = apply_flat(counts, scan.flat, floor=options.flat_floor, observer=observer)
     if options.monitor:

@@ -312,7 +312,7 @@ def _comb(known: NDArray[Any]) -> tuple[float, float] | None:
     The mean of exp(2πi f v) is large where 1/f is the step; between, the spread of the values makes it small.
     """
     some = known[:: max(1, known.size // 20_000)].astype(np.float64)
-    low, high = np.quantile(some, (0.01, 0.6))
+    low, high = np.quantile(some, (0.01, 0.9))
     some = some[some <= high] - low
     span = float(high - low)
     if span < 6 or ((some == np.round(some)).all() and span < 12):
@@ -321,9 +321,11 @@ def _comb(known: NDArray[Any]) -> tuple[float, float] | None:
     sums = np.array([np.exp(2j * np.pi * some / step).mean() for step in steps])
     size = np.abs(sums)
     peaks = [k for k in range(1, 599) if size[k] > 0.35 and size[k] >= size[k - 1] and size[k] >= size[k + 1]]
-    peaks = [k for k in peaks if size[: k + 1].min() < 0.5 * size[k]]
+    peaks = [k for k in peaks if size[: k + 1].min() < 0.6 * size[k]]
     if not peaks:
         return None
+    # The gain itself is the largest step of those that fit about as well: its fractions fit, too.
+    peaks = [k for k in peaks if size[k] > 0.8 * size[peaks].max()]
     gain = float(steps[peaks[0]])
     phase = float(np.angle(sums[peaks[0]])) / (2 * np.pi) * gain
     # The steps' lowest rung is the one next to the lowest values.
