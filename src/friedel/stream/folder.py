@@ -1,0 +1,43 @@
+"""The folder of a watch: one watch at a time writes there, and what a killed one left half-written goes."""
+
+import os
+import shutil
+from pathlib import Path
+
+from friedel.core.errors import InputError
+
+
+def lock_folder(folder: Path) -> int:
+    """Make the folder if need be and take its lock, for this process alone; return the descriptor that holds it.
+
+    Raises
+    ------
+    InputError
+        If another process writes there, or nothing can be written.
+    """
+    import fcntl
+
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        descriptor = os.open(folder / ".lock", os.O_RDWR | os.O_CREAT, 0o644)
+    except OSError as error:
+        raise InputError(f"{folder}: can't be written ({error.strerror or error}); choose another folder") from error
+    try:
+        fcntl.lockf(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        os.close(descriptor)
+        raise InputError(
+            f"{folder}: locked: another process is writing its results there; stop it, or choose another folder"
+        ) from None
+    return descriptor
+
+
+def remove_unfinished(folder: Path) -> int:
+    """Remove what `friedel.core.files.atomic` left unfinished in a folder when a process was killed; return how many.
+
+    Only for a folder whose lock is held.
+    """
+    found = [path for path in folder.glob(".*-unfinished-*") if path.is_dir()]
+    for path in found:
+        shutil.rmtree(path, ignore_errors=True)
+    return len(found)
