@@ -1,7 +1,6 @@
-"""The folder of a watch: one watch at a time writes there, and what a killed one left half-written goes."""
+"""The folder of a watch: one watch at a time writes there."""
 
 import os
-import shutil
 from pathlib import Path
 
 from friedel.core.errors import InputError
@@ -30,14 +29,3 @@ def lock_folder(folder: Path) -> int:
             f"{folder}: locked: another process is writing its results there; stop it, or choose another folder"
         ) from None
     return descriptor
-
-
-def remove_unfinished(folder: Path) -> int:
-    """Remove what `friedel.core.files.atomic` left unfinished in a folder when a process was killed; return how many.
-
-    Only for a folder whose lock is held.
-    """
-    found = [path for path in folder.glob(".*-unfinished-*") if path.is_dir()]
-    for path in found:
-        shutil.rmtree(path, ignore_errors=True)
-    return len(found)

@@ -25,7 +25,7 @@ _POLL_S = 0.1
 PAUSED = "paused on request"
 ABSURD = "a number too far ahead to be true"
 NO_NUMBER = "a number that can't be one"
-# A source that fails so often in a row, without an event between, won't recover; it is asked again a little later each time.
+# A source that fails so often in a row won't recover; after each failure it is given a little more time.
 _FAILURES, _RETRY_S = 50, 0.02
 _LARGEST_NUMBER = 1 << 62
 

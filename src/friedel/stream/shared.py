@@ -4,6 +4,7 @@ A block is reserved when it is made: where memory is short that is an error then
 a lock on it, which goes with the maker however it ends; so the next start can tell what is stale and remove it.
 """
 
+import contextlib
 import errno
 import os
 import secrets
@@ -43,10 +44,8 @@ class SharedBlock:
 
     def close(self) -> None:
         """Let go of the block, and remove it if it was made here; views of it must not be used any more."""
-        try:
+        with contextlib.suppress(BufferError):  # a view is still alive; the memory goes with it
             self._memory.close()
-        except BufferError:  # a view is still alive; the memory goes with it
-            pass
         if self._owner:
             self._owner = False
             self._memory.unlink()

@@ -1,8 +1,8 @@
 """The one loop of a watch: a source, a ledger, a display, and a sink that does something with the frames.
 
 *Seen → handed out → scored → written and flushed → acknowledged*: the receiver counts a frame as it comes; the sink
-hands it to a process, hears of it, and lets go of it only once it is on disk or counted as lost with its reason. Ctrl-C,
-SIGTERM and SIGHUP end the loop cleanly; a second time, at once. It knows neither science.
+hands it to a process, hears of it, and lets go of it only once it is on disk or counted as lost, with its reason.
+Ctrl-C, SIGTERM and SIGHUP end the loop cleanly; a second time, at once. It knows neither science.
 """
 
 import math
@@ -16,11 +16,12 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from friedel.core.errors import FriedelError, InputError
+from friedel.core.files.atomic import remove_unfinished
 from friedel.core.observer import Note, Observer, Warned, silent
 from friedel.core.processes import on_signal
 from friedel.stream.account import KILLED, Account, Keeper
 from friedel.stream.display import Control, Display
-from friedel.stream.folder import lock_folder, remove_unfinished
+from friedel.stream.folder import lock_folder
 from friedel.stream.ledger import Ledger, LedgerCounts
 from friedel.stream.receiving import FrameKind, Receiver
 from friedel.stream.shared import sweep
@@ -39,12 +40,13 @@ class Sink(Protocol):
     ----------
     mode : str
         Of the snapshots.
-    into : FrameKind
-        Takes the frames, from the receiver's thread.
     """
 
     mode: str
-    into: FrameKind
+
+    @property
+    def into(self) -> FrameKind:
+        """What takes the frames, from the receiver's thread."""
 
     def start(self, watch: "Watch") -> None:
         """Start processes, take up what is in the folder.

@@ -1,8 +1,8 @@
 """The writing stage: a process that puts scores and selected frames into the run's files, and nothing else.
 
-What is written is flushed, entered in the ledger, and only then acknowledged. If the process dies, another one goes on in
-a new part with all that wasn't acknowledged. If the disk is full it says so for each batch it can't write, and goes on as
-soon as there is room.
+What is written is flushed, entered in the ledger, and only then acknowledged. If the process dies, another one goes on
+in a new part with all that wasn't acknowledged. If the disk is full it says so for each batch it can't write, and goes
+on as soon as there is room.
 """
 
 import json
