@@ -62,7 +62,7 @@ test: $(FOR_WORK)  ## Check style, types, layers and docs, then run every test
 	@echo "== import-linter: layers"
 	@$(BIN)/lint-imports --no-cache
 	@echo "== mkdocs: documentation"
-	@NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
+	@NO_MKDOCS_2_WARNING=1 DISABLE_MKDOCS_2_WARNING=true $(BIN)/mkdocs build --strict --quiet
 	@echo "== pytest: tests"
 	@$(BIN)/python -m pytest
 
@@ -72,7 +72,7 @@ bench: $(FOR_WORK)  ## Run the benchmarks, reduced (FULL=1: whole); each prints 
 	done
 
 docs: $(FOR_WORK)  ## Build the documentation into site/
-	@NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
+	@NO_MKDOCS_2_WARNING=1 DISABLE_MKDOCS_2_WARNING=true $(BIN)/mkdocs build --strict
 
 clean:  ## Remove what was built; demo/ and your results stay
 	@rm -rf $(VENV) site build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache

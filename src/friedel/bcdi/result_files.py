@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from pathlib import Path
 
-from friedel.bcdi.plan import ReconstructionPlan, plan_text
+from friedel.bcdi.plan import ReconstructionPlan
 from friedel.bcdi.records import CrystalImage, Diffraction, Reconstruction
 from friedel.bcdi.report.report import write_report
 from friedel.bcdi.report.surface import save_picture
@@ -40,7 +40,7 @@ def write_results(
         "figures": save_quality(reconstruction, folder / "quality.json"),
         "plan": folder / "plan.yaml",
     }
-    written["plan"].write_text(plan_text(plan), encoding="utf-8")
+    written["plan"].write_text(plan.text(), encoding="utf-8")
     try:
         written["ParaView"] = save_crystal(crystal, folder / "crystal.vti")
     except MissingDependencyError as error:

@@ -7,6 +7,7 @@ what was written from the batches, and what a kill took is a count of its own.
 """
 
 import json
+import os
 import sqlite3
 import threading
 import time
@@ -250,3 +251,28 @@ class Keeper:
         draft = self.account.folder / f".{NOW}"
         draft.write_text(json.dumps(whole, indent=1) + "\n", encoding="utf-8")
         draft.replace(self.account.folder / NOW)
+
+
+def lock_folder(folder: Path) -> int:
+    """Make the folder if need be and take its lock, for this process alone; return the descriptor that holds it.
+
+    Raises
+    ------
+    InputError
+        If another process writes there, or nothing can be written.
+    """
+    import fcntl
+
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        descriptor = os.open(folder / ".lock", os.O_RDWR | os.O_CREAT, 0o644)
+    except OSError as error:
+        raise InputError(f"{folder}: can't be written ({error.strerror or error}); choose another folder") from error
+    try:
+        fcntl.lockf(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        os.close(descriptor)
+        raise InputError(
+            f"{folder}: locked: another process is writing its results there; stop it, or choose another folder"
+        ) from None
+    return descriptor

@@ -17,11 +17,10 @@ from typing import Any, Protocol
 
 from friedel.core.errors import FriedelError, InputError
 from friedel.core.files.atomic import remove_unfinished
+from friedel.core.machine.processes import on_signal
 from friedel.core.observer import Note, Observer, Warned, silent
-from friedel.core.processes import on_signal
-from friedel.stream.account import KILLED, Account, Keeper
+from friedel.stream.account import KILLED, Account, Keeper, lock_folder
 from friedel.stream.display import Control, Display
-from friedel.stream.folder import lock_folder
 from friedel.stream.ledger import Ledger, LedgerCounts
 from friedel.stream.receiving import FrameKind, Receiver
 from friedel.stream.shared import sweep

@@ -379,12 +379,11 @@ class CrystalWatch:
     ) -> None:
         if source is None and plan.source is None:
             raise PlanError("no source is named; give its URI, or 'source' in the plan")
-        if plan.output is None:
-            raise PlanError("no folder for the results: give -o DIR, or 'output' in the plan")
+        folder = plan.folder_for(None)
         self.ledger = Ledger()
         tapped = _Tapped(source if source is not None else find_source(plan.source or ""))
-        self.sink = CrystalSink(plan, plan.output, tapped, self.ledger, observer)
-        setting = WatchSetting(folder=plan.output, silent_s=plan.silent_s, display_s=plan.display_s)
+        self.sink = CrystalSink(plan, folder, tapped, self.ledger, observer)
+        setting = WatchSetting(folder=folder, silent_s=plan.silent_s, display_s=plan.display_s)
         self.watch = Watch(
             tapped, self.sink, setting, ledger=self.ledger, display=display, observer=observer,
             on_snapshot=on_snapshot, on_open=on_open,

@@ -10,7 +10,7 @@ from torch import nn
 from friedel.bcdi.training.learner import PatternData, Phaser, judge
 from friedel.bcdi.training.patterns import VALIDATION, PatternReader
 from friedel.bcdi.training.plan import Curriculum
-from friedel.core.memory import smaller
+from friedel.core.machine.memory import smaller
 from friedel.core.observer import Observer, silent
 from friedel.core.training.checkpoints import has_checkpoints
 from friedel.core.training.fit import run_training

@@ -13,7 +13,7 @@ from friedel.core.errors import InputError
 from friedel.core.observer import Note, Warned
 from friedel.spi.live.calibration import identity, load_constants, save_constants
 from friedel.spi.live.growing import RunStart, ScoredFrames
-from friedel.spi.live.plan import WatchPlan, watch_plan_text
+from friedel.spi.live.plan import WatchPlan
 from friedel.spi.live.writer_client import WriterClient
 from friedel.spi.live.writing import FinishFiles, NoteLedger, OpenPart, WriteBatch, written_in
 from friedel.stream.account import Account
@@ -51,14 +51,14 @@ class Output:
         self._free = free
         self.earlier = self._take_up(watch.account)
         self._clock = time.time() - time.monotonic()
-        self._write_plan(watch_plan_text(plan))
+        self._write_plan(plan.text())
         self.writer = WriterClient(
             self._folder, plan.keep, watch.session, watch.ledger, watch.observer, free, wake=watch.wake
         )
 
     def open(self, layout: RingLayout, mask: NDArray[np.bool_] | None, *, model: str, source: str) -> None:
         """Begin a part for this kind of frames."""
-        about = {"model": model, "source": source, "version": __version__, "plan": watch_plan_text(self._plan)}
+        about = {"model": model, "source": source, "version": __version__, "plan": self._plan.text()}
         start = RunStart(shape=layout.shape, dtype=layout.dtype, mask=mask, about=about, ledger_columns=LEDGER_COLUMNS)
         self.writer.open(OpenPart(layout, start))
 

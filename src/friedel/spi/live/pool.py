@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from friedel.core.errors import FriedelError, InputError
-from friedel.core.threads import cores
+from friedel.core.machine.threads import cores
 from friedel.spi.live.scoring import Failed, Score, run_scorer
 from friedel.stream.batches import Batch
 from friedel.stream.processes import Ready, Supervised, spawn

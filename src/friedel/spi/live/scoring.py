@@ -1,6 +1,7 @@
 """The scoring stage: a process that scores the frames of the slots it is handed, and nothing else.
 
-Orders come and answers go through one pipe; frames stay in shared memory. It gives way to the receiver (nice), so that a full queue never keeps frames from being received.
+Orders come and answers go through one pipe; frames stay in shared memory. It gives way to the receiver (nice), so that a
+full queue never keeps frames from being received.
 """
 
 import os
@@ -14,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from friedel.core.errors import InputError
-from friedel.core.threads import stay_single_threaded
+from friedel.core.machine.threads import stay_single_threaded
 from friedel.spi.classify.score import Scorer
 from friedel.spi.live.calibration import pack_constants, unpack_constants
 from friedel.spi.scores.scored_run import pack_scores
@@ -122,7 +123,7 @@ def run_scorer(orders: Connection, model: str, device: str | None) -> None:
 
 
 def _give_way() -> None:
-    from friedel.core.memory import keep_freed_memory
+    from friedel.core.machine.memory import keep_freed_memory
 
     keep_freed_memory()
     if hasattr(os, "nice"):

@@ -12,8 +12,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from friedel.core.cluster import dask_client
 from friedel.core.errors import InputError, PlanError
+from friedel.core.machine.cluster import dask_client
 from friedel.core.observer import Observer, Warned, silent
 from friedel.spi.frames.mask import read_mask
 from friedel.spi.hits.selection import SelectionOptions, select

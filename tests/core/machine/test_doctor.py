@@ -4,7 +4,7 @@ import json
 from importlib.metadata import PackageNotFoundError
 from importlib.metadata import version as genuine
 
-from friedel.core import doctor
+from friedel.core.machine import doctor
 
 
 def test_a_complete_installation_shows_its_versions():

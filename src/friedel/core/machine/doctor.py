@@ -7,7 +7,7 @@ from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
 from friedel._version import __version__
-from friedel.core.memory import keep_freed_memory
+from friedel.core.machine.memory import keep_freed_memory
 
 LIBRARIES = (
     "torch",
@@ -65,7 +65,7 @@ class Health:
     gpus : tuple of str
         CUDA devices torch sees, with their memory.
     keeps_memory : bool
-        Whether the C library took the hint of `friedel.core.memory`.
+        Whether the C library took the hint of `friedel.core.machine.memory`.
     advice : tuple of str
         One sentence for each thing that is missing, with the line that installs it.
     """
