@@ -74,7 +74,7 @@ def friedel(
     ] = False,
     debug: Annotated[bool, typer.Option("--debug", help="Show the full traceback of an error.")] = False,
 ) -> None:
-    """Coherent X-ray imaging: single particles at X-ray lasers (hits), crystals at synchrotrons (3D shape and strain)."""
+    """Coherent X-ray imaging: single particles at X-ray lasers, crystals at synchrotrons."""
 
 
 def main() -> None:
