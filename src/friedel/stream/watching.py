@@ -20,6 +20,7 @@ from friedel.core.files.atomic import remove_unfinished
 from friedel.core.machine.processes import on_signal
 from friedel.core.observer import Note, Observer, Warned, silent
 from friedel.stream.account import KILLED, Account, Keeper, lock_folder
+from friedel.stream.alarms import AlarmOptions, Alarms
 from friedel.stream.display import Control, Display
 from friedel.stream.ledger import Ledger, LedgerCounts
 from friedel.stream.receiving import FrameKind, Receiver
@@ -100,12 +101,15 @@ class WatchSetting:
         Where results and ledger are written; None writes none.
     silent_s, display_s, log_s : float
         When a source is called silent; time between two snapshots, and between two lines of the ledger, s.
+    alarms : AlarmOptions or None
+        Whom to tell of what.
     """
 
     folder: Path | None
     silent_s: float = 5.0
     display_s: float = 0.25
     log_s: float = 10.0
+    alarms: AlarmOptions | None = None
 
 
 class Watch:
@@ -154,6 +158,7 @@ class Watch:
         self.threshold: float | None = None
         self._lock: int | None = None
         self._keeper: Keeper | None = None
+        self._alarms: Alarms | None = None
         self._stops = 0
         self._due = {"display": 0.0, "log": time.monotonic() + setting.log_s}
         self._rates: deque[tuple[float, int]] = deque(maxlen=256)
@@ -190,6 +195,8 @@ class Watch:
                 sweep()
                 self.source.open()
                 self._take_folder()
+                if self.setting.alarms is not None and self.setting.alarms.webhook is not None:
+                    self._alarms = Alarms(self.setting.alarms, self.setting.folder, self.observer)
                 self.sink.start(self)
                 self._turn_until_done()
                 self._finish()
@@ -277,9 +284,11 @@ class Watch:
 
     def _show(self) -> None:
         self._rates.append((time.monotonic(), self.ledger.counts().processed))
-        if self._display is None and self._on_snapshot is None:
+        if self._display is None and self._on_snapshot is None and self._alarms is None:
             return
         snapshot = self.snapshot()
+        if self._alarms is not None:
+            self._alarms.look(snapshot)
         if self._display is not None:
             self._display.show(snapshot)
         if self._on_snapshot is not None:
@@ -324,6 +333,8 @@ class Watch:
                 self._close_folder()
 
     def _close_folder(self) -> None:
+        if self._alarms is not None:
+            self._alarms.close()
         if self._keeper is not None:
             self._keeper.close()
             self._keeper = None

@@ -383,7 +383,7 @@ class CrystalWatch:
         self.ledger = Ledger()
         tapped = _Tapped(source if source is not None else find_source(plan.source or ""))
         self.sink = CrystalSink(plan, folder, tapped, self.ledger, observer)
-        setting = WatchSetting(folder=folder, silent_s=plan.silent_s, display_s=plan.display_s)
+        setting = WatchSetting(folder=folder, silent_s=plan.silent_s, display_s=plan.display_s, alarms=plan.alarms)
         self.watch = Watch(
             tapped, self.sink, setting, ledger=self.ledger, display=display, observer=observer,
             on_snapshot=on_snapshot, on_open=on_open,

@@ -1,7 +1,7 @@
 """The scoring stage: a process that scores the frames of the slots it is handed, and nothing else.
 
-Orders come and answers go through one pipe; frames stay in shared memory. It gives way to the receiver (nice), so that a
-full queue never keeps frames from being received.
+Orders come and answers go through one pipe; frames stay in shared memory. It gives way to the receiver (nice), so that
+a full queue never keeps frames from being received.
 """
 
 import os

@@ -313,7 +313,8 @@ class HitsWatch:
         self.ledger = Ledger()
         self.sink = HitsSink(plan, self.ledger, observer)
         setting = WatchSetting(
-            folder=plan.output, silent_s=plan.silent_s, display_s=plan.display_s, log_s=plan.log_s
+            folder=plan.output, silent_s=plan.silent_s, display_s=plan.display_s, log_s=plan.log_s,
+            alarms=plan.alarms,
         )  # fmt: skip
         self.watch = Watch(
             source if source is not None else find_source(plan.source or ""), self.sink, setting,
