@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from friedel.bcdi.records.crystal_image import CrystalImage
     from friedel.bcdi.records.measurement import BraggScan, Diffraction
+    from friedel.bcdi.records.origin import Origin
     from friedel.bcdi.records.quality import Curve, Quality
     from friedel.bcdi.records.reconstruction import Provenance, Reconstruction, Start
 
@@ -17,6 +18,7 @@ _HOMES = {
     "CrystalImage": "crystal_image",
     "Curve": "quality",
     "Diffraction": "measurement",
+    "Origin": "origin",
     "Provenance": "reconstruction",
     "Quality": "quality",
     "Reconstruction": "reconstruction",
@@ -28,6 +30,7 @@ __all__ = [
     "CrystalImage",
     "Curve",
     "Diffraction",
+    "Origin",
     "Provenance",
     "Quality",
     "Reconstruction",
