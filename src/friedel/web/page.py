@@ -44,9 +44,9 @@ class Page:
     def __init__(
         self, names: tuple[str, str], options: ServeOptions | None = None, *, folder: Path | None = None
     ) -> None:
-        _require_server()
-        self.options = _with_token(options or ServeOptions())
-        listening = _listening(self.options)
+        require_server()
+        self.options = with_token(options or ServeOptions())
+        listening = listening_at(self.options)
         self.port: int = listening.getsockname()[1]
         context = get_context("spawn")
         ours, theirs = context.Pipe(duplex=False)
@@ -126,20 +126,29 @@ def run_page(
     asyncio.run(serve())
 
 
-def _require_server() -> None:
+def require_server() -> None:
+    """Fail with the install line where the server's library is missing."""
     from importlib.util import find_spec
 
     if find_spec("aiohttp") is None:
         raise MissingDependencyError("aiohttp", "web", "serve the page")
 
 
-def _with_token(options: ServeOptions) -> ServeOptions:
+def with_token(options: ServeOptions) -> ServeOptions:
+    """Return options with the token that they need: none on loopback, a drawn one elsewhere unless given."""
     if is_loopback(options.host):
         return options.model_copy(update={"token": None})
     return options if options.token else options.model_copy(update={"token": new_token()})
 
 
-def _listening(options: ServeOptions) -> socket.socket:
+def listening_at(options: ServeOptions) -> socket.socket:
+    """Return a socket that listens where the options say.
+
+    Raises
+    ------
+    InputError
+        If the address or the port can't be had.
+    """
     family = socket.AF_INET6 if ":" in options.host else socket.AF_INET
     opened = socket.socket(family, socket.SOCK_STREAM)
     opened.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
