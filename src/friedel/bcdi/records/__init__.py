@@ -11,9 +11,11 @@ if TYPE_CHECKING:
     from friedel.bcdi.records.measurement import BraggScan, Diffraction
     from friedel.bcdi.records.quality import Curve, Quality
     from friedel.bcdi.records.reconstruction import Provenance, Reconstruction, Start
+    from friedel.bcdi.records.uncertainty import CrystalErrors, Uncertainty
 
 _HOMES = {
     "BraggScan": "measurement",
+    "CrystalErrors": "uncertainty",
     "CrystalImage": "crystal_image",
     "Curve": "quality",
     "Diffraction": "measurement",
@@ -21,10 +23,12 @@ _HOMES = {
     "Quality": "quality",
     "Reconstruction": "reconstruction",
     "Start": "reconstruction",
+    "Uncertainty": "uncertainty",
 }
 
 __all__ = [
     "BraggScan",
+    "CrystalErrors",
     "CrystalImage",
     "Curve",
     "Diffraction",
@@ -32,6 +36,7 @@ __all__ = [
     "Quality",
     "Reconstruction",
     "Start",
+    "Uncertainty",
 ]
 
 

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from friedel.bcdi.geometry.instrument import ReciprocalGrid
 from friedel.bcdi.records.quality import Quality
+from friedel.bcdi.records.uncertainty import Uncertainty
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -92,6 +93,8 @@ class Reconstruction:
         Plan, seed, versions and notes.
     starts : tuple of Start
         Every independent start, for the report.
+    uncertainty : Uncertainty or None
+        Standard errors, voxel by voxel; None if they weren't asked for.
     """
 
     object: NDArray[np.complex64]
@@ -100,6 +103,7 @@ class Reconstruction:
     provenance: Provenance
     grid: ReciprocalGrid | None = None
     starts: tuple[Start, ...] = field(default=())
+    uncertainty: Uncertainty | None = None
 
     @property
     def amplitude(self) -> NDArray[np.float32]:
