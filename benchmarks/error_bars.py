@@ -11,6 +11,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from typing import Any
 from unittest import mock
 
 import numpy as np
@@ -21,9 +22,9 @@ from report import Report, arguments
 from friedel.bcdi import reconstruct
 from friedel.bcdi.geometry.instrument import ReciprocalGrid
 from friedel.bcdi.phasing.ambiguities import align_to
-from friedel.bcdi.records import CrystalImage, Reconstruction
+from friedel.bcdi.records import CrystalImage, Reconstruction, Uncertainty
 from friedel.bcdi.strain import analyse
-from friedel.bcdi.uncertainty.estimate import bulk_of, diameter_of, without_ambiguities
+from friedel.bcdi.uncertainty.estimate import bulk_of, diameter_of, estimate_uncertainty, without_ambiguities
 
 WITHIN_ONE, WITHIN_TWO, COST = (0.62, 0.74), (0.92, 0.98), 0.3
 BEYOND = 3.0
@@ -54,15 +55,14 @@ def gold_111(n: int) -> ReciprocalGrid:
 @contextmanager
 def timed(spent: list[float]) -> Iterator[None]:
     """Add the CPU seconds of the error bars to a list."""
-    whole = reconstruct.estimate_uncertainty
 
-    def measured_estimate(*given, **named):
+    def clocked(*given: Any, **named: Any) -> Uncertainty:
         began = time.process_time()
-        found = whole(*given, **named)
+        found = estimate_uncertainty(*given, **named)
         spent.append(time.process_time() - began)
         return found
 
-    with mock.patch.object(reconstruct, "estimate_uncertainty", measured_estimate):
+    with mock.patch.object(reconstruct, "estimate_uncertainty", clocked):
         yield
 
 
@@ -82,6 +82,7 @@ def judge(generator: str, n: int, n_photons: float, seed: int, phase_range_rad: 
     image = analyse(found)
     strain, spacing = strain_off(image, found, true)
     uncertainty = found.uncertainty
+    assert uncertainty is not None
     size = diameter_of(np.abs(true).ravel(), bulk_of(true))
     return Judged(
         phase=np.abs(off) / uncertainty.phase_rad[inside],
@@ -109,9 +110,13 @@ def strain_off(image: CrystalImage, found: Reconstruction, true: NDArray[np.comp
     truth = analyse(replace(found, object=true.astype(np.complex64), uncertainty=None))
     if truth.object.shape != image.object.shape:
         return np.array([]), np.nan
-    both = image.support & truth.support & np.isfinite(image.strain) & np.isfinite(truth.strain)
-    strain = np.abs(image.strain - truth.strain)[both] / image.errors.strain[both]
-    return strain, abs(image.d0_angstrom - truth.d0_angstrom) / image.errors.d0_angstrom
+    errors, before, after = image.errors, truth.strain, image.strain
+    if errors is None or errors.strain is None or before is None or after is None:
+        raise ValueError("the pattern has a grid and error bars, so its image must have strain and errors")
+    both = image.support & truth.support & np.isfinite(before) & np.isfinite(after)
+    spacings = np.array([image.d0_angstrom, truth.d0_angstrom, errors.d0_angstrom], dtype=np.float64)
+    strain = np.abs(after - before)[both] / errors.strain[both]
+    return strain, float(abs(spacings[0] - spacings[1]) / spacings[2])
 
 
 def add_lines(report: Report, name: str, found: list[Judged]) -> None:
