@@ -32,6 +32,8 @@ class Provenance:
         Wall time of the reconstruction.
     notes : tuple of (str, str)
         What each step did: (step, sentence), in order; warnings begin with "warning: ".
+    read : tuple of (str, str)
+        What was read: (fact, sentence), as in `Origin`; what can bend the result stands under "warning".
     """
 
     plan: dict[str, Any]
@@ -41,6 +43,7 @@ class Provenance:
     started: str
     seconds: float
     notes: tuple[tuple[str, str], ...] = ()
+    read: tuple[tuple[str, str], ...] = ()
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)

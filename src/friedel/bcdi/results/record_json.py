@@ -107,8 +107,8 @@ def _curve(values: dict[str, Any]) -> Curve:
 
 
 def _provenance(values: dict[str, Any]) -> Provenance:
-    notes = tuple((str(step), str(text)) for step, text in values["notes"])
-    return Provenance(**{**values, "notes": notes})
+    notes, read = (tuple((str(step), str(text)) for step, text in values.get(key, ())) for key in ("notes", "read"))
+    return Provenance(**{**values, "notes": notes, "read": read})
 
 
 def _start(values: dict[str, Any]) -> Start:
