@@ -7,9 +7,9 @@ from pathlib import Path
 import torch
 from numpy.typing import ArrayLike
 
-from friedel.bcdi.phasing.guess import Guess, PhasingModel, load_phasing_model
+from friedel.bcdi.phasing.guess import Guess, PhasingModel, kept_phasing_model
 from friedel.bcdi.phasing.settled import THRESHOLD
-from friedel.bcdi.prepare.arrays import diffraction_from_array
+from friedel.bcdi.prepare.arrays import as_diffraction
 from friedel.bcdi.reconstruct import library_versions
 from friedel.bcdi.records import Diffraction, Provenance, Quality, Reconstruction
 from friedel.core.machine.memory import keep_freed_memory
@@ -18,7 +18,7 @@ from friedel.core.observer import Recorder
 
 
 def predict(
-    intensities: ArrayLike,
+    intensities: ArrayLike | Diffraction,
     *,
     mask: ArrayLike | None = None,
     mask_marks: Marks | None = None,
@@ -32,15 +32,15 @@ def predict(
 
     Parameters
     ----------
-    intensities : (z, y, x) array, photons
+    intensities : (z, y, x) array, photons, or Diffraction
         The pattern around one Bragg peak; NaN where unknown. A numpy masked array's mask counts, too.
     mask : (z, y, x) or (y, x), bool or numbers, optional
         Non-zero is bad, as in CXI, NeXus and numpy.ma.
     mask_marks : {"bad", "good"}, optional
         What non-zero in the mask means, where it could be doubted.
     model : str, path or PhasingModel
-        "default", a name or path of weights, or a model that is loaded already: many patterns are then guessed without
-        reading it again.
+        "default", a name or path of weights, or a model that is loaded already. What is loaded by name stays loaded
+        until its files change.
     device : str or torch.device, optional
         "cpu" or "cuda"; None takes a GPU if there is one. A loaded model stays where it is.
 
@@ -58,8 +58,8 @@ def predict(
     """
     keep_freed_memory()
     started, clock, recorder = datetime.now(UTC), time.perf_counter(), Recorder()
-    loaded = model if isinstance(model, PhasingModel) else load_phasing_model(model, device=device)
-    diffraction = diffraction_from_array(intensities, mask, mask_marks=mask_marks, observer=recorder)
+    loaded = model if isinstance(model, PhasingModel) else kept_phasing_model(model, device=device)
+    diffraction = as_diffraction(intensities, mask, mask_marks=mask_marks, observer=recorder)
     guess = loaded.guess(diffraction)
     provenance = Provenance(
         plan={"model": loaded.card.model_dump(mode="json"), "oversampling": list(guess.grid.oversampling)},
@@ -71,7 +71,9 @@ def predict(
         notes=recorder.notes,
     )
     quality = _quality(guess, diffraction, loaded)
-    return Reconstruction(object=guess.object, support=guess.support, quality=quality, provenance=provenance)
+    return Reconstruction(
+        object=guess.object, support=guess.support, quality=quality, provenance=provenance, grid=diffraction.grid
+    )
 
 
 def _quality(guess: Guess, diffraction: Diffraction, model: PhasingModel) -> Quality:

@@ -10,7 +10,19 @@ import typer
 from typer.core import TyperGroup
 
 from friedel._version import __version__
-from friedel.cli import adapt, classify, demo, doctor, evaluate, reconstruct, simulate, train, validate, watch
+from friedel.cli import (
+    adapt,
+    classify,
+    demo,
+    doctor,
+    evaluate,
+    reconstruct,
+    simulate,
+    train,
+    validate,
+    watch,
+)
+from friedel.cli import open as open_
 from friedel.core.errors import FriedelError
 from friedel.core.machine.memory import keep_freed_memory
 
@@ -40,11 +52,16 @@ app = typer.Typer(
     no_args_is_help=True,
     add_completion=False,
     rich_markup_mode="rich",
-    epilog="Start here:  [bold]friedel demo[/bold]  ·  then:  [bold]friedel reconstruct scan.yaml -o result[/bold]",
+    epilog=(
+        "Start here:  [bold]friedel demo[/bold]  ·  "
+        "crystals:  [bold]friedel reconstruct scan.yaml -o result[/bold]  ·  "
+        "single particles:  [bold]friedel classify run.cxi -o hits[/bold]"
+    ),
 )
 app.command(epilog=reconstruct.EPILOG)(reconstruct.reconstruct)
 app.command(epilog=classify.EPILOG)(classify.classify)
 app.command(epilog=adapt.EPILOG)(adapt.adapt)
+app.command(name="open", epilog=open_.EPILOG)(open_.open_results)
 app.add_typer(evaluate.evaluate, name="evaluate")
 app.add_typer(simulate.simulate, name="simulate")
 app.add_typer(train.train, name="train")
@@ -70,7 +87,7 @@ def friedel(
     ] = False,
     debug: Annotated[bool, typer.Option("--debug", help="Show the full traceback of an error.")] = False,
 ) -> None:
-    """From a raw Bragg rocking scan to a 3D image of the crystal, with its strain and its quality."""
+    """Coherent X-ray imaging: single particles at X-ray lasers, crystals at synchrotrons."""
 
 
 def main() -> None:

@@ -4,7 +4,7 @@ A frame not yet measured is unknown, never dark. The counts are cleaned and cut 
 that prepare a finished scan; once every frame has come, `GrowingScan.scan` is that finished scan. It phases nothing.
 """
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -124,10 +124,9 @@ class GrowingScan:
         self._readings[index] = dict(readings or {})
         return True
 
-    def collected(self) -> Iterator[tuple[int, NDArray[Any], Mapping[str, float]]]:
-        """Yield index, frame and readings of all that has come."""
-        for index, readings in sorted(self._readings.items()):
-            yield index, self._frames[index], readings
+    def frame(self, index: int) -> tuple[NDArray[Any], Mapping[str, float]]:
+        """Return a frame that has come, and its readings."""
+        return self._frames[index], self._readings[index]
 
     def scan(self) -> BraggScan:
         """Return the scan as one record; frames that never came are NaN, in float32.

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from friedel.bcdi.records.uncertainty import CrystalErrors
 from friedel.core.errors import InputError
 
 
@@ -43,6 +44,8 @@ class CrystalImage:
         Mean scattering vector h of the crystal, Å⁻¹, components ``(x, y, z)`` of ``frame``.
     d0_angstrom : float or None
         Mean spacing 2π/|h|: the spacing at zero strain.
+    errors : CrystalErrors or None
+        Standard errors of phase, displacement, strain and size, if the reconstruction has them.
     notes : tuple of str
         What was done and decided, a sentence each.
     """
@@ -60,6 +63,7 @@ class CrystalImage:
     direction: NDArray[np.float64] | None = None
     q_bragg: NDArray[np.float64] | None = None
     d0_angstrom: float | None = None
+    errors: CrystalErrors | None = None
     notes: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
@@ -67,6 +71,22 @@ class CrystalImage:
         wrong = [v.shape for v in volumes if v is not None and v.shape != self.object.shape]
         if wrong:
             raise InputError(f"crystal image: the object is {self.object.shape} but another volume is {wrong[0]}")
+
+    def __repr__(self) -> str:
+        shape = " × ".join(str(n) for n in self.object.shape)
+        size = "" if self.voxel_size_angstrom is None else f" of {self.voxel_size_angstrom / 10:.3g} nm"
+        strain = "no strain"
+        if self.strain is not None:
+            strain = f"strain {float(np.nanstd(self.strain)):.2g} rms"
+        return (
+            f"CrystalImage({shape} voxels{size}, {int(self.support.sum())} inside, in the {self.frame} frame, {strain})"
+        )
+
+    def _repr_png_(self) -> bytes:
+        """Return the picture that Jupyter shows: slices of amplitude, and of strain where there is one."""
+        from friedel.bcdi.figures.notebook import crystal_png
+
+        return crystal_png(self)
 
     @property
     def amplitude(self) -> NDArray[np.float32]:

@@ -96,6 +96,20 @@ class Diffraction:
         if self.mask.shape != self.intensities.shape:
             raise InputError(f"{self.name}: mask {self.mask.shape} doesn't fit intensities {self.intensities.shape}")
 
+    def __repr__(self) -> str:
+        shape = " × ".join(str(n) for n in self.intensities.shape)
+        geometry = "no geometry" if self.grid is None else "geometry known"
+        return (
+            f"Diffraction({self.name}: {shape} voxels, {self.n_photons:.3g} photons, "
+            f"{self.mask.mean():.1%} of the voxels measured, {geometry})"
+        )
+
+    def _repr_png_(self) -> bytes:
+        """Return the picture that Jupyter shows: the three central slices of the intensities."""
+        from friedel.bcdi.figures.notebook import diffraction_png
+
+        return diffraction_png(self)
+
     @property
     def warnings(self) -> tuple[str, ...]:
         """What can bend a result, a sentence each."""

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from friedel.bcdi.geometry.instrument import ReciprocalGrid
 from friedel.bcdi.records.quality import Quality
+from friedel.bcdi.records.uncertainty import Uncertainty
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -95,6 +96,8 @@ class Reconstruction:
         Plan, seed, versions and notes.
     starts : tuple of Start
         Every independent start, for the report.
+    uncertainty : Uncertainty or None
+        Standard errors, voxel by voxel; None if they weren't asked for.
     """
 
     object: NDArray[np.complex64]
@@ -103,6 +106,21 @@ class Reconstruction:
     provenance: Provenance
     grid: ReciprocalGrid | None = None
     starts: tuple[Start, ...] = field(default=())
+    uncertainty: Uncertainty | None = None
+
+    def __repr__(self) -> str:
+        shape, quality = " × ".join(str(n) for n in self.object.shape), self.quality
+        verdict = "trusted" if quality.trusted else "not trusted"
+        return (
+            f"Reconstruction({self.provenance.source}: {shape} voxels, {quality.support_voxels} in the support, "
+            f"χ {quality.chi:.3g}, {verdict})"
+        )
+
+    def _repr_png_(self) -> bytes:
+        """Return the picture that Jupyter shows: slices of amplitude and phase through the middle."""
+        from friedel.bcdi.figures.notebook import reconstruction_png
+
+        return reconstruction_png(self)
 
     @property
     def amplitude(self) -> NDArray[np.float32]:

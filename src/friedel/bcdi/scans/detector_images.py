@@ -17,20 +17,8 @@ from friedel.core.observer import Note, Observer, Warned, listed, silent
 
 # Names of counters of the incident beam, in small letters.
 MONITORS = (
-    "mon",
-    "monitor",
-    "i0",
-    "ic0",
-    "ic1",
-    "ionchamber",
-    "imonitor",
-    "mon0",
-    "mon1",
-    "mon2",
-    "izero",
-    "srcur",
-    "curpetra",
-)
+    "mon", "monitor", "mon0", "mon1", "mon2", "imonitor", "i0", "izero", "ic0", "ic1", "ionchamber", "srcur", "curpetra",
+)  # fmt: skip
 # A steady change that bends a rocking curve by more than its noise.
 STEADY_CHANGE = 0.1
 # With more frames lost than this share, the result hangs on what the phasing makes of them.
