@@ -16,7 +16,6 @@ from friedel.bcdi.scans.beamline import SHIPPED
 from friedel.bcdi.scans.read import read_scan
 from friedel.bcdi.scans.source import ScanSource
 from friedel.core.errors import InputError
-from friedel.core.observer import Recorder
 
 SHAPE = (20, 24, 22)
 ETA = np.linspace(17.0, 17.19, SHAPE[0])

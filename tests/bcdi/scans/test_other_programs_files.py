@@ -63,7 +63,11 @@ def test_a_mask_beside_the_data_of_a_cxi_file_is_used(name: str, tmp_path: Path)
 
 @pytest.mark.parametrize(
     "name",
-    ["entry/instrument/detector/pixel_mask", "entry/instrument/detector/detectorSpecific/pixel_mask", "entry/data/mask"],
+    [
+        "entry/instrument/detector/pixel_mask",
+        "entry/instrument/detector/detectorSpecific/pixel_mask",
+        "entry/data/mask",
+    ],
 )
 def test_a_mask_beside_the_data_of_a_nexus_file_is_used(name: str, tmp_path: Path) -> None:
     with h5py.File(tmp_path / "t.h5", "w") as file:
@@ -280,7 +284,12 @@ def test_what_was_read_is_in_the_scans_repr_and_goes_on_to_the_pattern(tmp_path:
         file["1.1/measurement/mpx1x4"] = bell()
     scan = read_scan(id01(tmp_path / "t.h5", distance_m=0.9))
     shown = repr(scan)
-    for words in ("1.1/measurement/mpx1x4", "40 expected, 40 there", "recorded as 'mononrj'", "stated with 'distance_m'"):
+    for words in (
+        "1.1/measurement/mpx1x4",
+        "40 expected, 40 there",
+        "recorded as 'mononrj'",
+        "stated with 'distance_m'",
+    ):
         assert words in shown
     names = [name for name, _ in prepare(scan).origin.facts]
     assert names[:3] == ["file", "frames", "mask"]

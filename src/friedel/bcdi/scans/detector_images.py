@@ -17,7 +17,8 @@ from friedel.core.observer import Note, Observer, Warned, listed, silent
 
 # Names of counters of the incident beam, in small letters.
 MONITORS = (
-    "mon", "monitor", "mon0", "mon1", "mon2", "imonitor", "i0", "izero", "ic0", "ic1", "ionchamber", "srcur", "curpetra",
+    "mon", "monitor", "mon0", "mon1", "mon2", "imonitor", "i0", "izero", "ic0", "ic1", "ionchamber", "srcur",
+    "curpetra",
 )  # fmt: skip
 # A steady change that bends a rocking curve by more than its noise.
 STEADY_CHANGE = 0.1
