@@ -65,9 +65,15 @@ class HitModel:
         """Name and first part of the hash of the weights."""
         return f"{self.card.name} {self.card.sha256[:12]}".strip()
 
-    def measure(self, frames: NDArray[Any], mask: NDArray[np.bool_] | None = None) -> RunConstants:
+    def measure(
+        self,
+        frames: NDArray[Any],
+        mask: NDArray[np.generic] | None = None,
+        *,
+        centre: tuple[float, float] | None = None,
+    ) -> RunConstants:
         """Measure what a run's frames have in common, to score its parts alike (`measure_run`)."""
-        return measure_run(frames, checked_mask(frames, mask))
+        return measure_run(frames, checked_mask(frames, mask), centre=centre)
 
     def score(
         self, frames: NDArray[Any], mask: NDArray[np.bool_] | None = None, *, run: RunConstants | None = None
