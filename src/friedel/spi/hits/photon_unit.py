@@ -132,7 +132,7 @@ def _zero_peak(values: Values, dark: float, noise: float) -> tuple[float, float]
     """Return where the peak of pixels without a photon lies, and its width, from its side that no photon reaches."""
     if noise <= 0:
         return dark, noise
-    counts, edges = np.histogram(values, bins=600, range=(dark - 3 * noise, dark + 3 * noise))
+    counts, edges = np.histogram(values, bins=800, range=(dark - 5 * noise, dark + 3 * noise))
     middle, zero, width = (edges[1:] + edges[:-1]) / 2, dark, noise
     for _ in range(4):  # a narrower peak keeps more of the light out of its own middle
         for _ in range(20):  # to the middle of what lies about it, until it is the middle
