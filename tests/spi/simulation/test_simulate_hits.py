@@ -11,8 +11,8 @@ import h5py
 import numpy as np
 import pytest
 
-from friedel.core.cluster import ClusterOptions
 from friedel.core.errors import InputError, PlanError
+from friedel.core.machine.cluster import ClusterOptions
 from friedel.core.observer import Progress, Recorder, tee
 from friedel.spi.simulation.layout import DATA, read_truth
 from friedel.spi.simulation.plan import SampleFile, SimulationPlan

@@ -13,7 +13,7 @@ from friedel.bcdi.evaluation.results import Outcome, ResultFolder, phase_case
 from friedel.bcdi.evaluation.studies import Study, studies
 from friedel.bcdi.evaluation.tables import ByCondition, speed_table, study_figures, study_tables
 from friedel.core.evaluation import EvaluationPage, Section, save_picture, write_evaluation_report
-from friedel.core.memory import keep_freed_memory
+from friedel.core.machine.memory import keep_freed_memory
 from friedel.core.observer import Note, Observer, Progress, silent
 
 TASK = "phasing crystals"

@@ -26,8 +26,8 @@ from friedel.bcdi.simulation.store import (
     read_crystals,
     store_fingerprint,
 )
-from friedel.core.cluster import dask_client, in_any_order
 from friedel.core.errors import InputError, PlanError
+from friedel.core.machine.cluster import dask_client, in_any_order
 from friedel.core.observer import Note, Observer, Progress, Warned, silent
 
 TASK = "simulating crystals"

@@ -9,7 +9,7 @@ from friedel.bcdi.networks.patterns import PREPROCESSING, is_phasing_network
 from friedel.bcdi.training.fit import TrainedPhaser, train_phaser
 from friedel.bcdi.training.plan import PhasingTrainingPlan
 from friedel.core.errors import PlanError
-from friedel.core.memory import keep_freed_memory
+from friedel.core.machine.memory import keep_freed_memory
 from friedel.core.networks import MODEL_FILE, ModelCard, TrainedModel, build_network, save_weights
 from friedel.core.observer import Note, Observer, silent
 from friedel.core.training.checkpoints import has_checkpoints

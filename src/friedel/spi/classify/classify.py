@@ -14,7 +14,7 @@ import numpy as np
 from friedel._version import __version__
 from friedel.core.errors import InputError, PlanError
 from friedel.core.files.atomic import appearing
-from friedel.core.memory import keep_freed_memory
+from friedel.core.machine.memory import keep_freed_memory
 from friedel.core.observer import Observer, Progress, Recorder, Warned, silent, tee
 from friedel.spi.classify.files import JOURNALS, journal_folder, journal_name, write_files
 from friedel.spi.classify.plan import ClassifyPlan

@@ -13,8 +13,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from friedel.core.errors import InputError
+from friedel.core.machine.threads import in_threads
 from friedel.core.observer import Observer, Warned
-from friedel.core.threads import in_threads
 from friedel.spi.classify.plan import ClassifyPlan
 from friedel.spi.frames.emc import SparseFrame, sparse, to_photons, write_emc
 from friedel.spi.frames.files import FrameFiles

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from friedel._version import __version__
 from friedel.core.evaluation import EvaluationPage, Section, read_section, write_evaluation_report, write_section
-from friedel.core.memory import keep_freed_memory
+from friedel.core.machine.memory import keep_freed_memory
 from friedel.core.observer import Note, Observer, silent
 from friedel.spi.evaluation.accuracy import calibration, domains, methods, rates
 from friedel.spi.evaluation.context import Evaluation

@@ -5,8 +5,8 @@ from typing import Annotated, Any, ClassVar, Self
 
 from pydantic import Field
 
-from friedel.core.cluster import ClusterOptions
 from friedel.core.errors import PlanError
+from friedel.core.machine.cluster import ClusterOptions
 from friedel.core.options import Options
 from friedel.core.plan import Plan
 from friedel.spi.detectors import FRAME_DETECTORS
@@ -68,7 +68,19 @@ class SimulationPlan(Plan):
         workers: int | None = None,
         output: Path | None = None,
     ) -> Self:
-        """Return the plan with what the command line chose; None leaves the plan's own choice."""
+        """Return the plan with what the command line chose; None leaves the plan's own choice.
+
+        Parameters
+        ----------
+        frames : int, optional
+            How many.
+        seed : int, optional
+            Seed of every random choice.
+        workers : int, optional
+            Processes; 1: none but this.
+        output : Path, optional
+            The file.
+        """
         update: dict[str, Any] = {}
         if frames is not None:
             update["frames"] = frames

@@ -15,8 +15,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from friedel._version import __version__
-from friedel.core.cluster import dask_client, in_any_order
 from friedel.core.errors import InputError, PlanError
+from friedel.core.machine.cluster import dask_client, in_any_order
 from friedel.core.observer import Note, Observer, Progress, silent
 from friedel.spi.detectors import FrameDetector, frame_detector
 from friedel.spi.forward.frames import ParticleRunOptions, SimulatedFrames, simulate_frames

@@ -5,7 +5,7 @@ from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import Field
 
-from friedel.core.cluster import ClusterOptions
+from friedel.core.machine.cluster import ClusterOptions
 from friedel.core.options import Options
 from friedel.core.plan import Plan
 from friedel.core.training.options import TrainingOptions
