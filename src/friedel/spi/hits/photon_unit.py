@@ -12,9 +12,10 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional
 
-MARKS = (65535.0, 2147483647.0, 4294967295.0)
-"""Values that detectors and programs write where there is no count, in whatever number type they have passed through:
-the greatest 16 and 32 bit numbers."""
+from friedel.core.marks import LARGEST
+
+MARKS = tuple(sorted({float(np.float32(value)) for value in LARGEST}))
+"""Values that detectors and programs write where there is no count, in whatever number type they have passed through."""
 
 # A detector noisier than this, in photons, couldn't have been used for single particles: the gain is wrong, not it.
 _NOISIEST = 0.7
