@@ -244,7 +244,7 @@ class _Run:
 
     def _to_keep(self) -> dict[str, Any]:
         # A file may grow: what its frames have in common stays what it was begun with.
-        sample = _sample(self.source, self.source.shape[0])
+        sample = sample_frames(self.source, self.source.shape[0])
         self._measured = self._measure(sample)
         packed = self._measured.to_bytes() if hasattr(self._measured, "to_bytes") and len(sample) else b""
         return {
@@ -261,7 +261,7 @@ class _Run:
 
                 self._measured = RunConstants.from_bytes(packed)
             else:
-                self._measured = self._measure(_sample(self.source, int(self.journal.kept["frames"])))
+                self._measured = self._measure(sample_frames(self.source, int(self.journal.kept["frames"])))
         return self._measured
 
     def _measure(self, sample: NDArray[Any]) -> Any:
@@ -302,7 +302,7 @@ class _Run:
         return np.concatenate(checks)
 
 
-def _sample(source: FrameSource, n_frames: int) -> NDArray[Any]:
+def sample_frames(source: FrameSource, n_frames: int) -> NDArray[Any]:
     """Return frames evenly along the first ``n_frames``, without those that can't be read."""
     frame_bytes = source.shape[1] * source.shape[2] * source.dtype.itemsize
     count = min(n_frames, _SAMPLE, max(_SAMPLE_BYTES // frame_bytes, 1))
