@@ -17,6 +17,9 @@ NEGATIVE = (-1.0, -2.0)
 MOST_NEGATIVE_MARKS = 3
 # Nobody uses more large marks at once.
 MOST_MARKS = 3
+# Counts this large never repeat over so many frames: by chance 0.06 ** 7.
+LEAST_STUCK = 50
+LEAST_FRAMES = 8
 # Fewer voxels of exactly the same highest value can be chance.
 LEAST_PLATEAU = 4
 
@@ -55,6 +58,10 @@ def find_marks(array: NDArray[Any]) -> Marked:
             break
         unknown = _with(unknown, array == array.dtype.type(top))
         found.append(f"{top:.0f}" if float(top).is_integer() else f"{top:g}")
+    stuck = _stuck(array)
+    if stuck is not None and (unknown is None or (stuck & ~unknown).any()):
+        unknown = _with(unknown, stuck)
+        found.append("one value in every frame")
     for value in _negative_marks(array):
         unknown = _with(unknown, array == value)
         found.append(f"{value:.0f}")
@@ -103,6 +110,20 @@ def _stays(array: NDArray[Any], top: Any) -> bool:
     # Two frames rule out most pixels before all are looked at.
     rows, columns = np.nonzero((array[0] == top) & (array[-1] == top))
     return rows.size > 0 and bool((array[:, rows, columns] == top).all(axis=0).any())
+
+
+def _stuck(array: NDArray[Any]) -> NDArray[np.bool_] | None:
+    """Return the voxels of pixels that hold one large value in every frame, which photons never do; None without."""
+    if array.ndim != 3 or len(array) < LEAST_FRAMES:
+        return None
+    middle = array[len(array) // 2]
+    rows, columns = np.nonzero((array[0] == middle) & (array[-1] == middle) & (middle >= LEAST_STUCK))
+    same = (array[:, rows, columns] == middle[rows, columns]).all(axis=0)
+    if not same.any() or same.sum() > middle.size // 2:
+        return None
+    unknown = np.zeros(array.shape, bool)
+    unknown[:, rows[same], columns[same]] = True
+    return unknown
 
 
 def _negative_marks(array: NDArray[Any]) -> list[float]:
