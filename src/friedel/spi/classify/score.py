@@ -18,7 +18,7 @@ from friedel.spi.frames.mask import require_fit
 from friedel.spi.frames.source import Batch, FrameSource, batch_length, open_frames, read_batch
 from friedel.spi.records import FrameStatus, HitScores
 from friedel.spi.scores.journal import ScoreJournal, open_journal
-from friedel.spi.scores.scored_run import ScoredFile, pack_scores
+from friedel.spi.scores.scored_run import ScoredFile, pack_scores, without_score
 
 # What a run is measured on: so many frames, or as many large ones as this memory holds.
 _SAMPLE = 256
@@ -202,8 +202,7 @@ def _score_batch(model: Scorer, batch: Batch, mask: NDArray[np.bool_] | None, ru
     if len(packed) != len(batch.frames):
         raise InputError(f"the model gave {len(packed)} scores for {len(batch.frames)} frames; install it again")
     if batch.unreadable.any():
-        packed[batch.unreadable] = np.zeros((), packed.dtype)
-        packed["status"][batch.unreadable] = FrameStatus.UNREADABLE
+        without_score(packed, batch.unreadable, FrameStatus.UNREADABLE)
     return batch.first, packed
 
 

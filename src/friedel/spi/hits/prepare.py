@@ -4,6 +4,7 @@ What holds for a whole run (centre, gain, noise, pixels that are blind) is measu
 """
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
@@ -12,6 +13,9 @@ from torch import Tensor
 from torch.nn import functional
 
 from friedel.core.errors import InputError
+
+if TYPE_CHECKING:
+    from friedel.spi.hits.background import Background
 
 EDGE = 128
 """Pixels along the edge of the square that models see."""
@@ -39,6 +43,8 @@ class RunConstants:
         Variance of a pixel's noise without light, photons².
     faulty : (128, 128) bool tensor or None
         Pixels of the square to leave out, beyond the mask.
+    background : Background or None
+        What the run's blanks look like, where it has enough of them.
     """
 
     binning: int
@@ -46,6 +52,7 @@ class RunConstants:
     gain: float = 1.0
     read_variance: float = 0.0
     faulty: Tensor | None = None
+    background: "Background | None" = None
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)

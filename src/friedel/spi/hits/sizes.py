@@ -6,17 +6,24 @@ for what no spheroid explains (facets). Opposite sectors are added, so that a be
 order. Lengths are in pixels of the real-space image of the square of 128: wavelength × distance / (128 × pixel).
 """
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from functools import cache
 from typing import Self
 
 import numpy as np
 import torch
+from scipy.constants import physical_constants
 from torch import Tensor
 
+from friedel.core.units import wavelength_angstrom
 from friedel.spi.hits.polar import RINGS, SECTORS, Polar
-from friedel.spi.hits.prepare import EDGE
+from friedel.spi.hits.prepare import EDGE, natural_binning
+from friedel.spi.records import Beam, HitScores
 
+_ELECTRON_RADIUS_UM = physical_constants["classical electron radius"][0] * 1e6
+
+PROTEIN_PER_NM3 = 430.0
+"""Electrons of a particle's material that its fluence is told for."""
 SMALLEST, LARGEST = 2.0, 42.0
 """Diameters looked for: from two thirds of a fringe in the square to fringes of three pixels."""
 _GRID = 192
@@ -183,3 +190,30 @@ class _Spheroids:
             asphericity=1 - ((1 - elongation) / (1 + elongation)).sqrt(),
             misfit=misfit,
         )
+
+
+def in_nanometres(scores: HitScores, beam: Beam, shape: tuple[int, ...]) -> HitScores:
+    """Return scores with their diameters in nm and their fluences in photons/µm².
+
+    Parameters
+    ----------
+    scores : HitScores
+        With lengths in pixels of the real-space image.
+    beam : Beam
+        Photon energy, distance and pixel size.
+    shape : (..., y, x)
+        Of the frames as recorded; large ones were binned.
+    """
+    pixel = beam.pixel_size_m * natural_binning(shape[-2:])
+    length_nm = wavelength_angstrom(beam.photon_energy_ev) / 10 * beam.distance_m / (EDGE * pixel)
+    diameter = scores.diameter * np.float32(length_nm)
+    electrons = PROTEIN_PER_NM3 * np.pi / 6 * diameter.astype(np.float64) ** 3
+    # Scattered along the beam: fluence × (r_e × electrons)² × solid angle.
+    cross_section_um2 = (_ELECTRON_RADIUS_UM * electrons) ** 2 * (pixel / beam.distance_m) ** 2
+    return replace(
+        scores,
+        diameter=diameter,
+        diameter_error=scores.diameter_error * np.float32(length_nm),
+        fluence=(scores.fluence / cross_section_um2).astype(np.float32),
+        length_unit="nm",
+    )
