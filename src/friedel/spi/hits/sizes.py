@@ -182,12 +182,15 @@ class _Spheroids:
     def _sizes(self, values: Tensor, misfit: Tensor, normal: Tensor) -> Sizes:
         elongation = values[:, 3:].norm(dim=1)
         diameter = values[:, 2].exp() * (1 - elongation**2) ** 0.25
+        # At the ends of what is looked for there is no size, only a failed fit.
+        diameter[(diameter < 1.02 * SMALLEST) | (diameter > 0.97 * LARGEST)] = torch.nan
         error = torch.linalg.inv(normal)[:, 2, 2].clamp_min(0).sqrt() * misfit.clamp_min(1).sqrt()
+        known = torch.where(torch.isfinite(diameter), 1.0, torch.nan)
         return Sizes(
             diameter=diameter,
             diameter_error=diameter * error,
-            forward=values[:, 0].exp(),
-            asphericity=1 - ((1 - elongation) / (1 + elongation)).sqrt(),
+            forward=values[:, 0].exp() * known,
+            asphericity=(1 - ((1 - elongation) / (1 + elongation)).sqrt()) * known,
             misfit=misfit,
         )
 

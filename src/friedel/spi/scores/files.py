@@ -11,8 +11,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from friedel.core.files.damage import readable, require_file
+from friedel.spi.frames.files import FrameFiles
+from friedel.spi.frames.mask import read_mask
+from friedel.spi.frames.source import open_frames
 from friedel.spi.records import FrameStatus, HitScores
-from friedel.spi.scores.scored_run import SCORE, ScoredRun, pack_scores, unpack_scores
+from friedel.spi.scores.scored_run import SCORE, ScoredFile, ScoredRun, pack_scores, unpack_scores
 
 MEANINGS = {
     "single": "probability that one particle alone made the pattern, 0 to 1",
@@ -97,6 +100,45 @@ def read_scores(path: str | Path) -> HitScores:
             packed[name] = file["scores"][name][()]
         unit = str(file["scores/diameter"].attrs["units"])
         return replace(unpack_scores(packed, str(file.attrs["model"])), length_unit=unit)
+
+
+def read_scored_run(path: Path, files: FrameFiles) -> ScoredRun:
+    """Read the scores that `write_scores_hdf5` wrote, with the frames' files opened anew.
+
+    Parameters
+    ----------
+    path : Path
+        The scores.
+    files : FrameFiles
+        How to read the run's files: dataset, geometry, mask.
+
+    Raises
+    ------
+    InputError
+        If the scores are missing or damaged, or a file has gone.
+    """
+    scores = read_scores(path)
+    with readable(path), h5py.File(path, "r") as file:
+        paths = [Path(text) for text in file["files/path"].asstr()[()]]
+        places, selected = file["scores/file"][()], file["scores/selected"][()].astype(bool)
+    given = None if files.mask is None else read_mask(files.mask, dataset=files.mask_dataset, marks=files.mask_marks)
+    packed = pack_scores(scores)
+    found = [_reopened(item, packed[places == number], files, given) for number, item in enumerate(paths)]
+    return ScoredRun(files=tuple(found), selected=selected, model=scores.model, length_unit=scores.length_unit)
+
+
+def _reopened(path: Path, packed: NDArray[Any], files: FrameFiles, given: NDArray[np.bool_] | None) -> ScoredFile:
+    with open_frames(path, dataset=files.dataset, geometry=files.geometry) as source:
+        mask = source.mask if given is None else given if source.mask is None else given & source.mask
+        return ScoredFile(
+            path=path,
+            dataset=source.dataset,
+            shape=source.shape,
+            dtype=source.dtype.str,
+            scores=packed,
+            mask=mask,
+            linkable=source.linkable,
+        )
 
 
 def write_scores_csv(path: Path, run: ScoredRun) -> None:

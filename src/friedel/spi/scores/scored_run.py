@@ -1,7 +1,7 @@
 """The scores of a run, frame by frame, beside where each frame is. Writes nothing."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -66,12 +66,15 @@ class ScoredRun:
         Name and hash of the weights that scored them.
     beam : Beam or None
         Photon energy, distance and pixel size, where they are known: sizes are then in nm.
+    length_unit : str
+        Of the sizes in the files' scores.
     """
 
     files: tuple[ScoredFile, ...]
     selected: NDArray[np.bool_]
     model: str
     beam: Beam | None = None
+    length_unit: str = "px"
 
     @property
     def n_frames(self) -> int:
@@ -81,7 +84,8 @@ class ScoredRun:
     @property
     def scores(self) -> HitScores:
         """The scores of all frames as one record; sizes in nm where the beam is known and all frames are of one shape."""
-        scores = unpack_scores(np.concatenate([file.scores for file in self.files]), self.model)
+        packed = np.concatenate([file.scores for file in self.files])
+        scores = replace(unpack_scores(packed, self.model), length_unit=self.length_unit)
         shapes = {file.shape[1:] for file in self.files}
         return scores if self.beam is None or len(shapes) > 1 else in_nanometres(scores, self.beam, *shapes)
 

@@ -16,8 +16,8 @@ export function showRates(rates, state) {
   curve(at("rates"), times, shares, { showX: clock, showY: percent, low: 0, high, described: `Hit rate over time, ${latest === null ? "unknown" : percent(latest)} now` });
   bars(at("scores"), Array.from(unpack(rates.histogram).values), state.threshold, "Scored frames by their probability of being a single hit");
   const [small, large] = rates.size_range;
-  bars(at("sizes"), Array.from(unpack(rates.sizes).values), 0, "Selected frames by the logarithm of their diameter");
-  at("sizetext").textContent = `${small} to ${large} px of the real-space image, logarithmic. ${rates.main_size ? `Main size ${rates.main_size}` : "Too few sizes yet"}`;
+  bars(at("sizes"), Array.from(unpack(rates.sizes).values), 0, "Selected frames by the logarithm of their diameter", [small, Math.sqrt(small * large).toFixed(1), large]);
+  at("sizetext").textContent = `Pixels of the real-space image, logarithmic. ${rates.main_size ? `Main size ${rates.main_size}` : "Too few sizes yet"}`;
 }
 
 export function showGallery(gallery) {
