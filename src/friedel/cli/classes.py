@@ -10,8 +10,8 @@ EPILOG = (
     "  friedel classify run.cxi -o hits          first\n\n"
     "  friedel classes hits -o classes          open classes/report.html\n\n"
     "  friedel classes hits -o classes --drop 4,7          leave two classes out\n\n"
-    "In the folder: report.html (the averages) · classes.csv (one line a frame) · classes.h5 (the averages as arrays) · "
-    "selection.cxi (the frames of the classes kept)."
+    "In the folder: report.html (the averages) · classes.csv (one line a frame) · classes.h5 (the averages as arrays) "
+    "· selection.cxi (the frames of the classes kept)."
 )
 
 

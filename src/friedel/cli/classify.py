@@ -67,13 +67,16 @@ def show_classification(result: "ClassifyResult") -> None:
     colour = "green" if figures["selected"] else "yellow"
     typer.secho(f"{figures['selected']} selected, a hit rate of {figures['hit_rate']:.2%}", fg=colour)
     if figures["precision"] is not None:
-        typer.echo(f"about {figures['precision']:.0%} of the selected are single, by their own probabilities")
+        typer.echo(f"about {figures['precision']:.0%} of the selected show one body alone, by their probabilities")
     if modes := figures["sizes"]["modes"]:
         unit, main = figures["sizes"]["unit"], modes[0]
-        text = f"main size {main['diameter']:.3g} {unit} ± {main['spread']:.1%} ({main['share']:.0%} of the selected)"
-        more = "" if len(modes) == 1 else f", {len(modes) - 1} other mode" + "s" * (len(modes) > 2)
-        typer.echo(f"{text}{more}; keep the main one alone with --set select.mode=main")
-    typer.echo(f"{figures['blank']} blank · {figures['unsure']} unsure · {figures['odd']} odd · {figures['skipped']} without a score")
+        share = f"{main['share']:.0%} of the selected, {len(modes)} mode" + "s" * (len(modes) > 1)
+        typer.echo(
+            f"main size {main['diameter']:.3g} {unit} ± {main['spread']:.1%} ({share}); "
+            "keep it alone with --set select.mode=main"
+        )
+    counts = " · ".join(f"{figures[name]} {name}" for name in ("blank", "unsure", "odd"))
+    typer.echo(f"{counts} · {figures['skipped']} without a score")
     reasons = {
         "masked": "no pixel of them was measured",
         "constant": "all their pixels are equal",

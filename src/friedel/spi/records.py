@@ -130,9 +130,10 @@ class HitScores:
         return len(self.single)
 
     def __repr__(self) -> str:
+        blank, unscored = int((self.blank >= 0.5).sum()), int(np.sum(self.status != FrameStatus.SCORED))
         return (
-            f"HitScores({len(self)} frames: {int(self.good.sum())} good ({self.hit_rate:.1%}), "
-            f"{int((self.blank >= 0.5).sum())} blank, {int(self.unsure.sum())} unsure, {int(np.sum(self.status != FrameStatus.SCORED))} without a score; "
+            f"HitScores({len(self)} frames: {int(self.good.sum())} good ({self.hit_rate:.1%}), {blank} blank, "
+            f"{int(self.unsure.sum())} unsure, {unscored} without a score; "
             f"model {self.model or 'unknown'})"
         )
 

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 import torch
 
-from friedel.spi.hits.features import SIDE, local_mean, log_spectra, model_input, whitened
 from friedel.spi.hits import fringes
+from friedel.spi.hits.features import SIDE, local_mean, log_spectra, model_input, whitened
 from friedel.spi.hits.polar import polar_sums
 from friedel.spi.hits.prepare import Prepared
 

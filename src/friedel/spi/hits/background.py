@@ -104,8 +104,8 @@ class Background:
 
 
 # Log odds of a blank: what it begins with, and what structure, structure beyond noise, excess and fall-off take from it.
-# Fitted to 2573 blanks among 4000 frames of 40 made-up runs with 1 to 50 % hits: 1.7 % of the blanks are missed, and no
-# single hit with visible fringes is taken for one.
+# Fitted to 2573 blanks among 4000 frames of 40 made-up runs with 1 to 50 % hits: 1.7 % of the blanks are missed, and
+# no single hit with visible fringes is taken for one.
 _BEGIN, _WEIGHTS = 3.55, (-0.18, -0.44, -0.81, -0.51)
 _MOST = 10.0
 

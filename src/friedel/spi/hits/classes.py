@@ -1,7 +1,7 @@
 """Classes of hits: averages of patterns that differ by a rotation about the beam alone, and which frame belongs where.
 
-Rotational expectation maximisation: each class is a pattern in polar cells, each frame a Poisson draw from some class in
-some rotation and brightness. Opposite sectors are added (Friedel's law), so half a turn is enough. Orientations other
+Rotational expectation maximisation: each class is a pattern in polar cells, each frame a Poisson draw from some class
+in some rotation and brightness. Opposite sectors are added (Friedel's law), so half a turn is enough. Orientations other
 than about the beam make classes of their own, which is what one wants to look at before a merge.
 """
 
@@ -21,7 +21,8 @@ _TURNS = SECTORS // 2
 _ROUNDS, _WARM = 40, 25
 # As if no frame had more photons than this: detectors and models aren't even enough for more to be believed.
 _TRUSTED_PHOTONS = 2000.0
-_COLDEST, _WARMEST = 1.0, 0.02
+# Likelihoods begin at this power and end at one: classes form from the coarse to the fine.
+_WARMEST = 0.02
 # Photons a cell that every class has, relative to the mean pattern: no cell is impossible.
 _FLOOR = 0.02
 
@@ -80,10 +81,10 @@ def find_classes(frames: Polar, *, classes: int = 12, seed: int = 0) -> Classes:
     fit = _Rotational(frames)
     patterns = fit.begun(classes, seed)
     for number in range(_ROUNDS):
-        heat = _WARMEST ** max(1 - number / _WARM, 0.0) * _COLDEST
+        heat = _WARMEST ** max(1 - number / _WARM, 0.0)
         belongs = fit.belonging(patterns, heat)
         patterns = fit.averages(patterns, belongs)
-    return fit.result(patterns, fit.belonging(patterns, _COLDEST))
+    return fit.result(patterns, fit.belonging(patterns, 1.0))
 
 
 class _Rotational:
@@ -136,7 +137,7 @@ class _Rotational:
 
     def result(self, patterns: Tensor, belongs: Tensor) -> Classes:
         """Return the classes that hold a frame."""
-        best, place = belongs.flatten(1).max(1)
+        place = belongs.flatten(1).argmax(1)
         member, turn = (place // _TURNS).numpy(), (place % _TURNS).numpy()
         counts = np.bincount(member, minlength=len(patterns))
         order = np.argsort(-counts, kind="stable")[: int((counts > 0).sum())]

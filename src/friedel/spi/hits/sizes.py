@@ -1,8 +1,8 @@
 """How large the particle of a hit is, and how bright the beam was: a spheroid fitted to each pattern.
 
-A grid of spheres finds the size from the rings; Gauss–Newton steps on sectors then fit brightness, background, size and
-two numbers of the projected outline's elongation, by quasi-likelihood: counting noise, read noise, and a relative error
-for what no spheroid explains (facets). Opposite sectors are added, so that a beam off the centre doesn't matter to first
+A grid of spheres finds the size from the rings; Gauss–Newton steps on sectors then fit brightness, background, size
+and two numbers of the projected outline's elongation, by quasi-likelihood: counting noise, read noise, and a relative
+error for what no spheroid explains (facets). Opposite sectors are added, so that a beam off the centre doesn't matter to first
 order. Lengths are in pixels of the real-space image of the square of 128: wavelength × distance / (128 × pixel).
 """
 

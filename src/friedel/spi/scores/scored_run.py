@@ -83,7 +83,7 @@ class ScoredRun:
 
     @property
     def scores(self) -> HitScores:
-        """The scores of all frames as one record; sizes in nm where the beam is known and all frames are of one shape."""
+        """The scores of all frames as one record; sizes in nm where the beam is known and frames are of one shape."""
         packed = np.concatenate([file.scores for file in self.files])
         scores = replace(unpack_scores(packed, self.model), length_unit=self.length_unit)
         shapes = {file.shape[1:] for file in self.files}
