@@ -3,13 +3,14 @@
 import time
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from friedel._version import __version__
 from friedel.core.errors import InputError, PlanError
@@ -20,11 +21,13 @@ from friedel.spi.classify.files import JOURNALS, journal_folder, journal_name, w
 from friedel.spi.classify.plan import ClassifyPlan
 from friedel.spi.classify.report import report_pictures, write_classify_report
 from friedel.spi.classify.score import FileTask, Outcome, Scorer, joined_mask, score_file
+from friedel.spi.frames.beam import read_beam
 from friedel.spi.frames.files import FrameFiles, list_files
 from friedel.spi.frames.mask import read_mask
 from friedel.spi.frames.series import find_series
-from friedel.spi.hits.selection import select
-from friedel.spi.records import FrameStatus
+from friedel.spi.hits.selection import precision_estimate, select
+from friedel.spi.hits.size_modes import size_modes
+from friedel.spi.records import Beam, FrameStatus, HitScores
 from friedel.spi.scores.scored_run import ScoredRun
 
 # A file written to within this time is looked at again for new frames.
@@ -186,7 +189,8 @@ def _score_here(tasks: list[FileTask], n_frames: int, model: Scorer, observer: O
 def _selected_run(outcomes: list[Outcome], plan: ClassifyPlan) -> ScoredRun:
     files = tuple(file for outcome in outcomes for file in outcome.files)
     n_frames = sum(len(file.scores) for file in files)
-    whole = ScoredRun(files=files, selected=np.zeros(n_frames, bool), model=outcomes[0].model)
+    beam = read_beam(files[0].path) if plan.beam is None else Beam(**plan.beam.model_dump())
+    whole = ScoredRun(files=files, selected=np.zeros(n_frames, bool), model=outcomes[0].model, beam=beam)
     return replace(whole, selected=select(whole.scores, plan.select))
 
 
@@ -197,15 +201,24 @@ def _figures(run: ScoredRun) -> dict[str, Any]:
         "frames": run.n_frames,
         "selected": int(run.selected.sum()),
         "hit_rate": float(run.selected.mean()),
+        "precision": precision_estimate(scores, run.selected),
+        "blank": int((scores.blank >= 0.5).sum()),
         "unsure": int(scores.unsure.sum()),
         "odd": int((scores.strange > 1).sum()),
         "skipped": run.n_frames - counts["scored"],
+        "sizes": _sizes(scores, run.selected),
         "status": counts,
         "read": [dict(file.read) for file in run.files if file.read][:_MOST_READ],
         "model": run.model,
         "classified": datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC"),
         "version": __version__,
     }
+
+
+def _sizes(scores: HitScores, selected: NDArray[np.bool_]) -> dict[str, Any]:
+    """Return the modes of the selected frames' sizes, the main one first."""
+    modes = [asdict(mode) for mode in size_modes(scores.diameter[selected])]
+    return {"unit": scores.length_unit, "measured": int(np.isfinite(scores.diameter[selected]).sum()), "modes": modes}
 
 
 def _tell_growth(tasks: list[FileTask], outcomes: list[Outcome], observer: Observer) -> None:

@@ -1,8 +1,5 @@
 """Scores of an open run, batch by batch, without files: what `friedel.classify` does with a run."""
 
-from dataclasses import fields, replace
-from typing import Any
-
 import numpy as np
 from numpy.typing import NDArray
 
@@ -12,6 +9,7 @@ from friedel.core.masks import LEAST_LEFT, Marks
 from friedel.spi.classify.score import Scorer, sample_frames
 from friedel.spi.frames.source import FrameSource, batch_length, read_batch
 from friedel.spi.records import FrameStatus, HitScores, joined_scores
+from friedel.spi.scores.scored_run import pack_scores, unpack_scores, without_score
 
 
 def measured_pixels(mask: NDArray[Any] | None, marks: Marks | None = None) -> NDArray[np.bool_] | None:
@@ -93,11 +91,6 @@ def score_run(
 def _with_unreadable(scores: HitScores, unreadable: NDArray[np.bool_]) -> HitScores:
     if not unreadable.any():
         return scores
-    columns = {item.name: getattr(scores, item.name) for item in fields(scores)}
-    changed: dict[str, Any] = {
-        name: np.where(unreadable, np.zeros((), column.dtype), column)
-        for name, column in columns.items()
-        if isinstance(column, np.ndarray)
-    }
-    changed["status"] = np.where(unreadable, FrameStatus.UNREADABLE, scores.status).astype(np.uint8)
-    return replace(scores, **changed)
+    packed = pack_scores(scores)
+    without_score(packed, unreadable, FrameStatus.UNREADABLE)
+    return unpack_scores(packed, scores.model)

@@ -21,7 +21,7 @@ from friedel.spi.frames.series import Series
 from friedel.spi.frames.source import Batch, FrameSource, batch_length, read_batch
 from friedel.spi.records import FrameStatus, HitScores
 from friedel.spi.scores.journal import ScoreJournal, frame_checks, looks_of, open_journal
-from friedel.spi.scores.scored_run import ScoredFile, pack_scores
+from friedel.spi.scores.scored_run import ScoredFile, pack_scores, without_score
 
 # What a run is measured on: so many frames, or as many large ones as this memory holds.
 _SAMPLE = 256
@@ -331,8 +331,7 @@ def _score_batch(
         raise InputError(f"the model gave {len(packed)} scores for {len(batch.frames)} frames; install it again")
     checks = frame_checks(batch.frames)
     if batch.unreadable.any():
-        packed[batch.unreadable] = np.zeros((), packed.dtype)
-        packed["status"][batch.unreadable] = FrameStatus.UNREADABLE
+        without_score(packed, batch.unreadable, FrameStatus.UNREADABLE)
         checks[batch.unreadable] = 0
     return batch.first, packed, checks
 

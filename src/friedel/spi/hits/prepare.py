@@ -6,7 +6,7 @@ What holds for a whole run (centre, pedestal, gain, noise, marks, pixels that ar
 
 import io
 from dataclasses import dataclass
-from typing import Self
+from typing import TYPE_CHECKING, Self
 
 import numpy as np
 import torch
@@ -16,6 +16,9 @@ from torch.nn import functional
 
 from friedel.core.errors import InputError
 from friedel.spi.hits.photon_unit import MARKS
+
+if TYPE_CHECKING:
+    from friedel.spi.hits.background import Background
 
 EDGE = 128
 """Pixels along the edge of the square that models see."""
@@ -51,6 +54,8 @@ class RunConstants:
         The frames hold counted photons, in multiples of the gain, above the pedestal.
     measured : bool
         The frames had light enough to tell the gain.
+    background : Background or None
+        What the run's blanks look like, where it has enough of them.
     """
 
     binning: int
@@ -62,21 +67,35 @@ class RunConstants:
     marks: tuple[float, ...] = ()
     counted: bool = True
     measured: bool = True
+    background: "Background | None" = None
 
     def to_bytes(self) -> bytes:
         """Return the constants as the bytes of an ``.npz`` archive."""
         file = io.BytesIO()
         numbers = {name: np.asarray(getattr(self, name)) for name in _NUMBERS}
         faulty = np.zeros((0, 0), bool) if self.faulty is None else self.faulty.numpy()
-        np.savez(file, faulty=faulty, marks=np.array(self.marks), centre=np.array(self.centre), **numbers)
+        blanks = np.zeros(0, np.float32)
+        if self.background is not None:
+            numbers_of = (self.background.level, self.background.spread, self.background.structure)
+            blanks = np.array([*numbers_of, *self.background.profile.tolist()])
+        arrays = {"faulty": faulty, "marks": np.array(self.marks), "centre": np.array(self.centre), "blanks": blanks}
+        np.savez(file, allow_pickle=False, **arrays, **numbers)
         return file.getvalue()
 
     @classmethod
     def from_bytes(cls, data: bytes) -> Self:
         """Return what `to_bytes` made."""
+        from friedel.spi.hits.background import Background
+
         with np.load(io.BytesIO(data), allow_pickle=False) as kept:
-            faulty = kept["faulty"]
+            faulty, blanks = kept["faulty"], kept["blanks"]
+            background = None
+            if blanks.size:
+                level, spread, structure = (float(value) for value in blanks[:3])
+                profile = torch.from_numpy(blanks[3:].astype(np.float32))
+                background = Background(profile=profile, level=level, spread=spread, structure=structure)
             return cls(
+                background=background,
                 centre=(int(kept["centre"][0]), int(kept["centre"][1])),
                 faulty=torch.from_numpy(faulty) if faulty.size else None,
                 marks=tuple(float(mark) for mark in kept["marks"]),

@@ -49,7 +49,7 @@ def measure_run(
     constants = RunConstants(binning=binning, centre=_binned_centre(centre, binning) or middle)
     if not len(frames):
         return constants
-    sample = frames[_picked(frames, mask)]
+    sample = frames[picked_frames(frames, mask)]
     constants = replace(constants, marks=find_marks(sample, mask))
     overview = _Overview.of(sample, mask, constants)
     unit = photon_unit(overview.tile_mean, overview.tile_variance, measured_values(sample, mask, constants.marks))
@@ -76,8 +76,8 @@ def _binned_centre(centre: tuple[float, float] | None, binning: int) -> tuple[in
     return None if centre is None else (round(centre[0] / binning), round(centre[1] / binning))
 
 
-def _picked(frames: NDArray[np.generic], mask: NDArray[np.bool_]) -> NDArray[np.intp]:
-    """Return the numbers of the frames to measure: by a number made of their own measured values.
+def picked_frames(frames: NDArray[np.generic], mask: NDArray[np.bool_]) -> NDArray[np.intp]:
+    """Return the numbers of the frames, `SAMPLE` at most, to measure a run by: chosen by their own measured values.
 
     So the same frames in another order, of another type, or with other values under the mask give the same sample.
     """
@@ -91,7 +91,7 @@ def _picked(frames: NDArray[np.generic], mask: NDArray[np.bool_]) -> NDArray[np.
         part[~np.isfinite(part)] = 0
         part[:, ~mask[rows]] = 0
         keys[first : first + SAMPLE] = part.astype(np.float64).reshape(len(part), -1) @ weights.reshape(-1)
-    return np.argsort(np.modf(np.abs(keys) * _SCATTER)[0], kind="stable")[:SAMPLE]
+    return np.asarray(np.argsort(np.modf(np.abs(keys) * _SCATTER)[0], kind="stable")[:SAMPLE])
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
