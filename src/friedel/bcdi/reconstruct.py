@@ -15,11 +15,12 @@ import torch
 from numpy.typing import ArrayLike, NDArray
 
 from friedel._version import __version__
-from friedel.bcdi.phasing import solve
+from friedel.bcdi.phasing import Solution, solve
 from friedel.bcdi.phasing.options import PhasingOptions
 from friedel.bcdi.prepare.arrays import as_diffraction
-from friedel.bcdi.records import Diffraction, Provenance, Quality, Reconstruction
+from friedel.bcdi.records import Diffraction, Provenance, Quality, Reconstruction, Uncertainty
 from friedel.bcdi.strain.surface import find_isosurface
+from friedel.bcdi.uncertainty import Solved, estimate_uncertainty, with_error_bars
 from friedel.core.machine.memory import keep_freed_memory
 from friedel.core.masks import Marks
 from friedel.core.observer import Observer, Recorder, silent, tee
@@ -105,6 +106,10 @@ def reconstruct_diffraction(
     watching = tee(observer, recorder)
     solution = solve(diffraction, options, start=start, seed=seed, device=device, observer=watching)
     surface = find_isosurface(np.abs(solution.object), solution.support)
+    quality = replace(_counting(diffraction.warnings, solution.quality), isosurface_level=surface.level)
+    uncertainty = _error_bars(diffraction, options, solution, seed=seed, device=device)
+    if uncertainty is not None:
+        quality = with_error_bars(quality, uncertainty, watching)
     provenance = Provenance(
         plan={"phasing": options.model_dump(mode="json")},
         seed=seed,
@@ -118,11 +123,33 @@ def reconstruct_diffraction(
     return Reconstruction(
         object=solution.object,
         support=solution.support,
-        quality=replace(_counting(diffraction.warnings, solution.quality), isosurface_level=surface.level),
+        quality=quality,
         provenance=provenance,
         grid=diffraction.grid,
         starts=solution.starts,
+        uncertainty=uncertainty,
     )
+
+
+def _error_bars(
+    diffraction: Diffraction,
+    options: PhasingOptions,
+    solution: Solution,
+    *,
+    seed: int,
+    device: str | torch.device | None,
+) -> Uncertainty | None:
+    if options.error_bars == "none":
+        return None
+    solved = Solved(
+        object=solution.object,
+        support=solution.support,
+        threshold=solution.quality.support_threshold,
+        others=solution.alternatives,
+        coherence=options.coherence != "full",
+        density_spread=options.dim_density_spread,
+    )
+    return estimate_uncertainty(diffraction, solved, kind=options.error_bars, seed=seed, device=device)
 
 
 def _counting(warnings: tuple[str, ...], quality: Quality) -> Quality:

@@ -12,9 +12,11 @@ if TYPE_CHECKING:
     from friedel.bcdi.records.origin import Origin
     from friedel.bcdi.records.quality import Curve, Quality
     from friedel.bcdi.records.reconstruction import Provenance, Reconstruction, Start
+    from friedel.bcdi.records.uncertainty import CrystalErrors, Uncertainty
 
 _HOMES = {
     "BraggScan": "measurement",
+    "CrystalErrors": "uncertainty",
     "CrystalImage": "crystal_image",
     "Curve": "quality",
     "Diffraction": "measurement",
@@ -23,10 +25,12 @@ _HOMES = {
     "Quality": "quality",
     "Reconstruction": "reconstruction",
     "Start": "reconstruction",
+    "Uncertainty": "uncertainty",
 }
 
 __all__ = [
     "BraggScan",
+    "CrystalErrors",
     "CrystalImage",
     "Curve",
     "Diffraction",
@@ -35,6 +39,7 @@ __all__ = [
     "Quality",
     "Reconstruction",
     "Start",
+    "Uncertainty",
 ]
 
 

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from friedel.bcdi.geometry.instrument import ReciprocalGrid
 from friedel.bcdi.records.quality import Quality
+from friedel.bcdi.records.uncertainty import Uncertainty
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -95,6 +96,8 @@ class Reconstruction:
         Plan, seed, versions and notes.
     starts : tuple of Start
         Every independent start, for the report.
+    uncertainty : Uncertainty or None
+        Standard errors, voxel by voxel; None if they weren't asked for.
     """
 
     object: NDArray[np.complex64]
@@ -103,6 +106,7 @@ class Reconstruction:
     provenance: Provenance
     grid: ReciprocalGrid | None = None
     starts: tuple[Start, ...] = field(default=())
+    uncertainty: Uncertainty | None = None
 
     def __repr__(self) -> str:
         shape, quality = " × ".join(str(n) for n in self.object.shape), self.quality

@@ -205,9 +205,7 @@ _DRAWS: dict[Kind, Callable[[Species, np.random.Generator], Bodies]] = {
 }
 
 
-def amplitudes(
-    shots: list[Bodies], particle: Particle, geometry: FrameGeometry, *, softness: float = 0.0
-) -> Complexes:
+def amplitudes(shots: list[Bodies], particle: Particle, geometry: FrameGeometry, *, softness: float = 0.0) -> Complexes:
     """Return the scattered amplitude of each shot.
 
     Parameters

@@ -56,9 +56,7 @@ class Polar:
 
 def polar_sums(prepared: Prepared) -> Polar:
     """Return the frames' sums over polar cells about the beam."""
-    return Polar(
-        photons=_cells(prepared.photons), area=_cells(prepared.known), read_variance=prepared.read_variance
-    )
+    return Polar(photons=_cells(prepared.photons), area=_cells(prepared.known), read_variance=prepared.read_variance)
 
 
 @dataclass(frozen=True, eq=False)
