@@ -12,8 +12,9 @@ import torch
 from torch import Tensor
 
 from friedel.bcdi.phasing.ambiguities import align_to
+from friedel.bcdi.phasing.choose import FILLED, PHOTON_LIMITED
 from friedel.bcdi.phasing.explore import Candidate, batch_size, column, free_deviances, ranked, run
-from friedel.bcdi.phasing.goodness import Goodness, goodness
+from friedel.bcdi.phasing.goodness import EXPLAINED, Goodness, goodness
 from friedel.bcdi.phasing.guess import Guess
 from friedel.bcdi.phasing.iterate import ShrinkWrap, State, chi_of, start_from, start_random
 from friedel.bcdi.phasing.measured import Measured
@@ -47,16 +48,13 @@ class Climbed:
     finished : tuple of Candidate
         Those refined to the limit, best first.
     threshold : float
-        Of their support.
-    fit : Goodness
-        Of the best.
+        Of the best one's support.
     """
 
     starts: tuple[Candidate, ...]
     carried: tuple[Candidate, ...]
     finished: tuple[Candidate, ...]
     threshold: float
-    fit: Goodness
 
 
 class Climber:
@@ -89,49 +87,54 @@ class Climber:
         self.seed, self.observer = seed, observer
         self.pool: list[Candidate] = []
         self.finished: list[Candidate] = []
-        self.threshold = 0.0
+        self.thresholds: dict[int, float] = {}
 
     def run(self, strategy: Strategy) -> Climbed:
-        """Run the stages until the pattern is explained, or to their end."""
+        """Run the rounds until the pattern is explained, or to their end."""
         carried: list[Candidate] = []
-        waiting = False
-        for stage in strategy.stages:
-            if stage.starts != "none":
-                self.pool += self.started(stage)
-                carried = ranked(self.pool)[: stage.keep]
-                waiting = alike(carried) < stage.agreeing
-            elif not waiting:
-                carried, done = self.raised(carried, stage)
-                if done:
-                    break
+        for number, stages in enumerate(strategy.rounds, start=1):
+            for stage in stages:
+                carried = self.found(carried, stage)
+            last = number == len(strategy.rounds)
+            if not last and alike(carried) < max(stage.agreeing for stage in stages):
+                continue
+            for stage in strategy.climb:
+                carried = self.raised(carried, stage)
+            self.finished += carried
+            if self.explained(carried):
+                break
         best = ranked(self.finished)
         return Climbed(
             starts=tuple(self.pool),
             carried=tuple(carried),
             finished=tuple(best),
-            threshold=self.threshold,
-            fit=self.fit(best[0]),
+            threshold=self.thresholds[best[0].number],
         )
 
-    def raised(self, carried: list[Candidate], stage: Stage) -> tuple[list[Candidate], bool]:
-        """Return the candidates after a stage without starts, and whether the run ends with it."""
+    def found(self, carried: list[Candidate], stage: Stage) -> list[Candidate]:
+        """Return the best candidates after a stage on the coarse grid."""
+        if stage.starts != "none":
+            self.pool += self.started(stage)
+        else:
+            gone = self.iterated(carried, self.part(self.coarse, stage.window), stage)
+            now = {candidate.number: candidate for candidate in gone}
+            self.pool = [now.get(candidate.number, candidate) for candidate in self.pool]
+        return ranked(self.pool)[: stage.keep]
+
+    def raised(self, carried: list[Candidate], stage: Stage) -> list[Candidate]:
+        """Return the best candidates after a stage of the climb."""
         for shape in self.shapes(stage):
             measured = self.part(shape, stage.window)
             if stage.schedule:
                 carried = self.iterated([_lifted(c, measured.shape) for c in carried], measured, stage)
-        if not stage.descend:
-            if stage.grid == "coarse":
-                now = {candidate.number: candidate for candidate in carried}
-                self.pool = [now.get(candidate.number, candidate) for candidate in self.pool]
-            return ranked(carried)[: stage.keep], False
-        carried = self.limited(carried, stage)[: stage.keep]
-        if stage.until != "explained":
-            return carried, False
-        self.finished += carried
-        fit = self.fit(carried[0])
-        said = f"fit {fit.factor:.2f} × what photon noise gives, from {len(self.pool)} starts"
-        self.observer(Note(stage.name, said, {"factor": fit.factor, "spread": fit.spread}))
-        return carried, fit.explained and alike(carried) >= ALIKE
+        return (self.limited(carried, stage) if stage.descend else ranked(carried))[: stage.keep]
+
+    def explained(self, finished: list[Candidate]) -> bool:
+        """Say whether photon noise explains what is left, and two solutions are one."""
+        fit = self.fit(finished[0])
+        said = f"{fit.factor:.2f} × what photon noise gives, from {len(self.pool)} starts"
+        self.observer(Note("fit", said, {"factor": fit.factor, "spread": fit.spread}))
+        return fit.explained and alike(finished) >= ALIKE
 
     def fit(self, candidate: Candidate) -> Goodness:
         """Return how far a candidate on the whole pattern is from what photons allow."""
@@ -139,9 +142,7 @@ class Climber:
 
     def shapes(self, stage: Stage) -> list[Shape]:
         """Return the grids of a stage."""
-        if stage.grid == "between":
-            return between(self.coarse, self.measured.shape)
-        return [self.coarse if stage.grid == "coarse" else self.measured.shape]
+        return between(self.coarse, self.measured.shape) if stage.grid == "between" else [self.measured.shape]
 
     def part(self, shape: Shape, window: float) -> Measured:
         """Return the pattern's central part with soft edges."""
@@ -206,10 +207,11 @@ class Climber:
     def limited(self, carried: list[Candidate], stage: Stage) -> list[Candidate]:
         """Return the candidates refined, best first; the best one's support decides the threshold of the others'."""
         best, *others = ranked([self.refined_first(candidate, stage) for candidate in carried])
-        best, self.threshold = self.descended(best, stage)
+        best, threshold = self.descended(best, stage)
+        self.thresholds.update({candidate.number: threshold for candidate in carried})
         if best.free_deviance > _FAR:
             return ranked([best, *others])
-        return ranked([best, *(self.refined(other, self.threshold, stage) for other in others)])
+        return ranked([best, *(self.refined(other, threshold, stage) for other in others)])
 
     def refined_first(self, candidate: Candidate, stage: Stage) -> Candidate:
         """Return a candidate after its first refinement, in its place between the voxels if the stage looks for it."""
@@ -231,7 +233,18 @@ class Climber:
             if candidate.free_deviance > min(_FAR, _AS_GOOD * least):
                 break
         self.observer(Progress(stage.name, len(stage.descend), len(stage.descend)))
-        return next((one, level) for one, level in tried if one.free_deviance <= _AS_GOOD * least)
+        lowest = self.lowest_threshold(min((one for one, _ in tried), key=lambda one: one.free_deviance))
+        allowed = [pair for pair in tried if pair[1] >= lowest] or tried[:1]
+        least = min(one.free_deviance for one, _ in allowed)
+        return next(pair for pair in allowed if pair[0].free_deviance <= _AS_GOOD * least)
+
+    def lowest_threshold(self, best: Candidate) -> float:
+        """Return the loosest support to consider: any where photons limit the fit, the crystal's where the model does.
+
+        In between it rises with the misfit that photon noise leaves unexplained: no two seeds are treated apart.
+        """
+        unexplained = (self.fit(best).factor - EXPLAINED) / (PHOTON_LIMITED - EXPLAINED)
+        return FILLED * min(1.0, max(0.0, unexplained))
 
     def refined(self, candidate: Candidate, threshold: float, stage: Stage) -> Candidate:
         """Refine on a support one voxel wider, choose the support from that, and refine on it."""

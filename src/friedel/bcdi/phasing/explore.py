@@ -95,8 +95,8 @@ def explore(
         n = min(size, options.starts - first)
         thresholds = [options.start_thresholds[(first + k) % len(options.start_thresholds)] for k in range(n)]
         state = start_random(measured, support, n_starts=n, seed=seed * 1009 + first)
-        column = column(thresholds, support)
-        wrap = ShrinkWrap(column, options.start_sigma, every=options.update_every, first=options.first_update)
+        levels = column(thresholds, support)
+        wrap = ShrinkWrap(levels, options.start_sigma, every=options.update_every, first=options.first_update)
         found += run(
             state, measured, parse_schedule(options.schedule), wrap, beta=options.beta, on_progress=on_progress
         )
@@ -138,8 +138,8 @@ def settle(
     for first in range(0, len(candidates), size):
         part = candidates[first : first + size]
         objects, supports = torch.stack([c.confined for c in part]), torch.stack([c.support for c in part])
-        column = column(thresholds[first : first + size], supports)
-        wrap = ShrinkWrap(column, sigma, every=options.polish_update_every, first=1)
+        levels = column(thresholds[first : first + size], supports)
+        wrap = ShrinkWrap(levels, sigma, every=options.polish_update_every, first=1)
         state = start_from(measured, objects, supports)
         found += run(state, measured, parse_schedule(options.polish), wrap, beta=beta, on_progress=on_progress)
     return [

@@ -108,8 +108,19 @@ def windowed(measured: Measured, edge: float) -> Measured:
         return measured
     device = measured.amplitude.device
     axes = [torch.exp(np.log(edge) * (2.0 * frequencies(n, device=device)) ** 2) for n in measured.shape]
-    window = axes[0][:, None, None] * axes[1][None, :, None] * axes[2][None, None, :]
+    window = axes[0][:, None, None] * axes[1][None, :, None] * axes[2][None, None, :] * _signal(measured)
     return replace(measured, amplitude=measured.amplitude * window, intensity=measured.intensity * window.square())
+
+
+def _signal(measured: Measured) -> Tensor:
+    """Return the share of signal in the amplitudes, from the mean photons n of each shell: n / (n + 1), 0 to 1."""
+    device = measured.amplitude.device
+    z, y, x = (frequencies(n, device=device).square() for n in measured.shape)
+    radius = (z[:, None, None] + y[None, :, None] + x[None, None, :]).sqrt()
+    shell = (radius * max(measured.shape)).round().long().flatten()
+    counts = torch.bincount(shell, weights=measured.fitted.flatten()).clamp_min(1.0)
+    photons = torch.bincount(shell, weights=(measured.intensity * measured.fitted).flatten()) / counts
+    return (photons / (photons + 1.0))[shell].reshape(measured.shape)
 
 
 def central_part(measured: Measured, shape: Shape) -> Measured:

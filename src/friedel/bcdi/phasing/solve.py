@@ -10,12 +10,11 @@ from friedel.bcdi.phasing.ambiguities import canonical
 from friedel.bcdi.phasing.assess import AGREE, MIN_EVENNESS, assess
 from friedel.bcdi.phasing.choose import PHOTON_LIMITED, Choice
 from friedel.bcdi.phasing.climb import Climbed, Climber
-from friedel.bcdi.phasing.goodness import Goodness
 from friedel.bcdi.phasing.guess import Guess, PhasingModel, load_phasing_model
 from friedel.bcdi.phasing.options import PhasingOptions
 from friedel.bcdi.phasing.plausible import evenness
 from friedel.bcdi.phasing.solver import Found, Solver
-from friedel.bcdi.phasing.strategy import strategy_for
+from friedel.bcdi.phasing.strategy import Strategy
 from friedel.bcdi.phasing.ways import confirmed, from_guesses, from_object, from_random, pursued
 from friedel.bcdi.records import Diffraction, Quality, Start
 from friedel.core.errors import InputError, WeightsError
@@ -115,8 +114,8 @@ def _network(solver: Solver) -> PhasingModel | None:
 
 def _climbed(solver: Solver, network: PhasingModel | None) -> Solution:
     """Run the strategy; where the model and not photon noise limits the fit, finish what it found as such data ask."""
-    strategy = strategy_for(strained=solver.strained, network=network is not None)
-    said = _told(solver, f"{strategy.regime}: {strategy.reason}", of="strategy")
+    strategy, reason = _strategy(solver, network=network is not None)
+    said = _told(solver, reason, of="strategy")
 
     def predictions(count: int) -> list[Guess]:
         assert network is not None
@@ -127,12 +126,25 @@ def _climbed(solver: Solver, network: PhasingModel | None) -> Solution:
     asked = solver.options.support_threshold is not None or solver.options.coherence != "full"
     if climbed.finished[0].free_deviance < PHOTON_LIMITED and not asked:
         solver.projecting = False
-        return _solution(solver, _found(solver, climbed), said, climbed.fit)
+        return _solution(solver, _found(solver, climbed), said)
     quick = _with_options(solver, solver.options.guided.applied_to(solver.options))
     found = pursued(quick, quick.finished_from(list(climbed.starts), list(climbed.carried)))
     if found.finalists.agreement >= AGREE and _convincing(solver, found):
         return _solution(quick, found, said)
     return _solution(solver, from_random(solver, found.candidates), said)
+
+
+def _strategy(solver: Solver, *, network: bool) -> tuple[Strategy, str]:
+    """Return the strategy of the pattern's regime, and the reason."""
+    strategies = solver.options.strategies
+    if solver.strained:
+        reason = "strongly strained: the peak is spread beyond the usual coarse grid, as by strain of several turns"
+        return strategies.strained, reason
+    reason = "normal: many photons, room around the crystal, and a peak that fits the coarse grid"
+    if network:
+        return strategies.normal, reason
+    rounds = tuple(stages for stages in strategies.normal.rounds if all(stage.starts != "network" for stage in stages))
+    return strategies.normal.model_copy(update={"rounds": rounds or strategies.strained.rounds}), reason
 
 
 def _found(solver: Solver, climbed: Climbed) -> Found:
@@ -196,7 +208,7 @@ def _told(solver: Solver, text: str, *, of: str = "start") -> tuple[str, ...]:
     return (f"{of}: {text}",)
 
 
-def _solution(solver: Solver, found: Found, reasons: tuple[str, ...], fit: Goodness | None = None) -> Solution:
+def _solution(solver: Solver, found: Found, reasons: tuple[str, ...]) -> Solution:
     """Merge what agrees, refit it to all voxels, judge it, and bring it to the conventions."""
     finalists = solver.freed(solver.merged(found))
     best = solver.refit(finalists)

@@ -125,7 +125,7 @@ class Solver:
             central_part(self.middle, start_shape(self.middle.shape, object_voxels, wanted, shortest=least))
             for least in (shortest, shortest if self.dim else max(shortest, _SHORTEST_LATER))
         )
-        # A strategy climbs from a coarse grid where there is one, where the box leaves room, and where photons are many.
+        # Strategies climb from a coarse grid: where there is one, the box leaves room, and photons are many.
         least = max(options.start_shortest, _SHORTEST_LATER)
         coarse = start_shape(self.fine.shape, object_voxels, wanted, shortest=least)
         self.coarse = compact_shape(self.fine, coarse, outside=_OUTSIDE)

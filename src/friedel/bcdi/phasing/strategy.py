@@ -47,8 +47,6 @@ class Stage(Options):
     """Candidates that go on."""
     agreeing: float = Field(default=0.0, ge=0.0, le=1.0)
     """How well the best two must correlate here; else the run goes on with the next stage that adds starts."""
-    until: Literal["done", "explained"] = "done"
-    """Whether the run ends here if photon noise explains the misfit and the candidates agree."""
 
     @field_validator("schedule")
     @classmethod
@@ -59,18 +57,16 @@ class Stage(Options):
 
 
 class Strategy(Options):
-    """What a run does and why."""
+    """What a run does."""
 
-    regime: Literal["normal", "strongly strained"] = "normal"
-    """What limits the run."""
-    reason: str = ""
-    """How that was found."""
-    stages: tuple[Stage, ...]
-    """In order."""
+    rounds: tuple[tuple[Stage, ...], ...]
+    """Rounds of stages on the coarse grid, each beginning with starts; the next follows while the last isn't enough."""
+    climb: tuple[Stage, ...]
+    """What every round goes on with: from the best on the coarse grid to the limit on the whole pattern."""
 
 
-_CLIMB = (
-    Stage(name="finer", grid="between", schedule="100*HIO+150*RAAR+10*ER", first=1),
+CLIMB = (
+    Stage(name="finer", grid="between", schedule="150*RAAR+10*ER", first=1),
     Stage(name="full resolution", grid="whole", schedule="60*RAAR+10*ER", first=1),
     Stage(name="support", grid="whole", window=1.0, tight=0.3, descend=(0.14, 0.1, 0.07, 0.05, 0.035)),
     Stage(
@@ -80,7 +76,6 @@ _CLIMB = (
         schedule="150*RAAR+10*ER",
         every=0,
         descend=(0.1, 0.07, 0.05, 0.035),
-        until="explained",
     ),
 )
 """From a coarse solution to what photons allow. The support comes out right to the voxel before the limit is sought: on
@@ -104,6 +99,7 @@ _RANDOM = Stage(
     agreeing=0.9,
 )
 _MORE = _RANDOM.model_copy(update={"name": "more random starts", "thresholds": (0.06, 0.09), "agreeing": 0.0})
+_LOOSE = _RANDOM.model_copy(update={"thresholds": (0.06, 0.13, 0.06, 0.09), "agreeing": 0.0})
 _GOING_ON = Stage(
     name="going on",
     grid="coarse",
@@ -113,31 +109,12 @@ _GOING_ON = Stage(
     first=1,
 )
 """Strain of several turns dims parts of a crystal: a loose support that follows closely finds them, and in rounds."""
-NORMAL = (_PREDICTIONS, *_CLIMB, _RANDOM, *_CLIMB, _MORE, *_CLIMB)
-"""Predictions of the network; where they aren't explained or don't agree, random starts, up to twice."""
-STRAINED = (
-    _RANDOM.model_copy(update={"thresholds": (0.06, 0.13, 0.06, 0.09), "agreeing": 0.0}),
-    _GOING_ON,
-    *_CLIMB,
-    _MORE,
-    _GOING_ON,
-    *_CLIMB,
-)
-"""Strain of several turns is beyond the network: random starts at once."""
 
 
-def strategy_for(*, strained: bool, network: bool) -> Strategy:
-    """Return the strategy of a measurement that a coarse grid, room in the box and many photons let climb.
+class Strategies(Options):
+    """The strategy of each regime. Which one a pattern asks for is found once, and told with its reason."""
 
-    Parameters
-    ----------
-    strained : bool
-        Whether the peak is spread beyond the usual coarse grid.
-    network : bool
-        Whether there is a network to ask.
-    """
-    if strained:
-        reason = "the peak is spread over more than the usual coarse grid, as by strain of several turns"
-        return Strategy(regime="strongly strained", reason=reason, stages=STRAINED)
-    reason = "many photons, room around the crystal, and a peak that fits the coarse grid"
-    return Strategy(reason=reason, stages=NORMAL if network else NORMAL[len(_CLIMB) + 1 :])
+    normal: Strategy = Strategy(rounds=((_PREDICTIONS,), (_RANDOM,), (_MORE,)), climb=CLIMB)
+    """The network's predictions; where they don't agree, or photon noise doesn't explain them, random starts."""
+    strained: Strategy = Strategy(rounds=((_LOOSE, _GOING_ON), (_MORE, _GOING_ON)), climb=CLIMB)
+    """Strain of several turns, which is beyond the network and spreads the peak: random starts on a finer grid."""
