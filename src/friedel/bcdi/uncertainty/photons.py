@@ -33,6 +33,8 @@ STEPS = 10
 # Bytes of one array of a batch of draws; a CPU's cache makes larger ones slower.
 _BATCH_BYTES = 1.5e6
 _AXES = (-3, -2, -1)
+# Of the first residual, squared, in single precision: further steps would only amplify it.
+_ROUNDING = 1e-9
 
 
 class LinearFit:
@@ -97,9 +99,11 @@ class LinearFit:
         """
         rest = self.adjoint(residual)
         found, direction, size = torch.zeros_like(rest), rest.clone(), _power(rest)
+        done = _ROUNDING * size
         for _ in range(steps):
             image = self.adjoint(self.forward(direction)) + self._expected(direction)
             length = size / (direction.conj() * image).real.sum(_AXES, keepdim=True).clamp_min(1e-30)
+            length = torch.where(size > done, length, 0.0)
             found, rest = found + length * direction, rest - length * image
             size, before = _power(rest), size
             direction = rest + size / before.clamp_min(1e-30) * direction
