@@ -14,15 +14,15 @@ from friedel.bcdi.uncertainty.alternatives import THRESHOLDS, judged, nearby, ow
 
 @pytest.mark.parametrize(
     ("own", "other", "share"),
-    [(1.0, 1.0, 0.5), (1.0, 0.5, 1.0), (0.5, 1.0, 0.0), (1.0, 0.99, 0.67)],
+    [(1.0, 1.0, 0.5), (1.5, 1.0, 1.0), (1.0, 1.5, 0.0), (1.01, 1.0, 0.67)],
     ids=["as good", "other is better", "own is better", "a little better"],
 )
 def test_the_better_fit_has_the_smaller_share_of_the_difference(own: float, other: float, share: float):
-    assert own_share(own, [other], unit=0.01)[0] == pytest.approx(share, abs=0.03)
+    assert own_share(own, [other], limit=1.0, scatter=0.01)[0] == pytest.approx(share, abs=0.03)
 
 
 def test_shares_of_no_other_solution_are_none():
-    assert own_share(1.0, [], unit=0.01).shape == (0,)
+    assert own_share(1.0, [], limit=1.0, scatter=0.01).shape == (0,)
 
 
 @pytest.mark.parametrize("dim", [True, False])
