@@ -5,7 +5,7 @@ object that is compared after it has been moved and turned to agree best.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import numpy as np
@@ -119,7 +119,22 @@ def _estimated(diffraction: Diffraction, solved: Solved, kind: Kind, seed: int, 
     shares = own_share(own, [other.deviance for other in others], limit=expected, scatter=float(deviances.std()))
     photons = draws * np.float32(np.sqrt(_inflation(misfit, expected / unit) / len(draws)))
     solutions = _differences(others, shares, solved.object, solved.support)
-    return _summarised(solved, photons, solutions, misfit)
+    found = _summarised(solved, photons, solutions, misfit)
+    return replace(found, diameter_error_voxels=_size_error(found, solved, others, shares))
+
+
+def _size_error(
+    found: Uncertainty, solved: Solved, others: Sequence[Alternative], shares: NDArray[np.float64]
+) -> float:
+    """Return the diameter's standard error: other solutions count with their own supports, voxels beyond ours too."""
+    deep = deep_inside(solved.object, solved.support)[solved.support]
+    values, own = solved.object[solved.support], found.diameter_voxels
+    n_photons = found.origins.count("photons")
+    variance = sum((diameter_of(np.abs(values + one), deep) - own) ** 2 for one in found.deviations[:n_photons])
+    for other, share in zip(others, shares, strict=True):
+        size = diameter_of(np.abs(other.object), deep_inside(other.object, other.object != 0))
+        variance += share / len(others) * (size - own) ** 2
+    return float(np.sqrt(variance))
 
 
 def _inflation(misfit: float, per_parameter: float) -> float:
@@ -168,7 +183,6 @@ def _summarised(solved: Solved, photons: Object, solutions: Object, misfit: floa
     rms = [float(np.sqrt(np.mean(variance[inside]))) if inside.any() else float("nan") for variance in maps]
     deep = deep_inside(obj, support)[support]
     diameter = diameter_of(np.abs(obj[support]), deep)
-    sizes = [diameter_of(np.abs(changed), deep) for changed in obj[support] + deviations]
     return Uncertainty(
         deviations=deviations,
         origins=("photons",) * n + ("solutions",) * len(solutions),
@@ -179,7 +193,7 @@ def _summarised(solved: Solved, photons: Object, solutions: Object, misfit: floa
         solutions_rad=rms[3],
         misfit=misfit,
         diameter_voxels=diameter,
-        diameter_error_voxels=float(np.sqrt(np.sum((np.array(sizes) - diameter) ** 2))),
+        diameter_error_voxels=float("nan"),
         n_solutions=len(solutions),
     )
 
