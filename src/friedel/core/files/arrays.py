@@ -17,6 +17,7 @@ from friedel.core.errors import InputError
 from friedel.core.files.damage import readable, require_file
 from friedel.core.files.frame_stack import MASKS, NOT_FRAMES, find_stack, masks_beside
 from friedel.core.files.written import unwritten
+from friedel.core.optional import load_optional
 
 TIFF_SUFFIXES = (".tif", ".tiff")
 HDF5_SUFFIXES = (".h5", ".hdf5", ".nxs", ".cxi", ".hdf")
