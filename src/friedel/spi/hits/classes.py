@@ -1,8 +1,8 @@
 """Classes of hits: averages of patterns that differ by a rotation about the beam alone, and which frame belongs where.
 
 Rotational expectation maximisation: each class is a pattern in polar cells, each frame a Poisson draw from some class
-in some rotation and brightness. Opposite sectors are added (Friedel's law), so half a turn is enough. Orientations other
-than about the beam make classes of their own, which is what one wants to look at before a merge.
+in some rotation and brightness. Opposite sectors are added (Friedel's law), so half a turn is enough. Orientations
+other than about the beam make classes of their own, which is what one wants to look at before a merge.
 """
 
 from dataclasses import dataclass
