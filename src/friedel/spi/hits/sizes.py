@@ -3,7 +3,8 @@
 A grid of spheres finds the size from the rings; Gauss–Newton steps on sectors then fit brightness, background, size
 and two numbers of the projected outline's elongation, by quasi-likelihood: counting noise, read noise, and a relative
 error for what no spheroid explains (facets). Opposite sectors are added, so that a beam off the centre doesn't matter
-to first order. Lengths are in pixels of the real-space image of the square of 128: wavelength × distance / (128 × pixel).
+to first order. Lengths are in pixels of the real-space image of the square of 128, wavelength × distance /
+(128 × pixel).
 """
 
 from dataclasses import dataclass, fields
@@ -16,7 +17,6 @@ from torch import Tensor
 
 from friedel.spi.hits.polar import RINGS, SECTORS, Polar
 from friedel.spi.hits.prepare import EDGE
-
 
 SMALLEST, LARGEST = 2.0, 42.0
 """Diameters looked for: from two thirds of a fringe in the square to fringes of three pixels."""
@@ -168,9 +168,9 @@ class _Spheroids:
     def _elongation(self, diameter: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """Return a first mean diameter, c and s, from a sphere fitted to each sector alone."""
         sectors = len(self.angle)
-        n, a = (values.unflatten(1, (sectors, RINGS)).flatten(0, 1) for values in (self.n, self.a.expand_as(self.n)))
+        n, a = (values.reshape(-1, RINGS) for values in (self.n, self.a.expand_as(self.n)))
         each, _, _ = _sphere(n, a, self.read_variance, diameter.repeat_interleave(sectors))
-        squared = each.unflatten(0, (-1, sectors)).square()
+        squared = each.reshape(-1, sectors).square()
         mean = squared.mean(1)
         c, s = (2 * (squared * turn).mean(1) / mean for turn in ((2 * self.angle).cos(), (2 * self.angle).sin()))
         return mean.sqrt(), c, s

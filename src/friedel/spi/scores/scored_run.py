@@ -121,6 +121,6 @@ def pack_scores(scores: HitScores) -> NDArray[Any]:
 
 def unpack_scores(packed: NDArray[Any], model: str) -> HitScores:
     """Return an array of `SCORE` as the record."""
-    columns = {name: packed[name].copy() for name in SCORE.names or ()}
+    columns: dict[str, Any] = {name: packed[name].copy() for name in SCORE.names or ()}
     columns |= {name: packed[name].astype(bool) for name in ("unsure", "good")}
     return HitScores(**columns, model=model)
