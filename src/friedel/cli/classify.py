@@ -34,6 +34,12 @@ def classify(
     plan: Annotated[Path | None, typer.Option(help="Plan (.yaml); what is given beside it wins.")] = None,
     dataset: Annotated[str | None, typer.Option(help="Dataset of the frames, if there are several.")] = None,
     mask: Annotated[Path | None, typer.Option(help="Mask (y, x): .npy .tif .h5 .cxi .edf; 0 is good.")] = None,
+    geometry: Annotated[
+        Path | None, typer.Option(help="CrystFEL geometry (.geom), for modules that aren't put together.")
+    ] = None,
+    centre: Annotated[
+        tuple[float, float] | None, typer.Option(metavar="Y X", help="Pixel that the beam hits; by default it is found.")
+    ] = None,
     model: Annotated[str | None, typer.Option(help="Name or path of weights; by default the shipped ones.")] = None,
     device: Annotated[str | None, typer.Option(help="cpu or cuda; by default a GPU if there is one.")] = None,
     settings: Annotated[
@@ -49,6 +55,8 @@ def classify(
         "frames.paths": [path.absolute() for path in runs] if runs else None,
         "frames.dataset": dataset,
         "frames.mask": mask and mask.absolute(),
+        "frames.geometry": geometry and geometry.absolute(),
+        "frames.centre": centre,
         "model": model,
         "output": output and output.absolute(),
     }

@@ -23,7 +23,7 @@ from friedel.spi.hits.features import model_input
 from friedel.spi.hits.fringes import fringe_visibility
 from friedel.spi.hits.polar import Polar, polar_sums
 from friedel.spi.hits.prepare import Prepared, RunConstants, checked_mask, prepare
-from friedel.spi.hits.run_calibration import SAMPLE, measure_run
+from friedel.spi.hits.run_calibration import measure_run, picked_frames
 from friedel.spi.hits.sizes import measured_sizes
 from friedel.spi.hits.standardise import Standardiser
 from friedel.spi.hits.strange import strangeness
@@ -70,11 +70,17 @@ class HitModel:
         """Name and first part of the hash of the weights."""
         return f"{self.card.name} {self.card.sha256[:12]}".strip()
 
-    def measure(self, frames: NDArray[Any], mask: NDArray[np.bool_] | None = None) -> RunConstants:
+    def measure(
+        self,
+        frames: NDArray[Any],
+        mask: NDArray[np.bool_] | None = None,
+        *,
+        centre: tuple[float, float] | None = None,
+    ) -> RunConstants:
         """Measure what a run's frames have in common, to score its parts alike (`measure_run`), blanks included."""
         measured = checked_mask(frames, mask)
-        constants = measure_run(frames, measured)
-        sample = frames[:: max(1, len(frames) // SAMPLE)][:SAMPLE]
+        sample = frames[picked_frames(frames, measured)]
+        constants = measure_run(sample, measured, centre=centre)
         if not len(sample):
             return constants
         return replace(constants, background=Background.measured(polar_sums(prepare(sample, measured, constants))))

@@ -1,7 +1,7 @@
 """The scores of a run, frame by frame, beside where each frame is. Writes nothing."""
 
-from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +19,29 @@ SCORE = np.dtype(
     ]
 )
 """A frame's scores as they lie in files: 35 bytes."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class FrameUnit:
+    """What the numbers in frames mean.
+
+    Attributes
+    ----------
+    gain, pedestal : float
+        Numbers a photon, and without light.
+    marks : tuple of float
+        Numbers that stand for "no count".
+    counted : bool
+        They are counted photons, in multiples of the gain.
+    measured : bool
+        There was light enough to tell the gain.
+    """
+
+    gain: float = 1.0
+    pedestal: float = 0.0
+    marks: tuple[float, ...] = ()
+    counted: bool = True
+    measured: bool = True
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -41,6 +64,10 @@ class ScoredFile:
         True where the detector measures.
     linkable : bool
         HDF5 can refer to its frames as they are.
+    unit : FrameUnit
+        What its numbers mean.
+    read : mapping
+        What was read of it, in words and numbers.
     """
 
     path: Path
@@ -50,6 +77,8 @@ class ScoredFile:
     scores: NDArray[Any]
     mask: NDArray[np.bool_] | None = None
     linkable: bool = False
+    unit: FrameUnit | None = None
+    read: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
