@@ -3,6 +3,7 @@
 import math
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -144,7 +145,7 @@ def watch_frames(
     log_json: bool = False,
 ) -> None:
     """Watch single hits by a plan, and print what became of them."""
-    from friedel.cli.progress import reporting
+    from friedel.cli.progress import reporting, steady
     from friedel.spi.live.watch import watch_hits
 
     lines = _Lines(log_json)
@@ -152,7 +153,7 @@ def watch_frames(
         reporting(json_lines=log_json) as observer,
         showing(serve, port, plan.output, browse=browse, stay_s=stay_s) as display,
     ):
-        result = watch_hits(plan, display=display, observer=observer, on_snapshot=lines)
+        result = watch_hits(plan, display=display, observer=steady(observer), on_snapshot=lines)
         show_watch(result)
 
 
@@ -168,11 +169,11 @@ def watch_scans(
 ) -> None:
     """Watch rocking scans by a plan, and print where their results are; ``on_open`` is called once it can begin."""
     from friedel.bcdi.live.watch import watch_crystals
-    from friedel.cli.progress import reporting
+    from friedel.cli.progress import reporting, steady
 
     shown = showing(serve, port, plan.output, browse=browse, stay_s=stay_s)
     with reporting(json_lines=log_json) as observer, shown as display:
-        result = watch_crystals(plan, display=display, observer=observer, on_open=on_open)
+        result = watch_crystals(plan, display=display, observer=steady(observer), on_open=on_open)
         typer.echo(result.counts.sentence())
         for folder in result.folders:
             typer.echo(f"  report       {folder / 'report.html'}")
@@ -185,7 +186,11 @@ class _Lines:
         self._next, self._as_json = 0.0, as_json
 
     def __call__(self, snapshot: "Snapshot") -> None:
-        """Print a snapshot if it is time."""
+        """Print a snapshot if it is time; a watch goes on when nobody reads what it prints."""
+        with suppress(OSError):
+            self._print(snapshot)
+
+    def _print(self, snapshot: "Snapshot") -> None:
         if time.monotonic() < self._next or snapshot.view is None:
             return
         self._next = time.monotonic() + _LINE_S

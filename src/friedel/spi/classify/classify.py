@@ -3,7 +3,7 @@
 import time
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
@@ -44,6 +44,8 @@ class ClassifyResult:
         The files written, by what they are for.
     n_new : int
         Frames scored now; the others' scores were kept from an earlier, interrupted run.
+    failed : mapping of str to str
+        Files of several that are not in the results, by path, and why.
     seconds : float
         From the first read to the last write.
     """
@@ -53,6 +55,7 @@ class ClassifyResult:
     files: Mapping[str, Path]
     n_new: int
     seconds: float
+    failed: Mapping[str, str] = field(default_factory=dict)
 
 
 def run_classification(
@@ -66,7 +69,8 @@ def run_classification(
     """Score every frame of a run and leave scores, selected frames and a report in a folder.
 
     What is scored is kept at once in ``journal`` inside the folder: stopped or killed at any moment, the same call goes
-    on where it was, and a file that has grown since is scored from its first new frame.
+    on where it was, and a file that has grown since is scored from its first new frame. Of several files, those that
+    can't be read, from the start or in the end, are named and left out; what was scored of them is kept in the journal.
 
     Parameters
     ----------
@@ -86,7 +90,7 @@ def run_classification(
     PlanError
         If the plan names no frames or no folder is given.
     InputError
-        If a file can't be read, the mask doesn't fit, there are no frames, or the results can't be written.
+        If no file can be read, the mask doesn't fit, there are no frames, or the results can't be written.
     """
     if plan.frames is None or not plan.frames.paths:
         raise PlanError("no frames are named; give a file, or 'frames' with its 'paths' in the plan")
@@ -94,26 +98,82 @@ def run_classification(
     keep_freed_memory()
     recorder = Recorder()
     tell = tee(recorder, observer)
-    tasks, n_frames = _survey(plan, plan.frames, folder)
+    failed: dict[Path, str] = {}
+    tasks, n_frames = _survey(plan, plan.frames, folder, failed, tell)
     scorer = partial(_loaded, model, plan.model, device)
     with journal_folder(folder):
         if plan.cluster is None:
             loaded = scorer()
             began = time.perf_counter()
-            outcomes = _score_here(tasks, n_frames, loaded, tell)
+            outcomes = _score_here(tasks, n_frames, loaded, failed, tell)
         else:
             from friedel.spi.classify.cluster import score_on_cluster
 
             began = time.perf_counter()
-            outcomes = score_on_cluster(tasks, scorer, plan.cluster, observer=tell)
+            outcomes = score_on_cluster(tasks, scorer, plan.cluster, failed=failed, observer=tell)
+        run, written, figures = _leave_behind(outcomes, plan, folder, failed, recorder, tell)
+    return ClassifyResult(
+        run=run,
+        figures=figures,
+        files={name: folder / path.name for name, path in written.items()},
+        n_new=sum(outcome.n_new for outcome in outcomes),
+        seconds=time.perf_counter() - began,
+        failed={str(path): why for path, why in failed.items()},
+    )
+
+
+def _leave_behind(
+    outcomes: list[Outcome],
+    plan: ClassifyPlan,
+    folder: Path,
+    failed: dict[Path, str],
+    recorder: Recorder,
+    observer: Observer,
+) -> tuple[ScoredRun, dict[str, Path], dict[str, Any]]:
+    """Write the results of the files that are still there; return the run, the files and the summary.
+
+    Raises
+    ------
+    InputError
+        If no file is left, or nothing can be written.
+    """
+    assert plan.frames is not None  # it was surveyed
+    while True:
+        _drop_vanished(outcomes, plan.frames, failed, observer)
+        if not outcomes:
+            raise InputError(next(iter(failed.values())))
         run = _selected_run(outcomes, plan)
-        figures = _figures(run)
-        _tell_growth(run, plan.frames, tell)
-        with appearing(folder) as unfinished:
-            written = _write(unfinished, run, plan, folder, figures, recorder, tell)
-    seconds, n_new = time.perf_counter() - began, sum(outcome.n_new for outcome in outcomes)
-    files = {name: folder / path.name for name, path in written.items()}
-    return ClassifyResult(run=run, figures=figures, files=files, n_new=n_new, seconds=seconds)
+        figures = _figures(run) | {"failed": {str(path): why for path, why in failed.items()}}
+        _tell_growth(run, plan.frames, observer)
+        try:
+            with appearing(folder) as unfinished:
+                return run, _write(unfinished, run, plan, folder, figures, recorder, observer), figures
+        except InputError:
+            # Frames are read once more for pictures and selection: a file that has just vanished is left out.
+            if all(_why_gone(outcome.file.path, plan.frames) is None for outcome in outcomes) or len(outcomes) == 1:
+                raise
+
+
+def _drop_vanished(outcomes: list[Outcome], files: FrameFiles, failed: dict[Path, str], observer: Observer) -> None:
+    for outcome in list(outcomes) if len(outcomes) > 1 or failed else ():
+        why = _why_gone(outcome.file.path, files)
+        if why is not None:
+            outcomes.remove(outcome)
+            _fail(outcome.file.path, f"{why}; its {len(outcome.file.scores)} scores are kept", failed, observer)
+
+
+def _why_gone(path: Path, files: FrameFiles) -> str | None:
+    """Return why a file that was scored can't be opened any more; None if it can."""
+    try:
+        with open_source(path, files):
+            return None
+    except (InputError, OSError) as error:
+        return str(error)
+
+
+def _fail(path: Path, why: str, failed: dict[Path, str], observer: Observer) -> None:
+    failed[path] = why
+    observer(Warned(path.name, f"is not in the results: {why}"))
 
 
 def _loaded(model: Scorer | None, name: str, device: str | None) -> Scorer:
@@ -124,30 +184,41 @@ def _loaded(model: Scorer | None, name: str, device: str | None) -> Scorer:
     return load_model(name, device=device)
 
 
-def _survey(plan: ClassifyPlan, files: FrameFiles, folder: Path) -> tuple[list[FileTask], int]:
+def _survey(
+    plan: ClassifyPlan, files: FrameFiles, folder: Path, failed: dict[Path, str], observer: Observer
+) -> tuple[list[FileTask], int]:
     """Open every file once, so that whatever is wrong with one is said before any work is done.
 
     Raises
     ------
     InputError
-        If a file can't be read, a mask doesn't fit, or there is no frame in any.
+        If no file can be read, a mask doesn't fit, or there is no frame in any.
     """
     mask = None if files.mask is None else read_mask(files.mask, dataset=files.mask_dataset, marks=files.mask_marks)
+    paths = list_files(files.paths)
     tasks, n_frames = [], 0
-    for path in list_files(files.paths):
+    for path in paths:
         journal = folder / JOURNALS / journal_name(path, files.dataset)
         task = FileTask(path=path, files=files, mask=mask, journal=journal, fresh=plan.fresh)
+        why = _why_gone(path, files) if len(paths) > 1 else None
+        if why is not None:
+            _fail(path, why, failed, observer)
+            continue
         with open_source(path, files) as source:
             joined_mask(source, task)
             n_frames += source.shape[0]
         tasks.append(task)
+    if not tasks:
+        raise InputError(next(iter(failed.values())))
     if n_frames == 0:
         names = ", ".join(str(task.path) for task in tasks[:5])
         raise InputError(f"no frames in {names}: the arrays are empty; check that the run was recorded")
     return tasks, n_frames
 
 
-def _score_here(tasks: list[FileTask], n_frames: int, model: Scorer, observer: Observer) -> list[Outcome]:
+def _score_here(
+    tasks: list[FileTask], n_frames: int, model: Scorer, failed: dict[Path, str], observer: Observer
+) -> list[Outcome]:
     outcomes: list[Outcome] = []
     done = good = 0
 
@@ -161,6 +232,11 @@ def _score_here(tasks: list[FileTask], n_frames: int, model: Scorer, observer: O
         except KeyboardInterrupt:
             observer(Warned("stopped", "what is scored so far is kept; the same command goes on from there"))
             raise
+        except (InputError, OSError) as error:
+            if len(tasks) == 1:
+                raise
+            _fail(task.path, str(error), failed, observer)
+            continue
         done += len(outcomes[-1].file.scores)
         good += int(outcomes[-1].file.scores["good"].sum())
     return outcomes
