@@ -64,13 +64,9 @@ class WatchCommand:
         More of the command line.
     model : str
         The scorer.
-    limits : function, optional
-        Called in the process before it begins.
     """
 
-    def __init__(
-        self, uri: str, folder: Path, *words: str, model: str = "Brightness", limits: Callable[[], None] | None = None
-    ) -> None:
+    def __init__(self, uri: str, folder: Path, *words: str, model: str = "Brightness") -> None:
         self.folder = folder
         code = "from friedel.cli.main import main; main()"
         given = [word for setting in _SMALL for word in ("--set", setting)]
@@ -79,7 +75,7 @@ class WatchCommand:
             [sys.executable, "-c", code, "watch", uri, "-o", str(folder), "--model", f"faults_peer:{model}", *given,
              *words],
             env=os.environ | {"PYTHONPATH": search, "OMP_NUM_THREADS": "1"}, stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE, text=True, preexec_fn=limits,
+            stderr=subprocess.PIPE, text=True,
         )  # fmt: skip
         self.family: set[int] = set()
         self.memory: set[Path] = set()
@@ -132,7 +128,7 @@ class WatchCommand:
         except subprocess.TimeoutExpired:
             raise FaultError("the command doesn't end") from None
         self.said = f"{out}\n{err}\n"
-        need("Traceback" not in self.said, f"a traceback: {self.said[-400:]}")
+        need("Traceback" not in self.said, f"a traceback: {self.said.partition('Traceback')[2][:1500]}")
         return self.said
 
     def end(self) -> None:

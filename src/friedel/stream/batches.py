@@ -20,7 +20,7 @@ from friedel.stream.shared import SharedBlock, free_bytes
 # A slot is taken by a batch of any size, and held while its hits are written: few slots would soon be all taken.
 _SLOTS, _FEWEST = 64, 8
 # Of what shared memory is free, the ring takes at most this share: others need some too.
-_SHARE = 0.9
+_SHARE = 0.7
 
 
 class RingLayout(NamedTuple):
