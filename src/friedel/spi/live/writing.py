@@ -102,10 +102,15 @@ class Finished:
     refused: str = ""
 
 
+@dataclass(frozen=True)
+class Spoilt:
+    """Its file is one that HDF5 can't close: the process leaves, and another is to put that in order."""
+
+
 def run_writer(orders: Connection, folder: Path, options: KeepOptions, session: int) -> None:
     """Carry out orders until the pipe is closed; the main function of the writing process."""
     # HDF5 complains again, as each of its objects goes, of what a disk refused and was told already.
-    sys.unraisablehook = sys.excepthook = lambda *_: None
+    sys.unraisablehook, sys.excepthook = _say_nothing, _say_nothing
     stage = _Stage(folder, options, session)
     try:
         orders.send(Ready())
@@ -119,6 +124,10 @@ def run_writer(orders: Connection, folder: Path, options: KeepOptions, session: 
         stage.close()
         if stage.spoilt:  # …and once more as Python ends, where no hook hears it
             os._exit(0)
+
+
+def _say_nothing(*_: Any) -> None:
+    """Leave it unsaid."""
 
 
 def _send_all(orders: Connection, answers: list[Any]) -> None:
@@ -153,7 +162,7 @@ class _Stage:
                 self._note(order)
             case FinishFiles():
                 answers = self.flush()
-                return [*answers, self._finish(order.summary)]
+                return [*answers, Spoilt() if self.spoilt else self._finish(order.summary)]
         return []
 
     def until_flush(self) -> float | None:
