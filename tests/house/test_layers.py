@@ -10,7 +10,16 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
 SOURCE = ROOT / "src" / "friedel"
-FFT_MARKS = ("torch.fft", "scipy.fft", "numpy.fft", "np.fft", "fftpack", "pyfftw", "finufft")
+FFT_MARKS = (
+    "torch.fft",
+    "scipy.fft",
+    "numpy.fft",
+    "np.fft",
+    "fftpack",
+    "pyfftw",
+    '"finufft", package',
+    "import finufft",
+)
 FFT_HOME = "core/fourier.py"
 LONGEST_BODY, MOST_PARAMETERS, LONGEST_FILE, FULLEST_ROOM = 80, 8, 500, 15
 # The chain's parts, one idea each; named sub-rooms follow with the next rebuilding.

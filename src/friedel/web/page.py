@@ -47,11 +47,11 @@ class Page:
     def __init__(
         self, names: tuple[str, str], options: ServeOptions | None = None, *, folder: Path | None = None
     ) -> None:
-        _require_server()
-        self.options = _with_token(options or ServeOptions())
+        require_server()
+        self.options = with_token(options or ServeOptions())
         self._names, self._folder = names, folder
         # Kept open here, so that the port stays this page's when its process has to be started again.
-        self._listening = _listening(self.options)
+        self._listening = listening_at(self.options)
         self.port: int = self._listening.getsockname()[1]
         self._stopping, self._deaths, self._lock = False, 0, threading.Lock()
         self._process: Supervised | None = None
@@ -146,20 +146,29 @@ def run_page(
     asyncio.run(serve())
 
 
-def _require_server() -> None:
+def require_server() -> None:
+    """Fail with the install line where the server's library is missing."""
     from importlib.util import find_spec
 
     if find_spec("aiohttp") is None:
         raise MissingDependencyError("aiohttp", "web", "serve the page")
 
 
-def _with_token(options: ServeOptions) -> ServeOptions:
+def with_token(options: ServeOptions) -> ServeOptions:
+    """Return options with the token that they need: none on loopback, a drawn one elsewhere unless given."""
     if is_loopback(options.host):
         return options.model_copy(update={"token": None})
     return options if options.token else options.model_copy(update={"token": new_token()})
 
 
-def _listening(options: ServeOptions) -> socket.socket:
+def listening_at(options: ServeOptions) -> socket.socket:
+    """Return a socket that listens where the options say.
+
+    Raises
+    ------
+    InputError
+        If the address or the port can't be had.
+    """
     family = socket.AF_INET6 if ":" in options.host else socket.AF_INET
     opened = socket.socket(family, socket.SOCK_STREAM)
     opened.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)

@@ -19,16 +19,16 @@ from friedel.web.options import ServeOptions
 STATIC = Path(__file__).parent / "static"
 COOKIE = "friedel_token"
 _LARGEST_REQUEST = 4096
-_PAGE_RULES = (
+PAGE_RULES = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; "
     "base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 )
 # A report is one file with everything in it, and needs nothing from here.
-_REPORT_RULES = (
+REPORT_RULES = (
     "default-src 'none'; img-src data:; style-src 'unsafe-inline'; script-src 'unsafe-inline'; sandbox allow-scripts"
 )
-_HEADERS = {"X-Content-Type-Options": "nosniff", "Referrer-Policy": "no-referrer", "Cache-Control": "no-store"}
-_Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+HEADERS = {"X-Content-Type-Options": "nosniff", "Referrer-Policy": "no-referrer", "Cache-Control": "no-store"}
+Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 _HUB = web.AppKey("hub", Hub)
 
 
@@ -44,14 +44,14 @@ def make_app(boards: tuple[Board, Board], options: ServeOptions, folder: Path | 
     folder : Path or None
         The run's folder, whose reports may be read.
     """
-    app = web.Application(middlewares=[_gate(options)], client_max_size=_LARGEST_REQUEST)
+    app = web.Application(middlewares=[gated(options)], client_max_size=_LARGEST_REQUEST)
     app[_HUB] = Hub(boards, options)
 
     async def report(request: web.Request) -> web.StreamResponse:
         found = await asyncio.to_thread(file_inside, folder, request.match_info["path"])
         if found is None:
             raise web.HTTPNotFound(text="no such file in this run's folder")
-        return web.FileResponse(found, headers=_HEADERS | {"Content-Security-Policy": _REPORT_RULES})
+        return web.FileResponse(found, headers=HEADERS | {"Content-Security-Policy": REPORT_RULES})
 
     async def socket(request: web.Request) -> web.StreamResponse:
         hub = request.app[_HUB]
@@ -63,7 +63,7 @@ def make_app(boards: tuple[Board, Board], options: ServeOptions, folder: Path | 
         return opened
 
     async def metrics(request: web.Request) -> web.StreamResponse:
-        return web.Response(text=metrics_text(await request.app[_HUB].state()), headers=_HEADERS)
+        return web.Response(text=metrics_text(await request.app[_HUB].state()), headers=HEADERS)
 
     app.router.add_get("/metrics", metrics)
     app.router.add_get("/health", _answer(health))
@@ -76,11 +76,12 @@ def make_app(boards: tuple[Board, Board], options: ServeOptions, folder: Path | 
     return app
 
 
-def _gate(options: ServeOptions) -> Middleware:
+def gated(options: ServeOptions) -> Middleware:
+    """Return what lets in only those who may look: this machine on loopback, elsewhere whoever knows the token."""
     wanted = None if is_loopback(options.host) else options.token or ""
 
     @web.middleware
-    async def gate(request: web.Request, handler: _Handler) -> web.StreamResponse:
+    async def gate(request: web.Request, handler: Handler) -> web.StreamResponse:
         host = request.headers.get("Host")
         if not host_is_ours(host, options.host):
             raise web.HTTPForbidden(text="this page is served to this machine only")
@@ -101,17 +102,17 @@ def _gate(options: ServeOptions) -> Middleware:
     return gate
 
 
-def _answer(asked: Callable[[dict[str, Any]], tuple[bool, str]]) -> _Handler:
+def _answer(asked: Callable[[dict[str, Any]], tuple[bool, str]]) -> Handler:
     async def answer(request: web.Request) -> web.StreamResponse:
         well, words = asked(await request.app[_HUB].state())
-        return web.Response(text=f"{words}\n", status=200 if well else 503, headers=_HEADERS)
+        return web.Response(text=f"{words}\n", status=200 if well else 503, headers=HEADERS)
 
     return answer
 
 
-def _file(name: str) -> _Handler:
+def _file(name: str) -> Handler:
     async def send(request: web.Request) -> web.StreamResponse:
-        return web.FileResponse(STATIC / name, headers=_HEADERS | {"Content-Security-Policy": _PAGE_RULES})
+        return web.FileResponse(STATIC / name, headers=HEADERS | {"Content-Security-Policy": PAGE_RULES})
 
     return send
 
@@ -120,7 +121,7 @@ async def _static(request: web.Request) -> web.StreamResponse:
     path = STATIC / request.match_info["name"]
     if not path.is_file():
         raise web.HTTPNotFound
-    return web.FileResponse(path, headers=_HEADERS)
+    return web.FileResponse(path, headers=HEADERS)
 
 
 async def _reading(app: web.Application):  # type: ignore[no-untyped-def]  # an async generator, as aiohttp wants it

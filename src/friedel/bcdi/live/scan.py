@@ -18,7 +18,7 @@ from friedel.bcdi.prepare.prepare import around_peak, clean_counts
 from friedel.bcdi.records import BraggScan, Diffraction
 from friedel.bcdi.scans.angles import Geometry, Look, Reading, scan_geometry
 from friedel.bcdi.scans.beamline import Beamline, SpecTiffLayout, load_beamline
-from friedel.bcdi.scans.detector_images import read_detector_images
+from friedel.bcdi.scans.detector_images import Recorded, read_detector_images
 from friedel.bcdi.scans.source import ScanSource
 from friedel.core.errors import InputError
 from friedel.core.files.placement import Placement
@@ -207,6 +207,7 @@ class GrowingScan:
             detector=None if found is None else found.detector,
             diffractometer=None if found is None else found.diffractometer,
             motors_deg={} if found is None else found.motors_deg,
+            energies_ev=None if found is None else found.energies_ev,
             dark=setting.dark,
             flat=setting.flat,
             monitor=monitor,
@@ -303,7 +304,9 @@ def setting_for(begun: Begun, shape: tuple[int, int], described: ScanSource | No
         return plain
     beamline = load_beamline(described.beamline)
     placement = Placement(recorded_yx=shape, region=described.region)
-    images = read_detector_images(described, begun.expected or 0, placement, dark_is=beamline.dark_is)
+    # No frame has come by which a mask's sense could be checked.
+    nothing = Recorded(frames=np.broadcast_to(np.uint8(0), (begun.expected or 1, *shape)))
+    images = read_detector_images(described, nothing, placement, dark_is=beamline.dark_is)
     layout = beamline.layout
     return ScanSetting(
         mask=mask & images.mask,

@@ -36,7 +36,21 @@ class CrystalPlan(Plan):
         workers: int | None = None,
         output: Path | None = None,
     ) -> Self:
-        """Return the plan with what the command line chose; None leaves the plan's own choice."""
+        """Return the plan with what the command line chose; None leaves the plan's own choice.
+
+        Parameters
+        ----------
+        crystals : int, optional
+            How many.
+        generator : {"lammps", "continuum"}, optional
+            How they are made.
+        seed : int, optional
+            Seed of every random choice.
+        workers : int, optional
+            Processes; 1: none but this.
+        output : Path, optional
+            The store.
+        """
         chosen: dict[str, Any] = {"crystals": crystals, "generator": generator}
         update = {name: value for name, value in chosen.items() if value is not None}
         if seed is not None:

@@ -117,7 +117,19 @@ class _Training:
 
 
 def measure_phaser(network: nn.Module, curriculum: Curriculum, *, seed: int, batch: int = 32) -> dict[str, float]:
-    """Return a network's figures on the validation crystals, by name; in float32, on the CPU."""
+    """Return a network's figures on the validation crystals, by name; in float32, on the CPU.
+
+    Parameters
+    ----------
+    network : nn.Module
+        The network.
+    curriculum : Curriculum
+        Its validation crystals are used.
+    seed : int
+        Seed of their noise and sampling.
+    batch : int
+        Patterns at a time.
+    """
     reader = PatternReader(curriculum.crystals, curriculum.validation, seed=seed, stream=VALIDATION)
     found = []
     with torch.inference_mode():

@@ -87,6 +87,19 @@ def in_any_order(
 
     No more than ``waiting`` results are under way at any time, so that a slow reader of them doesn't fill the memory.
     The constants travel to each worker once.
+
+    Parameters
+    ----------
+    client : Client
+        Of Dask.
+    work : function
+        Called as ``work(task, *constants)``, on a worker.
+    tasks : sequence of int
+        What to do.
+    constants : sequence
+        The same for all tasks.
+    waiting : int
+        Results under way at any time.
     """
     from distributed import as_completed
 

@@ -68,7 +68,19 @@ class SimulationPlan(Plan):
         workers: int | None = None,
         output: Path | None = None,
     ) -> Self:
-        """Return the plan with what the command line chose; None leaves the plan's own choice."""
+        """Return the plan with what the command line chose; None leaves the plan's own choice.
+
+        Parameters
+        ----------
+        frames : int, optional
+            How many.
+        seed : int, optional
+            Seed of every random choice.
+        workers : int, optional
+            Processes; 1: none but this.
+        output : Path, optional
+            The file.
+        """
         update: dict[str, Any] = {}
         if frames is not None:
             update["frames"] = frames
