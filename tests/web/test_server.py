@@ -129,7 +129,7 @@ def test_a_viewer_that_never_reads_is_dropped_and_others_are_served(page, displa
     time.sleep(1.5)
     assert _status(page)[0] == 200
     assert slowest < 1.0
-    deaf.settimeout(10)
+    deaf.settimeout(40)  # the page gives way to whatever else the machine does
     with deaf:
         assert _ends(deaf)
 
