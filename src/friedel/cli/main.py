@@ -17,6 +17,7 @@ from friedel.cli import (
     doctor,
     evaluate,
     reconstruct,
+    series,
     simulate,
     train,
     validate,
@@ -62,6 +63,7 @@ app.command(epilog=reconstruct.EPILOG)(reconstruct.reconstruct)
 app.command(epilog=classify.EPILOG)(classify.classify)
 app.command(epilog=adapt.EPILOG)(adapt.adapt)
 app.command(name="open", epilog=open_.EPILOG)(open_.open_results)
+app.command(epilog=series.EPILOG)(series.series)
 app.add_typer(evaluate.evaluate, name="evaluate")
 app.add_typer(simulate.simulate, name="simulate")
 app.add_typer(train.train, name="train")
