@@ -1,9 +1,9 @@
 """Facets of a reconstructed crystal: where they face, which lattice planes they are, and how they are strained.
 
 The surface's normals are gathered into directions, each direction gets its plane by a fit to the surface away from
-edges and corners, and the planes get Miller indices from the Bragg peak and a turn about it. Crystals are taken as convex; of
-a hollow only what faces outwards is found. Indices are for cubic lattices. A twin (docs/conventions.md) inverts every
-normal, so that signs of all three indices together mean nothing.
+edges and corners, and the planes get Miller indices from the Bragg peak and a turn about it. Crystals are taken as
+convex; of a hollow only what faces outwards is found. Indices are for cubic lattices. A twin (docs/conventions.md)
+inverts every normal, so that the three signs together mean nothing.
 """
 
 from collections.abc import Callable

@@ -16,6 +16,7 @@ from friedel.cli import (
     demo,
     doctor,
     evaluate,
+    planning,
     reconstruct,
     series,
     simulate,
@@ -51,7 +52,7 @@ class Commands(TyperGroup):
 app = typer.Typer(
     cls=Commands,
     no_args_is_help=True,
-    add_completion=False,
+    add_completion=True,
     rich_markup_mode="rich",
     epilog=(
         "Start here:  [bold]friedel demo[/bold]  ·  "
@@ -64,6 +65,8 @@ app.command(epilog=classify.EPILOG)(classify.classify)
 app.command(epilog=adapt.EPILOG)(adapt.adapt)
 app.command(name="open", epilog=open_.EPILOG)(open_.open_results)
 app.command(epilog=series.EPILOG)(series.series)
+app.command(name="plan-scan", epilog=planning.SCAN_EPILOG)(planning.plan_scan)
+app.command(name="plan-particles", epilog=planning.PARTICLE_EPILOG)(planning.plan_particles)
 app.add_typer(evaluate.evaluate, name="evaluate")
 app.add_typer(simulate.simulate, name="simulate")
 app.add_typer(train.train, name="train")

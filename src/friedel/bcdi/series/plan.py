@@ -48,16 +48,6 @@ class SeriesPlan(Plan):
     output: Path | None = None
     """Folder for the results; the command line's ``-o`` wins."""
 
-    def located(self, folder: Path) -> Self:
-        """Return the plan with relative paths taken from a folder."""
-        update = {
-            "scan": self.scan.relative_to(folder),
-            "files": tuple(folder / path for path in self.files),
-            "conditions_file": self.conditions_file and folder / self.conditions_file,
-            "output": self.output and folder / self.output,
-        }
-        return self.model_copy(update=update)
-
     @classmethod
     def like(cls, single: ReconstructionPlan, scans: str) -> Self:
         """Return the plan of a series whose scans are each treated as a single scan's plan says.
