@@ -110,7 +110,7 @@ def _drawn(
     z, y, x = result.reconstruction.object.shape
     truth = align_to(np.asarray(simulated.object(grid, (z, y, x))), result.reconstruction.object)[0]
     began = time.perf_counter()
-    guess = predict(pattern.intensities, mask=pattern.mask, model=network)
+    guess = predict(pattern.intensities, mask=~pattern.mask, model=network)
     seconds = time.perf_counter() - began
     guessed, near = align_to(guess.object, truth)
     refined, nearer = align_to(result.reconstruction.object, truth)

@@ -58,12 +58,13 @@ def watch(
     serve: Serve = False,
     port: Port = PORT,
     crystals: Annotated[bool, typer.Option("--crystals", help="The frames are rocking scans; image them.")] = False,
+    log_json: Annotated[bool, typer.Option("--log-json", help="Log a JSON object a line, for a machine.")] = False,
 ) -> None:
     """Tell single hits from all other frames while they arrive, or image crystals; every frame is accounted for."""
     if crystals:
-        watch_scans(_crystal_plan(uri, output, plan, settings), serve=serve, port=port)
+        watch_scans(_crystal_plan(uri, output, plan, settings), serve=serve, port=port, log_json=log_json)
     else:
-        watch_frames(_plan(uri, output, plan, model, settings), serve=serve, port=port)
+        watch_frames(_plan(uri, output, plan, model, settings), serve=serve, port=port, log_json=log_json)
 
 
 def replay(
@@ -134,14 +135,24 @@ def _crystal_plan(
 
 
 def watch_frames(
-    plan: "WatchPlan", *, serve: bool = False, port: str = PORT, browse: bool = False, stay_s: float = math.inf
+    plan: "WatchPlan",
+    *,
+    serve: bool = False,
+    port: str = PORT,
+    browse: bool = False,
+    stay_s: float = math.inf,
+    log_json: bool = False,
 ) -> None:
     """Watch single hits by a plan, and print what became of them."""
     from friedel.cli.progress import reporting
     from friedel.spi.live.watch import watch_hits
 
-    with reporting() as observer, showing(serve, port, plan.output, browse=browse, stay_s=stay_s) as display:
-        result = watch_hits(plan, display=display, observer=observer, on_snapshot=_Lines())
+    lines = _Lines(log_json)
+    with (
+        reporting(json_lines=log_json) as observer,
+        showing(serve, port, plan.output, browse=browse, stay_s=stay_s) as display,
+    ):
+        result = watch_hits(plan, display=display, observer=observer, on_snapshot=lines)
         show_watch(result)
 
 
@@ -153,12 +164,14 @@ def watch_scans(
     browse: bool = False,
     stay_s: float = math.inf,
     on_open: Callable[[], None] | None = None,
+    log_json: bool = False,
 ) -> None:
     """Watch rocking scans by a plan, and print where their results are; ``on_open`` is called once it can begin."""
     from friedel.bcdi.live.watch import watch_crystals
     from friedel.cli.progress import reporting
 
-    with reporting() as observer, showing(serve, port, plan.output, browse=browse, stay_s=stay_s) as display:
+    shown = showing(serve, port, plan.output, browse=browse, stay_s=stay_s)
+    with reporting(json_lines=log_json) as observer, shown as display:
         result = watch_crystals(plan, display=display, observer=observer, on_open=on_open)
         typer.echo(result.counts.sentence())
         for folder in result.folders:
@@ -168,8 +181,8 @@ def watch_scans(
 class _Lines:
     """Prints how things stand, every two seconds."""
 
-    def __init__(self) -> None:
-        self._next = 0.0
+    def __init__(self, as_json: bool) -> None:
+        self._next, self._as_json = 0.0, as_json
 
     def __call__(self, snapshot: "Snapshot") -> None:
         """Print a snapshot if it is time."""
@@ -177,6 +190,12 @@ class _Lines:
             return
         self._next = time.monotonic() + _LINE_S
         counts, rate = snapshot.ledger, snapshot.view.selected / max(snapshot.ledger.processed, 1)
+        if self._as_json:
+            from friedel.cli.progress import JsonLines
+
+            figures = counts.as_dict() | {"frames_per_s": snapshot.frames_per_s, "hit_rate": rate}
+            JsonLines().write("info", "watch", source=snapshot.source.state, figures=figures)
+            return
         typer.echo(
             f"{snapshot.source.state}: {snapshot.frames_per_s:.0f} frames/s · {rate:.2%} hits · "
             f"latency p99 {counts.latency_p99_s * 1e3:.0f} ms · {counts.sentence()}",

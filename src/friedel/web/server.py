@@ -1,9 +1,10 @@
-"""The page's server: four routes behind one gate. Serves what `friedel.web` has and the run's folder holds; no more."""
+"""The page's server: a few routes behind one gate. Serves what `friedel.web` and the run's folder hold; no more."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 from aiohttp import web
 from aiohttp.typedefs import Middleware
@@ -12,6 +13,7 @@ from friedel.stream.display import Board
 from friedel.web.access import host_is_ours, is_loopback, origin_is_ours, token_fits
 from friedel.web.files import file_inside
 from friedel.web.hub import Hub
+from friedel.web.metrics import health, metrics_text, readiness
 from friedel.web.options import ServeOptions
 
 STATIC = Path(__file__).parent / "static"
@@ -60,6 +62,12 @@ def make_app(boards: tuple[Board, Board], options: ServeOptions, folder: Path | 
         await hub.serve(opened)
         return opened
 
+    async def metrics(request: web.Request) -> web.StreamResponse:
+        return web.Response(text=metrics_text(await request.app[_HUB].state()), headers=HEADERS)
+
+    app.router.add_get("/metrics", metrics)
+    app.router.add_get("/health", _answer(health))
+    app.router.add_get("/ready", _answer(readiness))
     app.router.add_get("/", _file("page.html"))
     app.router.add_get("/static/{name:[a-z]+\\.(?:js|css|svg)}", _static)
     app.router.add_get("/socket", socket)
@@ -80,7 +88,9 @@ def gated(options: ServeOptions) -> Middleware:
         if request.path == "/socket" and not origin_is_ours(request.headers.get("Origin"), host):
             raise web.HTTPForbidden(text="sockets are for this page's own scripts")
         in_address = request.query.get("token")
-        if not token_fits(in_address or request.cookies.get(COOKIE), wanted):
+        # Monitoring programs send it as "Authorization: Bearer …".
+        in_header = request.headers.get("Authorization", "").removeprefix("Bearer ")
+        if not token_fits(in_address or request.cookies.get(COOKIE) or in_header, wanted):
             raise web.HTTPForbidden(text="open the address with the token that the watch printed: …/?token=…")
         if wanted is not None and in_address is not None and request.path == "/":
             # The token moves from the address, which is easily shared, to a cookie.
@@ -90,6 +100,14 @@ def gated(options: ServeOptions) -> Middleware:
         return await handler(request)
 
     return gate
+
+
+def _answer(asked: Callable[[dict[str, Any]], tuple[bool, str]]) -> Handler:
+    async def answer(request: web.Request) -> web.StreamResponse:
+        well, words = asked(await request.app[_HUB].state())
+        return web.Response(text=f"{words}\n", status=200 if well else 503, headers=HEADERS)
+
+    return answer
 
 
 def _file(name: str) -> Handler:

@@ -6,6 +6,7 @@ from pydantic import Field
 
 from friedel.bcdi.plan import ReconstructionPlan
 from friedel.core.options import Options
+from friedel.stream.alarms import AlarmOptions
 
 
 class LiveCrystalOptions(Options):
@@ -49,3 +50,5 @@ class CrystalWatchPlan(ReconstructionPlan):
     """The source is called silent when nothing has come for so long, s."""
     display_s: Annotated[float, Field(gt=0)] = 0.25
     """Time between two snapshots for the display, s."""
+    alarms: AlarmOptions = AlarmOptions()
+    """Whom to tell when hits get rare, the source is silent, or the disk is nearly full."""

@@ -131,6 +131,9 @@ class PhasingOptions(Options):
     held-out voxels whether it does; None expects nothing."""
     held_out: float = Field(default=0.05, ge=0.0, le=0.3)
     """Share of measured voxels kept from the fit until the choices are made."""
+    error_bars: Literal["none", "photons", "full"] = "full"
+    """Standard errors of the result: from photon noise and agreeing solutions; full also goes on from the solution on
+    three supports, to see what else would have fitted."""
     coherence: Literal["full", "gaussian"] = "full"
     """Coherence of the beam: full, or a Gaussian blur whose widths are fitted."""
     start_voxels: int = Field(default=800, ge=100)

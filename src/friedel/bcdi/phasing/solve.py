@@ -34,6 +34,8 @@ class Solution:
     support: NDArray[np.bool_]
     quality: Quality
     starts: tuple[Start, ...]
+    alternatives: tuple[NDArray[np.complex64], ...] = ()
+    """Independent solutions that agree with this one, best first, in any place and turn."""
 
 
 def solve(
@@ -169,4 +171,5 @@ def _solution(solver: Solver, found: Found, reasons: tuple[str, ...]) -> Solutio
     )
     obj, support = canonical(best, finalists.support)
     starts = solver.starts(found.candidates, finalists)
-    return Solution(object=obj, support=support, quality=quality, starts=starts)
+    others = tuple(finalists.agreeing[1:])
+    return Solution(object=obj, support=support, quality=quality, starts=starts, alternatives=others)

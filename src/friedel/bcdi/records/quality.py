@@ -64,6 +64,8 @@ class Quality:
         Resolution per laboratory axis and criterion ("prtf x": 12.1); in voxels under "… voxels" without geometry.
     isosurface_level : float
         Amplitude, as a fraction of the bulk's, at which the surface is drawn.
+    phase_error_rad : float or None
+        Standard error of the phase, RMS over the crystal: how far the image is trusted, if it is.
     trusted : bool
         Whether the checks passed.
     reasons : tuple of str
@@ -83,6 +85,7 @@ class Quality:
     free_deviance: float | None = None
     agreement: float | None = None
     phase_spread_rad: float | None = None
+    phase_error_rad: float | None = None
     mode_fractions: tuple[float, ...] = ()
     prtf: Curve | None = None
     fsc: Curve | None = None

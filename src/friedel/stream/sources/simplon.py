@@ -5,12 +5,13 @@
 
 import json
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
-from friedel.core.errors import InputError
+from friedel.core.errors import InputError, MissingDependencyError
 from friedel.core.optional import load_optional
 from friedel.core.options import Options
 from friedel.stream.sources.compression import unpack
@@ -47,6 +48,8 @@ class SimplonSource:
         self._context: Any = None
         self._socket: Any = None
         self._series: str | None = None
+        # What the starts of the latest series said: a stray message of another series doesn't make it forgotten.
+        self._starts: dict[str, dict[str, Any]] = {}
         self._pending: list[Event] = []
 
     def open(self) -> None:
@@ -67,10 +70,10 @@ class SimplonSource:
         parts = [frame.buffer for frame in self._socket.recv_multipart(copy=False)]
         try:
             self._pending = self._cbor(parts[0]) if len(parts) == 1 and parts[0][:1] != b"{" else self._json(parts)
-        except ValueError as error:
-            self._pending = [Malformed(reason=str(error) if type(error) is ValueError else _DAMAGED)]
-        except (KeyError, TypeError, IndexError, AttributeError):
-            self._pending = [Malformed(reason=_DAMAGED)]
+        except MissingDependencyError:
+            raise
+        except Exception as error:  # garbage raises anything: OverflowError, RecursionError, ZeroDivisionError …
+            self._pending = [Malformed(reason=_reason(error))]
         return self._pending.pop(0) if self._pending else None
 
     def close(self) -> None:
@@ -80,41 +83,53 @@ class SimplonSource:
             self._context = self._socket = None
 
     def _began(self, series: str, **known: Any) -> list[Event]:
-        if series == self._series:
+        """Return that a series begins, if it does; with what its start said, whenever that came."""
+        if known:
+            self._starts[series] = known
+        elif series == self._series:
             return []
         self._series = series
-        return [Begun(series=series, **known)]
+        return [Begun(series=series, **self._starts.get(series, {}))]
+
+    def _image_of(self, series: str, event: Event, **known: Any) -> list[Event]:
+        """Return an image after its series' beginning; a damaged one begins no series, and of another is no number."""
+        if not isinstance(event, Malformed):
+            return [*self._began(series, **(known if series != self._series else {})), event]
+        return [event if series == self._series else replace(event, number=None)]
 
     def _json(self, parts: list[Any]) -> list[Event]:
         head = json.loads(bytes(parts[0]))
         kind = head["htype"].partition("-")[0]
         if kind == "dheader":
-            self._series = None
-            return self._began(str(head["series"]), **_header(parts))
+            return self._began(str(head["series"]), **{"lasting": False, **_header(parts)})
         if kind == "dimage":
-            return [*self._began(str(head["series"])), _image(head, parts)]
+            return self._image_of(str(head["series"]), _image(head, parts))
         return []
 
     def _cbor(self, data: Any) -> list[Event]:
         message = decode_message(bytes(data))
         series = str(message.get("series_unique_id") or message["series_id"])
         if message["type"] == "start":
-            self._series = None
             channel = self._options.channel or next(iter(message.get("channels") or [""]))
             bad = (message.get("pixel_mask") or {}).get(channel)
             mask = None if bad is None else np.asarray(bad) == 0
             return self._began(series, lasting=True, expected=message.get("number_of_images"), mask=mask)
         if message["type"] != "image":
             return []
-        return [*self._began(series, lasting=True), self._v2_image(message)]
+        return self._image_of(series, self._v2_image(message), lasting=True)
 
     def _v2_image(self, message: Mapping[str, Any]) -> Event:
-        number, channels = int(message["image_id"]), message["data"]
-        frame = channels[self._options.channel] if self._options.channel else next(iter(channels.values()))
+        number = int(message["image_id"])
+        try:
+            channels = message["data"]
+            frame = channels[self._options.channel] if self._options.channel else next(iter(channels.values()))
+            start = message.get("start_time") or (0, 1)
+            meta = {"start_s": start[0] / start[1]}
+        except Exception as error:  # as for the whole message; its number is known, and so isn't missing
+            return Malformed(reason=_reason(error), number=number)
         if not isinstance(frame, np.ndarray) or frame.ndim != 2:
             return Malformed(reason=_DAMAGED, number=number)
-        start = message.get("start_time") or (0, 1)
-        return Message(number=number, frames=frame[None], meta={"start_s": start[0] / start[1]})
+        return Message(number=number, frames=frame[None], meta=meta)
 
 
 def _header(parts: list[Any]) -> dict[str, Any]:
@@ -136,12 +151,17 @@ def _image(head: dict[str, Any], parts: list[Any]) -> Event:
         told = json.loads(bytes(parts[1]))
         frame = _v1_frame(told, parts[2])
         times = json.loads(bytes(parts[3])) if len(parts) > 3 else {}
-    except ValueError as error:
-        return Malformed(reason=str(error) if type(error) is ValueError else _DAMAGED, number=number)
-    except (KeyError, TypeError, IndexError):
-        return Malformed(reason=_DAMAGED, number=number)
-    stamp = 1e-9 * float(times.get("start_time", "nan"))
+        stamp = 1e-9 * float(times.get("start_time", "nan"))
+    except MissingDependencyError:
+        raise
+    except Exception as error:  # as for the whole message; its number is known, and so isn't missing
+        return Malformed(reason=_reason(error), number=number)
     return Message(number=number, frames=frame[None], timestamp=stamp)
+
+
+def _reason(error: Exception) -> str:
+    """Return the words of an error of this module's own; others' words differ from one message to the next."""
+    return str(error) if type(error) is ValueError else _DAMAGED
 
 
 def _v1_frame(told: dict[str, Any], data: Any) -> NDArray[Any]:
