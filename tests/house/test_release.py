@@ -1,4 +1,4 @@
-"""What a release rests on: one version everywhere, a changelog for it, the files people look for, no invented address."""
+"""What a release rests on: one version everywhere, a changelog for it, the files that people look for."""
 
 import re
 import tomllib

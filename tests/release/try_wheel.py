@@ -1,7 +1,7 @@
 """Use a wheel as somebody who has nothing else: a new environment, a folder without the checkout, every first step.
 
-Run by ``make dist``: ``python tests/release/try_wheel.py dist``. Installs from the package index, so it isn't one of the
-tests that pytest collects. ``--here`` lends the environment the libraries of this one instead, for machines without an
+Run by ``make dist``: ``python tests/release/try_wheel.py dist``. Installs from the package index, so it isn't one of
+the tests that pytest collects. ``--here`` lends the environment the libraries of this one instead, for machines without an
 index; the package itself still comes from the wheel.
 """
 
