@@ -15,7 +15,7 @@ from friedel.core.fourier import inverse_fourier_corner, to_centre
 
 Box = tuple[slice, slice, slice]
 _MARGIN = 4
-# Of the box's length from the centre: the inscribed ellipsoid, 0.5, and a tenth beside it for the crystal's blurred rim.
+# Of the box's length from the centre: the inscribed ellipsoid, 0.5, and a tenth more for a blurred surface.
 _BEYOND = 0.55
 
 
@@ -58,9 +58,9 @@ def autocorrelation_excess(measured: Measured) -> float:
     """Return the power of the autocorrelation where no crystal's reaches, over that of photon noise.
 
     A crystal half as long as the box has an autocorrelation as long as the box; beyond its inscribed ellipsoid nothing
-    but noise is left, whose power is the mean count of a voxel. More is what no compact object explains: background, a
-    pattern cut off at full strength, what the corrections left. It tells before any phasing whether photons or the
-    model will limit the fit (0.9 to 1.3 of simulated crystals with 1e7 to 1e9 photons; 4.7 of a real gold crystal).
+    but noise is left, whose power is the mean count of a voxel. More is what no compact object explains: hot voxels,
+    aliens, noise beyond counting, what corrections left. So it shows before any phasing that the model and not photons
+    will limit the fit (0.9 to 1.3 of simulated crystals with 1e7 to 1e9 photons; 4.7 of a real gold crystal).
     """
     power = to_centre(inverse_fourier_corner(measured.intensity.to(torch.complex64))).abs().square()
     z, y, x = (
