@@ -42,8 +42,9 @@ class Assembly:
         return inside.reshape(self.shape)
 
     def put_together(self, modules: NDArray[Any]) -> NDArray[Any]:
-        """Return frames ``(n, y, x)`` from stacks ``(n, …)`` of modules; 0 between them."""
-        frames = np.zeros((len(modules), self.shape[0] * self.shape[1]), modules.dtype)
+        """Return frames ``(n, y, x)`` from stacks ``(n, …)`` of modules; between them NaN, of whole numbers 0."""
+        between = np.nan if modules.dtype.kind == "f" else 0
+        frames = np.full((len(modules), self.shape[0] * self.shape[1]), between, modules.dtype)
         frames[:, self.target] = modules.reshape(len(modules), -1)[:, self.source]
         return frames.reshape(len(modules), *self.shape)
 
