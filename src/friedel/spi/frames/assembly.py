@@ -83,8 +83,10 @@ def read_assembly(path: Path, stack: tuple[int, ...]) -> Assembly:
     if not pieces:
         raise InputError(f"{path}: a CrystFEL geometry without panels; check the file")
     source, y, x = (np.concatenate(column) for column in zip(*pieces, strict=True))
-    first_y, first_x = int(np.rint(y.min())), int(np.rint(x.min()))
-    rows, columns = np.rint(y).astype(np.intp) - first_y, np.rint(x).astype(np.intp) - first_x
+    # Half-way positions all go the same way, so that pixels of a panel never meet in one place.
+    rows, columns = (np.floor(values + 0.5 + 1e-6).astype(np.intp) for values in (y, x))
+    first_y, first_x = int(rows.min()), int(columns.min())
+    rows, columns = rows - first_y, columns - first_x
     shape = int(rows.max()) + 1, int(columns.max()) + 1
     if max(shape) > _LARGEST:
         raise InputError(f"{path}: its panels lie over {shape} pixels; that is no geometry of one detector")
