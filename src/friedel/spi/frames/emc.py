@@ -173,5 +173,7 @@ def open_emc_frames(path: Path) -> EmcFrames:
             return EmcFrames(path, photons, (shape[0], shape[1]), (mask < 2).reshape(shape))
     side = round(photons.shape[1] ** 0.5)
     if side * side != photons.shape[1]:
-        raise InputError(f"{path}: its {photons.shape[1]} pixels make no square frame; give the frames it was made from")
+        raise InputError(
+            f"{path}: its {photons.shape[1]} pixels make no square frame; give the frames it was made from"
+        )
     return EmcFrames(path, photons, (side, side), None)

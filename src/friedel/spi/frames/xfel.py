@@ -6,7 +6,6 @@ it are unknown there, and named; so are the pixels that ``image.mask`` marks.
 """
 
 import re
-import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -264,7 +263,9 @@ def _named_modules(modules: Sequence[_Module], n_modules: int, detector: str) ->
     for module in modules:
         lost = int((module.rows < 0).sum())
         if lost:
-            notes.append(f"module {module.number} of {detector} misses {lost} of {len(module.rows)} frames: unknown pixels there")
+            notes.append(
+                f"module {module.number} of {detector} misses {lost} of {len(module.rows)} frames: unknown pixels there"
+            )
     return notes
 
 
