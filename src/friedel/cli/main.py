@@ -12,6 +12,7 @@ from typer.core import TyperGroup
 from friedel._version import __version__
 from friedel.cli import (
     adapt,
+    classes,
     classify,
     demo,
     doctor,
@@ -60,6 +61,7 @@ app = typer.Typer(
 )
 app.command(epilog=reconstruct.EPILOG)(reconstruct.reconstruct)
 app.command(epilog=classify.EPILOG)(classify.classify)
+app.command(epilog=classes.EPILOG)(classes.classes)
 app.command(epilog=adapt.EPILOG)(adapt.adapt)
 app.command(name="open", epilog=open_.EPILOG)(open_.open_results)
 app.add_typer(evaluate.evaluate, name="evaluate")

@@ -227,7 +227,7 @@ class Solver:
         if self.options.support_threshold is not None:
             choice = Choice(self.options.support_threshold, f"threshold {self.options.support_threshold:.3g}, as asked")
         else:
-            choice = choose_threshold(self.ladder(best))
+            choice = choose_threshold(self.ladder(best), photons=self.diffraction.unit == "photons")
         self.observer(Note("support", choice.reason))
         return choice
 

@@ -8,7 +8,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from friedel.bcdi.prepare.counts import Counts
 from friedel.bcdi.prepare.crop import MINIMUM, bright_middle, crop, find_peak, window_start
-from friedel.bcdi.prepare.frames import repaired_frames
+from friedel.bcdi.prepare.frames import one_beam, repaired_frames
 from friedel.bcdi.prepare.units import photons_from
 from friedel.bcdi.records import Diffraction, Origin
 from friedel.core.errors import InputError
@@ -69,7 +69,8 @@ def diffraction_from_array(
     tell(Note("file", f"{name}: an array of {array.dtype} in memory"))
     measured = _measured(intensities, array, mask, mask_marks, name, tell)
     counts = photons_from(array, measured, name=name, observer=tell)
-    counts = centred(repaired_frames(unshifted(counts, name, tell), name=name, observer=tell), name, tell)
+    counts = repaired_frames(unshifted(counts, name, tell), name=name, observer=tell)
+    counts = centred(one_beam(counts, name=name, observer=tell), name, tell)
     n_unknown = float(1 - counts.mask.mean())
     tell(Note("frames", f"{name}: {array.shape}, {n_unknown:.2%} of voxels unknown", {"unknown": n_unknown}))
     origin = Origin().with_events(heard.events)

@@ -3,13 +3,14 @@
 import time
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
+from numpy.typing import NDArray
 
 from friedel._version import __version__
 from friedel.core.errors import InputError, PlanError
@@ -19,15 +20,22 @@ from friedel.core.observer import Observer, Progress, Recorder, Warned, silent, 
 from friedel.spi.classify.files import JOURNALS, journal_folder, journal_name, write_files
 from friedel.spi.classify.plan import ClassifyPlan
 from friedel.spi.classify.report import report_pictures, write_classify_report
-from friedel.spi.classify.score import FileTask, Outcome, Scorer, joined_mask, open_source, score_file
+from friedel.spi.classify.score import FileTask, Outcome, Scorer, joined_mask, score_file
+from friedel.spi.frames.beam import read_beam
 from friedel.spi.frames.files import FrameFiles, list_files
 from friedel.spi.frames.mask import read_mask
-from friedel.spi.hits.selection import select
-from friedel.spi.records import FrameStatus
+from friedel.spi.frames.series import find_series
+from friedel.spi.hits.selection import precision_estimate, select
+from friedel.spi.hits.size_modes import size_modes
+from friedel.spi.records import Beam, FrameStatus, HitScores
 from friedel.spi.scores.scored_run import ScoredRun
 
+Scored: TypeAlias = tuple[FileTask, Outcome]
+"""What was scored, and what that gave."""
 # A file written to within this time is looked at again for new frames.
 _STILL_GROWING_S = 60.0
+# Records of what was read that the summary holds; the notes have a sentence of each.
+_MOST_READ = 200
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -90,7 +98,7 @@ def run_classification(
     PlanError
         If the plan names no frames or no folder is given.
     InputError
-        If no file can be read, the mask doesn't fit, there are no frames, or the results can't be written.
+        If a file can't be read, the mask doesn't fit, there are no frames, or the results can't be written.
     """
     if plan.frames is None or not plan.frames.paths:
         raise PlanError("no frames are named; give a file, or 'frames' with its 'paths' in the plan")
@@ -98,8 +106,8 @@ def run_classification(
     keep_freed_memory()
     recorder = Recorder()
     tell = tee(recorder, observer)
-    failed: dict[Path, str] = {}
-    tasks, n_frames = _survey(plan, plan.frames, folder, failed, tell)
+    failed = _Failed(tell)
+    tasks, n_frames = _survey(plan, plan.frames, folder, failed)
     scorer = partial(_loaded, model, plan.model, device)
     with journal_folder(folder):
         if plan.cluster is None:
@@ -110,23 +118,42 @@ def run_classification(
             from friedel.spi.classify.cluster import score_on_cluster
 
             began = time.perf_counter()
-            outcomes = score_on_cluster(tasks, scorer, plan.cluster, failed=failed, observer=tell)
+            outcomes = score_on_cluster(tasks, scorer, plan.cluster, failed=failed.add, observer=tell)
         run, written, figures = _leave_behind(outcomes, plan, folder, failed, recorder, tell)
     return ClassifyResult(
         run=run,
         figures=figures,
         files={name: folder / path.name for name, path in written.items()},
-        n_new=sum(outcome.n_new for outcome in outcomes),
+        n_new=sum(outcome.n_new for _, outcome in outcomes),
         seconds=time.perf_counter() - began,
-        failed={str(path): why for path, why in failed.items()},
+        failed=failed.why,
     )
 
 
+class _Failed:
+    """Files that are not in the results, and why; each is told as it is found."""
+
+    def __init__(self, observer: Observer) -> None:
+        self.why: dict[str, str] = {}
+        self._observer = observer
+
+    def add(self, path: Path, error: Exception | str) -> None:
+        """Take up a file."""
+        text = str(error).removeprefix(f"{path}: ")
+        self.why[str(path)] = text
+        self._observer(Warned(path.name, f"left out: {text}"))
+
+    def first(self) -> InputError:
+        """Return the error for a run of which nothing is left."""
+        path, text = next(iter(self.why.items()))
+        return InputError(f"{path}: {text}")
+
+
 def _leave_behind(
-    outcomes: list[Outcome],
+    outcomes: list[Scored],
     plan: ClassifyPlan,
     folder: Path,
-    failed: dict[Path, str],
+    failed: _Failed,
     recorder: Recorder,
     observer: Observer,
 ) -> tuple[ScoredRun, dict[str, Path], dict[str, Any]]:
@@ -137,43 +164,37 @@ def _leave_behind(
     InputError
         If no file is left, or nothing can be written.
     """
-    assert plan.frames is not None  # it was surveyed
     while True:
-        _drop_vanished(outcomes, plan.frames, failed, observer)
+        _drop_vanished(outcomes, failed)
         if not outcomes:
-            raise InputError(next(iter(failed.values())))
-        run = _selected_run(outcomes, plan)
-        figures = _figures(run) | {"failed": {str(path): why for path, why in failed.items()}}
-        _tell_growth(run, plan.frames, observer)
+            raise failed.first()
+        run = _selected_run([outcome for _, outcome in outcomes], plan)
+        figures = _figures(run) | {"failed": failed.why}
+        _tell_growth(outcomes, observer)
         try:
             with appearing(folder) as unfinished:
                 return run, _write(unfinished, run, plan, folder, figures, recorder, observer), figures
         except InputError:
             # Frames are read once more for pictures and selection: a file that has just vanished is left out.
-            if all(_why_gone(outcome.file.path, plan.frames) is None for outcome in outcomes) or len(outcomes) == 1:
+            if len(outcomes) == 1 or all(_why_gone(task) is None for task, _ in outcomes):
                 raise
 
 
-def _drop_vanished(outcomes: list[Outcome], files: FrameFiles, failed: dict[Path, str], observer: Observer) -> None:
-    for outcome in list(outcomes) if len(outcomes) > 1 or failed else ():
-        why = _why_gone(outcome.file.path, files)
+def _drop_vanished(outcomes: list[Scored], failed: _Failed) -> None:
+    for task, outcome in list(outcomes) if len(outcomes) > 1 or failed.why else ():
+        why = _why_gone(task)
         if why is not None:
-            outcomes.remove(outcome)
-            _fail(outcome.file.path, f"{why}; its {len(outcome.file.scores)} scores are kept", failed, observer)
+            outcomes.remove((task, outcome))
+            failed.add(task.path, f"{why}; its {outcome.n_frames} scores are kept")
 
 
-def _why_gone(path: Path, files: FrameFiles) -> str | None:
-    """Return why a file that was scored can't be opened any more; None if it can."""
+def _why_gone(task: FileTask) -> str | None:
+    """Return why what was scored can't be opened any more; None if it can."""
     try:
-        with open_source(path, files):
-            return None
+        task.series.open().close()
     except (InputError, OSError) as error:
-        return str(error)
-
-
-def _fail(path: Path, why: str, failed: dict[Path, str], observer: Observer) -> None:
-    failed[path] = why
-    observer(Warned(path.name, f"is not in the results: {why}"))
+        return str(error).removeprefix(f"{task.path}: ")
+    return None
 
 
 def _loaded(model: Scorer | None, name: str, device: str | None) -> Scorer:
@@ -184,42 +205,43 @@ def _loaded(model: Scorer | None, name: str, device: str | None) -> Scorer:
     return load_model(name, device=device)
 
 
-def _survey(
-    plan: ClassifyPlan, files: FrameFiles, folder: Path, failed: dict[Path, str], observer: Observer
-) -> tuple[list[FileTask], int]:
+def _survey(plan: ClassifyPlan, files: FrameFiles, folder: Path, failed: _Failed) -> tuple[list[FileTask], int]:
     """Open every file once, so that whatever is wrong with one is said before any work is done.
+
+    Of a folder or of several files, those that can't be read are named and left out.
 
     Raises
     ------
     InputError
-        If no file can be read, a mask doesn't fit, or there is no frame in any.
+        If the only file, or every file, can't be read, a mask doesn't fit, or there is no frame in any.
     """
     mask = None if files.mask is None else read_mask(files.mask, dataset=files.mask_dataset, marks=files.mask_marks)
-    paths = list_files(files.paths)
     tasks, n_frames = [], 0
-    for path in paths:
-        journal = folder / JOURNALS / journal_name(path, files.dataset)
-        task = FileTask(path=path, files=files, mask=mask, journal=journal, fresh=plan.fresh)
-        why = _why_gone(path, files) if len(paths) > 1 else None
-        if why is not None:
-            _fail(path, why, failed, observer)
-            continue
-        with open_source(path, files) as source:
-            joined_mask(source, task)
-            n_frames += source.shape[0]
+    for series in find_series(list_files(files.paths), files.options, broken=failed.add):
+        journal = folder / JOURNALS / journal_name(series.path, series.parts[0].dataset)
+        task = FileTask(series=series, files=files, mask=mask, journal=journal, fresh=plan.fresh)
+        if mask is not None:
+            _require_mask_fits(task)
+        n_frames += sum(part.n_frames for part in series.parts)
         tasks.append(task)
-    if not tasks:
-        raise InputError(next(iter(failed.values())))
     if n_frames == 0:
         names = ", ".join(str(task.path) for task in tasks[:5])
         raise InputError(f"no frames in {names}: the arrays are empty; check that the run was recorded")
     return tasks, n_frames
 
 
+def _require_mask_fits(task: FileTask) -> None:
+    source = task.series.open()
+    try:
+        joined_mask(source, task)
+    finally:
+        source.close()
+
+
 def _score_here(
-    tasks: list[FileTask], n_frames: int, model: Scorer, failed: dict[Path, str], observer: Observer
-) -> list[Outcome]:
-    outcomes: list[Outcome] = []
+    tasks: list[FileTask], n_frames: int, model: Scorer, failed: _Failed, observer: Observer
+) -> list[Scored]:
+    outcomes: list[Scored] = []
     done = good = 0
 
     def tell(n_scored: int, n_good: int) -> None:
@@ -228,24 +250,25 @@ def _score_here(
 
     for task in tasks:
         try:
-            outcomes.append(score_file(task, model, observer=observer, tell=tell))
+            outcomes.append((task, score_file(task, model, observer=observer, tell=tell)))
         except KeyboardInterrupt:
             observer(Warned("stopped", "what is scored so far is kept; the same command goes on from there"))
             raise
         except (InputError, OSError) as error:
             if len(tasks) == 1:
                 raise
-            _fail(task.path, str(error), failed, observer)
+            failed.add(task.path, error)
             continue
-        done += len(outcomes[-1].file.scores)
-        good += int(outcomes[-1].file.scores["good"].sum())
+        done += outcomes[-1][1].n_frames
+        good += outcomes[-1][1].n_good
     return outcomes
 
 
 def _selected_run(outcomes: list[Outcome], plan: ClassifyPlan) -> ScoredRun:
-    files = tuple(outcome.file for outcome in outcomes)
+    files = tuple(file for outcome in outcomes for file in outcome.files)
     n_frames = sum(len(file.scores) for file in files)
-    whole = ScoredRun(files=files, selected=np.zeros(n_frames, bool), model=outcomes[0].model)
+    beam = read_beam(files[0].path) if plan.beam is None else Beam(**plan.beam.model_dump())
+    whole = ScoredRun(files=files, selected=np.zeros(n_frames, bool), model=outcomes[0].model, beam=beam)
     return replace(whole, selected=select(whole.scores, plan.select))
 
 
@@ -256,28 +279,42 @@ def _figures(run: ScoredRun) -> dict[str, Any]:
         "frames": run.n_frames,
         "selected": int(run.selected.sum()),
         "hit_rate": float(run.selected.mean()),
+        "precision": precision_estimate(scores, run.selected),
+        "blank": int((scores.blank >= 0.5).sum()),
         "unsure": int(scores.unsure.sum()),
         "odd": int((scores.strange > 1).sum()),
         "skipped": run.n_frames - counts["scored"],
+        "sizes": _sizes(scores, run.selected),
         "status": counts,
+        "read": [dict(file.read) for file in run.files if file.read][:_MOST_READ],
         "model": run.model,
         "classified": datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC"),
         "version": __version__,
     }
 
 
-def _tell_growth(run: ScoredRun, files: FrameFiles, observer: Observer) -> None:
+def _sizes(scores: HitScores, selected: NDArray[np.bool_]) -> dict[str, Any]:
+    """Return the modes of the selected frames' sizes, the main one first."""
+    modes = [asdict(mode) for mode in size_modes(scores.diameter[selected])]
+    return {"unit": scores.length_unit, "measured": int(np.isfinite(scores.diameter[selected]).sum()), "modes": modes}
+
+
+def _tell_growth(outcomes: list[Scored], observer: Observer) -> None:
     """Say which files have got more frames while they were being scored."""
-    for file in run.files:
-        if time.time() - file.path.stat().st_mtime > _STILL_GROWING_S:
+    for task, outcome in outcomes:
+        if time.time() - task.path.stat().st_mtime > _STILL_GROWING_S or len(task.series.parts) > 1:
             continue
-        with open_source(file.path, files) as source:
-            more = source.shape[0] - len(file.scores)
+        try:
+            source = task.series.open()
+        except InputError:  # it is being written to, and can't be read at this moment
+            continue
+        more = source.shape[0] - outcome.n_frames
+        source.close()
         if more > 0:
             text = (
                 f"has grown by {more} frames meanwhile; the same command scores them and leaves the others as they are"
             )
-            observer(Warned(file.path.name, text))
+            observer(Warned(task.path.name, text))
 
 
 def _write(

@@ -19,6 +19,7 @@ from friedel.core.evaluation import (
 from friedel.core.machine.memory import keep_freed_memory
 from friedel.core.observer import Note, Observer, silent
 from friedel.spi.evaluation.accuracy import calibration, domains, methods, rates
+from friedel.spi.evaluation.answers import answers
 from friedel.spi.evaluation.context import Evaluation
 from friedel.spi.evaluation.plan import EvaluationPlan
 from friedel.spi.evaluation.studies import depths, looks, shapes, speed
@@ -28,6 +29,7 @@ MAKERS: Mapping[str, Callable[[Evaluation], Section]] = {
     "domains": domains,
     "methods": methods,
     "rates": rates,
+    "answers": answers,
     "calibration": calibration,
     "shapes": shapes,
     "depths": depths,

@@ -10,7 +10,7 @@ from friedel.core.options import Options
 from friedel.spi.particles.particle import PARTICLES
 from friedel.spi.training.plan import LabelledFile
 
-SECTIONS = ("domains", "methods", "rates", "calibration", "shapes", "depths", "looks", "speed")
+SECTIONS = ("domains", "methods", "rates", "answers", "calibration", "shapes", "depths", "looks", "speed")
 """Names of the report's sections, in its order."""
 Count = Annotated[int, Field(ge=1)]
 

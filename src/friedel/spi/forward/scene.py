@@ -1,4 +1,4 @@
-"""Who stands in the focus of one shot: a particle, several, a droplet, debris, or nothing.
+"""What stands in the focus of one shot: a particle, several, a droplet, debris, or nothing.
 
 Draws bodies; `ewald` gives their amplitudes. Lengths in Å, axes (z, y, x) with z along the beam.
 """

@@ -8,9 +8,7 @@ off as theirs does. A run without such frames has no background, and what is bla
 from dataclasses import dataclass, replace
 from typing import Self
 
-import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 
 from friedel.spi.hits.fringes import fringe_visibility
@@ -105,14 +103,28 @@ class Background:
         return excess, (2 * squared).sqrt() - (2 * freedom - 1).sqrt()
 
 
-LARGEST = 10.0
+# Log odds of a blank: what it begins with, and what structure, structure beyond noise, excess and fall-off take from it.
+# Fitted to 2573 blanks among 4000 frames of 40 made-up runs with 1 to 50 % hits: 1.7 % of the blanks are missed, and
+# no single hit with visible fringes is taken for one.
+_BEGIN, _WEIGHTS = 3.55, (-0.18, -0.44, -0.81, -0.51)
+_MOST = 10.0
 
 
-def evidence(logits: NDArray[np.float32], fringes: Tensor, frames: Polar, background: Background | None) -> Tensor:
-    """Return what speaks against a blank, ``(n, 4)``: structure, excess, fall-off, and the network's log odds.
+def blank_probability(frames: Polar, fringes: Tensor, background: Background | None) -> Tensor:
+    """Return the probability that a frame is a blank, ``(n,)`` float32.
 
-    Each is kept within ±10; without a background, excess and fall-off are 0.
+    Parameters
+    ----------
+    frames : Polar
+        Of one run.
+    fringes : (n,) float32
+        Their fringe visibility, in units of what the run's blanks show (`Background.structure`).
+    background : Background or None
+        The run's; without one no frame is called blank.
     """
-    excess, shape = (torch.zeros(len(frames)),) * 2 if background is None else background.departures(frames)
-    columns = [fringes, excess, shape, torch.as_tensor(logits)]
-    return torch.stack([column.clamp(-LARGEST, LARGEST) for column in columns], dim=1)
+    if background is None:
+        return torch.zeros(len(frames))
+    excess, shape = background.departures(frames)
+    against = (fringes, fringes - _STRUCTURE, excess, shape)
+    kept = torch.stack([column.clamp(0, _MOST) for column in against], dim=1)
+    return torch.sigmoid(_BEGIN + kept @ torch.tensor(_WEIGHTS))

@@ -1,22 +1,29 @@
 """How large the particle of a hit is, and how bright the beam was: a spheroid fitted to each pattern.
 
-A grid of spheres finds the size from the rings; Gauss–Newton steps on sectors then fit brightness, background, size and
-two numbers of the projected outline's elongation, by quasi-likelihood: counting noise, read noise, and a relative error
-for what no spheroid explains (facets). Opposite sectors are added, so that a beam off the centre doesn't matter to first
+A grid of spheres finds the size from the rings; Gauss–Newton steps on sectors then fit brightness, background, size
+and two numbers of the projected outline's elongation, by quasi-likelihood: counting noise, read noise, and a relative
+error for what no spheroid explains (facets). Opposite sectors are added, so that a beam off the centre doesn't matter to first
 order. Lengths are in pixels of the real-space image of the square of 128: wavelength × distance / (128 × pixel).
 """
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from functools import cache
 from typing import Self
 
 import numpy as np
 import torch
+from scipy.constants import physical_constants
 from torch import Tensor
 
+from friedel.core.units import wavelength_angstrom
 from friedel.spi.hits.polar import RINGS, SECTORS, Polar
-from friedel.spi.hits.prepare import EDGE
+from friedel.spi.hits.prepare import EDGE, natural_binning
+from friedel.spi.records import Beam, HitScores
 
+_ELECTRON_RADIUS_UM = physical_constants["classical electron radius"][0] * 1e6
+
+PROTEIN_PER_NM3 = 430.0
+"""Electrons of a particle's material that its fluence is told for."""
 SMALLEST, LARGEST = 2.0, 42.0
 """Diameters looked for: from two thirds of a fringe in the square to fringes of three pixels."""
 _GRID = 192
@@ -175,11 +182,41 @@ class _Spheroids:
     def _sizes(self, values: Tensor, misfit: Tensor, normal: Tensor) -> Sizes:
         elongation = values[:, 3:].norm(dim=1)
         diameter = values[:, 2].exp() * (1 - elongation**2) ** 0.25
+        # At the ends of what is looked for there is no size, only a failed fit.
+        diameter[(diameter < 1.02 * SMALLEST) | (diameter > 0.97 * LARGEST)] = torch.nan
         error = torch.linalg.inv(normal)[:, 2, 2].clamp_min(0).sqrt() * misfit.clamp_min(1).sqrt()
+        known = torch.where(torch.isfinite(diameter), 1.0, torch.nan)
         return Sizes(
             diameter=diameter,
             diameter_error=diameter * error,
-            forward=values[:, 0].exp(),
-            asphericity=1 - ((1 - elongation) / (1 + elongation)).sqrt(),
+            forward=values[:, 0].exp() * known,
+            asphericity=(1 - ((1 - elongation) / (1 + elongation)).sqrt()) * known,
             misfit=misfit,
         )
+
+
+def in_nanometres(scores: HitScores, beam: Beam, shape: tuple[int, ...]) -> HitScores:
+    """Return scores with their diameters in nm and their fluences in photons/µm².
+
+    Parameters
+    ----------
+    scores : HitScores
+        With lengths in pixels of the real-space image.
+    beam : Beam
+        Photon energy, distance and pixel size.
+    shape : (..., y, x)
+        Of the frames as recorded; large ones were binned.
+    """
+    pixel = beam.pixel_size_m * natural_binning(shape[-2:])
+    length_nm = wavelength_angstrom(beam.photon_energy_ev) / 10 * beam.distance_m / (EDGE * pixel)
+    diameter = scores.diameter * np.float32(length_nm)
+    electrons = PROTEIN_PER_NM3 * np.pi / 6 * diameter.astype(np.float64) ** 3
+    # Scattered along the beam: fluence × (r_e × electrons)² × solid angle.
+    cross_section_um2 = (_ELECTRON_RADIUS_UM * electrons) ** 2 * (pixel / beam.distance_m) ** 2
+    return replace(
+        scores,
+        diameter=diameter,
+        diameter_error=scores.diameter_error * np.float32(length_nm),
+        fluence=(scores.fluence / cross_section_um2).astype(np.float32),
+        length_unit="nm",
+    )
