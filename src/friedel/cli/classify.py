@@ -41,7 +41,8 @@ def classify(
         Path | None, typer.Option(help="CrystFEL geometry (.geom), for modules that aren't put together.")
     ] = None,
     centre: Annotated[
-        tuple[float, float] | None, typer.Option(metavar="Y X", help="Pixel that the beam hits; by default it is found.")
+        tuple[float, float] | None,
+        typer.Option(metavar="Y X", help="Pixel that the beam hits; by default it is found."),
     ] = None,
     model: Annotated[str | None, typer.Option(help="Name or path of weights; by default the shipped ones.")] = None,
     device: Annotated[str | None, typer.Option(help="cpu or cuda; by default a GPU if there is one.")] = None,

@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -30,8 +30,6 @@ from friedel.spi.hits.size_modes import size_modes
 from friedel.spi.records import Beam, FrameStatus, HitScores
 from friedel.spi.scores.scored_run import ScoredRun
 
-Scored: TypeAlias = tuple[FileTask, Outcome]
-"""What was scored, and what that gave."""
 # A file written to within this time is looked at again for new frames.
 _STILL_GROWING_S = 60.0
 # Records of what was read that the summary holds; the notes have a sentence of each.
@@ -77,8 +75,7 @@ def run_classification(
     """Score every frame of a run and leave scores, selected frames and a report in a folder.
 
     What is scored is kept at once in ``journal`` inside the folder: stopped or killed at any moment, the same call goes
-    on where it was, and a file that has grown since is scored from its first new frame. Of several files, those that
-    can't be read, from the start or in the end, are named and left out; what was scored of them is kept in the journal.
+    on where it was, and a file that has grown since is scored from its first new frame.
 
     Parameters
     ----------
@@ -106,8 +103,8 @@ def run_classification(
     keep_freed_memory()
     recorder = Recorder()
     tell = tee(recorder, observer)
-    failed = _Failed(tell)
-    tasks, n_frames = _survey(plan, plan.frames, folder, failed)
+    failed: dict[Path, str] = {}
+    tasks, n_frames = _survey(plan, plan.frames, folder, failed, tell)
     scorer = partial(_loaded, model, plan.model, device)
     with journal_folder(folder):
         if plan.cluster is None:
@@ -118,42 +115,25 @@ def run_classification(
             from friedel.spi.classify.cluster import score_on_cluster
 
             began = time.perf_counter()
-            outcomes = score_on_cluster(tasks, scorer, plan.cluster, failed=failed.add, observer=tell)
-        run, written, figures = _leave_behind(outcomes, plan, folder, failed, recorder, tell)
+            outcomes = score_on_cluster(tasks, scorer, plan.cluster, failed=failed, observer=tell)
+        _tell_growth(tasks, outcomes, tell)
+        run, written, figures = _leave_behind(tasks, outcomes, plan, folder, failed, recorder, tell)
     return ClassifyResult(
         run=run,
         figures=figures,
         files={name: folder / path.name for name, path in written.items()},
-        n_new=sum(outcome.n_new for _, outcome in outcomes),
+        n_new=sum(outcome.n_new for outcome in outcomes),
         seconds=time.perf_counter() - began,
-        failed=failed.why,
+        failed={str(path): why for path, why in failed.items()},
     )
 
 
-class _Failed:
-    """Files that are not in the results, and why; each is told as it is found."""
-
-    def __init__(self, observer: Observer) -> None:
-        self.why: dict[str, str] = {}
-        self._observer = observer
-
-    def add(self, path: Path, error: Exception | str) -> None:
-        """Take up a file."""
-        text = str(error).removeprefix(f"{path}: ")
-        self.why[str(path)] = text
-        self._observer(Warned(path.name, f"left out: {text}"))
-
-    def first(self) -> InputError:
-        """Return the error for a run of which nothing is left."""
-        path, text = next(iter(self.why.items()))
-        return InputError(f"{path}: {text}")
-
-
 def _leave_behind(
-    outcomes: list[Scored],
+    tasks: list[FileTask],
+    outcomes: list[Outcome],
     plan: ClassifyPlan,
     folder: Path,
-    failed: _Failed,
+    failed: dict[Path, str],
     recorder: Recorder,
     observer: Observer,
 ) -> tuple[ScoredRun, dict[str, Path], dict[str, Any]]:
@@ -165,36 +145,46 @@ def _leave_behind(
         If no file is left, or nothing can be written.
     """
     while True:
-        _drop_vanished(outcomes, failed)
+        gone = _drop_vanished(tasks, outcomes, failed, observer)
         if not outcomes:
-            raise failed.first()
-        run = _selected_run([outcome for _, outcome in outcomes], plan)
-        figures = _figures(run) | {"failed": failed.why}
-        _tell_growth(outcomes, observer)
+            raise InputError(next(iter(failed.values())))
+        run = _selected_run(outcomes, plan)
+        figures = _figures(run) | {"failed": {str(path): why for path, why in failed.items()}}
         try:
             with appearing(folder) as unfinished:
                 return run, _write(unfinished, run, plan, folder, figures, recorder, observer), figures
         except InputError:
             # Frames are read once more for pictures and selection: a file that has just vanished is left out.
-            if len(outcomes) == 1 or all(_why_gone(task) is None for task, _ in outcomes):
+            if len(outcomes) == 1 or not any(_why_gone(task) for task in tasks if task.path not in gone):
                 raise
 
 
-def _drop_vanished(outcomes: list[Scored], failed: _Failed) -> None:
-    for task, outcome in list(outcomes) if len(outcomes) > 1 or failed.why else ():
-        why = _why_gone(task)
-        if why is not None:
-            outcomes.remove((task, outcome))
-            failed.add(task.path, f"{why}; its {outcome.n_frames} scores are kept")
+def _drop_vanished(
+    tasks: list[FileTask], outcomes: list[Outcome], failed: dict[Path, str], observer: Observer
+) -> set[Path]:
+    """Leave out what was scored and can't be opened any more, if there is more; return what is gone."""
+    by_path = {task.path: task for task in tasks}
+    for outcome in list(outcomes) if len(outcomes) > 1 or failed else ():
+        path = outcome.files[0].path
+        why = _why_gone(by_path[path]) if path in by_path else ""
+        if why:
+            outcomes.remove(outcome)
+            _fail(path, f"{why}; its {outcome.n_frames} scores are kept", failed, observer)
+    return set(failed)
 
 
-def _why_gone(task: FileTask) -> str | None:
-    """Return why what was scored can't be opened any more; None if it can."""
+def _why_gone(task: FileTask) -> str:
+    """Return why a series that was scored can't be opened any more; empty if it can."""
     try:
         task.series.open().close()
     except (InputError, OSError) as error:
-        return str(error).removeprefix(f"{task.path}: ")
-    return None
+        return str(error)
+    return ""
+
+
+def _fail(path: Path, why: str, failed: dict[Path, str], observer: Observer) -> None:
+    failed[path] = why
+    observer(Warned(path.name, f"is not in the results: {why.removeprefix(f'{path}: ')}"))
 
 
 def _loaded(model: Scorer | None, name: str, device: str | None) -> Scorer:
@@ -205,7 +195,9 @@ def _loaded(model: Scorer | None, name: str, device: str | None) -> Scorer:
     return load_model(name, device=device)
 
 
-def _survey(plan: ClassifyPlan, files: FrameFiles, folder: Path, failed: _Failed) -> tuple[list[FileTask], int]:
+def _survey(
+    plan: ClassifyPlan, files: FrameFiles, folder: Path, failed: dict[Path, str], observer: Observer
+) -> tuple[list[FileTask], int]:
     """Open every file once, so that whatever is wrong with one is said before any work is done.
 
     Of a folder or of several files, those that can't be read are named and left out.
@@ -216,8 +208,12 @@ def _survey(plan: ClassifyPlan, files: FrameFiles, folder: Path, failed: _Failed
         If the only file, or every file, can't be read, a mask doesn't fit, or there is no frame in any.
     """
     mask = None if files.mask is None else read_mask(files.mask, dataset=files.mask_dataset, marks=files.mask_marks)
+
+    def broken(path: Path, error: InputError) -> None:
+        _fail(path, str(error), failed, observer)
+
     tasks, n_frames = [], 0
-    for series in find_series(list_files(files.paths), files.options, broken=failed.add):
+    for series in find_series(list_files(files.paths), files.options, broken=broken):
         journal = folder / JOURNALS / journal_name(series.path, series.parts[0].dataset)
         task = FileTask(series=series, files=files, mask=mask, journal=journal, fresh=plan.fresh)
         if mask is not None:
@@ -239,9 +235,9 @@ def _require_mask_fits(task: FileTask) -> None:
 
 
 def _score_here(
-    tasks: list[FileTask], n_frames: int, model: Scorer, failed: _Failed, observer: Observer
-) -> list[Scored]:
-    outcomes: list[Scored] = []
+    tasks: list[FileTask], n_frames: int, model: Scorer, failed: dict[Path, str], observer: Observer
+) -> list[Outcome]:
+    outcomes: list[Outcome] = []
     done = good = 0
 
     def tell(n_scored: int, n_good: int) -> None:
@@ -250,17 +246,17 @@ def _score_here(
 
     for task in tasks:
         try:
-            outcomes.append((task, score_file(task, model, observer=observer, tell=tell)))
+            outcomes.append(score_file(task, model, observer=observer, tell=tell))
         except KeyboardInterrupt:
             observer(Warned("stopped", "what is scored so far is kept; the same command goes on from there"))
             raise
         except (InputError, OSError) as error:
             if len(tasks) == 1:
                 raise
-            failed.add(task.path, error)
+            _fail(task.path, str(error), failed, observer)
             continue
-        done += outcomes[-1][1].n_frames
-        good += outcomes[-1][1].n_good
+        done += outcomes[-1].n_frames
+        good += outcomes[-1].n_good
     return outcomes
 
 
@@ -299,9 +295,9 @@ def _sizes(scores: HitScores, selected: NDArray[np.bool_]) -> dict[str, Any]:
     return {"unit": scores.length_unit, "measured": int(np.isfinite(scores.diameter[selected]).sum()), "modes": modes}
 
 
-def _tell_growth(outcomes: list[Scored], observer: Observer) -> None:
+def _tell_growth(tasks: list[FileTask], outcomes: list[Outcome], observer: Observer) -> None:
     """Say which files have got more frames while they were being scored."""
-    for task, outcome in outcomes:
+    for task, outcome in zip(tasks, outcomes, strict=True):
         if time.time() - task.path.stat().st_mtime > _STILL_GROWING_S or len(task.series.parts) > 1:
             continue
         try:

@@ -16,10 +16,10 @@ def score_on_cluster(
     load: Callable[[], Scorer],
     options: ClusterOptions,
     *,
-    failed: Callable[[Path, Exception], None],
+    failed: dict[Path, str],
     observer: Observer = silent,
-) -> list[tuple[FileTask, Outcome]]:
-    """Score files on Dask's workers; return each with what it gave, in order.
+) -> list[Outcome]:
+    """Score files on Dask's workers; return what each gave, in order.
 
     Parameters
     ----------
@@ -29,8 +29,8 @@ def score_on_cluster(
         Makes the model, once in each worker; must be picklable.
     options : ClusterOptions
         Which cluster.
-    failed : function
-        Called with each file of several that can't be read, and why.
+    failed : dict of Path to str
+        Gets the files of several that can't be read, and why.
     observer : Observer
         Hears of each finished file, and of what was odd about it.
 
@@ -53,12 +53,11 @@ def score_on_cluster(
             except (InputError, OSError) as error:
                 if len(tasks) == 1:
                     raise
-                failed(task.path, error)
-                continue
+                failed[task.path], warnings = str(error), [Warned(task.path.name, f"is not in the results: {error}")]
             for warning in warnings:
                 observer(warning)
             observer(Progress("scoring files", len(done), len(tasks)))
-    return [(tasks[index], done[index]) for index in sorted(done)]
+    return [done[index] for index in sorted(done)]
 
 
 def _score(task: FileTask, load: Callable[[], Scorer]) -> tuple[Outcome, list[Warned]]:
