@@ -24,7 +24,13 @@ from friedel.bcdi.geometry.instrument import ReciprocalGrid
 from friedel.bcdi.phasing.ambiguities import align_to
 from friedel.bcdi.records import CrystalImage, Reconstruction, Uncertainty
 from friedel.bcdi.strain import analyse
-from friedel.bcdi.uncertainty.estimate import bulk_of, diameter_of, estimate_uncertainty, without_ambiguities
+from friedel.bcdi.uncertainty.estimate import (
+    bulk_of,
+    deep_inside,
+    diameter_of,
+    estimate_uncertainty,
+    without_ambiguities,
+)
 
 WITHIN_ONE, WITHIN_TWO, COST = (0.62, 0.74), (0.92, 0.98), 0.3
 BEYOND = 3.0
@@ -83,7 +89,7 @@ def judge(generator: str, n: int, n_photons: float, seed: int, phase_range_rad: 
     strain, spacing = strain_off(image, found, true)
     uncertainty = found.uncertainty
     assert uncertainty is not None
-    size = diameter_of(np.abs(true).ravel(), bulk_of(true))
+    size = diameter_of(np.abs(true), deep_inside(true, inside))
     return Judged(
         phase=np.abs(off) / uncertainty.phase_rad[inside],
         strain=strain,
