@@ -1,5 +1,6 @@
-"""`friedel validate`: is this plan right? Nothing is read but the plan; no GPU is needed."""
+"""`friedel validate` and `friedel doctor`: is this plan right, is this installation? Nothing is computed."""
 
+import json
 from pathlib import Path
 from typing import Annotated
 
@@ -38,3 +39,21 @@ def validate(
             )
         typer.secho(draw_source(source, draw), fg="green", err=True)
     typer.secho(f"{plan}: every key and value is valid; it is a plan for {read.command}.", fg="green", err=True)
+
+
+def doctor(
+    as_json: Annotated[bool, typer.Option("--json", help="Print everything as JSON on stdout.")] = False,
+) -> None:
+    """Show versions, processors, GPU and extras, and what to install for what is missing."""
+    from friedel.core.machine.doctor import examine
+
+    health = examine()
+    if as_json:
+        typer.echo(json.dumps(health.as_dict(), indent=2))
+        return
+    for name, value in health.lines():
+        typer.echo(f"{name:<22}{value}")
+    for advice in health.advice:
+        typer.secho(advice, fg="yellow")
+    if not health.advice:
+        typer.secho("Nothing is missing.", fg="green")

@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy import ndimage
 
 from friedel.bcdi.prepare.counts import Counts
 from friedel.core.observer import Note, Observer, Warned, listed, silent
@@ -18,6 +19,10 @@ from friedel.core.observer import Note, Observer, Warned, listed, silent
 LEAST_EXPECTED = 25.0
 # More than this share of the frames unknown, and the result hangs on what was lost.
 MOST_LOST = 0.1
+# So many times brighter than all around it in the next frames, and in so many pixels, is no pattern.
+GARBLED_TIMES = 20.0
+GARBLED_SHARE = 0.002
+GARBLED_PIXELS = 5
 # Light on a frame: its darkest pixels have so many times the counts of those next to it.
 LIFTED_TIMES = 3.0
 # An attenuator's factor: not so near 1 that strain could do it, not beyond what detectors count.
@@ -64,6 +69,7 @@ def repaired_frames(counts: Counts, *, name: str, observer: Observer = silent) -
     counts = _without_repeated(counts, name, observer)
     counts = _without_lost(counts, name, observer)
     counts = _without_lifted(counts, name, observer)
+    counts = _without_garbled(counts, name, observer)
     lost = before & ~_present(counts)
     if lost.sum() > MOST_LOST * max(int(before.sum()), 1):
         text = f"{name}: {int(lost.sum())} of {len(lost)} frames are lost; what they held is guessed by the phasing"
@@ -190,6 +196,27 @@ def _without_lifted(counts: Counts, name: str, observer: Observer) -> Counts:
     )
     observer(Warned("lost frames", text + ": light or a fault, so unknown"))
     return _without_frames(counts, sorted(lifted))
+
+
+def _without_garbled(counts: Counts, name: str, observer: Observer) -> Counts:
+    """Take frames as unknown in which many pixels are bright though the frames before and after are dark around them.
+
+    So looks a frame whose compressed bytes were damaged; a crystal's pattern is wider than one frame.
+    """
+    values = counts.values
+    around = ndimage.maximum_filter(values, (1, 3, 3))
+    garbled = []
+    for index in range(len(values)):
+        beside = np.maximum(around[max(index - 1, 0)], around[min(index + 1, len(values) - 1)])
+        beside = around[1] if index == 0 else around[-2] if index == len(values) - 1 else beside
+        odd = values[index] > GARBLED_TIMES * beside + LEAST_EXPECTED
+        if odd.sum() > max(GARBLED_SHARE * odd.size, GARBLED_PIXELS):
+            garbled.append(index)
+    if not garbled or len(garbled) > len(values) // 4:
+        return counts
+    text = f"{name}: frames {listed(garbled)} are bright where the frames next to them are dark: damaged, so unknown"
+    observer(Warned("lost frames", text))
+    return _without_frames(counts, garbled)
 
 
 def _without_frames(counts: Counts, frames: NDArray[np.intp] | list[int]) -> Counts:

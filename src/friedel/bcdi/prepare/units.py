@@ -12,11 +12,13 @@ from itertools import pairwise
 from typing import Any, TypeAlias
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 from scipy import ndimage
 
 from friedel.bcdi.prepare.counts import Counts, counts_from
-from friedel.core.marks import LARGEST
+from friedel.core.files.marks import LARGEST
+from friedel.core.fourier import fourier
 from friedel.core.observer import Note, Observer, Warned, silent
 
 Floats: TypeAlias = NDArray[np.float64]
@@ -358,7 +360,7 @@ def _straightened(counts: Counts, name: str, observer: Observer) -> Counts:
 
 def _leak(values: NDArray[np.float32]) -> float:
     """Return the share of the transform's power in the outer part of the box, where autocorrelations end."""
-    power = np.abs(np.fft.fftn(values)) ** 2
-    far = [np.abs(np.fft.fftfreq(n)) > OUTER for n in values.shape]
+    power = fourier(torch.from_numpy(np.ascontiguousarray(values)).to(torch.complex64)).abs().numpy() ** 2
+    far = [np.abs(np.arange(n) - n // 2) > OUTER * n for n in values.shape]
     outside = far[0][:, None, None] | far[1][None, :, None] | far[2][None, None, :]
     return float(power[outside].mean() / power.mean())

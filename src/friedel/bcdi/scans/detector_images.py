@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 from friedel.bcdi.scans.source import ScanSource
 from friedel.core.errors import InputError
 from friedel.core.files.arrays import HDF5_SUFFIXES, masks_in, read_array, suffix_of
+from friedel.core.files.masks import measured_from
 from friedel.core.files.placement import Placement
-from friedel.core.masks import measured_from
 from friedel.core.observer import Note, Observer, Warned, listed, silent
 
 # Names of counters of the incident beam, in small letters.

@@ -9,13 +9,10 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Any
 
-import numpy as np
-from numpy.typing import NDArray
-
 from friedel.core.errors import InputError
 from friedel.core.observer import Observer
-from friedel.spi.classify.plan import ClassifyPlan
 from friedel.spi.classify.photons import write_photon_files
+from friedel.spi.classify.plan import ClassifyPlan
 from friedel.spi.frames.files import FrameFiles
 from friedel.spi.scores.files import write_scores_csv, write_scores_hdf5
 from friedel.spi.scores.frame_reader import read_chosen

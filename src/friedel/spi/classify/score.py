@@ -194,7 +194,9 @@ class _Run:
         run = self._constants()
         n_new = 0
         with reading_ahead(read_batch(self.source, *piece) for piece in pieces) as batches:
-            for batch, scores, checks in in_threads(lambda batch: _score_batch(self.model, batch, self.mask, run), batches):
+            for batch, scores, checks in in_threads(
+                lambda batch: _score_batch(self.model, batch, self.mask, run), batches
+            ):
                 journal.append(batch, scores, checks)
                 n_new += len(scores)
                 tell(journal.n_scored, int(journal.scores()["good"].sum()))
@@ -282,7 +284,9 @@ class _Run:
             scored = status[:n] == FrameStatus.SCORED
             n_changed = int((changed & scored).sum())
             if n_changed > _MOST_CHANGED * max(int(scored.sum()), 1) or not scored.any():
-                reason = f"{n_changed} of its {n} frames are others now" if n_changed else "none of its frames had a score"
+                reason = (
+                    f"{n_changed} of its {n} frames are others now" if n_changed else "none of its frames had a score"
+                )
             again |= changed
         few = int(journal.kept.get("measured on", _SAMPLE))
         if not reason and few < _FEW and self.source.shape[0] - int(again.sum() == 0) * n >= _MORE * max(few, 1):

@@ -29,9 +29,7 @@ def unit_of(run: Any) -> FrameUnit | None:
     """Return what the frames' numbers mean, by the run's constants; None if they are of another scorer."""
     if not hasattr(run, "pedestal"):
         return None
-    return FrameUnit(
-        gain=run.gain, pedestal=run.pedestal, marks=run.marks, counted=run.counted, measured=run.measured
-    )
+    return FrameUnit(gain=run.gain, pedestal=run.pedestal, marks=run.marks, counted=run.counted, measured=run.measured)
 
 
 def what_was_read(
@@ -62,13 +60,17 @@ def what_was_read(
     unit, unit_text, warnings = _unit(unit_of(run), run)
     centre, centre_text = _centre(source, files, run)
     if centre and centre["from"] == "symmetry" and centre["off"] > _OFF_CENTRE:
-        warnings.append(f"{centre_text}: {centre['off']:.0%} of the frame off its middle; if that is wrong, say frames.centre")
+        warnings.append(
+            f"{centre_text}: {centre['off']:.0%} of the frame off its middle; if that is wrong, say frames.centre"
+        )
     lost = counts["expected"] - counts["read"] + counts["unreadable"]
     where = f"{source.path.name}{f', {source.dataset}' if source.dataset else ''}"
     rows, columns = source.shape[1:]
     sentence = f"{where}: {counts['read']} of {counts['expected']} frames of {rows} × {columns}, {source.dtype.name}"
     sentence += f", {lost} lost" if lost else ""
-    sentence += f"; {masks['said']}" + (f"; {unit_text}" if unit_text else "") + (f"; {centre_text}" if centre_text else "")
+    sentence += (
+        f"; {masks['said']}" + (f"; {unit_text}" if unit_text else "") + (f"; {centre_text}" if centre_text else "")
+    )
     record = {
         "file": str(source.path), "dataset": source.dataset, "shape": [rows, columns], "dtype": source.dtype.name,
         "frames": counts, "mask": masks, "unit": unit, "centre": centre, "odd": [*source.notes, *warnings],
@@ -100,7 +102,9 @@ def _unit(unit: FrameUnit | None, run: Any) -> tuple[dict[str, Any], str, list[s
         warnings.append("too little light to tell how many detector units a photon makes; scores are rough")
     if unit.pedestal:
         text += f" above a pedestal of {unit.pedestal:.5g}"
-        warnings.append(f"a pedestal of {unit.pedestal:.5g} was found and taken off; subtract the dark yourself if that is wrong")
+        warnings.append(
+            f"a pedestal of {unit.pedestal:.5g} was found and taken off; subtract the dark yourself if that is wrong"
+        )
     if unit.marks:
         text += f", {', '.join(f'{mark:g}' for mark in unit.marks)} taken for no count"
     record = {

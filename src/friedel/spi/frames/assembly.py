@@ -87,7 +87,9 @@ def read_assembly(path: Path, stack: tuple[int, ...]) -> Assembly:
     shape = int(rows.max()) + 1, int(columns.max()) + 1
     if max(shape) > _LARGEST:
         raise InputError(f"{path}: its panels lie over {shape} pixels; that is no geometry of one detector")
-    return Assembly(shape=shape, source=source, target=rows * shape[1] + columns, centre=(-first_y - 0.5, -first_x - 0.5))
+    return Assembly(
+        shape=shape, source=source, target=rows * shape[1] + columns, centre=(-first_y - 0.5, -first_x - 0.5)
+    )
 
 
 def _module(panel: dict[str, Any]) -> int:
@@ -98,7 +100,9 @@ def _panel(
     panel: dict[str, Any], stack: tuple[int, ...], n_modules: int
 ) -> tuple[NDArray[Any], NDArray[Any], NDArray[Any]]:
     """Return the numbers of a panel's pixels in the flattened stack, and their y and x, pixels from the beam."""
-    low_ss, high_ss, low_fs, high_fs = (int(panel[f"orig_{end}_{axis}"]) for axis in ("ss", "fs") for end in ("min", "max"))
+    low_ss, high_ss, low_fs, high_fs = (
+        int(panel[f"orig_{end}_{axis}"]) for axis in ("ss", "fs") for end in ("min", "max")
+    )
     n_rows, n_fs = int(np.prod(stack[:-1])), stack[-1]
     per_module = stack[-2] if len(stack) == 3 else n_rows // n_modules
     first = _module(panel) * per_module

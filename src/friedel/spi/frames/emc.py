@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from friedel.core.errors import InputError
 from friedel.core.files.damage import readable
-from friedel.core.marks import LARGEST
+from friedel.core.files.marks import LARGEST
 from friedel.spi.frames.source import Beside
 
 _HEADER_NUMBERS = 256
@@ -173,5 +173,7 @@ def open_emc_frames(path: Path) -> EmcFrames:
             return EmcFrames(path, photons, (shape[0], shape[1]), (mask < 2).reshape(shape))
     side = round(photons.shape[1] ** 0.5)
     if side * side != photons.shape[1]:
-        raise InputError(f"{path}: its {photons.shape[1]} pixels make no square frame; give the frames it was made from")
+        raise InputError(
+            f"{path}: its {photons.shape[1]} pixels make no square frame; give the frames it was made from"
+        )
     return EmcFrames(path, photons, (side, side), None)

@@ -39,7 +39,9 @@ class Hdf5Frames:
         self._starts = np.cumsum([0, *(_length(part) for part in self._parts)])
         gone = [_missing_frames(part, opened.n_bytes, path) for part in self._parts]
         self._missing = np.concatenate([missing for missing, _ in gone])
-        self._holes = [hole for (_, holes), start in zip(gone, self._starts, strict=False) for hole in _moved(holes, start)]
+        self._holes = [
+            hole for (_, holes), start in zip(gone, self._starts, strict=False) for hole in _moved(holes, start)
+        ]
         self.expected = int(self._starts[-1])
         n_there = _n_there(self._missing)
         self.shape = (n_there, *(self._recorded if self._assembly is None else self._assembly.shape))
@@ -130,7 +132,10 @@ class Hdf5Frames:
         return good, each, Beside(mask=", ".join(said), sense=sense if said else "")
 
     def _odd(self, names: Sequence[str]) -> list[str]:
-        odd = [f"{name} links to a file that isn't there: its frames are lost" for name in layout.missing_links(self._opened.file, names)]
+        odd = [
+            f"{name} links to a file that isn't there: its frames are lost"
+            for name in layout.missing_links(self._opened.file, names)
+        ]
         if self.mask is None and not self._frame_masks:
             shape = (_length(self._parts[0]), *self._recorded)
             misfit = layout.misfits(self._opened.file, names[0], shape)
@@ -200,7 +205,9 @@ def grouped_names(file: h5py.File, path: Path, options: FrameOptions) -> list[li
 def _alike(mask: str, names: Sequence[str]) -> list[str]:
     """Return the masks that lie to the other datasets as the first's does to the first: in their own groups."""
     own, tail = names[0].split("/")[0], mask.split("/")[1:]
-    return ["/".join([name.split("/")[0] if mask.split("/")[0] == own else mask.split("/")[0], *tail]) for name in names]
+    return [
+        "/".join([name.split("/")[0] if mask.split("/")[0] == own else mask.split("/")[0], *tail]) for name in names
+    ]
 
 
 def _recorded(dataset: h5py.Dataset) -> tuple[int, ...]:
@@ -259,7 +266,11 @@ def _missing_frames(dataset: h5py.Dataset, n_bytes: int | None, path: Path) -> t
     missing = np.zeros(_length(dataset), bool)
     if dataset.is_virtual:
         boxes = unwritten(dataset, path)
-        whole = [box for box in boxes if all(part.stop - part.start >= n for part, n in zip(box[1:], dataset.shape[1:], strict=True))]
+        whole = [
+            box
+            for box in boxes
+            if all(part.stop - part.start >= n for part, n in zip(box[1:], dataset.shape[1:], strict=True))
+        ]
         for box in whole:
             missing[box[0]] = True
         return missing, [box for box in boxes if box not in whole]

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from friedel.core.errors import InputError
 from friedel.core.files.cxi_mask import good_pixels
 from friedel.core.files.damage import DAMAGED
-from friedel.core.masks import LEAST_LEFT
+from friedel.core.files.masks import LEAST_LEFT
 
 MASKS = ("mask", "pixel_mask", "mask_shared", "pixelmask", "bad_pixels", "badpixels", "hot_pixels", "hotpixels")
 """Names of datasets that say which pixels are bad, by CXI, NeXus, Cheetah and the field's programs."""
@@ -149,7 +149,9 @@ def missing_links(file: h5py.File, names: Sequence[str]) -> list[str]:
     if not names or not re.search(r"data_\d+$", names[0]):
         return []
     group = names[0].rpartition("/")[0]
-    return [f"{group}/{name}" for name in file[group] if re.fullmatch(r"data_\d+", name) and get(file[group], name) is None]
+    return [
+        f"{group}/{name}" for name in file[group] if re.fullmatch(r"data_\d+", name) and get(file[group], name) is None
+    ]
 
 
 def _one_series(found: Sequence[tuple[str, h5py.Dataset]]) -> bool:
@@ -188,7 +190,9 @@ def misfits(file: h5py.File, frames: str, shape: tuple[int, ...]) -> list[str]:
     group = file[frames].parent
     found = [(name, get(group, name)) for name in MASKS]
     return [
-        f"{name} {item.shape}" for name, item in found if isinstance(item, h5py.Dataset) and not _fits(item.shape, shape)
+        f"{name} {item.shape}"
+        for name, item in found
+        if isinstance(item, h5py.Dataset) and not _fits(item.shape, shape)
     ]
 
 

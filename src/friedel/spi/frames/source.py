@@ -186,7 +186,9 @@ def open_source(path: Path, options: FrameOptions) -> FrameSource:
 
         return open_npy_frames(path, options)
     if suffix not in SUFFIXES:
-        raise InputError(f"{path}: unknown kind of file {suffix!r}; frames are read from {', '.join(SUFFIXES)} or a run")
+        raise InputError(
+            f"{path}: unknown kind of file {suffix!r}; frames are read from {', '.join(SUFFIXES)} or a run"
+        )
     if options.geometry is not None:
         raise InputError(f"{path}: its frames are whole images; a geometry has no use: leave --geometry out")
     if suffix in EMC_SUFFIXES:

@@ -7,12 +7,11 @@ of the frames, their number type or what stands in masked pixels.
 from dataclasses import dataclass
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional
 
-from friedel.core.marks import LARGEST
+from friedel.core.files.marks import LARGEST
 
 MARKS = tuple(sorted({float(np.float32(value)) for value in LARGEST}))
 """Values that detectors and programs write where there is no count, in whatever number type they have passed through."""
@@ -214,9 +213,7 @@ def _step(values: Values) -> tuple[float, float]:
     return (float(steps[1]), base) if whole and len(steps) < _MOST_VALUES // 16 else (0.0, base)
 
 
-def _counted(
-    values: Values, base: float, step: float, slope: float | None, dark: float, dark_variance: float
-) -> bool:
+def _counted(values: Values, base: float, step: float, slope: float | None, dark: float, dark_variance: float) -> bool:
     """Say whether a step is one photon: the noise is counting noise, and nothing lies between no light and a photon."""
     if slope is None or slope < 0.5 * step:
         spread = step * max(dark - base, 0.0)

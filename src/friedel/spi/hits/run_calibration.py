@@ -171,9 +171,7 @@ def _search(
     return best
 
 
-def _asymmetry(
-    root: NDArray[np.float64], known: NDArray[np.float64], shift: tuple[int, int], reach: int
-) -> float:
+def _asymmetry(root: NDArray[np.float64], known: NDArray[np.float64], shift: tuple[int, int], reach: int) -> float:
     """Return ‖s(c + r) − s(c − r)‖² / ‖s‖² over pixels of which both are known, the centre off by (dy, dx)."""
     windows = []
     for n, off in zip(root.shape, shift, strict=True):
@@ -187,7 +185,9 @@ def _asymmetry(
 def _shrunk(values: NDArray[np.float64], factor: int) -> NDArray[np.float64]:
     """Return means over squares about the middle, so that the middle stays the middle pixel."""
     sides = [(n // 2 // factor, (n - 1) // 2 // factor) for n in values.shape]
-    cut = values[tuple(slice(n // 2 - a * factor, n // 2 + b * factor) for n, (a, b) in zip(values.shape, sides, strict=True))]
+    cut = values[
+        tuple(slice(n // 2 - a * factor, n // 2 + b * factor) for n, (a, b) in zip(values.shape, sides, strict=True))
+    ]
     rows, columns = (sum(side) for side in sides)
     return np.asarray(cut.reshape(rows, factor, columns, factor).mean(axis=(1, 3)))
 

@@ -218,7 +218,12 @@ def looks_of(files: Sequence[Path]) -> dict[str, Any]:
         for path in inside:
             try:
                 stat = path.stat()
-                looks[str(path)] = [stat.st_size, max(stat.st_mtime_ns, stat.st_ctime_ns), stat.st_mtime_ns, stat.st_ino]
+                looks[str(path)] = [
+                    stat.st_size,
+                    max(stat.st_mtime_ns, stat.st_ctime_ns),
+                    stat.st_mtime_ns,
+                    stat.st_ino,
+                ]
             except OSError:
                 looks[str(path)] = None
     return looks
