@@ -131,6 +131,7 @@ def _climbed(solver: Solver, network: PhasingModel | None) -> Solution:
         solver.projecting = False
         return _solution(solver, _found(solver, climbed), said)
     quick = _with_options(solver, solver.options.guided.applied_to(solver.options))
+    quick.climbed = True
     found = pursued(quick, quick.finished_from(list(climbed.starts), list(climbed.carried)))
     if found.finalists.agreement >= AGREE and _convincing(solver, found):
         return _solution(quick, found, said)
