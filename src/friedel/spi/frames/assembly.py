@@ -1,4 +1,4 @@
-"""Frames of a detector's modules, put together by a CrystFEL geometry: which pixel of a stack lies where. Reads one file.
+"""Frames of a detector's modules, put together by a CrystFEL geometry: which pixel of a stack lies where.
 
 Each pixel goes to the nearest of a square grid: for hits that is exact enough, and no intensity is changed.
 """
