@@ -1,4 +1,4 @@
-"""The demo: a simulated scan in a facility's own files, guessed and reconstructed as a real one, beside the truth."""
+"""The demo of crystals: a simulated scan in a facility's own files, reconstructed, beside the truth."""
 
 import time
 from dataclasses import replace

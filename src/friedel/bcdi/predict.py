@@ -12,8 +12,8 @@ from friedel.bcdi.phasing.settled import THRESHOLD
 from friedel.bcdi.prepare.arrays import as_diffraction
 from friedel.bcdi.reconstruct import library_versions
 from friedel.bcdi.records import Diffraction, Provenance, Quality, Reconstruction
+from friedel.core.files.masks import Marks
 from friedel.core.machine.memory import keep_freed_memory
-from friedel.core.masks import Marks
 from friedel.core.observer import Recorder
 
 

@@ -21,8 +21,8 @@ from friedel.bcdi.prepare.arrays import as_diffraction
 from friedel.bcdi.records import Diffraction, Provenance, Quality, Reconstruction, Uncertainty
 from friedel.bcdi.strain.surface import find_isosurface
 from friedel.bcdi.uncertainty import Solved, estimate_uncertainty, with_error_bars
+from friedel.core.files.masks import Marks
 from friedel.core.machine.memory import keep_freed_memory
-from friedel.core.masks import Marks
 from friedel.core.observer import Observer, Recorder, silent, tee
 
 _LIBRARIES = ("numpy", "scipy", "torch", "scikit-image")

@@ -20,9 +20,12 @@ EPILOG = (
     "In the folder: report.html (look here first) · scores.h5 and scores.csv (one line a frame) · selection.cxi (the "
     "selected frames, a view of the source files) · selection.emc (their photons, for Dragonfly) · summary.json · "
     "plan.yaml (every setting, to run again with --plan).\n\n"
+    "Files of several that can't be read are named and left out, and the exit code is then 2. "
     "Stopped or killed, the same command goes on where it was; a file that has grown is scored from its "
     "first new frame."
 )
+PARTLY = 2
+"""Exit code when some of the files are not in the results."""
 
 
 def classify(
@@ -65,6 +68,8 @@ def classify(
     with reporting() as observer:
         result = run_classification(chosen, device=device, observer=observer)
     show_classification(result)
+    if result.failed:
+        raise typer.Exit(PARTLY)
 
 
 def show_classification(result: "ClassifyResult") -> None:
@@ -96,3 +101,5 @@ def show_classification(result: "ClassifyResult") -> None:
             typer.secho(f"  {figures['status'][status]} skipped: {reason}", fg="yellow")
     for name, path in result.files.items():
         typer.echo(f"  {name:<12} {path}")
+    for lost, why in result.failed.items():
+        typer.secho(f"  not in the results: {lost}: {why}", fg="red", err=True)

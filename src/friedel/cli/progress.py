@@ -6,7 +6,7 @@ Everything goes to stderr, so that stdout holds nothing but what was asked for (
 import json
 import sys
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from typing import Any
 
@@ -60,6 +60,16 @@ class Bars:
             self._tasks[event.task] = self._bars.add_task(event.task, figures="")
         task, figures = self._tasks[event.task], _figures(event.figures)
         self._bars.update(task, completed=event.done, total=event.total, figures=figures)
+
+
+def steady(observer: Observer) -> Observer:
+    """Return an observer that goes on when nobody reads any more: the terminal closed, or the pipe's other end."""
+
+    def tell(event: Event) -> None:
+        with suppress(OSError):
+            observer(event)
+
+    return tell
 
 
 class JsonLines:

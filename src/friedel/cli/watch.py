@@ -3,6 +3,7 @@
 import math
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -58,13 +59,12 @@ def watch(
     serve: Serve = False,
     port: Port = PORT,
     crystals: Annotated[bool, typer.Option("--crystals", help="The frames are rocking scans; image them.")] = False,
-    log_json: Annotated[bool, typer.Option("--log-json", help="Log a JSON object a line, for a machine.")] = False,
 ) -> None:
     """Tell single hits from all other frames while they arrive, or image crystals; every frame is accounted for."""
     if crystals:
-        watch_scans(_crystal_plan(uri, output, plan, settings), serve=serve, port=port, log_json=log_json)
+        watch_scans(_crystal_plan(uri, output, plan, settings), serve=serve, port=port)
     else:
-        watch_frames(_plan(uri, output, plan, model, settings), serve=serve, port=port, log_json=log_json)
+        watch_frames(_plan(uri, output, plan, model, settings), serve=serve, port=port)
 
 
 def replay(
@@ -141,18 +141,17 @@ def watch_frames(
     port: str = PORT,
     browse: bool = False,
     stay_s: float = math.inf,
-    log_json: bool = False,
 ) -> None:
     """Watch single hits by a plan, and print what became of them."""
-    from friedel.cli.progress import reporting
+    from friedel.cli.progress import reporting, steady
     from friedel.spi.live.watch import watch_hits
 
-    lines = _Lines(log_json)
+    as_json = plan.log == "json"
     with (
-        reporting(json_lines=log_json) as observer,
+        reporting(json_lines=as_json) as observer,
         showing(serve, port, plan.output, browse=browse, stay_s=stay_s) as display,
     ):
-        result = watch_hits(plan, display=display, observer=observer, on_snapshot=lines)
+        result = watch_hits(plan, display=display, observer=steady(observer), on_snapshot=_Lines(as_json))
         show_watch(result)
 
 
@@ -164,15 +163,14 @@ def watch_scans(
     browse: bool = False,
     stay_s: float = math.inf,
     on_open: Callable[[], None] | None = None,
-    log_json: bool = False,
 ) -> None:
     """Watch rocking scans by a plan, and print where their results are; ``on_open`` is called once it can begin."""
     from friedel.bcdi.live.watch import watch_crystals
-    from friedel.cli.progress import reporting
+    from friedel.cli.progress import reporting, steady
 
     shown = showing(serve, port, plan.output, browse=browse, stay_s=stay_s)
-    with reporting(json_lines=log_json) as observer, shown as display:
-        result = watch_crystals(plan, display=display, observer=observer, on_open=on_open)
+    with reporting(json_lines=plan.log == "json") as observer, shown as display:
+        result = watch_crystals(plan, display=display, observer=steady(observer), on_open=on_open)
         typer.echo(result.counts.sentence())
         for folder in result.folders:
             typer.echo(f"  report       {folder / 'report.html'}")
@@ -185,7 +183,11 @@ class _Lines:
         self._next, self._as_json = 0.0, as_json
 
     def __call__(self, snapshot: "Snapshot") -> None:
-        """Print a snapshot if it is time."""
+        """Print a snapshot if it is time; a watch goes on when nobody reads what it prints."""
+        with suppress(OSError):
+            self._print(snapshot)
+
+    def _print(self, snapshot: "Snapshot") -> None:
         if time.monotonic() < self._next or snapshot.view is None:
             return
         self._next = time.monotonic() + _LINE_S

@@ -20,7 +20,7 @@ from friedel.stream.shared import SharedBlock, free_bytes
 # A slot is taken by a batch of any size, and held while its hits are written: few slots would soon be all taken.
 _SLOTS, _FEWEST = 64, 8
 # Of what shared memory is free, the ring takes at most this share: others need some too.
-_SHARE = 0.9
+_SHARE = 0.7
 
 
 class RingLayout(NamedTuple):
@@ -92,6 +92,8 @@ def open_ring(layout: RingLayout) -> FrameRing:
 
 OVERLOAD = "overload: the oldest waiting batch made room"
 NO_ROOM = "overload: no batch waited that could make room"
+ENDED = "the watch was stopped"
+_LOOK_S = 0.1
 
 
 @dataclass(eq=False, kw_only=True)
@@ -141,11 +143,17 @@ class Batches:
         Counts what is dropped.
     sample_frames : int
         So many of the first frames are kept, whatever happens, until `release_sample`.
+    patient : bool
+        The source can wait: `put` waits for room rather than drop anything.
+    stopping : Event
+        No longer, once this is set.
     """
 
     ring: FrameRing
     ledger: Ledger
     sample_frames: int = 0
+    patient: bool = False
+    stopping: threading.Event = field(default_factory=threading.Event)
     sampled: int = 0
     _free: deque[int] = field(default_factory=deque)
     _waiting: deque[Batch] = field(default_factory=deque)
@@ -174,7 +182,7 @@ class Batches:
             with self._room:
                 batch = self._open_batch(series)
                 if batch is None:
-                    self.ledger.dropped(len(frames) - done, NO_ROOM)
+                    self.ledger.dropped(len(frames) - done, ENDED if self.stopping.is_set() else NO_ROOM)
                     return
                 done += self._fill(batch, frames[done:], numbers[done:], timestamp, arrival)
 
@@ -227,7 +235,7 @@ class Batches:
         if batch is not None and (batch.n == len(batch.numbers) or batch.series != series):
             self._waiting.append(batch)
             batch = self._filling = None
-        if batch is None and (self._free or self._shed()):
+        if batch is None and (self._free or (self._came_free() if self.patient else self._shed())):
             batch = self._filling = self._new_batch(self._free.popleft(), series)
         return batch
 
@@ -255,6 +263,12 @@ class Batches:
         batch.n = part.stop
         self.sampled += count * batch.sample
         return count
+
+    def _came_free(self) -> bool:
+        """Wait for a free slot; return whether there is one, or the watch is being stopped."""
+        while not self._free and not self.stopping.is_set():
+            self._room.wait(_LOOK_S)
+        return bool(self._free)
 
     def _shed(self) -> bool:
         """Drop the oldest waiting batch; return whether there was one."""

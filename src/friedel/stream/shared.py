@@ -55,7 +55,10 @@ class SharedBlock:
 
     def _made(self, n_bytes: int) -> shared_memory.SharedMemory:
         while True:
-            memory = shared_memory.SharedMemory(f"{_PREFIX}{secrets.token_hex(6)}", create=True, size=n_bytes)
+            try:
+                memory = shared_memory.SharedMemory(f"{_PREFIX}{secrets.token_hex(6)}", create=True, size=n_bytes)
+            except OSError as error:
+                raise _too_little(n_bytes, error) from None
             if not _FOLDER.is_dir():
                 return memory
             try:

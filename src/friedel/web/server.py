@@ -18,6 +18,8 @@ from friedel.web.options import ServeOptions
 
 STATIC = Path(__file__).parent / "static"
 COOKIE = "friedel_token"
+HEALTH = "/health"
+"""Needs no token, because it says nothing but that: container engines ask for it."""
 _LARGEST_REQUEST = 4096
 PAGE_RULES = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; "
@@ -66,7 +68,7 @@ def make_app(boards: tuple[Board, Board], options: ServeOptions, folder: Path | 
         return web.Response(text=metrics_text(await request.app[_HUB].state()), headers=HEADERS)
 
     app.router.add_get("/metrics", metrics)
-    app.router.add_get("/health", _answer(health))
+    app.router.add_get(HEALTH, _answer(health))
     app.router.add_get("/ready", _answer(readiness))
     app.router.add_get("/", _file("page.html"))
     app.router.add_get("/static/{name:[a-z]+\\.(?:js|css|svg)}", _static)
@@ -90,7 +92,7 @@ def gated(options: ServeOptions) -> Middleware:
         in_address = request.query.get("token")
         # Monitoring programs send it as "Authorization: Bearer …".
         in_header = request.headers.get("Authorization", "").removeprefix("Bearer ")
-        if not token_fits(in_address or request.cookies.get(COOKIE) or in_header, wanted):
+        if request.path != HEALTH and not token_fits(in_address or request.cookies.get(COOKIE) or in_header, wanted):
             raise web.HTTPForbidden(text="open the address with the token that the watch printed: …/?token=…")
         if wanted is not None and in_address is not None and request.path == "/":
             # The token moves from the address, which is easily shared, to a cookie.

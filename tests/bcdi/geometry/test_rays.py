@@ -29,8 +29,10 @@ from friedel.bcdi.scans.source import ScanSource
 
 SHAPE, SPOT = (24, 40, 36), (11, 22, 15)
 DISTANCE, ENERGY, DIRECT = 0.83, 9000.0, (18.0, 20.5)
-ANGLES = {"mu": 0.4, "beta": 0.3, "eta": 17.2, "om": 17.2, "omega": 17.2, "th": 0.3, "gontheta": 17.2, "nath": 2.0,
-          "chi": 88.0, "phi": 3.1, "gonphi": 3.1, "nu": 6.0, "gam": 12.6, "gamma": 6.5, "del": 32.0, "delta": 31.0}  # fmt: skip
+ANGLES = {
+    "mu": 0.4, "beta": 0.3, "eta": 17.2, "om": 17.2, "omega": 17.2, "th": 0.3, "gontheta": 17.2, "nath": 2.0,
+    "chi": 88.0, "phi": 3.1, "gonphi": 3.1, "nu": 6.0, "gam": 12.6, "gamma": 6.5, "del": 32.0, "delta": 31.0,
+}  # fmt: skip
 ROCKED = ("eta", "om", "omega", "th", "gontheta", "nath", "mu")
 
 

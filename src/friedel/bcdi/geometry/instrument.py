@@ -1,4 +1,4 @@
-"""The instrument as plain records: what the beam, the detector and the circles are, not where they stand in a scan.
+"""The instrument as records: beam, detector, circles; and the reciprocal-space grid that a scan spans.
 
 The laboratory frame is right-handed: z along the incident beam, y up, x = y × z.
 """

@@ -7,6 +7,7 @@ from pydantic import Field, field_validator
 from friedel.bcdi.phasing.multiscale import SHORTEST
 from friedel.bcdi.phasing.refine import RefineOptions
 from friedel.bcdi.phasing.schedule import parse_schedule
+from friedel.bcdi.phasing.strategy import Strategies
 from friedel.core.options import Options
 
 Fraction = Field(gt=0.0, lt=1.0)
@@ -84,6 +85,8 @@ class PhasingOptions(Options):
 
     start: Literal["network", "random"] = "network"
     """Begin from a network's guesses, and from random phases only where these fail; or from random phases at once."""
+    strategies: Strategies = Strategies()
+    """Stages of a run where photons are many and the box has room; the other options are for all other patterns."""
     guided: GuidedOptions = GuidedOptions()
     """What becomes of the guesses."""
     starts: int = Field(default=8, ge=1, le=1000)

@@ -8,11 +8,11 @@ from numpy.typing import ArrayLike, NDArray
 
 from friedel.bcdi.prepare.counts import Counts
 from friedel.bcdi.prepare.crop import MINIMUM, bright_middle, crop, find_peak, window_start
-from friedel.bcdi.prepare.frames import repaired_frames
+from friedel.bcdi.prepare.frames import one_beam, repaired_frames
 from friedel.bcdi.prepare.units import photons_from
 from friedel.bcdi.records import Diffraction, Origin
 from friedel.core.errors import InputError
-from friedel.core.masks import Marks, measured_from
+from friedel.core.files.masks import Marks, measured_from
 from friedel.core.observer import Note, Observer, Recorder, Warned, silent, tee
 
 OFF_CENTRE_ALLOWED = 1 / 8
@@ -44,7 +44,7 @@ def diffraction_from_array(
     mask : (z, y, x) or (y, x), bool or numbers, or None
         Non-zero is bad; None: nothing is.
     mask_marks : {"bad", "good"} or None
-        What non-zero in the mask means; None: bad, if the data don't speak against it (`friedel.core.masks`).
+        What non-zero in the mask means; None: bad, if the data don't speak against it (`friedel.core.files.masks`).
     name : str
         Origin of the data, for messages.
     observer : Observer
@@ -69,7 +69,8 @@ def diffraction_from_array(
     tell(Note("file", f"{name}: an array of {array.dtype} in memory"))
     measured = _measured(intensities, array, mask, mask_marks, name, tell)
     counts = photons_from(array, measured, name=name, observer=tell)
-    counts = centred(repaired_frames(unshifted(counts, name, tell), name=name, observer=tell), name, tell)
+    counts = repaired_frames(unshifted(counts, name, tell), name=name, observer=tell)
+    counts = centred(one_beam(counts, name=name, observer=tell), name, tell)
     n_unknown = float(1 - counts.mask.mean())
     tell(Note("frames", f"{name}: {array.shape}, {n_unknown:.2%} of voxels unknown", {"unknown": n_unknown}))
     origin = Origin().with_events(heard.events)
@@ -172,7 +173,8 @@ def unshifted(counts: Counts, name: str, observer: Observer) -> Counts:
     named = ", ".join("zyx"[axis] for axis in axes)
     text = f"{name}: the peak lies across the ends of {named}, as an FFT leaves it: shifted to the middle (fftshift)"
     observer(Warned("centre", text))
-    shifted = np.fft.fftshift(counts.values, axes), np.fft.fftshift(counts.mask, axes)
+    steps = tuple(counts.mask.shape[axis] // 2 for axis in axes)
+    shifted = np.roll(counts.values, steps, axes), np.roll(counts.mask, steps, axes)
     return replace(counts, values=shifted[0], mask=shifted[1])
 
 

@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from friedel.core.errors import InputError
-from friedel.core.marks import Marked, find_marks, plateau
+from friedel.core.files.marks import Marked, find_marks, plateau
 from friedel.core.observer import Note, Observer, Warned, silent
 
 # Where marks cover more than half of what should be measured, hardly a scan is left.
@@ -43,9 +43,9 @@ def counts_from(
 ) -> Counts:
     """Check raw values and make them float32 counts.
 
-    Marks are unknown (`friedel.core.marks`: NaN, inf, the largest values of types and counters, -1 and -2), and so is
-    a clipped peak. Other negative values come from a background subtracted earlier: they become 0, the likeliest true
-    intensity; taking them as unknown would keep only the upward fluctuations.
+    Marks are unknown (`friedel.core.files.marks`: NaN, inf, the largest values of types and counters, -1 and -2), and
+    so is a clipped peak. Other negative values come from a background subtracted earlier: they become 0, the likeliest
+    true intensity; taking them as unknown would keep only the upward fluctuations.
 
     Parameters
     ----------

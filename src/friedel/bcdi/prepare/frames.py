@@ -6,9 +6,11 @@ against its neighbours is looked at here; single pixels are `bad_pixels`'s busin
 
 from collections.abc import Iterator
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy import ndimage
 
 from friedel.bcdi.prepare.counts import Counts
 from friedel.core.observer import Note, Observer, Warned, listed, silent
@@ -17,6 +19,10 @@ from friedel.core.observer import Note, Observer, Warned, listed, silent
 LEAST_EXPECTED = 25.0
 # More than this share of the frames unknown, and the result hangs on what was lost.
 MOST_LOST = 0.1
+# So many times brighter than all around it in the next frames, and in so many pixels, is no pattern.
+GARBLED_TIMES = 20.0
+GARBLED_SHARE = 0.002
+GARBLED_PIXELS = 5
 # Light on a frame: its darkest pixels have so many times the counts of those next to it.
 LIFTED_TIMES = 3.0
 # An attenuator's factor: not so near 1 that strain could do it, not beyond what detectors count.
@@ -29,6 +35,9 @@ LEAST_FINE = 3.0
 # And this share of the power: edges of the box leave some of it too fine.
 LEAST_SHARE = 1e-4
 STRETCH = 20
+# So many of the brightest pixels must agree.
+MOST_ASKED = 200
+MOST_PIXELS = 0.7
 MOST_RUNS = 3
 LEAST_FRAMES = 16
 BRIGHT_PIXELS = 2000
@@ -42,8 +51,8 @@ LEAST_FALL = 1.5
 STEADY = 0.9
 
 
-def repaired_frames(counts: Counts, *, name: str, beam_known: bool = False, observer: Observer = silent) -> Counts:
-    """Return the counts with lost and repeated frames unknown and attenuated ones scaled back.
+def repaired_frames(counts: Counts, *, name: str, observer: Observer = silent) -> Counts:
+    """Return the counts with lost, repeated and lifted frames unknown.
 
     Parameters
     ----------
@@ -51,8 +60,6 @@ def repaired_frames(counts: Counts, *, name: str, beam_known: bool = False, obse
         ``(rocking, y, x)``, photons.
     name : str
         Origin of the data, for messages.
-    beam_known : bool
-        Whether a monitor will tell the incident intensity: then it is not guessed from the frames.
     observer : Observer
         Hears what was found, by the frames' numbers from 0.
     """
@@ -62,20 +69,36 @@ def repaired_frames(counts: Counts, *, name: str, beam_known: bool = False, obse
     counts = _without_repeated(counts, name, observer)
     counts = _without_lost(counts, name, observer)
     counts = _without_lifted(counts, name, observer)
+    counts = _without_garbled(counts, name, observer)
     lost = before & ~_present(counts)
     if lost.sum() > MOST_LOST * max(int(before.sum()), 1):
         text = f"{name}: {int(lost.sum())} of {len(lost)} frames are lost; what they held is guessed by the phasing"
         observer(Warned("lost frames", text, bends=True))
-    if beam_known:
+    return counts
+
+
+def one_beam(
+    counts: Counts, *, name: str, places: NDArray[np.float64] | None = None, observer: Observer = silent
+) -> Counts:
+    """Return the counts with attenuated runs of frames scaled back; say where the beam seems to have changed.
+
+    Parameters
+    ----------
+    counts, name, observer
+        As for `repaired_frames`; hot pixels are already unknown where they could be found.
+    places : (n,) float64 or None
+        Where the frames lie along the scan, in its steps; NaN: not known. None: evenly.
+    """
+    if len(counts.mask) < LEAST_FRAMES:
         return counts
-    counts = _with_one_beam(counts, name, observer)
-    _watch_the_beam(counts, name, observer)
+    counts = _with_one_beam(counts, np.arange(len(counts.mask)) if places is None else places, name, observer)
+    if places is None:
+        _watch_the_beam(counts, name, observer)
     return counts
 
 
 def _present(counts: Counts) -> NDArray[np.bool_]:
-    present: NDArray[np.bool_] = counts.mask.any(axis=(1, 2))
-    return present
+    return np.asarray(counts.mask.any(axis=(1, 2)))
 
 
 def _without_repeated(counts: Counts, name: str, observer: Observer) -> Counts:
@@ -96,10 +119,13 @@ def _without_repeated(counts: Counts, name: str, observer: Observer) -> Counts:
 
 def _without_lost(counts: Counts, name: str, observer: Observer) -> Counts:
     """Take parts of frames that are empty between full ones as unknown: whole frames, halves and eighths."""
-    unknown, whole, parts = np.zeros(counts.mask.shape, bool), set(), set()
+    unknown = np.zeros(counts.mask.shape, bool)
+    whole: set[int] = set()
+    parts: set[int] = set()
     for region in _regions(counts.values.shape[1:]):
         box = (slice(None), *region)
-        lost = _empty_between(counts.values[box].sum(axis=(1, 2), dtype=np.float64), counts.mask[box].any(axis=(1, 2)))
+        known = np.asarray(counts.mask[box].any(axis=(1, 2)))
+        lost = _empty_between(counts.values[box].sum(axis=(1, 2), dtype=np.float64), known)
         is_whole = counts.values[box].shape == counts.values.shape
         for index in lost:
             unknown[(index, *region)] = True
@@ -172,16 +198,37 @@ def _without_lifted(counts: Counts, name: str, observer: Observer) -> Counts:
     return _without_frames(counts, sorted(lifted))
 
 
+def _without_garbled(counts: Counts, name: str, observer: Observer) -> Counts:
+    """Take frames as unknown in which many pixels are bright though the frames before and after are dark around them.
+
+    So looks a frame whose compressed bytes were damaged; a crystal's pattern is wider than one frame.
+    """
+    values = counts.values
+    around = ndimage.maximum_filter(values, (1, 3, 3))
+    garbled = []
+    for index in range(len(values)):
+        beside = np.maximum(around[max(index - 1, 0)], around[min(index + 1, len(values) - 1)])
+        beside = around[1] if index == 0 else around[-2] if index == len(values) - 1 else beside
+        odd = values[index] > GARBLED_TIMES * beside + LEAST_EXPECTED
+        if odd.sum() > max(GARBLED_SHARE * odd.size, GARBLED_PIXELS):
+            garbled.append(index)
+    if not garbled or len(garbled) > len(values) // 4:
+        return counts
+    text = f"{name}: frames {listed(garbled)} are bright where the frames next to them are dark: damaged, so unknown"
+    observer(Warned("lost frames", text))
+    return _without_frames(counts, garbled)
+
+
 def _without_frames(counts: Counts, frames: NDArray[np.intp] | list[int]) -> Counts:
     unknown = np.zeros(counts.mask.shape, bool)
     unknown[frames] = True
     return counts.without(unknown)
 
 
-def _with_one_beam(counts: Counts, name: str, observer: Observer) -> Counts:
+def _with_one_beam(counts: Counts, places: NDArray[Any], name: str, observer: Observer) -> Counts:
     """Scale runs of frames back whose counts are all so many times what the others let expect, as by an attenuator."""
     for _ in range(MOST_RUNS):
-        found = _scaled_run(counts)
+        found = _scaled_run(counts, places)
         if found is None:
             break
         run, factor = found
@@ -196,7 +243,7 @@ def _with_one_beam(counts: Counts, name: str, observer: Observer) -> Counts:
     return counts
 
 
-def _scaled_run(counts: Counts) -> tuple[slice, float] | None:
+def _scaled_run(counts: Counts, places: NDArray[Any]) -> tuple[slice, float] | None:
     """Return the run of frames that is scaled against the others, and by how much; None if none is.
 
     Along the scan the counts of a pixel have no periods finer than the crystal's thickness allows. What is finer is
@@ -204,20 +251,20 @@ def _scaled_run(counts: Counts) -> tuple[slice, float] | None:
     less what photon noise adds. Its share of the power f' E f is lowest where a run's factor is right; the run is
     believed if it lowers that share to a small part.
     """
-    present = np.flatnonzero(_present(counts))
+    present = np.flatnonzero(_present(counts) & np.isfinite(places))
     peak = int(counts.values.sum(axis=(1, 2)).argmax())
     # The peak outshines the rest, so stretches beside it are looked at by themselves, too.
     stretches = [present[first : first + STRETCH] for first in range(0, present.size - STRETCH + 1, STRETCH // 4)]
     for part in (present, present[present < peak - 1], present[present > peak + 1], *stretches):
-        found = _run_in(counts, part) if part.size >= LEAST_FRAMES else None
+        found = _run_in(counts, part, places) if part.size >= LEAST_FRAMES else None
         if found is not None and (part is present or part[0] < found[0].start or part[0] == present[0]):
             return found
     return None
 
 
-def _run_in(counts: Counts, present: NDArray[np.intp]) -> tuple[slice, float] | None:
+def _run_in(counts: Counts, present: NDArray[np.intp], places: NDArray[Any]) -> tuple[slice, float] | None:
     """Return the run among some frames, as `_scaled_run` does."""
-    fine, power, noise = _fineness(counts, present)
+    fine, power, noise = _fineness(counts, present, places)
     if not fine.sum() > max(LEAST_FINE * noise, LEAST_SHARE * power.sum()):
         return None
     total = np.zeros((present.size + 1,) * 2)
@@ -242,17 +289,42 @@ def _run_in(counts: Counts, present: NDArray[np.intp]) -> tuple[slice, float] | 
     k, now = int(share.argmin()), float(total[-1, -1] / powers[-1])
     if not share[k] < LEAST_GAIN * now:
         return None
+    factors = np.ones(present.size)
+    factors[first[k] : last[k]] = factor[k]
+    lines, inverse = _lines(counts, present, places, MOST_ASKED)
+    if _share_smoother(lines, inverse, factors) < MOST_PIXELS:
+        return None  # some hot pixels' doing
     return slice(int(present[first[k]]), int(present[last[k] - 1]) + 1), float(1 / factor[k])
 
 
-def _fineness(counts: Counts, present: NDArray[np.intp]) -> tuple[NDArray[np.float64], NDArray[np.float64], float]:
-    """Return M of `_scaled_run`, ``(n, n)``, the frames' powers, and what photon noise put in M's diagonal."""
+def _share_smoother(lines: NDArray[np.float64], inverse: NDArray[np.float64], factors: NDArray[np.float64]) -> float:
+    """Return the share of the pixels in which the factors leave a smaller part of the power too fine."""
+
+    def fine(values: NDArray[np.float64]) -> NDArray[np.float64]:
+        power: NDArray[np.float64] = (values**2).sum(axis=0) + 1e-30
+        return np.asarray(((inverse @ values) * values).sum(axis=0) / power)
+
+    return float((fine(lines * factors[:, None]) < fine(lines)).mean())
+
+
+def _lines(
+    counts: Counts, present: NDArray[np.intp], places: NDArray[Any], most: int
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Return the brightest pixels' counts along the frames, ``(n, pixels)``, and K⁻¹ of `_scaled_run`."""
     image = counts.values[present].sum(axis=0)
-    some = np.argpartition(image, -min(BRIGHT_PIXELS, image.size), axis=None)[-BRIGHT_PIXELS:]
+    some = np.argpartition(image, -min(most, image.size), axis=None)[-most:]
     lines = counts.values.reshape(len(counts.values), -1)[np.ix_(present, some)].astype(np.float64)
+    at = places[present]
+    kernel = np.sinc(2 * BAND * (at[:, None] - at))
+    return lines, np.linalg.inv(kernel + NOISE * np.eye(present.size)) * NOISE
+
+
+def _fineness(
+    counts: Counts, present: NDArray[np.intp], places: NDArray[Any]
+) -> tuple[NDArray[np.float64], NDArray[np.float64], float]:
+    """Return M of `_scaled_run`, ``(n, n)``, the frames' powers, and what photon noise put in M's diagonal."""
+    lines, inverse = _lines(counts, present, places, BRIGHT_PIXELS)
     weigh = 1 / (lines.sum(axis=0) + 1)
-    kernel = np.sinc(2 * BAND * (present[:, None] - present))
-    inverse = np.linalg.inv(kernel + NOISE * np.eye(present.size)) * NOISE
     fine = ((lines * weigh) @ lines.T) * inverse
     noise = np.diag(inverse) * (lines @ weigh) * (counts.unit == "photons")
     fine[np.diag_indices_from(fine)] -= noise
@@ -282,7 +354,7 @@ def _watch_the_beam(counts: Counts, name: str, observer: Observer) -> None:
 
 
 def _mirrored_quarters(counts: Counts) -> list[tuple[NDArray[np.float64], NDArray[np.float64]]]:
-    """Return each quarter's counts a frame before the peak, and those of its mirror image after."""
+    """Return, for each quarter about the peak, its counts a frame before it and those of its mirror image after."""
     z, y, x = np.unravel_index(int(counts.values.argmax()), counts.values.shape)
     n, rows, columns = counts.values.shape
     reach = [min(int(p), size - 1 - int(p)) for p, size in zip((z, y, x), (n, rows, columns), strict=True)]

@@ -6,12 +6,14 @@ periods finer than the crystal's thickness allows, and are unknown where no fram
 """
 
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from friedel.bcdi.geometry.rocking import even_line, q_of_frames
 from friedel.bcdi.prepare.counts import Counts
+from friedel.bcdi.prepare.frames import one_beam
 from friedel.bcdi.records import BraggScan
 from friedel.core.errors import InputError
 from friedel.core.observer import Note, Observer, Warned, listed, silent
@@ -53,7 +55,7 @@ class Evened:
     places: Floats
 
 
-def evened(counts: Counts, scan: BraggScan, *, observer: Observer = silent) -> Evened:
+def evened(counts: Counts, scan: BraggScan, *, guess_beam: bool = True, observer: Observer = silent) -> Evened:
     """Return a scan on even steps.
 
     Parameters
@@ -62,6 +64,8 @@ def evened(counts: Counts, scan: BraggScan, *, observer: Observer = silent) -> E
         ``(n, y, x)``, clean.
     scan : BraggScan
         As read; without geometry its frames are taken as even.
+    guess_beam : bool
+        Whether runs of frames behind an attenuator are looked for.
     observer : Observer
         Hears how even the steps are, and what was done.
 
@@ -73,10 +77,11 @@ def evened(counts: Counts, scan: BraggScan, *, observer: Observer = silent) -> E
     n = len(counts.mask)
     q = _q(counts, scan)
     if q is None:
+        counts = one_beam(counts, name=scan.name, observer=observer) if guess_beam else counts
         return Evened(counts=counts, scan=scan, places=np.arange(n, dtype=float))
     along = _along(q, scan.name)
     along = _believed(along, counts, scan.name, observer)
-    (start, step), on = even_line(along)
+    on = even_line(along)[1]
     known = np.isfinite(along)
     if known.sum() < LEAST_FRAMES:
         raise InputError(
@@ -84,7 +89,11 @@ def evened(counts: Counts, scan: BraggScan, *, observer: Observer = silent) -> E
             "are needed: check the scanned motor's column in the file"
         )
     if (known & ~on).sum() <= max(2, FEW * known.sum()) and on.sum() >= LEAST_FRAMES:
-        return _even(counts, scan, on, known, observer)
+        even = _even(counts, scan, on, known, observer)
+        return replace(even, counts=one_beam(even.counts, name=scan.name, observer=observer)) if guess_beam else even
+    if guess_beam:
+        step = _typical_step(np.sort(along[known]))
+        counts = one_beam(counts, name=scan.name, places=along / step, observer=observer)
     return _resampled(counts, scan, along, observer)
 
 
@@ -142,8 +151,8 @@ def _believed(along: Floats, counts: Counts, name: str, observer: Observer) -> F
     same = np.abs(np.diff(along)) < SAME * step
     stuck = [
         index + 1
-        for index in np.flatnonzero(same)
-        if _disagreement(counts, int(index), int(index) + 1) > MOST_DISAGREEMENT
+        for index in map(int, np.flatnonzero(same))
+        if _disagreement(counts, index, index + 1) > MOST_DISAGREEMENT
     ]
     if len(stuck) < 2:
         return along
@@ -188,7 +197,7 @@ def _even(
     )
 
 
-def _on_line(values: Floats, on: NDArray[np.bool_]) -> Floats:
+def _on_line(values: float | Floats, on: NDArray[np.bool_]) -> Floats:
     numbers = np.arange(on.size)
     slope, start = np.polyfit(numbers[on], np.asarray(values, float)[on], 1)
     line: Floats = start + slope * numbers
@@ -259,7 +268,7 @@ def _weights(
     some = np.argpartition(image, -min(BRIGHT_PIXELS, image.size), axis=None)[-BRIGHT_PIXELS:]
     lines = counts.values.reshape(len(counts.values), -1)[np.ix_(order, some)].astype(np.float64)
     trust = 1 / (lines.mean(axis=1, keepdims=True) + 1)
-    best: tuple[float, Floats, float] | None = None
+    best: tuple[float, NDArray[Any], float] | None = None
     for band in BANDS:
         for noise in NOISES:
             inverse = np.linalg.inv(np.sinc(2 * band * (places[:, None] - places)) + noise * np.eye(places.size))

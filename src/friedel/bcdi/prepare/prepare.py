@@ -52,7 +52,8 @@ def prepare(scan: BraggScan, options: PrepareOptions = DEFAULTS, *, observer: Ob
     counts = clean_counts(scan, options, observer=tell)
     if scan.beam is None:
         counts = unshifted(counts, scan.name, tell)
-    even = evened(counts, scan, observer=tell)
+    guess_beam = options.lost_frames and not (options.monitor and scan.monitor is not None)
+    even = evened(counts, scan, guess_beam=guess_beam, observer=tell)
     found = around_peak(even.counts, even.scan, _with_places(options, even.places, scan.name), observer=tell)
     return replace(found, origin=scan.origin.with_events(heard.events))
 
@@ -106,8 +107,7 @@ def clean_counts(scan: BraggScan, options: PrepareOptions = DEFAULTS, *, observe
     if scan.dark is not None:
         counts = judged_unit(subtract_dark(counts, scan.dark, observer=observer), name=scan.name, observer=observer)
     if options.lost_frames:
-        watched = options.monitor and scan.monitor is not None
-        counts = repaired_frames(counts, name=scan.name, beam_known=watched, observer=observer)
+        counts = repaired_frames(counts, name=scan.name, observer=observer)
     # Dead and hot are judged on raw counts, whose noise is known, before the flat field scales it.
     if options.dead_pixels:
         counts = mask_dead_pixels(counts, observer=observer)

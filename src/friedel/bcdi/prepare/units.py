@@ -8,14 +8,17 @@ come near zero, as a pattern's fringes must.
 
 from collections.abc import Callable
 from dataclasses import replace
+from itertools import pairwise
 from typing import Any, TypeAlias
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 from scipy import ndimage
 
 from friedel.bcdi.prepare.counts import Counts, counts_from
-from friedel.core.marks import LARGEST
+from friedel.core.files.marks import LARGEST
+from friedel.core.fourier import fourier
 from friedel.core.observer import Note, Observer, Warned, silent
 
 Floats: TypeAlias = NDArray[np.float64]
@@ -135,7 +138,7 @@ def photon_size(counts: Counts) -> float | None:
     if m.size < 1000:
         return None
     edges = np.quantile(m, (0.05, 0.2, 0.4, 0.6))
-    parts = [(m >= low) & (m < high) for low, high in zip(edges[:-1], edges[1:], strict=True)]
+    parts = [(m >= low) & (m < high) for low, high in pairwise(edges)]
     if any(not part.any() for part in parts):
         return None
     sizes, means = ([float(x[part].mean()) for part in parts] for x in (square, m))
@@ -173,10 +176,10 @@ def _scale_of(array: NDArray[Any]) -> tuple[str, Callable[[Any], Any]] | None:
     for divisor in (1, 2, 3):
         quantum = least / divisor
         if _whole(some / quantum):
-            return f"multiples of {quantum:.4g}, normalised photons", lambda v: v / quantum
+            return f"multiples of {quantum:.4g}, normalised photons", _divided_by(quantum)
     square = least**2
     if _whole((some / least) ** 2):
-        return f"amplitudes, of which one photon's is {least:.4g}", lambda v: np.square(v) / square
+        return f"amplitudes, of which one photon's is {least:.4g}", _squared_over(square)
     if some.max() < np.log(1e12):
         # Of no photons the logarithm is minus infinity, so where it stands nothing was added before.
         scales = _SCALES[2:] + _SCALES[:2] if np.isneginf(array).any() else _SCALES
@@ -186,12 +189,20 @@ def _scale_of(array: NDArray[Any]) -> tuple[str, Callable[[Any], Any]] | None:
     return None
 
 
+def _divided_by(quantum: float) -> Callable[[Any], Any]:
+    return lambda values: values / quantum
+
+
+def _squared_over(square: float) -> Callable[[Any], Any]:
+    return lambda values: np.square(values) / square
+
+
 def _multiples(some: Floats, least: float) -> tuple[str, Callable[[Any], Any]] | None:
     """Return the detector units of one photon, where all whole values are multiples of it."""
     gain = int(np.gcd.reduce(np.concatenate([some, [least]]).astype(np.int64)))
     if gain < 2 or np.unique(some[:10_000]).size < LEAST_KINDS + 2:
         return None
-    return f"multiples of {gain}, detector units of that many a photon", lambda v: v / gain
+    return f"multiples of {gain}, detector units of that many a photon", _divided_by(gain)
 
 
 def _whole(values: Floats) -> bool:
@@ -308,13 +319,15 @@ def _comb(known: NDArray[Any]) -> tuple[float, float] | None:
     span = float(high - low)
     if span < 6 or ((some == np.round(some)).all() and span < 12):
         return None
-    steps = np.geomspace(span / 1.5, 3.0, 400)
+    steps = np.geomspace(span / 1.5, 3.0, 600)
     sums = np.array([np.exp(2j * np.pi * some / step).mean() for step in steps])
     size = np.abs(sums)
-    peaks = [k for k in range(1, 399) if size[k] > 0.35 and size[k] >= size[k - 1] and size[k] >= size[k + 1]]
-    peaks = [k for k in peaks if size[: k + 1].min() < 0.5 * size[k]]
+    peaks = [k for k in range(1, 599) if size[k] > 0.35 and size[k] >= size[k - 1] and size[k] >= size[k + 1]]
+    peaks = [k for k in peaks if size[: k + 1].min() < 0.6 * size[k]]
     if not peaks:
         return None
+    # The gain itself is the largest step of those that fit about as well: its fractions fit, too.
+    peaks = [k for k in peaks if size[k] > 0.8 * size[peaks].max()]
     gain = float(steps[peaks[0]])
     phase = float(np.angle(sums[peaks[0]])) / (2 * np.pi) * gain
     # The steps' lowest rung is the one next to the lowest values.
@@ -347,7 +360,7 @@ def _straightened(counts: Counts, name: str, observer: Observer) -> Counts:
 
 def _leak(values: NDArray[np.float32]) -> float:
     """Return the share of the transform's power in the outer part of the box, where autocorrelations end."""
-    power = np.abs(np.fft.fftn(values)) ** 2
-    far = [np.abs(np.fft.fftfreq(n)) > OUTER for n in values.shape]
+    power = fourier(torch.from_numpy(np.ascontiguousarray(values)).to(torch.complex64)).abs().numpy() ** 2
+    far = [np.abs(np.arange(n) - n // 2) > OUTER * n for n in values.shape]
     outside = far[0][:, None, None] | far[1][None, :, None] | far[2][None, None, :]
     return float(power[outside].mean() / power.mean())

@@ -280,6 +280,8 @@ def write_process(process: h5py.Group, provenance: Provenance) -> None:
     _write_note(process.create_group("note_1"), "the complete plan, defaults included", "text/yaml", plan)
     _write_note(process.create_group("note_2"), "what each step did", "text/plain", steps)
     _write_note(process.create_group("note_3"), "versions", "application/json", to_json(provenance.versions))
+    read = "\n".join(f"{name}: {text}" for name, text in provenance.read)
+    _write_note(process.create_group("note_4"), "what was read", "text/plain", read)
 
 
 def write_result(result: h5py.Group, reconstruction: Reconstruction) -> None:

@@ -11,10 +11,17 @@ from numpy.typing import NDArray
 from friedel.bcdi.scans.source import ScanSource
 from friedel.core.errors import InputError
 from friedel.core.files.arrays import HDF5_SUFFIXES, masks_in, read_array, suffix_of
+from friedel.core.files.masks import measured_from
 from friedel.core.files.placement import Placement
-from friedel.core.masks import measured_from
 from friedel.core.observer import Note, Observer, Warned, listed, silent
 
+# Names of counters of the incident beam, in small letters.
+MONITORS = (
+    "mon", "monitor", "mon0", "mon1", "mon2", "imonitor", "i0", "izero", "ic0", "ic1", "ionchamber", "srcur",
+    "curpetra",
+)  # fmt: skip
+# A steady change that bends a rocking curve by more than its noise.
+STEADY_CHANGE = 0.1
 # With more frames lost than this share, the result hangs on what the phasing makes of them.
 MOST_LOST = 0.25
 
@@ -188,6 +195,29 @@ def say_frames(
     if parts.any():
         text = f"{name}: parts of frames {listed(np.flatnonzero(parts))} were never written: unknown, not dark{gone}"
         observer(Warned("lost frames", text))
+
+
+def watch_monitors(columns: Mapping[str, Any], observer: Observer) -> None:
+    """Warn where a counter of the incident beam, which the beamline's description doesn't use, changes steadily.
+
+    Parameters
+    ----------
+    columns : mapping of str to (n,) float64
+        The scan's counters.
+    """
+    for name, values in columns.items():
+        known = np.asarray(values, dtype=np.float64)
+        known = known[np.isfinite(known) & (known > 0)] if known.ndim == 1 else known[:0]
+        if name.lower() not in MONITORS or known.size < 8:
+            continue
+        numbers = np.arange(known.size)
+        slope, start = np.polyfit(numbers, known, 1)
+        change = abs(slope) * (known.size - 1) / max(start, start + slope * (known.size - 1))
+        scatter = float(np.std(known - start - slope * numbers))
+        if change > STEADY_CHANGE and scatter < 0.5 * abs(slope) * known.size:
+            text = f"counter {name!r} changes by {change:.0%} over the scan, and the beamline's description uses no "
+            text += f"monitor: if it sees the incident beam, set 'monitor' to {name!r}"
+            observer(Warned("beam", text, bends=True))
 
 
 def _image(path: Path) -> NDArray[Any]:

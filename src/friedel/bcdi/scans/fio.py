@@ -7,7 +7,7 @@ import h5py
 from friedel.bcdi.records import BraggScan
 from friedel.bcdi.scans.angles import Reading, scan_geometry
 from friedel.bcdi.scans.beamline import Beamline, FioLayout
-from friedel.bcdi.scans.detector_images import read_detector_images, with_unknown
+from friedel.bcdi.scans.detector_images import read_detector_images, watch_monitors, with_unknown
 from friedel.bcdi.scans.hdf5 import read_stack
 from friedel.bcdi.scans.source import ScanSource
 from friedel.bcdi.scans.spec_tiff import fitted_column
@@ -50,6 +50,8 @@ def read_fio_scan(source: ScanSource, beamline: Beamline, *, observer: Observer 
     images = read_detector_images(source, recorded, placement, dark_is=beamline.dark_is, observer=observer)
     geometry = scan_geometry(beamline, source, look, placement, observer=observer)
     monitor = fio.columns.get(layout.monitor or "")
+    if monitor is None:
+        watch_monitors(fio.columns, observer)
     observer(Note("reading", f"{master.name}: {recorded.frames.shape}, {recorded.frames.dtype}; {fio.command}"))
     return BraggScan(
         frames=with_unknown(recorded.frames, images.unknown),

@@ -9,7 +9,14 @@ import numpy as np
 from friedel.bcdi.records import BraggScan
 from friedel.bcdi.scans.angles import Reading, scan_geometry
 from friedel.bcdi.scans.beamline import Beamline, Hdf5Layout
-from friedel.bcdi.scans.detector_images import Recorded, read_detector_images, say_frames, with_unknown
+from friedel.bcdi.scans.detector_images import (
+    MONITORS,
+    Recorded,
+    read_detector_images,
+    say_frames,
+    watch_monitors,
+    with_unknown,
+)
 from friedel.bcdi.scans.source import ScanSource
 from friedel.core.errors import InputError
 from friedel.core.files.damage import readable, require_file
@@ -44,6 +51,8 @@ def read_hdf5_scan(source: ScanSource, beamline: Beamline, *, observer: Observer
         readings = Readings(entry, layout, len(recorded.frames), observer)
         geometry = scan_geometry(beamline, source, readings.look, placement, observer=observer)
         monitor = readings.at(layout.monitor) if layout.monitor else None
+        if monitor is None:
+            watch_monitors(readings.columns(), observer)
         observer(Note("file", f"{source.path}, dataset {entry.name.rstrip('/')}/{stack.name}"))
     images = read_detector_images(source, recorded, placement, dark_is=beamline.dark_is, observer=observer)
     n_frames, rows, columns = recorded.frames.shape
@@ -96,6 +105,17 @@ class Readings:
                 f"{self.entry.file.filename}: {self.n_frames} frames but {size} positions in {path}: which frame was "
                 "where isn't known; is it another scan's, or are frames missing?"
             )
+        return found
+
+    def columns(self) -> dict[str, Reading]:
+        """Return what has a value per frame in the groups of motors and counters, by name."""
+        found: dict[str, Reading] = {}
+        for group in {*self.groups, "measurement"}:
+            item = _get(self.entry, group)
+            for name in item if isinstance(item, h5py.Group) else ():
+                reading = self.at(f"{group}/{name}") if name.lower() in MONITORS else None
+                if reading is not None and np.ndim(reading) == 1:
+                    found.setdefault(name, reading)
         return found
 
     def at(self, path: str) -> Reading | None:

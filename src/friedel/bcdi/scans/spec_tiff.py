@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from friedel.bcdi.records import BraggScan
 from friedel.bcdi.scans.angles import Reading, scan_geometry
 from friedel.bcdi.scans.beamline import Beamline, SpecTiffLayout
-from friedel.bcdi.scans.detector_images import Recorded, read_detector_images, say_frames, with_unknown
+from friedel.bcdi.scans.detector_images import Recorded, read_detector_images, say_frames, watch_monitors, with_unknown
 from friedel.bcdi.scans.source import ScanSource
 from friedel.core.errors import InputError
 from friedel.core.files.arrays import read_volume
@@ -59,6 +59,8 @@ def read_spec_tiff(source: ScanSource, beamline: Beamline, *, observer: Observer
 
     geometry = scan_geometry(beamline, source, look, placement, observer=observer)
     monitor = spec.columns.get(layout.monitor or "")
+    if monitor is None:
+        watch_monitors(spec.columns, observer)
     observer(Note("reading", f"{name}: {n_frames} frames of {rows} × {columns}, {frames.dtype}; {spec.command}"))
     return BraggScan(
         frames=with_unknown(frames, images.unknown),
@@ -89,8 +91,8 @@ def fitted_column(
         return column
     if not 0.5 * n_frames <= column.size <= 2 * n_frames:
         raise InputError(
-            f"{path}: {column.size} positions of {motor!r} but {n_frames} frames: they belong to different scans, or the "
-            "copy is incomplete"
+            f"{path}: {column.size} positions of {motor!r} but {n_frames} frames: they belong to different scans, or "
+            "the copy is incomplete"
         )
     text = f"{column.size} positions of {motor!r} for {n_frames} frames; the first of each belong together"
     observer(Warned("angles", text))

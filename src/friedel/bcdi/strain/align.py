@@ -6,6 +6,7 @@ not looked for.
 """
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -79,7 +80,7 @@ class Alignment:
         moved = np.where(weight > 0.5, moved / np.maximum(weight, 0.5), np.nan)
         return np.asarray(-moved if odd and self.inverted else moved, dtype=np.float32)
 
-    def _sampled(self, values: NDArray[np.generic], shape: tuple[int, ...]) -> NDArray[np.generic]:
+    def _sampled(self, values: NDArray[Any], shape: tuple[int, ...]) -> NDArray[Any]:
         index = _index(self.rotation, self.shift, self.scale, self.inverted, shape, values.shape)
         return np.asarray(ndimage.map_coordinates(values, index, order=1, mode="constant", cval=0.0))
 

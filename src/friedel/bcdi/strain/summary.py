@@ -50,3 +50,14 @@ def _lengths(inside: NDArray[np.bool_], step: float) -> dict[str, float]:
 
 def _spread(values: NDArray[np.floating]) -> float:
     return float(np.subtract(*np.percentile(values, (99, 1)))) if values.size else 0.0
+
+
+def crystal_errors(crystal: CrystalImage) -> dict[str, float]:
+    """Return standard errors of `crystal_numbers`, by the same names; empty where the crystal carries none."""
+    errors = getattr(crystal, "errors", None)
+    if errors is None:
+        return {}
+    known = {"strain_rms": errors.strain_rms, "d_spacing_angstrom": errors.d0_angstrom}
+    if crystal.voxel_size_angstrom is not None:
+        known["diameter_nm"] = errors.diameter_error / ANGSTROM_PER_NM
+    return {name: float(value) for name, value in known.items() if value is not None}

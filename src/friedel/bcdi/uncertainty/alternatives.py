@@ -31,7 +31,7 @@ THRESHOLDS = (1.0, 1.4, 1 / 1.4)
 _SCHEDULE, _BETA = parse_schedule("60*RAAR+10*ER"), 0.9
 _SIGMA, _UPDATE_EVERY = 0.5, 20
 _DIM_SIGMA = 1.0
-_STEPS = 60
+_STEPS = 30
 
 
 @dataclass(frozen=True, eq=False)
@@ -95,11 +95,11 @@ def judged(obj: Object, measured: Measured) -> Alternative:
     return Alternative(obj, float(mean_deviance(model * scale, measured.intensity, measured.fitted)))
 
 
-def own_share(deviance: float, others: Sequence[float], unit: float) -> NDArray[np.float64]:
+def own_share(deviance: float, others: Sequence[float], *, limit: float, scatter: float) -> NDArray[np.float64]:
     """Return which share of the squared difference to each other solution is the solution's own error.
 
-    Errors of two solutions add up in their difference. They are shared out as the fits' excess deviances are: equal
-    fits make equal shares; a solution that fits much better than the found one holds nearly none of the difference.
+    Errors of two solutions add up in their difference. They are shared out as the fits' deviances beyond photon noise
+    are: equal fits make equal shares; a solution that fits much better than the found one holds nearly none of it.
 
     Parameters
     ----------
@@ -107,15 +107,16 @@ def own_share(deviance: float, others: Sequence[float], unit: float) -> NDArray[
         The solution's mean deviance.
     others : sequence of float, (n_others,)
         Those of the others.
-    unit : float
-        What photon noise takes off a fit's mean deviance, the number of parameters over that of voxels: excess below
-        it means nothing.
+    limit : float
+        The most that a fit at the photon limit leaves.
+    scatter : float
+        Standard deviation of what photon noise leaves, from one measurement to the next.
 
     Returns
     -------
     (n_others,) float64
         0 to 1.
     """
-    least = min([deviance, *others])
-    own, theirs = deviance - least + unit, np.asarray(others, dtype=np.float64) - least + unit
+    least = min([limit, deviance, *others])
+    own, theirs = deviance - least + scatter, np.asarray(others, dtype=np.float64) - least + scatter
     return np.asarray(own / (own + theirs))

@@ -5,7 +5,7 @@ object that is compared after it has been moved and turned to agree best.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import numpy as np
@@ -107,7 +107,8 @@ def _estimated(diffraction: Diffraction, solved: Solved, kind: Kind, seed: int, 
     if solved.coherence:
         measured = _with_fitted_coherence(obj, support, measured)
     fit = LinearFit(obj, support, measured, poisson=dim, density_spread=solved.density_spread if dim else None)
-    draws, expected = photon_draws(fit, N_DRAWS, generator(seed))
+    draws, deviances = photon_draws(fit, N_DRAWS, generator(seed))
+    expected = float(deviances.mean())
     others = [judged(other, measured) for other in solved.others[:_MOST_OTHERS]]
     if kind == "full":
         most = 1 if measured.intensity.numel() > _LARGE else 3
@@ -115,10 +116,26 @@ def _estimated(diffraction: Diffraction, solved: Solved, kind: Kind, seed: int, 
     unit = 2.0 * float(support.sum()) / max(float(measured.fitted.sum()), 1.0)
     own = judged(solved.object, measured).deviance
     misfit = min([own, *(other.deviance for other in others)]) / max(expected, 1e-3)
-    shares = own_share(own, [other.deviance for other in others], unit)
+    limit, scatter = _NO_MISFIT * expected, float(deviances.std())
+    shares = own_share(own, [other.deviance for other in others], limit=limit, scatter=scatter)
     photons = draws * np.float32(np.sqrt(_inflation(misfit, expected / unit) / len(draws)))
     solutions = _differences(others, shares, solved.object, solved.support)
-    return _summarised(solved, photons, solutions, misfit)
+    found = _summarised(solved, photons, solutions, misfit)
+    return replace(found, diameter_error_voxels=_size_error(found, solved, others, shares))
+
+
+def _size_error(
+    found: Uncertainty, solved: Solved, others: Sequence[Alternative], shares: NDArray[np.float64]
+) -> float:
+    """Return the diameter's standard error: other solutions count with their own supports, voxels beyond ours too."""
+    deep = deep_inside(solved.object, solved.support)[solved.support]
+    values, own = solved.object[solved.support], found.diameter_voxels
+    n_photons = found.origins.count("photons")
+    variance = sum((diameter_of(np.abs(values + one), deep) - own) ** 2 for one in found.deviations[:n_photons])
+    for other, share in zip(others, shares, strict=True):
+        size = diameter_of(np.abs(other.object), deep_inside(other.object, other.object != 0))
+        variance += share / len(others) * (size - own) ** 2
+    return float(np.sqrt(variance))
 
 
 def _inflation(misfit: float, per_parameter: float) -> float:
@@ -165,8 +182,8 @@ def _summarised(solved: Solved, photons: Object, solutions: Object, misfit: floa
     amplitude = (np.abs(obj[support] + deviations) - np.abs(obj[support])) / bulk
     maps = [averaged((part**2).sum(axis=0), obj, support) for part in (phase, amplitude, phase[:n], phase[n:])]
     rms = [float(np.sqrt(np.mean(variance[inside]))) if inside.any() else float("nan") for variance in maps]
-    diameter = diameter_of(np.abs(obj[support]), bulk)
-    sizes = [diameter_of(np.abs(changed), bulk_of(changed)) for changed in obj[support] + deviations]
+    deep = deep_inside(obj, support)[support]
+    diameter = diameter_of(np.abs(obj[support]), deep)
     return Uncertainty(
         deviations=deviations,
         origins=("photons",) * n + ("solutions",) * len(solutions),
@@ -177,7 +194,7 @@ def _summarised(solved: Solved, photons: Object, solutions: Object, misfit: floa
         solutions_rad=rms[3],
         misfit=misfit,
         diameter_voxels=diameter,
-        diameter_error_voxels=float(np.sqrt(np.sum((np.array(sizes) - diameter) ** 2))),
+        diameter_error_voxels=float("nan"),
         n_solutions=len(solutions),
     )
 
@@ -192,12 +209,21 @@ def bulk_of(obj: Object, support: Mask | None = None) -> float:
     return float(np.sqrt((squared**2).sum() / max(squared.sum(), 1e-30)))
 
 
-def diameter_of(amplitude: NDArray[np.floating], bulk: float) -> float:
+def deep_inside(obj: Object, support: Mask) -> Mask:
+    """Return the voxels ``(z, y, x)`` inside whose six neighbours are inside, too; all inside, if there are none."""
+    inside = support & (np.abs(obj) >= _INSIDE * bulk_of(obj, support))
+    deep = ndimage.binary_erosion(inside)
+    return np.asarray(deep if deep.any() else inside)
+
+
+def diameter_of(amplitude: NDArray[np.floating], deep: Mask) -> float:
     """Return the diameter of the sphere with a crystal's volume, in edges of a voxel of equal volume.
 
-    Each voxel counts by its filled share, its amplitude over the bulk's.
+    Each voxel counts by its filled share: its amplitude over the median of the voxels ``deep`` inside, which noise
+    doesn't raise as it raises a mean of squares.
     """
-    share = amplitude / max(bulk, 1e-30)
+    full = float(np.median(amplitude[deep])) if deep.any() else 1.0
+    share = amplitude / max(full, 1e-30)
     volume = float(share[share >= _HAZE].sum())
     return (6.0 * volume / np.pi) ** (1.0 / 3.0)
 

@@ -33,6 +33,8 @@ STEPS = 10
 # Bytes of one array of a batch of draws; a CPU's cache makes larger ones slower.
 _BATCH_BYTES = 1.5e6
 _AXES = (-3, -2, -1)
+# Square of what single precision loses of a sum: steps on a smaller residual would only amplify its rounding.
+_ROUNDING = 1e-12
 
 
 class LinearFit:
@@ -97,9 +99,12 @@ class LinearFit:
         """
         rest = self.adjoint(residual)
         found, direction, size = torch.zeros_like(rest), rest.clone(), _power(rest)
+        # AᵀA has no eigenvalue above 4.
+        done = _ROUNDING * 4.0 * residual.square().sum(_AXES, keepdim=True)
         for _ in range(steps):
             image = self.adjoint(self.forward(direction)) + self._expected(direction)
             length = size / (direction.conj() * image).real.sum(_AXES, keepdim=True).clamp_min(1e-30)
+            length = torch.where(size > done, length, 0.0)
             found, rest = found + length * direction, rest - length * image
             size, before = _power(rest), size
             direction = rest + size / before.clamp_min(1e-30) * direction
@@ -124,14 +129,16 @@ def _power(values: Tensor) -> Tensor:
     return values.abs().square().sum(_AXES, keepdim=True)
 
 
-def photon_draws(fit: LinearFit, n_draws: int, generator: Generator) -> tuple[NDArray[np.complex64], float]:
+def photon_draws(
+    fit: LinearFit, n_draws: int, generator: Generator
+) -> tuple[NDArray[np.complex64], NDArray[np.float32]]:
     """Return how objects refitted to redrawn counts would deviate, and how well they would fit.
 
     Returns
     -------
     deviations : (n_draws, n_support) complex64
         On the support's voxels.
-    expected : float
+    deviances : (n_draws,) float32
         Mean deviance per fitted voxel of those counts from the objects refitted to them: what photon noise leaves.
     """
     batch = max(1, int(_BATCH_BYTES / (8 * fit.model.numel())))
@@ -142,4 +149,4 @@ def photon_draws(fit: LinearFit, n_draws: int, generator: Generator) -> tuple[ND
         change = fit.solve(residual)
         found.append(change[:, fit.inside].cpu().numpy())
         deviances.append(fit.refitted_deviance(change, counts))
-    return np.concatenate(found), float(torch.cat(deviances).mean())
+    return np.concatenate(found), torch.cat(deviances).cpu().numpy()

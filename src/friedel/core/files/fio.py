@@ -52,10 +52,12 @@ def read_fio(path: Path) -> FioScan:
             labels.append(match[2])
         elif line.strip() and not line.strip().startswith("!"):
             rows.append(line.split())
-    whole = [row for row in rows if len(row) == len(labels)]
+    whole = [row for row in rows if labels and len(row) == len(labels)]
     if rows and not whole:
         raise InputError(f"{path}: {len(labels)} columns are named, but the lines have {len(rows[0])} values")
-    table = np.array([[_number(word) for word in row] for row in whole], dtype=np.float64).reshape(-1, len(labels))
+    table = np.array([[_number(word) for word in row] for row in whole], dtype=np.float64).reshape(
+        len(whole), len(labels)
+    )
     command = next((line.strip() for line in sections.get("%c", []) if "scan" in line.lower()), "")
     return FioScan(
         command=command, motors=_parameters(sections.get("%p", [])), columns=dict(zip(labels, table.T, strict=True))

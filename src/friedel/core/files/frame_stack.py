@@ -1,4 +1,4 @@
-"""Frames ``(n, y, x)`` in HDF5 files, wherever they lie: one dataset, an EIGER's many, behind links, with a mask beside.
+"""Frames ``(n, y, x)`` in HDF5 files, wherever they lie: one dataset, an EIGER's many, behind links; masks beside.
 
 What of them was never written comes back as boxes, so that nobody takes it for dark.
 """
@@ -77,11 +77,12 @@ class FrameStack:
             for hole in unwritten(part, self.path):
                 lost = np.zeros((n, rows, columns), bool) if lost is None else lost
                 lost[_shifted(hole, first)] = True
+            empty = np.zeros(n, bool) if lost is None else np.asarray(lost.all(axis=(1, 2)))
             inside = (slice(y0, y1), slice(x0, x1))
-            for index in range(part.shape[0]):
+            for index in np.flatnonzero(~empty[first : first + part.shape[0]]):
                 place = (index, *((0,) * (part.ndim - 3)), *inside)
                 out[first + index] = part[place]
-                observer(Progress("reading frames", first + index + 1, n))
+                observer(Progress("reading frames", first + int(index) + 1, n))
         if lost is None or not lost.any():
             return out, None
         return out, lost[:, y0:y1, x0:x1]

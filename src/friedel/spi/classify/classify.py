@@ -3,7 +3,7 @@
 import time
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
@@ -50,6 +50,8 @@ class ClassifyResult:
         The files written, by what they are for.
     n_new : int
         Frames scored now; the others' scores were kept from an earlier, interrupted run.
+    failed : mapping of str to str
+        Files of several that are not in the results, by path, and why.
     seconds : float
         From the first read to the last write.
     """
@@ -59,6 +61,7 @@ class ClassifyResult:
     files: Mapping[str, Path]
     n_new: int
     seconds: float
+    failed: Mapping[str, str] = field(default_factory=dict)
 
 
 def run_classification(
@@ -100,26 +103,88 @@ def run_classification(
     keep_freed_memory()
     recorder = Recorder()
     tell = tee(recorder, observer)
-    tasks, n_frames = _survey(plan, plan.frames, folder, tell)
+    failed: dict[Path, str] = {}
+    tasks, n_frames = _survey(plan, plan.frames, folder, failed, tell)
     scorer = partial(_loaded, model, plan.model, device)
     with journal_folder(folder):
         if plan.cluster is None:
             loaded = scorer()
             began = time.perf_counter()
-            outcomes = _score_here(tasks, n_frames, loaded, tell)
+            outcomes = _score_here(tasks, n_frames, loaded, failed, tell)
         else:
             from friedel.spi.classify.cluster import score_on_cluster
 
             began = time.perf_counter()
-            outcomes = score_on_cluster(tasks, scorer, plan.cluster, observer=tell)
-        run = _selected_run(outcomes, plan)
-        figures = _figures(run)
+            outcomes = score_on_cluster(tasks, scorer, plan.cluster, failed=failed, observer=tell)
         _tell_growth(tasks, outcomes, tell)
-        with appearing(folder) as unfinished:
-            written = _write(unfinished, run, plan, folder, figures, recorder, tell)
-    seconds, n_new = time.perf_counter() - began, sum(outcome.n_new for outcome in outcomes)
-    files = {name: folder / path.name for name, path in written.items()}
-    return ClassifyResult(run=run, figures=figures, files=files, n_new=n_new, seconds=seconds)
+        run, written, figures = _leave_behind(tasks, outcomes, plan, folder, failed, recorder, tell)
+    return ClassifyResult(
+        run=run,
+        figures=figures,
+        files={name: folder / path.name for name, path in written.items()},
+        n_new=sum(outcome.n_new for outcome in outcomes),
+        seconds=time.perf_counter() - began,
+        failed={str(path): why for path, why in failed.items()},
+    )
+
+
+def _leave_behind(
+    tasks: list[FileTask],
+    outcomes: list[Outcome],
+    plan: ClassifyPlan,
+    folder: Path,
+    failed: dict[Path, str],
+    recorder: Recorder,
+    observer: Observer,
+) -> tuple[ScoredRun, dict[str, Path], dict[str, Any]]:
+    """Write the results of the files that are still there; return the run, the files and the summary.
+
+    Raises
+    ------
+    InputError
+        If no file is left, or nothing can be written.
+    """
+    while True:
+        gone = _drop_vanished(tasks, outcomes, failed, observer)
+        if not outcomes:
+            raise InputError(next(iter(failed.values())))
+        run = _selected_run(outcomes, plan)
+        figures = _figures(run) | {"failed": {str(path): why for path, why in failed.items()}}
+        try:
+            with appearing(folder) as unfinished:
+                return run, _write(unfinished, run, plan, folder, figures, recorder, observer), figures
+        except InputError:
+            # Frames are read once more for pictures and selection: a file that has just vanished is left out.
+            if len(outcomes) == 1 or not any(_why_gone(task) for task in tasks if task.path not in gone):
+                raise
+
+
+def _drop_vanished(
+    tasks: list[FileTask], outcomes: list[Outcome], failed: dict[Path, str], observer: Observer
+) -> set[Path]:
+    """Leave out what was scored and can't be opened any more, if there is more; return what is gone."""
+    by_path = {task.path: task for task in tasks}
+    for outcome in list(outcomes) if len(outcomes) > 1 or failed else ():
+        path = outcome.files[0].path
+        why = _why_gone(by_path[path]) if path in by_path else ""
+        if why:
+            outcomes.remove(outcome)
+            _fail(path, f"{why}; its {outcome.n_frames} scores are kept", failed, observer)
+    return set(failed)
+
+
+def _why_gone(task: FileTask) -> str:
+    """Return why a series that was scored can't be opened any more; empty if it can."""
+    try:
+        task.series.open().close()
+    except (InputError, OSError) as error:
+        return str(error)
+    return ""
+
+
+def _fail(path: Path, why: str, failed: dict[Path, str], observer: Observer) -> None:
+    failed[path] = why
+    observer(Warned(path.name, f"is not in the results: {why.removeprefix(f'{path}: ')}"))
 
 
 def _loaded(model: Scorer | None, name: str, device: str | None) -> Scorer:
@@ -130,7 +195,9 @@ def _loaded(model: Scorer | None, name: str, device: str | None) -> Scorer:
     return load_model(name, device=device)
 
 
-def _survey(plan: ClassifyPlan, files: FrameFiles, folder: Path, observer: Observer) -> tuple[list[FileTask], int]:
+def _survey(
+    plan: ClassifyPlan, files: FrameFiles, folder: Path, failed: dict[Path, str], observer: Observer
+) -> tuple[list[FileTask], int]:
     """Open every file once, so that whatever is wrong with one is said before any work is done.
 
     Of a folder or of several files, those that can't be read are named and left out.
@@ -143,7 +210,7 @@ def _survey(plan: ClassifyPlan, files: FrameFiles, folder: Path, observer: Obser
     mask = None if files.mask is None else read_mask(files.mask, dataset=files.mask_dataset, marks=files.mask_marks)
 
     def broken(path: Path, error: InputError) -> None:
-        observer(Warned(path.name, f"left out: {str(error).removeprefix(f'{path}: ')}"))
+        _fail(path, str(error), failed, observer)
 
     tasks, n_frames = [], 0
     for series in find_series(list_files(files.paths), files.options, broken=broken):
@@ -167,7 +234,9 @@ def _require_mask_fits(task: FileTask) -> None:
         source.close()
 
 
-def _score_here(tasks: list[FileTask], n_frames: int, model: Scorer, observer: Observer) -> list[Outcome]:
+def _score_here(
+    tasks: list[FileTask], n_frames: int, model: Scorer, failed: dict[Path, str], observer: Observer
+) -> list[Outcome]:
     outcomes: list[Outcome] = []
     done = good = 0
 
@@ -181,6 +250,11 @@ def _score_here(tasks: list[FileTask], n_frames: int, model: Scorer, observer: O
         except KeyboardInterrupt:
             observer(Warned("stopped", "what is scored so far is kept; the same command goes on from there"))
             raise
+        except (InputError, OSError) as error:
+            if len(tasks) == 1:
+                raise
+            _fail(task.path, str(error), failed, observer)
+            continue
         done += outcomes[-1].n_frames
         good += outcomes[-1].n_good
     return outcomes
@@ -223,12 +297,16 @@ def _sizes(scores: HitScores, selected: NDArray[np.bool_]) -> dict[str, Any]:
 
 def _tell_growth(tasks: list[FileTask], outcomes: list[Outcome], observer: Observer) -> None:
     """Say which files have got more frames while they were being scored."""
-    for task, outcome in zip(tasks, outcomes, strict=True):
-        if time.time() - task.path.stat().st_mtime > _STILL_GROWING_S or len(task.series.parts) > 1:
+    by_path = {task.path: task for task in tasks}
+    for outcome in outcomes:
+        task = by_path.get(outcome.files[0].path)
+        if task is None:
             continue
         try:
+            if time.time() - task.path.stat().st_mtime > _STILL_GROWING_S or len(task.series.parts) > 1:
+                continue
             source = task.series.open()
-        except InputError:  # it is being written to, and can't be read at this moment
+        except (InputError, OSError):  # it is being written to, and can't be read at this moment, or has gone
             continue
         more = source.shape[0] - outcome.n_frames
         source.close()

@@ -1,4 +1,4 @@
-"""The files a classification leaves: scores, selected frames, plan and figures. The report is `classify_report`."""
+"""The folder of a classification and the files it leaves: scores, selected frames, plan and figures."""
 
 import hashlib
 import importlib

@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 from friedel.core.errors import InputError
 from friedel.core.files.cxi_mask import good_pixels
-from friedel.core.masks import LEAST_LEFT, Marks
+from friedel.core.files.masks import LEAST_LEFT, Marks
 from friedel.spi.classify.score import Scorer, sample_frames
 from friedel.spi.frames.source import FrameSource, batch_length, read_batch
 from friedel.spi.records import FrameStatus, HitScores, joined_scores

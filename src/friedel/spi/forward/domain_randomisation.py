@@ -1,4 +1,4 @@
-"""Experiments nobody has done: beams, detectors, masks and particles drawn as widely as real ones differ.
+"""Domain randomisation: beams, detectors, masks and particles drawn as widely as real experiments differ.
 
 A classifier trained on many of them has seen no laboratory more often than another (domain randomisation).
 """

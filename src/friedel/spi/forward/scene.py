@@ -1,4 +1,4 @@
-"""Who stands in the focus of one shot: a particle, several, a droplet, debris, or nothing.
+"""What stands in the focus of one shot: a particle, several, a droplet, debris, or nothing.
 
 Draws bodies; `ewald` gives their amplitudes. Lengths in Å, axes (z, y, x) with z along the beam.
 """
@@ -229,7 +229,7 @@ def amplitudes(shots: list[Bodies], particle: Particle, geometry: FrameGeometry,
     if of_species.any():
         fields[of_species] = frame_slices(particle, geometry, every.rotations[of_species], every.diameters[of_species])
         if softness:
-            fields[of_species] *= _blur(geometry, softness * every.diameters[of_species] / 2)
+            fields[of_species] *= _blur(geometry, np.float32(softness / 2) * every.diameters[of_species])
     if not of_species.all():
         round_ = sphere_slices(geometry.q, every.diameters[~of_species], softness=every.softness[~of_species])
         fields[~of_species] = round_
@@ -244,7 +244,7 @@ def amplitudes(shots: list[Bodies], particle: Particle, geometry: FrameGeometry,
 def _blur(geometry: FrameGeometry, widths: Floats) -> Floats:
     """Return what a blur of the density by Gaussians of these widths (Å) multiplies amplitudes by, ``(n, y, x)``."""
     squared = np.sum(np.square(geometry.q), axis=-1)
-    return np.exp(-0.5 * squared * np.square(widths)[:, None, None])
+    return np.asarray(np.exp(-0.5 * squared * np.square(widths)[:, None, None]), dtype=np.float32)
 
 
 def _joined(shots: list[Bodies]) -> Bodies:

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from friedel.core.errors import InputError
 from friedel.core.files.damage import readable
-from friedel.core.marks import LARGEST
+from friedel.core.files.marks import LARGEST
 from friedel.spi.frames.source import Beside
 
 _HEADER_NUMBERS = 256

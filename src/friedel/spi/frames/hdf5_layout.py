@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from friedel.core.errors import InputError
 from friedel.core.files.cxi_mask import good_pixels
 from friedel.core.files.damage import DAMAGED
-from friedel.core.masks import LEAST_LEFT
+from friedel.core.files.masks import LEAST_LEFT
 
 MASKS = ("mask", "pixel_mask", "mask_shared", "pixelmask", "bad_pixels", "badpixels", "hot_pixels", "hotpixels")
 """Names of datasets that say which pixels are bad, by CXI, NeXus, Cheetah and the field's programs."""

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from friedel.core.errors import InputError
 from friedel.core.files.cxi_mask import good_pixels
-from friedel.core.masks import LEAST_LEFT
+from friedel.core.files.masks import LEAST_LEFT
 from friedel.spi.frames.source import HDF5_SUFFIXES
 
 MaskMeaning = Literal["cxi", "bad", "good"]

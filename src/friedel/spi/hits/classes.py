@@ -1,8 +1,8 @@
 """Classes of hits: averages of patterns that differ by a rotation about the beam alone, and which frame belongs where.
 
 Rotational expectation maximisation: each class is a pattern in polar cells, each frame a Poisson draw from some class
-in some rotation and brightness. Opposite sectors are added (Friedel's law), so half a turn is enough. Orientations other
-than about the beam make classes of their own, which is what one wants to look at before a merge.
+in some rotation and brightness. Opposite sectors are added (Friedel's law), so half a turn is enough. Orientations
+other than about the beam make classes of their own, which is what one wants to look at before a merge.
 """
 
 from dataclasses import dataclass
@@ -93,7 +93,7 @@ class _Rotational:
     def __init__(self, frames: Polar) -> None:
         photons, area = frames.half_turn()
         # Two rings together: noise halves, and fringes are wider.
-        self.photons, self.area = (v.unflatten(2, (RINGS // 2, 2)).sum(-1).clamp_min(0) for v in (photons, area))
+        self.photons, self.area = (v.reshape(-1, _TURNS, RINGS // 2, 2).sum(-1).clamp_min(0) for v in (photons, area))
         self.area = self.area.expand_as(self.photons)
         self.total = self.photons.sum((1, 2))
         self.trust = (_TRUSTED_PHOTONS / self.total.clamp_min(1)).clamp_max(1)
@@ -120,7 +120,7 @@ class _Rotational:
         likelihood = self.photons.flatten(1) @ flat.log().T
         # The brightness that suits best: its logarithm is what is left of the Poisson likelihood.
         likelihood -= self.total[:, None] * (self.area.flatten(1) @ flat.T).clamp_min(1e-9).log()
-        return (likelihood * (heat * self.trust)[:, None]).softmax(1).unflatten(1, (len(patterns), _TURNS))
+        return (likelihood * (heat * self.trust)[:, None]).softmax(1).view(-1, len(patterns), _TURNS)
 
     def averages(self, patterns: Tensor, belongs: Tensor) -> Tensor:
         """Return the patterns that fit the frames best, given how they belong."""

@@ -113,7 +113,7 @@ def variation_around(frames: Polar) -> Tensor:
     """
     best, read_variance = torch.zeros(len(frames)), frames.read_variance
     for scale in _SCALES_AROUND:
-        n, a = (values.unflatten(2, (-1, scale)).sum(-1).mT for values in frames.half_turn())
+        n, a = (values.reshape(len(values), SECTORS // 2, -1, scale).sum(-1).mT for values in frames.half_turn())
         known = (a > scale).to(n.dtype)
         known = known * (known.sum(-1, keepdim=True) >= SECTORS // 4)
         n, a = n * known, a * known

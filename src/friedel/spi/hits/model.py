@@ -171,7 +171,7 @@ class HitModel:
         )
 
 
-def _sizes(around: Polar, wanted: NDArray[np.bool_]) -> dict[str, Array]:
+def _sizes(around: Polar, wanted: NDArray[np.bool_]) -> dict[str, Any]:
     """Return the sizes of the frames wanted, of hits, and NaN for the others, by their names in `HitScores`."""
     rows = torch.from_numpy(np.flatnonzero(wanted))
     sizes = measured_sizes(around.rows(rows)).placed(rows, len(wanted))

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional
 
-from friedel.core.marks import LARGEST
+from friedel.core.files.marks import LARGEST
 
 MARKS = tuple(sorted({float(np.float32(value)) for value in LARGEST}))
 """Values that detectors and programs write where there is no count, in whatever number type they have passed through."""

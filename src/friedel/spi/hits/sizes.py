@@ -2,28 +2,22 @@
 
 A grid of spheres finds the size from the rings; Gauss–Newton steps on sectors then fit brightness, background, size
 and two numbers of the projected outline's elongation, by quasi-likelihood: counting noise, read noise, and a relative
-error for what no spheroid explains (facets). Opposite sectors are added, so that a beam off the centre doesn't matter to first
-order. Lengths are in pixels of the real-space image of the square of 128: wavelength × distance / (128 × pixel).
+error for what no spheroid explains (facets). Opposite sectors are added, so that a beam off the centre doesn't matter
+to first order. Lengths are in pixels of the real-space image of the square of 128, wavelength × distance /
+(128 × pixel).
 """
 
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, fields
 from functools import cache
 from typing import Self
 
 import numpy as np
 import torch
-from scipy.constants import physical_constants
 from torch import Tensor
 
-from friedel.core.units import wavelength_angstrom
 from friedel.spi.hits.polar import RINGS, SECTORS, Polar
-from friedel.spi.hits.prepare import EDGE, natural_binning
-from friedel.spi.records import Beam, HitScores
+from friedel.spi.hits.prepare import EDGE
 
-_ELECTRON_RADIUS_UM = physical_constants["classical electron radius"][0] * 1e6
-
-PROTEIN_PER_NM3 = 430.0
-"""Electrons of a particle's material that its fluence is told for."""
 SMALLEST, LARGEST = 2.0, 42.0
 """Diameters looked for: from two thirds of a fringe in the square to fringes of three pixels."""
 _GRID = 192
@@ -80,8 +74,7 @@ def measured_sizes(frames: Polar) -> Sizes:
     """
     if not len(frames):
         return Sizes.unknown(0)
-    diameter, forward, background = _sphere(frames)
-    return _Spheroids(frames).fitted(diameter, forward, background)
+    return _Spheroids(frames).fitted(*_sphere(*frames.rings(), frames.read_variance))
 
 
 def _form(u: Tensor) -> tuple[Tensor, Tensor]:
@@ -102,21 +95,32 @@ def _spheres() -> tuple[Tensor, Tensor]:
     return diameters, form.square().mean(1)
 
 
-def _sphere(frames: Polar) -> tuple[Tensor, Tensor, Tensor]:
-    """Return diameter, forward photons and flat background of the best sphere of the grid, ``(n,)`` each."""
+def _sphere(n: Tensor, a: Tensor, read_variance: float, about: Tensor | None = None) -> tuple[Tensor, Tensor, Tensor]:
+    """Return diameter, forward photons and flat background of the best sphere of the grid, of each row.
+
+    Parameters
+    ----------
+    n, a : (rows, 64) float32
+        Photons and measured pixels of rings, or of the same sector of them.
+    read_variance : float
+        Of a pixel.
+    about : (rows,) float32, optional
+        Diameters looked for are within a factor of 1.8 of these.
+    """
     diameters, spheres = _spheres()
-    n, a = frames.rings()
-    variance = n.clamp_min(0) + frames.read_variance * a + 1 + (_MODEL_ERROR * n) ** 2
+    variance = n.clamp_min(0) + read_variance * a + 1 + (_MODEL_ERROR * n) ** 2
     weight = (a > 0) / variance
     aa, an = weight * a * a, weight * a * n
     tt, t1, tn = aa @ spheres.square(), aa @ spheres, an @ spheres
-    one, n1 = aa.sum(1, keepdim=True), an.sum(1, keepdim=True)
+    one, n1 = aa.sum(1, keepdim=True).clamp_min(1e-9), an.sum(1, keepdim=True)
     forward = ((tn * one - t1 * n1) / (tt * one - t1 * t1).clamp_min(1e-12)).clamp_min(0)
     background = ((n1 - forward * t1) / one).clamp_min(0)
     forward = ((tn - background * t1) / tt.clamp_min(1e-12)).clamp_min(1e-6)
     explained = 2 * (forward * tn + background * n1) - (
         forward**2 * tt + 2 * forward * background * t1 + background**2 * one
     )
+    if about is not None:
+        explained = explained.masked_fill((diameters / about[:, None]).log().abs() > np.log(1.8), -torch.inf)
     best = explained.argmax(1, keepdim=True)
     return diameters[best[:, 0]], forward.gather(1, best)[:, 0], background.gather(1, best)[:, 0]
 
@@ -130,16 +134,16 @@ class _Spheroids:
     def __init__(self, frames: Polar) -> None:
         # Sectors two by two: an outline's elongation needs no more.
         n, a = (values[:, ::2] + values[:, 1::2] for values in frames.half_turn())
-        self.n, self.a = n.flatten(1), a.flatten(1)
+        self.n, self.a, self.read_variance = n.flatten(1), a.flatten(1), frames.read_variance
         self.noise = frames.read_variance * self.a + 0.5
-        angle = torch.arange(SECTORS // 4).add(0.5).mul(4 * np.pi / SECTORS)[:, None].expand(-1, RINGS).flatten()
+        self.angle = torch.arange(SECTORS // 4).add(0.5).mul(4 * np.pi / SECTORS)
+        angle = self.angle[:, None].expand(-1, RINGS).flatten()
         self.cosine, self.sine = (2 * angle).cos(), (2 * angle).sin()
         self.radius = torch.arange(RINGS).float().repeat(SECTORS // 4)
 
     def fitted(self, diameter: Tensor, forward: Tensor, background: Tensor) -> Sizes:
         """Return the spheroids that fit best, begun at these spheres."""
-        zero = torch.zeros_like(diameter)
-        values = torch.stack([forward.log(), background, diameter.log(), zero, zero], dim=1)
+        values = self._begun(forward, background, diameter)
         for _ in range(_STEPS):
             gap, weight, slopes = self._linear(values)
             normal, right = self._normal(gap, weight, slopes)
@@ -147,6 +151,29 @@ class _Spheroids:
         gap, weight, slopes = self._linear(values)
         normal, _ = self._normal(gap, weight, slopes)
         return self._sizes(values, (weight * gap**2).sum(1) / (self.a > 0).sum(1).sub(5).clamp_min(1), normal)
+
+    def _begun(self, forward: Tensor, background: Tensor, diameter: Tensor) -> Tensor:
+        """Return the sphere, or what spheres fitted to single sectors make of it, whichever fits better."""
+        zero = torch.zeros_like(diameter)
+        outlines = ((diameter, zero, zero), self._elongation(diameter))
+        starts = [
+            self._kept(torch.stack([forward.log(), background, mean.log(), c, s], dim=1)) for mean, c, s in outlines
+        ]
+        misfits = []
+        for values in starts:
+            gap, weight, _ = self._linear(values)
+            misfits.append((weight * gap**2).sum(1))
+        return torch.where((misfits[1] < misfits[0])[:, None], starts[1], starts[0])
+
+    def _elongation(self, diameter: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Return a first mean diameter, c and s, from a sphere fitted to each sector alone."""
+        sectors = len(self.angle)
+        n, a = (values.reshape(-1, RINGS) for values in (self.n, self.a.expand_as(self.n)))
+        each, _, _ = _sphere(n, a, self.read_variance, diameter.repeat_interleave(sectors))
+        squared = each.reshape(-1, sectors).square()
+        mean = squared.mean(1)
+        c, s = (2 * (squared * turn).mean(1) / mean for turn in ((2 * self.angle).cos(), (2 * self.angle).sin()))
+        return mean.sqrt(), c, s
 
     def _linear(self, values: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """Return residuals and weights ``(n, cells)`` and the model's slopes ``(n, cells, 5)``."""
@@ -193,30 +220,3 @@ class _Spheroids:
             asphericity=(1 - ((1 - elongation) / (1 + elongation)).sqrt()) * known,
             misfit=misfit,
         )
-
-
-def in_nanometres(scores: HitScores, beam: Beam, shape: tuple[int, ...]) -> HitScores:
-    """Return scores with their diameters in nm and their fluences in photons/µm².
-
-    Parameters
-    ----------
-    scores : HitScores
-        With lengths in pixels of the real-space image.
-    beam : Beam
-        Photon energy, distance and pixel size.
-    shape : (..., y, x)
-        Of the frames as recorded; large ones were binned.
-    """
-    pixel = beam.pixel_size_m * natural_binning(shape[-2:])
-    length_nm = wavelength_angstrom(beam.photon_energy_ev) / 10 * beam.distance_m / (EDGE * pixel)
-    diameter = scores.diameter * np.float32(length_nm)
-    electrons = PROTEIN_PER_NM3 * np.pi / 6 * diameter.astype(np.float64) ** 3
-    # Scattered along the beam: fluence × (r_e × electrons)² × solid angle.
-    cross_section_um2 = (_ELECTRON_RADIUS_UM * electrons) ** 2 * (pixel / beam.distance_m) ** 2
-    return replace(
-        scores,
-        diameter=diameter,
-        diameter_error=scores.diameter_error * np.float32(length_nm),
-        fluence=(scores.fluence / cross_section_um2).astype(np.float32),
-        length_unit="nm",
-    )

@@ -41,7 +41,7 @@ class Intake:
         self._own_mask: NDArray[np.bool_] | None = None
         self._settled = False
         self.stopping = threading.Event()
-        self.draining = False
+        self.draining = self.patient = False
         self.batches: Batches | None = None
         self.mask: NDArray[np.bool_] | None = None
         self.generation = 0
@@ -89,7 +89,9 @@ class Intake:
             if ring.n_bytes < wanted // 2:
                 text = f"{ring.n_bytes >> 20} MiB of it for frames that wait, where the plan says {wanted >> 20}"
                 self._observer(Warned("shared memory", f"is short: {text}; overload will come sooner"))
-            self.batches = Batches(ring, self._ledger, sample_frames=self._options.sample)
+            self.batches = Batches(
+                ring, self._ledger, sample_frames=self._options.sample, patient=self.patient, stopping=self.stopping
+            )
             self.mask = mask
             self.generation += 1
         self._settled = True

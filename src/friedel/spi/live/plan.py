@@ -71,6 +71,8 @@ class WatchPlan(Plan):
     """The source is called silent when nothing has come for so long, s."""
     display_s: Annotated[float, Field(gt=0)] = 0.25
     """Time between two snapshots for the display, s."""
+    log: Literal["text", "json"] = "text"
+    """What the command writes to its log: lines for people, or a JSON object a line."""
     alarms: AlarmOptions = AlarmOptions()
     """Whom to tell when hits get rare, the source is silent, or the disk is nearly full."""
     log_s: Annotated[float, Field(gt=0)] = 10.0

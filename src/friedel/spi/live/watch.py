@@ -25,7 +25,7 @@ from friedel.spi.live.scoring import Attach, Constants, Failed, Measure, Measure
 from friedel.spi.live.statistics import HitStatistics
 from friedel.spi.live.view import HitsView
 from friedel.spi.scores.scored_run import unpack_scores
-from friedel.stream.batches import Batch, Batches
+from friedel.stream.batches import ENDED, Batch, Batches
 from friedel.stream.display import Control, Display
 from friedel.stream.ledger import Ledger, LedgerCounts
 from friedel.stream.processes import Ready
@@ -34,7 +34,6 @@ from friedel.stream.sources.source import Source, find_source
 from friedel.stream.watching import Watch, WatchSetting
 
 _ATTEMPTS = 2
-STOPPED = "the watch was stopped"
 LOST = "two scoring processes died over them"
 
 
@@ -90,6 +89,7 @@ class HitsSink:
     def start(self, watch: Watch) -> None:
         """Start scorers and writer; see `Sink`."""
         plan, self._watch = self.plan, watch
+        self.into.patient = watch.source.patient
         watch.threshold = plan.select.single
         self.pool = ScoringPool(plan.model, plan.device, plan.queue.workers or default_workers(), watch.wake)
         if plan.cluster is not None:
@@ -156,10 +156,10 @@ class HitsSink:
         """Count what nobody will score any more, close the files."""
         for scorer in self.pool.scorers:
             if scorer.batch is not None:
-                self.ledger.dropped(scorer.batch.n, STOPPED)
+                self.ledger.dropped(scorer.batch.n, ENDED)
                 scorer.batch = None
         if self.into.batches is not None:
-            self._batches.drop_all(STOPPED)
+            self._batches.drop_all(ENDED)
         counts = self.ledger.counts()
         if self.output is not None:
             self.output.note(counts)

@@ -17,6 +17,7 @@ from friedel.spi.live.writing import (
     NoteLedger,
     OpenPart,
     Refused,
+    Spoilt,
     WriteBatch,
     run_writer,
 )
@@ -124,6 +125,9 @@ class WriterClient:
                         self._give_up(self._jobs.pop(ticket, None), answer.reason)
                 case Finished():
                     self.finished = answer
+                case Spoilt():
+                    self._renew()
+                    return
         if self.process.gone and self.finished is None:
             self._replace()
 
@@ -157,13 +161,16 @@ class WriterClient:
 
     def _replace(self) -> None:
         self._deaths += 1
-        self.process.stop(0.0)
         if self._deaths >= _DEATHS:
             for job in self._jobs.values():
                 self._give_up(job, f"the writing process died {_DEATHS} times")
             self._jobs.clear()
         else:
             self.observer(Warned("results", "the writing process died; another goes on in a new part"))
+        self._renew()
+
+    def _renew(self) -> None:
+        self.process.stop(0.0)
         self.process = self._started()
         if self._open is not None:
             self.process.tell(self._open)

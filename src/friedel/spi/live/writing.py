@@ -5,7 +5,11 @@ in a new part with all that wasn't acknowledged. If the disk is full it says so 
 on as soon as there is room.
 """
 
+import contextlib
+import errno
 import json
+import os
+import sys
 import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -38,6 +42,9 @@ from friedel.stream.processes import Ready
 
 STEM = "hits"
 _BLOCK = 64
+_RETRY_S = 1.0
+# What HDF5 and SQLite raise when the disk refuses.
+_CANT = (OSError, RuntimeError, FriedelError)
 
 
 @dataclass(frozen=True, eq=False)
@@ -95,8 +102,15 @@ class Finished:
     refused: str = ""
 
 
+@dataclass(frozen=True)
+class Spoilt:
+    """Its file is one that HDF5 can't close: the process leaves, and another is to put that in order."""
+
+
 def run_writer(orders: Connection, folder: Path, options: KeepOptions, session: int) -> None:
     """Carry out orders until the pipe is closed; the main function of the writing process."""
+    # HDF5 complains again, as each of its objects goes, of what a disk refused and was told already.
+    sys.unraisablehook, sys.excepthook = _say_nothing, _say_nothing
     stage = _Stage(folder, options, session)
     try:
         orders.send(Ready())
@@ -108,6 +122,12 @@ def run_writer(orders: Connection, folder: Path, options: KeepOptions, session: 
                 _send_all(orders, stage.obey(orders.recv()))
     finally:
         stage.close()
+        if stage.spoilt:  # …and once more as Python ends, where no hook hears it
+            os._exit(0)
+
+
+def _say_nothing(*_: Any) -> None:
+    """Leave it unsaid."""
 
 
 def _send_all(orders: Connection, answers: list[Any]) -> None:
@@ -128,6 +148,8 @@ class _Stage:
         self._pending: list[tuple[int, WrittenBatch]] = []
         self._slots = 0
         self._flushed, self._noted = time.monotonic(), False
+        self._refused, self._again = "", 0.0
+        self.spoilt = False
 
     def obey(self, order: Any) -> list[Any]:
         """Carry out one order; return the answers."""
@@ -140,7 +162,7 @@ class _Stage:
                 self._note(order)
             case FinishFiles():
                 answers = self.flush()
-                return [*answers, self._finish(order.summary)]
+                return [*answers, Spoilt() if self.spoilt else self._finish(order.summary)]
         return []
 
     def until_flush(self) -> float | None:
@@ -164,9 +186,9 @@ class _Stage:
                 self._part.flush()
             if pending:
                 self._account.written(self._session, [batch for _, batch in pending])
-        except OSError as error:  # what isn't in the ledger isn't written: a new part begins behind it
-            self._abandon()
-            return [Refused(tickets, _reason(error))] if tickets else []
+        except _CANT as error:  # what isn't in the ledger isn't written: another part begins
+            self._refuse(error)
+            return [Refused(tickets, self._refused)] if tickets else []
         return [Flushed(tickets)] if tickets else []
 
     def close(self) -> None:
@@ -177,10 +199,18 @@ class _Stage:
             self._ring.close()
             self._ring = None
 
+    def _refuse(self, error: Exception) -> None:
+        """Give up the part, and try no other for a moment: a quota would leave one a batch."""
+        self._abandon()
+        self.spoilt = True
+        if time.monotonic() >= self._again:
+            self._refused, self._again = _reason(error), time.monotonic() + _RETRY_S
+
     def _abandon(self) -> None:
         part, self._part = self._part, None
         if part is not None:
-            part.close()
+            with contextlib.suppress(OSError, RuntimeError):  # what it couldn't write before it can't write now
+                part.close()
 
     def _open(self, order: OpenPart) -> list[Any]:
         answers = self.flush()
@@ -194,13 +224,17 @@ class _Stage:
     def _answer(self, order: WriteBatch) -> list[Any]:
         try:
             self._write(order)
-        except (OSError, FriedelError) as error:
-            return [*self.flush(), Refused((order.ticket,), _reason(error))]
+        except _CANT as error:
+            answers = self.flush()
+            self._refuse(error)  # the part may hold some of the batch
+            return [*answers, Refused((order.ticket,), self._refused)]
         return []
 
     def _write(self, order: WriteBatch) -> None:
         assert self._ring is not None
         assert self._start is not None
+        if time.monotonic() < self._again:
+            raise OSError(errno.ENOSPC, self._refused)
         if self._part is None:
             path, room = next_part(self._folder, STEM), self._options.keep_free_mb << 20
             require_room(self._folder, 1 << 20, keep_free=room)
@@ -224,7 +258,7 @@ class _Stage:
             if self._part is not None:
                 self._part.note_ledger(order.row)
                 self._noted = True
-        except OSError:  # a full disk: the counts are still on the page, and come again with the next row
+        except _CANT:  # a full disk: the counts are still on the page, and come again with the next row
             return
 
     def _finish(self, summary: Mapping[str, Any]) -> Finished:

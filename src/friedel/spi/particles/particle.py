@@ -1,4 +1,4 @@
-"""Single particles by name, on a voxel grid: what the simulator shoots at.
+"""Single particles by name, on a voxel grid: density, diameter and electrons.
 
 A particle is a density without a length: whoever simulates gives it a size. Proportions (aspect, tube, shell, outline)
 are drawn; orientation is not, because every frame draws its own.

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from friedel.spi.hits.sizes import in_nanometres
+from friedel.spi.hits.size_units import in_nanometres
 from friedel.spi.records import SIZES, Beam, HitScores
 
 SCORE = np.dtype(
@@ -150,6 +150,6 @@ def pack_scores(scores: HitScores) -> NDArray[Any]:
 
 def unpack_scores(packed: NDArray[Any], model: str) -> HitScores:
     """Return an array of `SCORE` as the record."""
-    columns = {name: packed[name].copy() for name in SCORE.names or ()}
+    columns: dict[str, Any] = {name: packed[name].copy() for name in SCORE.names or ()}
     columns |= {name: packed[name].astype(bool) for name in ("unsure", "good")}
     return HitScores(**columns, model=model)

@@ -69,7 +69,7 @@ class ModelOptions(Options):
     """Which network, and what it is shown."""
 
     architecture: str = "resnet"
-    """Name of the network (`friedel.networks.ARCHITECTURES`)."""
+    """Name of the network (`friedel.core.networks.ARCHITECTURES`)."""
     options: dict[str, Any] = Field(default_factory=dict)
     """Arguments of its constructor."""
     start: str = ""

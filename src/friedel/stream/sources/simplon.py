@@ -1,6 +1,8 @@
 """``simplon://``: the ZeroMQ stream of Dectris detectors, version 1 (JSON and blocks) or 2 (CBOR), told by its bytes.
 
 ``simplon://detector:9999?channel=threshold_1&socket=PULL``. A version 1 series is joined in the middle, too.
+LCLStreamer calls a format of its own by this name (a letter, then CBOR); it is understood as well. Its numbers don't
+tell one frame from the next, so frames are counted as they come: what is missing there can't be known.
 """
 
 import json
@@ -21,6 +23,8 @@ from friedel.stream.sources.source import Source, SourceAddress
 _PORT = "9999"
 _QUEUED = 10_000
 _DAMAGED = "a message that can't be decoded"
+# LCLStreamer's inner blocks, elements.
+_LCLS_BLOCK = 4096
 
 
 class SimplonOptions(Options):
@@ -51,6 +55,8 @@ class SimplonSource:
         # What the starts of the latest series said: a stray message of another series doesn't make it forgotten.
         self._starts: dict[str, dict[str, Any]] = {}
         self._pending: list[Event] = []
+        self._lcls_shape: tuple[int, ...] | None = None
+        self._lcls_count = 0
 
     def open(self) -> None:
         """Connect; ZeroMQ waits for a detector that isn't there yet, and comes back to one that was restarted."""
@@ -69,7 +75,7 @@ class SimplonSource:
             return None
         parts = [frame.buffer for frame in self._socket.recv_multipart(copy=False)]
         try:
-            self._pending = self._cbor(parts[0]) if len(parts) == 1 and parts[0][:1] != b"{" else self._json(parts)
+            self._pending = self._events(parts)
         except MissingDependencyError:
             raise
         except Exception as error:  # garbage raises anything: OverflowError, RecursionError, ZeroDivisionError …
@@ -96,6 +102,34 @@ class SimplonSource:
         if not isinstance(event, Malformed):
             return [*self._began(series, **(known if series != self._series else {})), event]
         return [event if series == self._series else replace(event, number=None)]
+
+    def _events(self, parts: list[Any]) -> list[Event]:
+        first = bytes(parts[0][:1])
+        if len(parts) > 1 or first == b"{":
+            return self._json(parts)
+        # In CBOR these letters begin a text, which no SIMPLON message is.
+        return self._lcls(parts[0]) if first in (b"c", b"m") else self._cbor(parts[0])
+
+    def _lcls(self, data: Any) -> list[Event]:
+        message = decode_message(bytes(data[1:]))
+        if message["type"] == "start":
+            self._lcls_shape = tuple(int(size) for size in str(message["shape"]).split("x"))
+            return self._began(f"run {message['run_number']}", lasting=False)
+        if message["type"] != "image":
+            return []
+        if self._lcls_shape is None:
+            return [Malformed(reason="an image before the start of its run, which says its shape")]
+        dtype = np.dtype(str(message["dtype"]))
+        block = _LCLS_BLOCK * dtype.itemsize
+        frame = unpack(message["compressed_data"], "bslz4", dtype, self._lcls_shape, headed=False, block=block)
+        self._lcls_count += 1
+        frames = frame if frame.ndim == 3 else frame[None]
+        if frames.ndim != 3:
+            return [Malformed(reason=f"a frame of {frame.ndim} axes")]
+        # A detector of several panels comes as ``(panel, y, x)``: they are put one below the other.
+        whole = frames.reshape(1, -1, frames.shape[2])
+        meta = {"message_id": message.get("message_id"), "photon_energy_ev": message.get("photon_energy")}
+        return self._image_of(f"run {message['run']}", Message(number=self._lcls_count - 1, frames=whole, meta=meta))
 
     def _json(self, parts: list[Any]) -> list[Event]:
         head = json.loads(bytes(parts[0]))

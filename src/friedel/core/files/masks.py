@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from friedel.core.errors import InputError
 from friedel.core.files.cxi_mask import good_pixels
-from friedel.core.marks import find_marks
+from friedel.core.files.marks import find_marks
 from friedel.core.observer import Note, Observer, Warned, silent
 
 Marks: TypeAlias = Literal["bad", "good"]

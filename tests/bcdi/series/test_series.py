@@ -1,0 +1,158 @@
+"""A series of scans: which scans a plan means, a heated crystal with its truth, resumption, and who doesn't fit in."""
+
+from dataclasses import dataclass, field
+
+import numpy as np
+import pytest
+from heating import write_heating
+
+from friedel.bcdi.phasing.options import PhasingOptions
+from friedel.bcdi.plan import ReconstructionPlan
+from friedel.bcdi.scans.source import ScanSource
+from friedel.bcdi.series.outliers import odd_ones
+from friedel.bcdi.series.plan import SeriesPlan, members_of, scan_numbers
+from friedel.bcdi.series.run import run_series
+from friedel.core.errors import InputError, PlanError
+
+
+def test_numbers_are_read_as_people_write_them():
+    assert scan_numbers("40-43, 50, 60-70:5") == (40, 41, 42, 43, 50, 60, 65, 70)
+    for wrong, why in (("40-", "write a number"), ("43-40", "runs backwards"), ("40, 38-41", "names a scan twice")):
+        with pytest.raises(PlanError, match=why):
+            scan_numbers(wrong)
+
+
+def test_every_scan_gets_its_own_plan_and_its_conditions(tmp_path):
+    (tmp_path / "log.csv").write_text("scan,temperature,dose\n40,300,0\n41,325.5,1\n")
+    plan = SeriesPlan.read({"scan": {"path": "data"}, "scans": "40-41", "conditions_file": "log.csv", "seed": 3})
+    plan = plan.located(tmp_path)
+    _, second = members_of(plan)
+    assert second.name == "scan_0041"
+    assert second.plan.scan.scan == 41
+    assert second.plan.scan.path == tmp_path / "data"
+    assert second.plan.seed == 3
+    assert second.conditions == {"temperature": 325.5, "dose": 1.0}
+    assert SeriesPlan.load(_written(tmp_path, plan)).text() == plan.text()
+
+
+def _written(folder, plan):
+    (folder / "series.yaml").write_text(plan.text())
+    return folder / "series.yaml"
+
+
+@pytest.mark.parametrize(
+    ("changed", "why"),
+    [
+        ({}, "either 'scans'"),
+        ({"scans": "1-3", "conditions": {"temperature": (300.0,)}}, "1 values for 3 scans"),
+        ({"scans": "1", "against": "dose"}, "the conditions are none"),
+    ],
+)
+def test_what_doesn_t_fit_is_refused(changed, why):
+    with pytest.raises(PlanError, match=why):
+        members_of(SeriesPlan.read({"scan": {"path": "data"}, **changed}))
+
+
+def test_a_single_scan_s_plan_holds_for_all_of_them():
+    single = ReconstructionPlan(scan=ScanSource(path="data"), seed=5)
+    assert [member.plan.seed for member in members_of(SeriesPlan.like(single, "7-8"))] == [5, 5]
+    with pytest.raises(PlanError, match="no 'scan' section"):
+        SeriesPlan.like(ReconstructionPlan(), "7")
+
+
+def test_a_missing_table_of_conditions_says_what_it_needs(tmp_path):
+    (tmp_path / "log.csv").write_text("number;temperature\n40;300\n")
+    plan = SeriesPlan.read({"scan": {"path": "data"}, "scans": "40", "conditions_file": str(tmp_path / "log.csv")})
+    with pytest.raises(InputError, match="column 'scan'"):
+        members_of(plan)
+
+
+@dataclass
+class _Scan:
+    name: str
+    numbers: dict
+    quality: dict
+    failed: str = ""
+    conditions: dict = field(default_factory=dict)
+
+
+def _scans(n=12, **changes):
+    rng = np.random.default_rng(0)
+    scans = []
+    for k in range(n):
+        values = {"chi": 0.06 + 0.001 * k + 0.001 * rng.normal(), "voxels": 3000 + 20 * rng.normal(), "frames": 64}
+        values |= {"photons": 1e7} | (changes if k == 5 else {})
+        quality = {"chi": values.pop("chi"), "trusted": values.pop("trusted", True)}
+        scans.append(_Scan(f"scan {k}", values, quality))
+    return scans
+
+
+@pytest.mark.parametrize(
+    ("changes", "why"),
+    [({"frames": 30}, "aborted"), ({"voxels": 4500}, "voxels"), ({"chi": 0.2}, "chi"), ({"trusted": False}, "check")],
+)
+def test_the_odd_one_is_named_with_its_reason_and_nobody_else(changes, why):
+    odd = odd_ones(_scans(**changes), None)
+    assert list(odd) == ["scan 5"]
+    assert why in odd["scan 5"]
+
+
+def test_a_steady_trend_makes_nobody_odd():
+    assert odd_ones(_scans(), None) == {}
+
+
+@pytest.fixture(scope="module")
+def heated(tmp_path_factory):
+    """Three scans of one crystal from 300 to 600 K, the middle one stopped halfway, and one that isn't there."""
+    root = tmp_path_factory.mktemp("heating")
+    truth = write_heating(root / "raw", 3, aborted=1)
+    quick = PhasingOptions.read({"start": "random", "starts": 2})
+    plan = SeriesPlan(
+        scan=truth.source, scans="40-43", conditions={"temperature": (*truth.temperatures, 750.0)}, phasing=quick
+    )
+    return truth, plan, root / "series", run_series(plan, root / "series")
+
+
+@pytest.mark.timeout(900)
+def test_a_heated_crystal_s_strain_grows_as_it_did(heated):
+    truth, _, _, result = heated
+    assert result.against == "temperature"
+    temperatures, strain, errors = result.along("strain_rms")
+    found = {t: (value, error) for t, value, error in zip(temperatures, strain, errors, strict=True)}
+    for k in (0, 2):
+        value, error = found[truth.temperatures[k]]
+        # The true spread counts the outermost layer too, which no result resolves: a tenth for that.
+        assert abs(value - truth.strain_rms[k]) < 3 * error + 0.1 * truth.strain_rms[k]
+    assert found[600.0][0] > 1.8 * found[300.0][0]
+
+
+@pytest.mark.timeout(900)
+def test_the_aborted_and_the_missing_scan_are_named(heated):
+    result = heated[3]
+    assert set(result.odd) == {"scan_0041", "scan_0043"}
+    assert "aborted" in result.odd["scan_0041"] or "no result" in result.odd["scan_0041"]
+    assert "no result" in result.odd["scan_0043"]
+
+
+@pytest.mark.timeout(900)
+def test_the_crystals_lie_in_one_frame_and_the_files_tell_all(heated):
+    _, _, folder, result = heated
+    good = [k for k, name in enumerate(result.together.names) if name != "scan_0041"]
+    assert len(good) == 2
+    assert (folder / "series.gif").read_bytes().startswith(b"GIF8")
+    text = (folder / "series.csv").read_text()
+    assert len(text.splitlines()) == 5
+    assert "temperature" in text.splitlines()[0]
+    page = (folder / "report.html").read_text()
+    assert "scan_0041" in page
+    assert 'src="http' not in page
+
+
+@pytest.mark.timeout(900)
+def test_it_goes_on_where_it_stopped(heated):
+    _, plan, folder, first = heated
+    (folder / "scan_0041" / "series.txt").unlink(missing_ok=True)
+    again = run_series(plan, folder)
+    assert [scan.again for scan in again.scans] == [True, False, True, False]
+    assert again.scans[2].numbers == first.scans[2].numbers
+    assert again.odd.keys() == first.odd.keys()
