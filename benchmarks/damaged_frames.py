@@ -31,7 +31,8 @@ def write_samples(folder: Path) -> dict[str, Path]:
     with h5py.File(paths["h5"], "w") as file:
         file["data"] = frames
     with h5py.File(paths["cxi"], "w") as file:
-        file.create_dataset("entry_1/data_1/data", data=frames, chunks=(1, *SHAPE[1:]), compression="gzip", fletcher32=True)
+        chunks = (1, *SHAPE[1:])
+        file.create_dataset("entry_1/data_1/data", data=frames, chunks=chunks, compression="gzip", fletcher32=True)
         file["entry_1/data_1/mask"] = np.zeros(SHAPE[1:], np.uint32)
     np.savez_compressed(paths["npz"], frames=frames)
     np.save(paths["npy"], frames)
@@ -51,7 +52,8 @@ def read_one(path: Path, answer: Any) -> None:
             same = (batch.frames == frames[: len(batch.frames)]).all(axis=(1, 2)) | batch.unreadable
             missing = SHAPE[0] - len(batch.frames)
             said = bool(source.notes) or bool(batch.unreadable.any()) or missing == 0
-            answer.put("silently short" if not said else "right or said" if same.all() else f"{int((~same).sum())} changed")
+            noted = bool(source.notes) or bool(same.all())
+            answer.put("silently short" if not said else "right or said" if noted else f"{int((~same).sum())} changed")
     except InputError:
         answer.put("refused")
 

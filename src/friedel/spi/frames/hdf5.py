@@ -262,7 +262,7 @@ def _moved(holes: Sequence[Box], start: int) -> list[Box]:
 
 
 def _missing_frames(dataset: h5py.Dataset, n_bytes: int | None, path: Path) -> tuple[NDArray[np.bool_], list[Box]]:
-    """Return which frames were never written, or lie beyond the end of a cut-off file, ``(n,)``; and parts of others."""
+    """Return which frames were never written, or lie beyond a cut-off file's end, ``(n,)``; and parts of others."""
     missing = np.zeros(_length(dataset), bool)
     if dataset.is_virtual:
         boxes = unwritten(dataset, path)
