@@ -44,7 +44,8 @@ class Hdf5Frames:
         ]
         self.expected = int(self._starts[-1])
         n_there = _n_there(self._missing)
-        self.shape = (n_there, *(self._recorded if self._assembly is None else self._assembly.shape))
+        rows, columns = self._recorded if self._assembly is None else self._assembly.shape
+        self.shape = (n_there, int(rows), int(columns))
         self.dtype: np.dtype[Any] = first.dtype.newbyteorder("=")
         self.mask, self._frame_masks, self.beside = self._read_masks(names, options)
         if self._frame_masks or self._holes:
