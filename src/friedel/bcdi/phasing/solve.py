@@ -1,6 +1,6 @@
 """The whole chain: a network's guesses or random starts → chosen support → refined solutions → the best, and why."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -10,7 +10,9 @@ from friedel.bcdi.phasing.ambiguities import canonical
 from friedel.bcdi.phasing.assess import AGREE, MIN_EVENNESS, assess
 from friedel.bcdi.phasing.choose import PHOTON_LIMITED, Choice
 from friedel.bcdi.phasing.climb import Climbed, Climber
+from friedel.bcdi.phasing.goodness import goodness
 from friedel.bcdi.phasing.guess import Guess, PhasingModel, load_phasing_model
+from friedel.bcdi.phasing.multiscale import fast_size
 from friedel.bcdi.phasing.options import PhasingOptions
 from friedel.bcdi.phasing.plausible import evenness
 from friedel.bcdi.phasing.solver import Found, Solver
@@ -208,8 +210,31 @@ def _told(solver: Solver, text: str, *, of: str = "start") -> tuple[str, ...]:
     return (f"{of}: {text}",)
 
 
+def _to_the_limit(solver: Solver, found: Found) -> Found:
+    """Climb from random starts where photons limit a solution but don't explain it, and take what predicts better.
+
+    Stripes don't show in agreement, for every start may have them; the fit tells. So patterns that are too small for a
+    coarse grid to save time get one here, three quarters as long.
+    """
+    best = found.finalists.best
+    fit = goodness(best.confined, int(best.support.sum()), solver.fine)
+    asked = solver.options.support_threshold is not None or solver.options.coherence != "full"
+    if solver.climbs or solver.dim or solver.tight or asked or fit.explained or best.free_deviance >= PHOTON_LIMITED:
+        return found
+    strategy, _ = _strategy(solver, network=False)
+    z, y, x = (min(n, fast_size(0.75 * n)) for n in solver.fine.shape)
+    climber = Climber(solver.fine, (z, y, x), lambda count: [], seed=solver.seed, observer=solver.observer)
+    climbed = climber.run(strategy)
+    if climbed.finished[0].free_deviance >= best.free_deviance:
+        return found
+    solver.projecting = False
+    anew = _found(solver, climbed)
+    return replace(anew, candidates=(*found.candidates, *climbed.starts))
+
+
 def _solution(solver: Solver, found: Found, reasons: tuple[str, ...]) -> Solution:
     """Merge what agrees, refit it to all voxels, judge it, and bring it to the conventions."""
+    found = _to_the_limit(solver, found)
     finalists = solver.freed(solver.merged(found))
     best = solver.refit(finalists)
     quality = assess(

@@ -27,7 +27,7 @@ from friedel.bcdi.phasing.options import PhasingOptions
 from friedel.bcdi.phasing.projections import project_modulus
 from friedel.bcdi.phasing.refine import RefineOptions, few_photons, refine, with_coherence
 from friedel.bcdi.phasing.schedule import iterations_in
-from friedel.bcdi.phasing.support import autocorrelation_support, noise_level, shrink_wrap
+from friedel.bcdi.phasing.support import autocorrelation_excess, autocorrelation_support, noise_level, shrink_wrap
 from friedel.bcdi.records import Diffraction, Start
 from friedel.core.observer import Note, Observer, Progress, silent
 
@@ -42,6 +42,8 @@ _DIM_THRESHOLD = 0.2
 # Above this share of the box, the region of the autocorrelation is folded over: the sampling is too coarse for it.
 _TIGHT_BOX = 0.25
 _AUTOCORRELATION_LEVEL = 0.01
+# Between what simulated and real patterns have, see `autocorrelation_excess`.
+_MOST_EXCESS = 2.0
 # Share of the photons outside the coarse grid above which it cuts the peak. Crystals strained by one turn leave 1.5 to
 # 2.4 % outside 32³ of 64³, those of two to six turns 3 to 14 %.
 _OUTSIDE = 0.025
@@ -130,7 +132,9 @@ class Solver:
         coarse = start_shape(self.fine.shape, object_voxels, wanted, shortest=least)
         self.coarse = compact_shape(self.fine, coarse, outside=_OUTSIDE)
         self.strained = self.coarse != coarse
-        self.climbs = coarse != self.fine.shape and not (self.dim or self.tight)
+        # Unknown voxels would leak into the whole autocorrelation.
+        clean = not diffraction.mask.all() or autocorrelation_excess(self.fine) < _MOST_EXCESS
+        self.climbs = coarse != self.fine.shape and clean and not (self.dim or self.tight)
         self.projecting = not self.dim
         if self.start.shape != self.fine.shape:
             self.observer(Note("grids", f"starts on {_size(self.start)} voxels, the result on {_size(self.fine)}"))

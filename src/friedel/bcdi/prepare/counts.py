@@ -44,8 +44,8 @@ def counts_from(
     """Check raw values and make them float32 counts.
 
     Marks are unknown (`friedel.core.files.marks`: NaN, inf, the largest values of types and counters, -1 and -2), and
-    so is a clipped peak. Other negative values come from a background subtracted earlier: they become 0, the likeliest true
-    intensity; taking them as unknown would keep only the upward fluctuations.
+    so is a clipped peak. Other negative values come from a background subtracted earlier: they become 0, the likeliest
+    true intensity; taking them as unknown would keep only the upward fluctuations.
 
     Parameters
     ----------

@@ -77,7 +77,7 @@ class FrameStack:
             for hole in unwritten(part, self.path):
                 lost = np.zeros((n, rows, columns), bool) if lost is None else lost
                 lost[_shifted(hole, first)] = True
-            empty = np.zeros(n, bool) if lost is None else lost.all(axis=(1, 2))
+            empty = np.zeros(n, bool) if lost is None else np.asarray(lost.all(axis=(1, 2)))
             inside = (slice(y0, y1), slice(x0, x1))
             for index in np.flatnonzero(~empty[first : first + part.shape[0]]):
                 place = (index, *((0,) * (part.ndim - 3)), *inside)
