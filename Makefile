@@ -3,7 +3,7 @@
 SHELL := bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help demo test bench docs clean
+.PHONY: help demo test matrix bench docs clean
 
 VENV := .venv
 BIN := $(VENV)/bin
@@ -62,9 +62,13 @@ test: $(FOR_WORK)  ## Check style, types, layers and docs, then run every test
 	@echo "== import-linter: layers"
 	@$(BIN)/lint-imports --no-cache
 	@echo "== mkdocs: documentation"
-	@NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
-	@echo "== pytest: tests"
-	@$(BIN)/python -m pytest
+	@NO_MKDOCS_2_WARNING=1 DISABLE_MKDOCS_2_WARNING=true $(BIN)/mkdocs build --strict --quiet
+	@echo "== pytest: tests, a worker a core; then those that wait for other processes"
+	@$(BIN)/python -m pytest -n auto --dist loadfile -m "not alone"
+	@$(BIN)/python -m pytest -m alone
+
+matrix: $(FOR_WORK)  ## Run the tests under other arithmetic, Pythons and the lowest versions (hours)
+	@$(BIN)/python tests/matrix.py
 
 bench: $(FOR_WORK)  ## Run the benchmarks, reduced (FULL=1: whole); each prints its bar
 	@for file in $$(grep -l __main__ benchmarks/*.py); do \
@@ -72,7 +76,7 @@ bench: $(FOR_WORK)  ## Run the benchmarks, reduced (FULL=1: whole); each prints 
 	done
 
 docs: $(FOR_WORK)  ## Build the documentation into site/
-	@NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
+	@NO_MKDOCS_2_WARNING=1 DISABLE_MKDOCS_2_WARNING=true $(BIN)/mkdocs build --strict
 
 clean:  ## Remove what was built; demo/ and your results stay
 	@rm -rf $(VENV) site build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache

@@ -33,7 +33,7 @@ STORED: dict[str, Mapping[str, Any]] = {
 RUN = """
 import json, resource, sys
 from pathlib import Path
-from friedel.core.memory import keep_freed_memory
+from friedel.core.machine.memory import keep_freed_memory
 from friedel.spi.frames.files import FrameFiles
 from friedel.spi.classify.classify import run_classification
 from friedel.spi.classify.plan import ClassifyPlan

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from report import Report, arguments
 
-from friedel.bcdi.simulation.plan import CrystalPlan, load_crystal_plan
+from friedel.bcdi.simulation.plan import CrystalPlan
 from friedel.bcdi.simulation.simulate import simulate_crystals
 from friedel.core.errors import MissingDependencyError
 
@@ -43,7 +43,7 @@ def main() -> None:
     """Run the benchmark."""
     given = arguments(__doc__, more=_more)
     report = Report("crystal speed: crystals an hour", given.quick)
-    plan, few = load_crystal_plan(PLAN), 4 if given.quick else 20
+    plan, few = CrystalPlan.load(PLAN), 4 if given.quick else 20
     try:
         _, cpu, failed = simulated(plan.with_choices(crystals=few, workers=1))
     except MissingDependencyError as error:

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from report import Report, arguments
 from scipy.sparse.linalg import eigsh
 
-from friedel.core.memory import keep_freed_memory
+from friedel.core.machine.memory import keep_freed_memory
 from friedel.spi.diffusion.diffusion_map import DiffusionMap, DiffusionOptions, diffusion_map
 from friedel.spi.diffusion.frame_vectors import frame_vectors
 from friedel.spi.diffusion.landmarks import map_run

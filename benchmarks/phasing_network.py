@@ -29,7 +29,7 @@ from friedel.bcdi.evaluation.plan import PhasingEvaluationPlan
 from friedel.bcdi.evaluation.results import Outcome, phase_case
 from friedel.bcdi.evaluation.tables import correlations, median_of, speed_up, success
 from friedel.core.errors import WeightsError
-from friedel.core.memory import keep_freed_memory
+from friedel.core.machine.memory import keep_freed_memory
 
 MEDIAN_CORRELATION, MEDIAN_ERROR_RAD, SUCCESS_SHARE = 0.997, 0.026, 0.98
 FASTER, ALONE_FASTER = 4.0, 100.0

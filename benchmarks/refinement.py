@@ -25,7 +25,7 @@ from friedel.bcdi.phasing.schedule import parse_schedule
 from friedel.bcdi.phasing.support import autocorrelation_support, shrink_wrap, smooth
 from friedel.bcdi.records import Diffraction
 from friedel.core.fourier import fourier_corner
-from friedel.core.memory import keep_freed_memory
+from friedel.core.machine.memory import keep_freed_memory
 
 COST, STEPS, ROUNDS = 0.1, 1000, 3
 RECIPE_SIGMA, RECIPE_THRESHOLD, RECIPE_EVERY = 1.0, 0.15, 50

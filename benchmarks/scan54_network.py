@@ -18,7 +18,7 @@ from friedel.bcdi.evaluation.plan import PhasingEvaluationPlan
 from friedel.bcdi.phasing.ambiguities import align_to
 from friedel.bcdi.records import Diffraction
 from friedel.core.errors import WeightsError
-from friedel.core.memory import keep_freed_memory
+from friedel.core.machine.memory import keep_freed_memory
 
 FASTER, WORSE, LARGER, SAME = 4.0, 1.02, 1.05, 0.95
 STARTS = 10

@@ -27,7 +27,7 @@ from friedel.bcdi.records import Diffraction, Reconstruction
 from friedel.bcdi.scans.read import read_scan
 from friedel.bcdi.scans.source import ScanSource
 from friedel.core.errors import WeightsError
-from friedel.core.memory import keep_freed_memory
+from friedel.core.machine.memory import keep_freed_memory
 
 MAX_CHI, MAX_VOXELS, MAX_DIFFERENCE_RAD = 0.0484, 3052, 0.15
 MAX_CPU_SECONDS, MAX_GUESS_CHI = 2.6, 0.35

@@ -13,7 +13,7 @@ from multiprocessing import get_context
 import torch
 from report import Report, arguments
 
-from friedel.core.memory import keep_freed_memory
+from friedel.core.machine.memory import keep_freed_memory
 from friedel.spi.forward.frames import ParticleRunOptions, simulate_frames
 from friedel.spi.forward.readout import ReadoutOptions
 

@@ -19,7 +19,7 @@ import numpy as np
 import torch
 from report import Report, arguments
 
-from friedel.core.memory import keep_freed_memory
+from friedel.core.machine.memory import keep_freed_memory
 from friedel.spi.evaluation.context import Evaluation
 from friedel.spi.evaluation.data import LabelledFrames
 from friedel.spi.evaluation.models import Recipe, adapted_run, scored, truths

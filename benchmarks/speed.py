@@ -21,7 +21,7 @@ from friedel.bcdi.phasing.measured import measured_from
 from friedel.bcdi.phasing.schedule import parse_schedule
 from friedel.bcdi.phasing.support import autocorrelation_support
 from friedel.bcdi.records import Diffraction
-from friedel.core.memory import keep_freed_memory
+from friedel.core.machine.memory import keep_freed_memory
 
 FACTOR = 5.0
 BATCHES = {32: 8, 64: 4, 128: 1}

@@ -24,10 +24,21 @@ os.environ |= {
 REAL_DATA = Path(__file__).resolve().parents[2] / "shared" / "data"
 
 
+# Tests of processes that talk to each other while time passes: beside others they would wait for a core.
+ALONE = ("tests/stream/", "tests/spi/live/", "tests/bcdi/live/", "tests/web/")
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Mark the tests that run by themselves, after those that share the cores."""
+    for item in items:
+        if item.path.relative_to(config.rootpath).as_posix().startswith(ALONE):
+            item.add_marker("alone")
+
+
 @pytest.fixture(scope="session", autouse=True)
 def _one_thread() -> None:
-    """Use one thread: sums are then rounded alike on every machine, and small arrays are quickest."""
-    torch.set_num_threads(1)
+    """Use one thread, with which small arrays are quickest; `tests/matrix.py` tries another number."""
+    torch.set_num_threads(int(os.environ.get("FRIEDEL_TEST_THREADS", "1")))
 
 
 @pytest.fixture(scope="session")

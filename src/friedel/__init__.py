@@ -1,4 +1,4 @@
-"""Neural coherent X-ray imaging: from raw diffraction to a picture you can trust.
+"""Coherent X-ray imaging of single particles and of crystals: from raw frames to a picture you can trust.
 
 The public names load on first use, so that `import friedel` and the command line stay quick.
 """
@@ -11,31 +11,51 @@ from friedel._version import __version__
 if TYPE_CHECKING:
     from friedel.bcdi.predict import predict
     from friedel.bcdi.reconstruct import reconstruct
-    from friedel.bcdi.records import BraggScan, Diffraction, Reconstruction
-    from friedel.spi.hits.model import classify, load_model
-    from friedel.spi.records import HitScores
+    from friedel.bcdi.records import BraggScan, CrystalImage, Diffraction, Reconstruction
+    from friedel.bcdi.scans.source import ScanSource
+    from friedel.facade import analyse, classify, load, open_frames, prepare, read_scan, watch
+    from friedel.spi.hits.model import load_model
+    from friedel.spi.records import Frames, HitScores
 
 _HOMES = {
-    "classify": "friedel.spi.hits.model",
+    "analyse": "friedel.facade",
+    "classify": "friedel.facade",
+    "load": "friedel.facade",
     "load_model": "friedel.spi.hits.model",
+    "open_frames": "friedel.facade",
     "predict": "friedel.bcdi.predict",
+    "prepare": "friedel.facade",
+    "read_scan": "friedel.facade",
     "reconstruct": "friedel.bcdi.reconstruct",
+    "watch": "friedel.facade",
     "BraggScan": "friedel.bcdi.records",
+    "CrystalImage": "friedel.bcdi.records",
     "Diffraction": "friedel.bcdi.records",
+    "Frames": "friedel.spi.records",
     "HitScores": "friedel.spi.records",
     "Reconstruction": "friedel.bcdi.records",
+    "ScanSource": "friedel.bcdi.scans.source",
 }
 
 __all__ = [
     "BraggScan",
+    "CrystalImage",
     "Diffraction",
+    "Frames",
     "HitScores",
     "Reconstruction",
+    "ScanSource",
     "__version__",
+    "analyse",
     "classify",
+    "load",
     "load_model",
+    "open_frames",
     "predict",
+    "prepare",
+    "read_scan",
     "reconstruct",
+    "watch",
 ]
 
 
@@ -43,3 +63,7 @@ def __getattr__(name: str) -> Any:
     if name not in _HOMES:
         raise AttributeError(f"module 'friedel' has no attribute {name!r}; public names: {', '.join(sorted(_HOMES))}")
     return getattr(import_module(_HOMES[name]), name)
+
+
+def __dir__() -> list[str]:
+    return [*__all__]

@@ -8,7 +8,7 @@ import torch
 from friedel.bcdi.demo import run_demo, with_chain
 from friedel.bcdi.forward.scan import simulate_demo_scan
 from friedel.bcdi.networks.phase_unet import PhaseUNet
-from friedel.bcdi.plan import load_plan
+from friedel.bcdi.plan import ReconstructionPlan
 from friedel.bcdi.results.save import load_reconstruction
 from friedel.core.networks import ModelCard, save_weights
 from friedel.core.observer import Progress, Recorder
@@ -29,7 +29,7 @@ def test_the_scan_lies_beside_the_results_in_the_facilitys_format(run):
     folder = Path(run[0].files["report"]).parent
     assert len(list((folder / "scan").rglob("*.tif"))) == 48 + 2
     assert (folder / "scan" / "Demo.spec").read_text().startswith("#F ")
-    assert load_plan(folder / "plan.yaml").scan.beamline == "aps34idc"
+    assert ReconstructionPlan.load(folder / "plan.yaml").scan.beamline == "aps34idc"
 
 
 def test_the_reconstruction_comes_near_the_truth(run):

@@ -7,13 +7,13 @@ import yaml
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from friedel.bcdi.plan import ReconstructionPlan, load_plan, missing_paths, plan_for, plan_text
+from friedel.bcdi.plan import ReconstructionPlan, plan_for
 from friedel.cli.plan_kinds import kind_of
 from friedel.core.errors import InputError, PlanError
 
 ROOT = Path(__file__).resolve().parents[2]
 # Plans of other kinds are read by the tests of their workflows.
-SHIPPED = sorted(path for path in (ROOT / "plans").glob("*.yaml") if kind_of(path).model is ReconstructionPlan)
+SHIPPED = sorted(path for path in (ROOT / "plans").glob("*.yaml") if kind_of(path) is ReconstructionPlan)
 
 
 @pytest.fixture
@@ -28,24 +28,24 @@ def write(tmp_path):
 
 @pytest.mark.parametrize("path", SHIPPED, ids=lambda path: path.stem)
 def test_every_shipped_plan_is_valid_and_says_how_to_run_it(path):
-    plan = load_plan(path)
+    plan = ReconstructionPlan.load(path)
     assert plan.scan is not None
     assert plan.scan.path.is_absolute()
     assert f"plans/{path.name}" in path.read_text(encoding="utf-8")
 
 
 def test_the_plan_of_scan_54_finds_its_files(shared_data):
-    assert missing_paths(load_plan(ROOT / "plans" / "aps34idc_scan54.yaml")) == []
+    assert ReconstructionPlan.load(ROOT / "plans" / "aps34idc_scan54.yaml").absent_paths() == []
 
 
 def test_relative_paths_are_taken_from_the_plans_folder(write, tmp_path, monkeypatch):
     path = write("scan: {path: data/a.npy, mask: mask.npy}\noutput: result\n")
     monkeypatch.chdir("/")
-    plan = load_plan(path)
+    plan = ReconstructionPlan.load(path)
     assert (plan.scan.path, plan.scan.mask, plan.output) == (
         tmp_path / "data" / "a.npy", tmp_path / "mask.npy", tmp_path / "result",
     )  # fmt: skip
-    assert missing_paths(plan) == [tmp_path / "data" / "a.npy", tmp_path / "mask.npy"]
+    assert plan.absent_paths() == [tmp_path / "data" / "a.npy", tmp_path / "mask.npy"]
 
 
 @pytest.mark.parametrize(
@@ -66,21 +66,21 @@ def test_relative_paths_are_taken_from_the_plans_folder(write, tmp_path, monkeyp
 )
 def test_a_mistake_is_named_with_the_file_and_what_to_write(write, text, words):
     with pytest.raises(PlanError, match=r"my\.yaml") as caught:
-        load_plan(write(text))
+        ReconstructionPlan.load(write(text))
     assert all(word in str(caught.value) for word in words), str(caught.value)
 
 
 def test_a_plan_that_is_not_there_or_not_text_is_named(tmp_path):
     with pytest.raises(InputError, match=r"none\.yaml: can't read the plan"):
-        load_plan(tmp_path / "none.yaml")
+        ReconstructionPlan.load(tmp_path / "none.yaml")
     (tmp_path / "binary.yaml").write_bytes(b"\xff\xfe\x00\x80")
     with pytest.raises(InputError, match=r"binary\.yaml: can't read the plan"):
-        load_plan(tmp_path / "binary.yaml")
+        ReconstructionPlan.load(tmp_path / "binary.yaml")
 
 
 def test_yaml_cannot_run_code(write):
     with pytest.raises(PlanError, match="not valid YAML"):
-        load_plan(write("scan: !!python/object/apply:os.getcwd []\n"))
+        ReconstructionPlan.load(write("scan: !!python/object/apply:os.getcwd []\n"))
 
 
 KEYS = st.sampled_from(["scan", "prepare", "phasing", "strain", "seed", "path", "shape", "bin", "starts", "sed"])
@@ -96,20 +96,20 @@ VALUES = st.recursive(
 def test_any_yaml_is_a_plan_or_a_clear_error(write, values):
     path = write(yaml.safe_dump(values))
     try:
-        assert isinstance(load_plan(path), ReconstructionPlan)
+        assert isinstance(ReconstructionPlan.load(path), ReconstructionPlan)
     except PlanError as error:
         assert str(error).startswith(str(path))
 
 
 def test_the_complete_plan_reads_back_the_same(write):
-    plan = load_plan(write("scan: {path: a.npy}\nprepare: {bin: [1, 2, 2]}\nseed: 7\noutput: there\n"))
-    complete = write(plan_text(plan), "complete.yaml")
-    assert load_plan(complete) == plan
+    plan = ReconstructionPlan.load(write("scan: {path: a.npy}\nprepare: {bin: [1, 2, 2]}\nseed: 7\noutput: there\n"))
+    complete = write(plan.text(), "complete.yaml")
+    assert ReconstructionPlan.load(complete) == plan
     assert set(yaml.safe_load(complete.read_text())) == set(ReconstructionPlan.model_fields)
 
 
 def test_the_command_lines_choices_win_and_none_leaves_the_plans_own(write):
-    plan = load_plan(write("seed: 3\noutput: there\n"))
+    plan = ReconstructionPlan.load(write("seed: 3\noutput: there\n"))
     assert plan.with_choices() == plan
     chosen = plan.with_choices(seed=0, starts=5, output=Path("here"))
     assert (chosen.seed, chosen.phasing.starts, chosen.output) == (0, 5, Path("here").resolve())
@@ -131,7 +131,7 @@ def test_a_plan_describes_other_data_of_its_kind(write, tmp_path):
 
 def test_a_plan_as_input_is_itself_and_a_second_one_is_refused(write):
     path = write("scan: {path: a.npz}\n")
-    assert plan_for(path) == load_plan(path)
+    assert plan_for(path) == ReconstructionPlan.load(path)
     assert plan_for(path, dataset="x").scan.dataset == "x"
     with pytest.raises(PlanError, match="leave out --plan"):
         plan_for(path, plan=path)

@@ -8,7 +8,7 @@ import pytest
 
 from friedel.bcdi import result_files, run
 from friedel.bcdi.forward.bragg import diffract
-from friedel.bcdi.plan import ReconstructionPlan, load_plan, plan_for
+from friedel.bcdi.plan import ReconstructionPlan, plan_for
 from friedel.bcdi.results.save import load_reconstruction
 from friedel.bcdi.run import run_reconstruction
 from friedel.core.errors import InputError, MissingDependencyError, PlanError
@@ -70,7 +70,7 @@ def test_every_file_is_left_and_says_how_it_was_made(plan, truth, tmp_path):
 
 def test_the_plan_left_behind_makes_the_result_again(plan, quick_report, tmp_path):
     first = run_reconstruction(plan, tmp_path / "result")
-    assert load_plan(first.files["plan"]) == plan
+    assert ReconstructionPlan.load(first.files["plan"]) == plan
     again = run_reconstruction(plan_for(first.files["plan"]), tmp_path / "again")
     np.testing.assert_array_equal(again.diffraction.intensities, first.diffraction.intensities)
 
@@ -122,3 +122,10 @@ def test_bad_data_leaves_nothing_behind(plan, tmp_path):
     with pytest.raises(InputError, match=r"a\.npy"):
         run_reconstruction(plan, tmp_path / "result")
     assert [path.name for path in tmp_path.iterdir()] == ["a.npy"]
+
+
+def test_the_isosurface_that_the_plan_asks_for_is_the_one_of_the_result_too(plan, quick_report, tmp_path):
+    asked = plan.with_settings(["strain.isosurface_level=0.3"])
+    result = run_reconstruction(asked, tmp_path / "result")
+    assert result.crystal.isosurface_level == 0.3
+    assert result.reconstruction.quality.isosurface_level == 0.3

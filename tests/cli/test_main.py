@@ -121,12 +121,12 @@ def test_validate_names_the_mistake_and_what_is_not_there(run, tmp_path):
 
 
 def test_validate_prints_the_complete_plan_and_only_that_on_stdout(run, tmp_path):
-    from friedel.bcdi.plan import load_plan
+    from friedel.bcdi.plan import ReconstructionPlan
 
     plan, complete = tmp_path / "p.yaml", tmp_path / "complete.yaml"
     plan.write_text("scan: {path: a.npy}\nseed: 5\n")
     complete.write_text(run("validate", plan, "--complete").stdout)
-    assert load_plan(complete) == load_plan(plan)
+    assert ReconstructionPlan.load(complete) == ReconstructionPlan.load(plan)
 
 
 def test_doctor_speaks_to_people_and_to_programs(run):

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from friedel.cli.plan_kinds import KINDS, absent_paths, kind_of
+from friedel.cli.plan_kinds import KINDS, kind_of
 from friedel.core.errors import InputError, PlanError
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -22,9 +22,9 @@ def test_every_shipped_plan_is_valid_and_says_how_to_run_it(path: Path) -> None:
 @pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.command)
 def test_a_complete_plan_reads_back_as_the_same_plan_of_the_same_kind(kind, tmp_path: Path) -> None:
     path = tmp_path / "plan.yaml"
-    path.write_text(kind.text(kind.model()))
+    path.write_text(kind().text())
     assert kind_of(path) is kind
-    assert kind.load(path) == kind.model()
+    assert kind.load(path) == kind()
 
 
 @pytest.mark.parametrize(
@@ -33,6 +33,8 @@ def test_a_complete_plan_reads_back_as_the_same_plan_of_the_same_kind(kind, tmp_
         ("frames: 10\n", "friedel simulate hits"),
         ("frames: {paths: [run.cxi]}\n", "friedel classify"),
         ("seed: 1\n", "friedel reconstruct"),
+        ("source: karabo://h:1\nselect: {single: 0.9}\n", "friedel watch"),
+        ("source: pva://x\nimages: {members: 3}\n", "friedel watch --crystals"),
     ],
 )
 def test_one_key_that_two_kinds_know_is_told_apart_by_its_value(text: str, command: str, tmp_path: Path) -> None:
@@ -44,7 +46,7 @@ def test_what_a_plan_names_and_isnt_there_is_found_but_not_its_results(tmp_path:
     path = tmp_path / "plan.yaml"
     path.write_text("samples: [{path: here.npy}, {path: lost.npy}]\ndetector: {geometry: lost.geom}\noutput: new.cxi\n")
     (tmp_path / "here.npy").touch()
-    assert absent_paths(kind_of(path).load(path)) == [tmp_path / "lost.geom", tmp_path / "lost.npy"]
+    assert kind_of(path).load(path).absent_paths() == [tmp_path / "lost.geom", tmp_path / "lost.npy"]
 
 
 def test_a_mistake_is_named_by_the_kind_that_fits_best(tmp_path: Path) -> None:

@@ -57,7 +57,7 @@ def run_demo(
     simulated = simulate_demo_scan(seed=seed, shape=shape)
     source = write_aps34idc_scan(output / SCAN_FOLDER, simulated.scan, sample="Demo", observer=observer)
     observer(Note("demo", f"simulated a gold crystal's rocking scan of {shape[0]} frames in {output / SCAN_FOLDER}"))
-    settings = (plan or ReconstructionPlan()).model_copy(update={"scan": source.relative_to(Path.cwd()), "seed": seed})
+    settings = (plan or ReconstructionPlan()).model_copy(update={"scan": source.located(Path.cwd()), "seed": seed})
 
     def compare(reconstruction: Reconstruction, crystal: CrystalImage) -> dict[str, float]:
         return truth_figures(simulated, reconstruction, crystal, settings.strain)

@@ -1,9 +1,8 @@
 """The plan of a reconstruction: a YAML file in which every key is known and every value checked. Runs nothing."""
 
 from pathlib import Path
-from typing import Annotated, Any, Self
+from typing import Annotated, Any, ClassVar, Self
 
-import yaml
 from pydantic import Field
 
 from friedel.bcdi.phasing.options import PhasingOptions
@@ -11,14 +10,16 @@ from friedel.bcdi.prepare.options import PrepareOptions
 from friedel.bcdi.scans.source import ScanSource
 from friedel.bcdi.strain.options import StrainOptions
 from friedel.core.errors import InputError, PlanError
-from friedel.core.options import Options
-from friedel.core.plan import read_yaml
+from friedel.core.plan import Plan
 
 PLAN_SUFFIXES = (".yaml", ".yml")
 
 
-class ReconstructionPlan(Options):
+class ReconstructionPlan(Plan):
     """Everything that decides a reconstruction's result. Each section has defaults; only ``scan`` must be given."""
+
+    command: ClassVar[str] = "friedel reconstruct"
+    run_it: ClassVar[str] = "friedel reconstruct plan.yaml -o DIR"
 
     scan: ScanSource | None = None
     """Which files to read; None only while the input is named elsewhere (on the command line)."""
@@ -51,26 +52,6 @@ class ReconstructionPlan(Options):
         return self.model_copy(update={"scan": described.model_copy(update=changed)})
 
 
-def load_plan(path: str | Path) -> ReconstructionPlan:
-    """Read a plan; relative paths in it are taken from the plan's own folder.
-
-    Raises
-    ------
-    InputError
-        If the file is missing or can't be read.
-    PlanError
-        If it isn't YAML (with the line), or a key or a value is wrong (with the nearest valid name).
-    """
-    path = Path(path)
-    plan = ReconstructionPlan.read(read_yaml(path), origin=str(path))
-    folder = path.resolve().parent
-    located: dict[str, Any] = {
-        "scan": plan.scan and plan.scan.relative_to(folder),
-        "output": plan.output and folder / plan.output,
-    }
-    return plan.model_copy(update=located)
-
-
 def plan_for(given: Path, *, plan: Path | None = None, dataset: str | None = None) -> ReconstructionPlan:
     """Return the plan for what a user names: a plan, a volume, or a scan's folder or file with a plan to go by.
 
@@ -93,26 +74,12 @@ def plan_for(given: Path, *, plan: Path | None = None, dataset: str | None = Non
     if given.suffix.lower() in PLAN_SUFFIXES:
         if plan is not None:
             raise PlanError(f"{given} is a plan itself; leave out --plan {plan}, or name data instead")
-        own = load_plan(given)
+        own = ReconstructionPlan.load(given)
         return own.with_input(own.scan.path, dataset=dataset) if own.scan and dataset else own
-    settings = load_plan(plan) if plan else ReconstructionPlan()
+    settings = ReconstructionPlan.load(plan) if plan else ReconstructionPlan()
     if given.is_dir() and (settings.scan is None or settings.scan.beamline is None):
         raise InputError(
             f"{given} is a folder; say how its files lie with --plan, whose scan section names the beamline "
             "(plans/aps34idc_scan54.yaml is an example)"
         )
     return settings.with_input(given, dataset=dataset)
-
-
-def plan_text(plan: ReconstructionPlan) -> str:
-    """Return the complete plan, defaults included, as YAML that `load_plan` reads back."""
-    heading = "# A complete plan, defaults included. Run it: friedel reconstruct plan.yaml -o DIR\n"
-    return heading + yaml.safe_dump(plan.model_dump(mode="json"), sort_keys=False, allow_unicode=True)
-
-
-def missing_paths(plan: ReconstructionPlan) -> list[Path]:
-    """Return the paths the plan names that aren't there."""
-    if plan.scan is None:
-        return []
-    named = (plan.scan.path, plan.scan.spec, plan.scan.dark, plan.scan.flat, plan.scan.mask)
-    return [path for path in named if path is not None and not path.exists()]

@@ -8,17 +8,17 @@ import numpy as np
 import torch
 from numpy.typing import ArrayLike, NDArray
 
-from friedel.bcdi.phasing.guess import Guess, PhasingModel, load_phasing_model
+from friedel.bcdi.phasing.guess import Guess, PhasingModel, kept_phasing_model
 from friedel.bcdi.phasing.settled import THRESHOLD
-from friedel.bcdi.prepare.arrays import diffraction_from_array
+from friedel.bcdi.prepare.arrays import as_diffraction
 from friedel.bcdi.reconstruct import library_versions
 from friedel.bcdi.records import Diffraction, Provenance, Quality, Reconstruction
-from friedel.core.memory import keep_freed_memory
+from friedel.core.machine.memory import keep_freed_memory
 from friedel.core.observer import Recorder
 
 
 def predict(
-    intensities: ArrayLike,
+    intensities: ArrayLike | Diffraction,
     *,
     mask: NDArray[np.bool_] | None = None,
     model: str | Path | PhasingModel = "default",
@@ -31,13 +31,13 @@ def predict(
 
     Parameters
     ----------
-    intensities : (z, y, x) array, photons
+    intensities : (z, y, x) array, photons, or Diffraction
         The pattern around one Bragg peak; NaN where unknown.
     mask : (z, y, x) bool, optional
         True where measured.
     model : str, path or PhasingModel
-        "default", a name or path of weights, or a model that is loaded already: many patterns are then guessed without
-        reading it again.
+        "default", a name or path of weights, or a model that is loaded already. What is loaded by name stays loaded
+        until its files change.
     device : str or torch.device, optional
         "cpu" or "cuda"; None takes a GPU if there is one. A loaded model stays where it is.
 
@@ -55,8 +55,8 @@ def predict(
     """
     keep_freed_memory()
     started, clock, recorder = datetime.now(UTC), time.perf_counter(), Recorder()
-    loaded = model if isinstance(model, PhasingModel) else load_phasing_model(model, device=device)
-    diffraction = diffraction_from_array(intensities, mask, observer=recorder)
+    loaded = model if isinstance(model, PhasingModel) else kept_phasing_model(model, device=device)
+    diffraction = as_diffraction(intensities, mask, observer=recorder)
     guess = loaded.guess(diffraction)
     provenance = Provenance(
         plan={"model": loaded.card.model_dump(mode="json"), "oversampling": list(guess.grid.oversampling)},
@@ -68,7 +68,9 @@ def predict(
         notes=recorder.notes,
     )
     quality = _quality(guess, diffraction, loaded)
-    return Reconstruction(object=guess.object, support=guess.support, quality=quality, provenance=provenance)
+    return Reconstruction(
+        object=guess.object, support=guess.support, quality=quality, provenance=provenance, grid=diffraction.grid
+    )
 
 
 def _quality(guess: Guess, diffraction: Diffraction, model: PhasingModel) -> Quality:

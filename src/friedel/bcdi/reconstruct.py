@@ -17,17 +17,17 @@ from numpy.typing import ArrayLike, NDArray
 from friedel._version import __version__
 from friedel.bcdi.phasing import solve
 from friedel.bcdi.phasing.options import PhasingOptions
-from friedel.bcdi.prepare.arrays import diffraction_from_array
+from friedel.bcdi.prepare.arrays import as_diffraction
 from friedel.bcdi.records import Diffraction, Provenance, Reconstruction
 from friedel.bcdi.strain.surface import find_isosurface
-from friedel.core.memory import keep_freed_memory
+from friedel.core.machine.memory import keep_freed_memory
 from friedel.core.observer import Observer, Recorder, silent, tee
 
 _LIBRARIES = ("numpy", "scipy", "torch", "scikit-image")
 
 
 def reconstruct(
-    intensities: ArrayLike,
+    intensities: ArrayLike | Diffraction,
     *,
     mask: NDArray[np.bool_] | None = None,
     plan: PhasingOptions | Mapping[str, Any] | str | Path | None = None,
@@ -39,8 +39,9 @@ def reconstruct(
 
     Parameters
     ----------
-    intensities : (z, y, x) array, photons
-        The pattern around one Bragg peak; NaN where unknown.
+    intensities : (z, y, x) array, photons, or Diffraction
+        The pattern around one Bragg peak; NaN where unknown. A `Diffraction`, from `friedel.prepare`, brings its
+        geometry and its own mask.
     mask : (z, y, x) bool, optional
         True where measured. Unknown voxels stay free through phasing; they are never taken as dark.
     plan : PhasingOptions, mapping, path of a plan file, or None
@@ -66,7 +67,7 @@ def reconstruct(
     """
     watching = observer or silent
     recorder = Recorder()
-    diffraction = diffraction_from_array(intensities, mask, observer=tee(watching, recorder))
+    diffraction = as_diffraction(intensities, mask, observer=tee(watching, recorder))
     result = reconstruct_diffraction(diffraction, phasing_options(plan), seed=seed, device=device, observer=watching)
     notes = (*recorder.notes, *result.provenance.notes)
     return replace(result, provenance=replace(result.provenance, notes=notes))
@@ -129,9 +130,9 @@ def phasing_options(plan: PhasingOptions | Mapping[str, Any] | str | Path | None
         return plan or PhasingOptions()
     if isinstance(plan, str | Path):
         # The reader of plan files knows every room's section; arrays in memory don't need it.
-        from friedel.bcdi.plan import load_plan
+        from friedel.bcdi.plan import ReconstructionPlan
 
-        return load_plan(Path(plan)).phasing
+        return ReconstructionPlan.load(Path(plan)).phasing
     return PhasingOptions.read(plan)
 
 

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from pathlib import Path
 
-from friedel.bcdi.plan import ReconstructionPlan, plan_text
+from friedel.bcdi.plan import ReconstructionPlan
 from friedel.bcdi.records import CrystalImage, Diffraction, Reconstruction
 from friedel.bcdi.report.report import write_report
 from friedel.bcdi.report.surface import save_picture
@@ -26,6 +26,19 @@ def write_results(
 
     Without PyVista the ParaView file is left out, and the observer is told so.
 
+    Parameters
+    ----------
+    folder : Path
+        An existing folder.
+    plan : ReconstructionPlan
+        Written beside the results.
+    reconstruction, crystal, diffraction : records
+        The object, its image in the laboratory, and the pattern.
+    truth : mapping of str to float
+        Figures against a known truth; empty if there is none.
+    observer : Observer
+        Hears what is left out.
+
     Raises
     ------
     InputError
@@ -40,7 +53,7 @@ def write_results(
         "figures": save_quality(reconstruction, folder / "quality.json"),
         "plan": folder / "plan.yaml",
     }
-    written["plan"].write_text(plan_text(plan), encoding="utf-8")
+    written["plan"].write_text(plan.text(), encoding="utf-8")
     try:
         written["ParaView"] = save_crystal(crystal, folder / "crystal.vti")
     except MissingDependencyError as error:

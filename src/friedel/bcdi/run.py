@@ -14,7 +14,7 @@ from friedel.bcdi.scans.read import read_scan
 from friedel.bcdi.strain.analysis import analyse
 from friedel.core.errors import PlanError
 from friedel.core.files.atomic import appearing
-from friedel.core.memory import keep_freed_memory
+from friedel.core.machine.memory import keep_freed_memory
 from friedel.core.observer import Observer, Progress, Recorder, silent, tee
 
 Comparison: TypeAlias = Callable[[Reconstruction, CrystalImage], Mapping[str, float]]
@@ -120,9 +120,7 @@ def _run(
     observer: Observer,
     compare: Comparison | None,
 ) -> RunResult:
-    folder = output or plan.output
-    if folder is None:
-        raise PlanError("no folder for the results: give -o DIR, or 'output' in the plan")
+    folder = plan.folder_for(output)
     keep_freed_memory()
     recorder = Recorder()
     tell = tee(recorder, observer)
@@ -131,7 +129,7 @@ def _run(
         diffraction = prepare(scan, plan.prepare, observer=tell)
         phased = reconstruct_diffraction(diffraction, plan.phasing, seed=plan.seed, device=device, observer=tell)
         crystal = analyse(phased, plan.strain, observer=tell)
-        reconstruction = _remembering(phased, plan, recorder)
+        reconstruction = _remembering(phased, plan, recorder, crystal.isosurface_level)
         truth = compare(reconstruction, crystal) if compare else {}
         observer(Progress("writing results", 0, 1))
         files = write_results(unfinished, plan, reconstruction, crystal, diffraction, truth=truth, observer=observer)
@@ -140,7 +138,10 @@ def _run(
     return RunResult(reconstruction=reconstruction, crystal=crystal, diffraction=diffraction, files=placed, truth=truth)
 
 
-def _remembering(reconstruction: Reconstruction, plan: ReconstructionPlan, recorder: Recorder) -> Reconstruction:
-    """Return the reconstruction with the whole plan and every step's note in its provenance."""
+def _remembering(
+    reconstruction: Reconstruction, plan: ReconstructionPlan, recorder: Recorder, level: float
+) -> Reconstruction:
+    """Return the reconstruction with the whole plan, every step's note, and the isosurface that the analysis took."""
     whole = replace(reconstruction.provenance, plan=plan.model_dump(mode="json"), notes=recorder.notes)
-    return replace(reconstruction, provenance=whole)
+    quality = replace(reconstruction.quality, isosurface_level=level)
+    return replace(reconstruction, provenance=whole, quality=quality)

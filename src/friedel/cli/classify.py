@@ -42,7 +42,7 @@ def classify(
     """Tell single hits from all other frames: leave scores, the selected frames and a report in a folder."""
     from friedel.cli.progress import reporting
     from friedel.spi.classify.classify import run_classification
-    from friedel.spi.classify.plan import ClassifyPlan, load_classify_plan, with_settings
+    from friedel.spi.classify.plan import ClassifyPlan
 
     given = {
         "frames.paths": [path.absolute() for path in runs] if runs else None,
@@ -51,7 +51,7 @@ def classify(
         "model": model,
         "output": output and output.absolute(),
     }
-    chosen = with_settings(load_classify_plan(plan) if plan else ClassifyPlan(), settings or [], given=given)
+    chosen = (ClassifyPlan.load(plan) if plan else ClassifyPlan()).with_settings(settings or (), given=given)
     with reporting() as observer:
         result = run_classification(chosen, device=device, observer=observer)
     show_classification(result)

@@ -10,7 +10,7 @@ def doctor(
     as_json: Annotated[bool, typer.Option("--json", help="Print everything as JSON on stdout.")] = False,
 ) -> None:
     """Show versions, processors, GPU and extras, and what to install for what is missing."""
-    from friedel.core.doctor import examine
+    from friedel.core.machine.doctor import examine
 
     health = examine()
     if as_json:

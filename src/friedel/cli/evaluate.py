@@ -43,7 +43,7 @@ def hits(
     """Compare a model with the paper's network, VGG16 and the diffusion map: leave an HTML report in a folder."""
     from friedel.cli.progress import reporting
     from friedel.spi.evaluation.evaluate import evaluate_hits
-    from friedel.spi.evaluation.plan import EvaluationPlan, chosen_sections, load_evaluation_plan
+    from friedel.spi.evaluation.plan import EvaluationPlan, chosen_sections
 
     given = {
         "output": output and output.absolute(),
@@ -52,7 +52,7 @@ def hits(
         "sections": None if sections is None else chosen_sections(sections),
         "vgg16": vgg16 and vgg16.absolute(),
     }
-    chosen = (load_evaluation_plan(plan) if plan else EvaluationPlan()).model_copy(
+    chosen = (EvaluationPlan.load(plan) if plan else EvaluationPlan()).model_copy(
         update={name: value for name, value in given.items() if value is not None}
     )
     with reporting() as observer:
@@ -74,11 +74,7 @@ def phasing(
 ) -> None:
     """Compare network, network with refinement, iterative phasing and cohere: leave an HTML report in a folder."""
     from friedel.bcdi.evaluation.evaluate import evaluate_phasing
-    from friedel.bcdi.evaluation.plan import (
-        PhasingEvaluationPlan,
-        chosen_phasing_sections,
-        load_phasing_evaluation_plan,
-    )
+    from friedel.bcdi.evaluation.plan import PhasingEvaluationPlan, chosen_phasing_sections
     from friedel.cli.progress import reporting
 
     given = {
@@ -89,7 +85,7 @@ def phasing(
         "sections": None if sections is None else chosen_phasing_sections(sections),
         "scan": scan and scan.absolute(),
     }
-    chosen = (load_phasing_evaluation_plan(plan) if plan else PhasingEvaluationPlan()).model_copy(
+    chosen = (PhasingEvaluationPlan.load(plan) if plan else PhasingEvaluationPlan()).model_copy(
         update={name: value for name, value in given.items() if value is not None}
     )
     with reporting() as observer:

@@ -12,7 +12,7 @@ from typer.core import TyperGroup
 from friedel._version import __version__
 from friedel.cli import adapt, classify, demo, doctor, evaluate, reconstruct, simulate, train, validate, watch
 from friedel.core.errors import FriedelError
-from friedel.core.memory import keep_freed_memory
+from friedel.core.machine.memory import keep_freed_memory
 
 BAD_INPUT = 2
 STOPPED = 130
@@ -40,7 +40,11 @@ app = typer.Typer(
     no_args_is_help=True,
     add_completion=False,
     rich_markup_mode="rich",
-    epilog="Start here:  [bold]friedel demo[/bold]  ·  then:  [bold]friedel reconstruct scan.yaml -o result[/bold]",
+    epilog=(
+        "Start here:  [bold]friedel demo[/bold]  ·  "
+        "crystals:  [bold]friedel reconstruct scan.yaml -o result[/bold]  ·  "
+        "single particles:  [bold]friedel classify run.cxi -o hits[/bold]"
+    ),
 )
 app.command(epilog=reconstruct.EPILOG)(reconstruct.reconstruct)
 app.command(epilog=classify.EPILOG)(classify.classify)
@@ -70,7 +74,7 @@ def friedel(
     ] = False,
     debug: Annotated[bool, typer.Option("--debug", help="Show the full traceback of an error.")] = False,
 ) -> None:
-    """From a raw Bragg rocking scan to a 3D image of the crystal, with its strain and its quality."""
+    """Coherent X-ray imaging: single particles at X-ray lasers, crystals at synchrotrons."""
 
 
 def main() -> None:

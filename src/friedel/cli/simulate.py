@@ -34,10 +34,10 @@ def hits(
 ) -> None:
     """Simulate frames of single particles, of several, and of what else is hit, with a label for each."""
     from friedel.cli.progress import reporting
-    from friedel.spi.simulation.plan import SimulationPlan, load_simulation_plan
+    from friedel.spi.simulation.plan import SimulationPlan
     from friedel.spi.simulation.simulate import simulate_hits
 
-    base = load_simulation_plan(plan) if plan else SimulationPlan()
+    base = SimulationPlan.load(plan) if plan else SimulationPlan()
     chosen = base.with_choices(frames=frames, seed=seed, workers=workers, output=output)
     with reporting() as observer:
         run = simulate_hits(chosen, fresh=fresh, observer=observer)
@@ -58,11 +58,11 @@ def crystals(
     fresh: Annotated[bool, typer.Option("--fresh", help="Start anew, whatever lies there.")] = False,
 ) -> None:
     """Simulate strained crystals, each with its density and displacement field, to train phasing on."""
-    from friedel.bcdi.simulation.plan import CrystalPlan, load_crystal_plan
+    from friedel.bcdi.simulation.plan import CrystalPlan
     from friedel.bcdi.simulation.simulate import simulate_crystals
     from friedel.cli.progress import reporting
 
-    base = load_crystal_plan(plan) if plan else CrystalPlan()
+    base = CrystalPlan.load(plan) if plan else CrystalPlan()
     chosen = base.with_choices(crystals=crystals, generator=generator, seed=seed, workers=workers, output=output)
     with reporting() as observer:
         made = simulate_crystals(chosen, fresh=fresh, observer=observer)

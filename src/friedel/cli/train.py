@@ -42,11 +42,11 @@ def hits(
 ) -> None:
     """Train a classifier of single hits: leave weights, their card and the plan in a folder."""
     from friedel.cli.progress import reporting
-    from friedel.spi.training.plan import load_training_plan
+    from friedel.spi.training.plan import TrainingPlan
     from friedel.spi.training.train import train_hits
 
     with reporting() as observer:
-        trained = train_hits(load_training_plan(plan), output, resume=resume, fresh=fresh, observer=observer)
+        trained = train_hits(TrainingPlan.load(plan), output, resume=resume, fresh=fresh, observer=observer)
     _show(trained)
 
 
@@ -58,12 +58,12 @@ def phasing(
     fresh: Annotated[bool, typer.Option("--fresh", help="Train anew, whatever lies there.")] = False,
 ) -> None:
     """Train a network that guesses crystals from their patterns: leave weights, their card and the plan in a folder."""
-    from friedel.bcdi.training.plan import load_phasing_training_plan
+    from friedel.bcdi.training.plan import PhasingTrainingPlan
     from friedel.bcdi.training.train import train_phasing
     from friedel.cli.progress import reporting
 
     with reporting() as observer:
-        trained = train_phasing(load_phasing_training_plan(plan), output, resume=resume, fresh=fresh, observer=observer)
+        trained = train_phasing(PhasingTrainingPlan.load(plan), output, resume=resume, fresh=fresh, observer=observer)
     _show(trained)
 
 

@@ -13,12 +13,11 @@ def validate(
     complete: Annotated[bool, typer.Option("--complete", help="Print the plan with every default filled in.")] = False,
 ) -> None:
     """Check a plan: every key, every value, and whether the files it names are there."""
-    from friedel.cli.plan_kinds import absent_paths, kind_of
+    from friedel.cli.plan_kinds import kind_of
 
-    kind = kind_of(plan)
-    read = kind.load(plan)
+    read = kind_of(plan).load(plan)
     if complete:
-        typer.echo(kind.text(read), nl=False)
-    for path in absent_paths(read):
+        typer.echo(read.text(), nl=False)
+    for path in read.absent_paths():
         typer.secho(f"warning: {path} isn't there", fg="yellow", err=True)
-    typer.secho(f"{plan}: every key and value is valid; it is a plan for {kind.command}.", fg="green", err=True)
+    typer.secho(f"{plan}: every key and value is valid; it is a plan for {read.command}.", fg="green", err=True)

@@ -83,7 +83,7 @@ def record(
 ) -> None:
     """Keep a stream as it comes, event for event, to replay it."""
     from friedel.cli.progress import reporting
-    from friedel.core.processes import on_signal
+    from friedel.core.machine.processes import on_signal
     from friedel.stream.recording import record_stream
     from friedel.stream.sources.source import find_source
 
@@ -118,20 +118,19 @@ def _know_files() -> None:
 def _plan(
     uri: str | None, output: Path | None, plan: Path | None, model: str | None, settings: list[str] | None
 ) -> "WatchPlan":
-    from friedel.spi.live.plan import WatchPlan, load_watch_plan, with_watch_settings
+    from friedel.spi.live.plan import WatchPlan
 
     given: dict[str, Any] = {"source": uri, "output": output and output.absolute(), "model": model}
-    return with_watch_settings(load_watch_plan(plan) if plan else WatchPlan(), settings or [], given=given)
+    return (WatchPlan.load(plan) if plan else WatchPlan()).with_settings(settings or (), given=given)
 
 
 def _crystal_plan(
     uri: str | None, output: Path | None, plan: Path | None, settings: list[str] | None
 ) -> "CrystalWatchPlan":
-    from friedel.bcdi.live.plan import CrystalWatchPlan, load_crystal_watch_plan
-    from friedel.spi.classify.plan import merged
+    from friedel.bcdi.live.plan import CrystalWatchPlan
 
     given: dict[str, Any] = {"source": uri, "output": output and output.absolute()}
-    return merged(load_crystal_watch_plan(plan) if plan else CrystalWatchPlan(), settings or [], given=given)
+    return (CrystalWatchPlan.load(plan) if plan else CrystalWatchPlan()).with_settings(settings or (), given=given)
 
 
 def watch_frames(

@@ -54,7 +54,19 @@ class Section:
 
 
 def save_picture(folder: Path, name: str, figure: Figure, *, caption: str, alt: str) -> EvaluationPicture:
-    """Save a figure as ``NAME.png`` in the folder, and return what the report needs to show it."""
+    """Save a figure as ``NAME.png`` in the folder, and return what the report needs to show it.
+
+    Parameters
+    ----------
+    folder : Path
+        Made if it isn't there.
+    name : str
+        Name of the file, without its suffix.
+    figure : Figure
+        What is drawn.
+    caption, alt : str
+        Words under it, and for those who can't see it.
+    """
     folder.mkdir(parents=True, exist_ok=True)
     with replacing(folder / f"{name}.png") as unfinished:
         figure.savefig(unfinished, dpi=DOTS_PER_INCH)

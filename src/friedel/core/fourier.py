@@ -13,6 +13,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from friedel.core.optional import load_optional
+
 AXES = (-3, -2, -1)
 
 
@@ -108,7 +110,7 @@ def fourier_at(
     (n_points,) complex64
         Zero outside the first Brillouin zone, where a density on voxels says nothing.
     """
-    import finufft  # only simulations need it
+    finufft = load_optional("finufft", package="finufft", extra="spi", purpose="simulate frames of particles")
 
     # Points of a slice lie in order already: sorting them takes longer than it saves.
     plan = finufft.Plan(

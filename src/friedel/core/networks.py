@@ -217,6 +217,36 @@ def locate_weights(name_or_path: str | Path) -> Path:
     return given
 
 
+@dataclass(frozen=True)
+class WeightsStamp:
+    """Which weights, and in which state: equal as long as neither file was written again.
+
+    Attributes
+    ----------
+    path : Path
+        The safetensors file.
+    written_ns, n_bytes : tuple of int
+        Time of writing and size, of weights and card.
+    """
+
+    path: Path
+    written_ns: tuple[int, ...]
+    n_bytes: tuple[int, ...]
+
+
+def weights_stamp(name_or_path: str | Path) -> WeightsStamp:
+    """Return what tells whether weights that were loaded are still those of the files; reads neither.
+
+    Raises
+    ------
+    WeightsError
+        If there is no such file, or no shipped model of this name.
+    """
+    path = locate_weights(name_or_path)
+    states = [file.stat() for file in (path, path.with_suffix(CARD_SUFFIX)) if file.exists()]
+    return WeightsStamp(path, tuple(s.st_mtime_ns for s in states), tuple(s.st_size for s in states))
+
+
 def shipped_models() -> tuple[str, ...]:
     """Return the names of the models inside this package."""
     return tuple(sorted(_shipped_files()))

@@ -1,7 +1,9 @@
 """What flows through the classification of single-particle frames: the frames, and the scores they get."""
 
-from dataclasses import dataclass, field
+from collections.abc import Sequence
+from dataclasses import dataclass, field, fields, replace
 from enum import IntEnum
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -79,7 +81,29 @@ class HitScores:
     def __len__(self) -> int:
         return len(self.single)
 
+    def __repr__(self) -> str:
+        return (
+            f"HitScores({len(self)} frames: {int(self.good.sum())} good ({self.hit_rate:.1%}), "
+            f"{int(self.unsure.sum())} unsure, {int(np.sum(self.status != FrameStatus.SCORED))} without a score; "
+            f"model {self.model or 'unknown'})"
+        )
+
     @property
     def hit_rate(self) -> float:
         """Fraction of the frames in the default selection; 0 for no frames."""
         return float(self.good.mean()) if len(self) else 0.0
+
+
+def joined_scores(parts: Sequence[HitScores]) -> HitScores:
+    """Return the scores of consecutive stretches of a run as one; all are of one model.
+
+    Raises
+    ------
+    InputError
+        If there is no part.
+    """
+    if not parts:
+        raise InputError("there are no frames, so there are no scores; give at least one frame")
+    names = [item.name for item in fields(HitScores) if isinstance(getattr(parts[0], item.name), np.ndarray)]
+    columns: dict[str, Any] = {name: np.concatenate([getattr(part, name) for part in parts]) for name in names}
+    return replace(parts[0], **columns)

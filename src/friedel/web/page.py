@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Self
 
 from friedel.core.errors import InputError, MissingDependencyError
-from friedel.core.processes import end_process
+from friedel.core.machine.processes import end_process
 from friedel.stream.display import Board
 from friedel.web.access import is_loopback, new_token
 from friedel.web.options import ServeOptions

@@ -12,12 +12,7 @@ from friedel.bcdi.evaluation import methods as phasing_methods
 from friedel.bcdi.evaluation.conditions import Condition, make_case
 from friedel.bcdi.evaluation.evaluate import evaluate_phasing
 from friedel.bcdi.evaluation.methods import CHAIN, ITERATIVE, NETWORK, Answer, Methods
-from friedel.bcdi.evaluation.plan import (
-    PhasingEvaluationPlan,
-    PhasingEvaluationSizes,
-    chosen_phasing_sections,
-    load_phasing_evaluation_plan,
-)
+from friedel.bcdi.evaluation.plan import PhasingEvaluationPlan, PhasingEvaluationSizes, chosen_phasing_sections
 from friedel.bcdi.evaluation.results import Outcome, ResultFolder
 from friedel.bcdi.evaluation.studies import studies
 from friedel.bcdi.evaluation.tables import speed_up, study_tables
@@ -224,7 +219,7 @@ def test_what_can_not_be_is_told_before_any_work(tmp_path):
         chosen_phasing_sections("overview, speed")
     (tmp_path / "plan.yaml").write_text("published: model\nscan: scan.yaml\n")
     (tmp_path / "model").mkdir()
-    plan = load_phasing_evaluation_plan(tmp_path / "plan.yaml")
+    plan = PhasingEvaluationPlan.load(tmp_path / "plan.yaml")
     assert plan.published == str(tmp_path / "model")
     assert plan.scan == tmp_path / "scan.yaml"
 

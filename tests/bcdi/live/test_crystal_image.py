@@ -6,7 +6,7 @@ import torch
 
 from friedel.bcdi.forward.scan import simulate_demo_scan
 from friedel.bcdi.live.image import Imager, ProvisionalImage, load_model, mirrored
-from friedel.bcdi.live.plan import LiveCrystalOptions, load_crystal_watch_plan
+from friedel.bcdi.live.plan import CrystalWatchPlan, LiveCrystalOptions
 from friedel.bcdi.live.scan import ScanSetting
 from friedel.bcdi.live.series import LiveCrystal
 from friedel.bcdi.live.view import History, uncertainties
@@ -117,6 +117,6 @@ def test_without_geometry_the_surface_is_coloured_by_phase(simulated):
 def test_a_plan_of_a_reconstruction_is_a_plan_of_a_watch(tmp_path):
     path = tmp_path / "scan.yaml"
     path.write_text("scan: {path: frames, beamline: aps34idc}\nphasing: {starts: 3}\nimages: {seconds: 0.5}\n")
-    plan = load_crystal_watch_plan(path)
+    plan = CrystalWatchPlan.load(path)
     assert plan.scan.path == tmp_path / "frames"
     assert (plan.phasing.starts, plan.images.seconds) == (3, 0.5)

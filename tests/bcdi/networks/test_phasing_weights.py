@@ -11,7 +11,7 @@ from friedel.bcdi.phasing.ambiguities import align_to
 from friedel.bcdi.phasing.guess import load_phasing_model
 from friedel.bcdi.records import Diffraction
 from friedel.bcdi.training.fit import measure_phaser
-from friedel.bcdi.training.plan import load_phasing_training_plan
+from friedel.bcdi.training.plan import PhasingTrainingPlan
 from friedel.core.networks import load_weights
 
 
@@ -19,7 +19,7 @@ from friedel.core.networks import load_weights
 def test_the_figures_are_the_cards(name: str):
     network, card = load_weights(name)
     with resources.as_file(resources.files("friedel.networks") / "weights" / f"{name}.yaml") as path:
-        plan = load_phasing_training_plan(path)
+        plan = PhasingTrainingPlan.load(path)
     # Without the store of relaxed crystals, which isn't shipped: the others are alike enough.
     crystals = plan.curriculum.crystals.model_copy(update={"store": None})
     few = plan.curriculum.model_copy(update={"crystals": crystals, "validation": 32})

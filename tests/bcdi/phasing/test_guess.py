@@ -10,9 +10,9 @@ from friedel.bcdi.phasing.ambiguities import align_to, canonical
 from friedel.bcdi.phasing.guess import PhasingModel, load_phasing_model
 from friedel.bcdi.phasing.network_grid import network_grid
 from friedel.bcdi.records import Diffraction
-from friedel.core.device import resolve_device
 from friedel.core.errors import WeightsError
 from friedel.core.fourier import fourier
+from friedel.core.machine.device import resolve_device
 from friedel.core.networks import ModelCard, save_weights
 from friedel.core.observer import Recorder
 from friedel.spi.networks.resnet import ResNet

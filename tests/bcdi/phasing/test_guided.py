@@ -13,9 +13,9 @@ from friedel.bcdi.phasing.network_grid import network_grid
 from friedel.bcdi.phasing.options import GuidedOptions, PhasingOptions
 from friedel.bcdi.phasing.views import VIEWS
 from friedel.bcdi.records import Diffraction
-from friedel.core.device import resolve_device
 from friedel.core.errors import WeightsError
 from friedel.core.fourier import fourier
+from friedel.core.machine.device import resolve_device
 from friedel.core.networks import ModelCard
 from friedel.core.observer import Recorder
 

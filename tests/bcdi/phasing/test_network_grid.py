@@ -6,9 +6,9 @@ import torch
 
 from friedel.bcdi.crystals.random_crystal import random_crystal
 from friedel.bcdi.forward.bragg import diffract, expected_intensities
+from friedel.bcdi.geometry.oversampling import estimate_oversampling
 from friedel.bcdi.phasing.ambiguities import correlation
 from friedel.bcdi.phasing.network_grid import network_grid, network_pattern
-from friedel.bcdi.phasing.sampling import estimate_oversampling
 from friedel.bcdi.records import Diffraction
 from friedel.core.errors import InputError, PlanError
 from friedel.core.fourier import fourier
@@ -38,14 +38,14 @@ def test_the_oversampling_is_found_axis_by_axis(n_photons, phase_range_rad, scat
         _, diffraction = _measured(
             (40, 36, 44), wanted, seed=seed, phase_range_rad=phase_range_rad, n_photons=n_photons
         )
-        ratios.append(np.array(estimate_oversampling(diffraction)) / wanted)
+        ratios.append(np.array(estimate_oversampling(diffraction.intensities, diffraction.mask)) / wanted)
     assert np.median(ratios) == pytest.approx(1, abs=0.12)
     assert np.abs(np.array(ratios) - 1).max() < scatter
 
 
 def test_a_crystal_that_nearly_fills_its_box_is_seen_to():
     _, tight = _measured((32, 32, 32), (1.3, 3.0, 1.5), seed=4)
-    z, y, x = estimate_oversampling(tight)
+    z, y, x = estimate_oversampling(tight.intensities, tight.mask)
     assert z < 1.8
     assert x < 1.9
     assert y == pytest.approx(3.0, rel=0.2)

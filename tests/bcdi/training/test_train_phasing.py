@@ -4,7 +4,7 @@ import pytest
 import yaml
 from typer.testing import CliRunner
 
-from friedel.bcdi.training.plan import PhasingTrainingPlan, load_phasing_training_plan
+from friedel.bcdi.training.plan import PhasingTrainingPlan
 from friedel.bcdi.training.train import train_phasing
 from friedel.cli.main import app
 from friedel.core.errors import PlanError
@@ -35,12 +35,12 @@ def test_it_leaves_weights_card_and_plan(trained):
     assert set(card.figures) == {"correlation", "chi", "success", "validation_patterns"}
     assert "1 × 8 patterns" in card.data
     assert any(isinstance(event, Note) and "correlation" in event.text for event in events)
-    assert load_phasing_training_plan(model.weights.with_suffix(".yaml")) == PhasingTrainingPlan.read(SMALL)
+    assert PhasingTrainingPlan.load(model.weights.with_suffix(".yaml")) == PhasingTrainingPlan.read(SMALL)
 
 
 def test_the_store_is_looked_for_beside_the_plan(tmp_path):
     (tmp_path / "plan.yaml").write_text("curriculum: {crystals: {store: crystals.h5}}\n")
-    plan = load_phasing_training_plan(tmp_path / "plan.yaml")
+    plan = PhasingTrainingPlan.load(tmp_path / "plan.yaml")
     assert plan.curriculum.crystals.store == tmp_path.resolve() / "crystals.h5"
 
 

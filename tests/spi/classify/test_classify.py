@@ -17,7 +17,7 @@ from friedel.core.errors import InputError, PlanError
 from friedel.core.observer import Progress, Recorder, Warned
 from friedel.spi.classify import files as classify_files
 from friedel.spi.classify.classify import run_classification
-from friedel.spi.classify.plan import ClassifyPlan, EmcOptions, load_classify_plan
+from friedel.spi.classify.plan import ClassifyPlan, EmcOptions
 from friedel.spi.frames import source as frames_module
 from friedel.spi.frames.files import FrameFiles
 from friedel.spi.hits.selection import SelectionOptions
@@ -376,7 +376,7 @@ def test_nothing_selected_is_a_result_too(stand_in, numbered, tmp_path):
 def test_the_plan_left_behind_runs_again(stand_in, numbered, tmp_path):
     path = write(tmp_path / "run.h5", numbered(10))
     run_classification(plan_for(path), tmp_path / "hits", model=stand_in())
-    again = load_classify_plan(tmp_path / "hits" / "plan.yaml")
+    again = ClassifyPlan.load(tmp_path / "hits" / "plan.yaml")
     assert run_classification(again, tmp_path / "two", model=stand_in()).run.n_frames == 10
 
 

@@ -5,7 +5,7 @@ import sys
 import numpy as np
 import pytest
 
-from friedel.core.cluster import ClusterOptions
+from friedel.core.machine.cluster import ClusterOptions
 from friedel.core.observer import Progress
 from friedel.spi.classify.classify import run_classification
 from friedel.spi.classify.plan import ClassifyPlan

@@ -16,15 +16,7 @@ from friedel.spi.evaluation import models as evaluation_models
 from friedel.spi.evaluation.context import Evaluation
 from friedel.spi.evaluation.data import EvaluationData, LabelledFrames, joined
 from friedel.spi.evaluation.models import by_diffusion_map
-from friedel.spi.evaluation.plan import (
-    QUICK,
-    SECTIONS,
-    EvaluationPlan,
-    EvaluationSizes,
-    chosen_sections,
-    evaluation_plan_text,
-    load_evaluation_plan,
-)
+from friedel.spi.evaluation.plan import QUICK, SECTIONS, EvaluationPlan, EvaluationSizes, chosen_sections
 from friedel.spi.hits.features import CHANNELS, NAME
 from friedel.spi.networks.hitnet import HitNet
 from friedel.spi.training.plan import LabelledFile
@@ -206,12 +198,12 @@ def test_too_few_frames_of_a_class_are_named(plan, tmp_path):
 
 def test_plans_are_read_back_and_mistakes_named(plan, tmp_path):
     path = tmp_path / "plan.yaml"
-    path.write_text(evaluation_plan_text(plan))
-    assert load_evaluation_plan(path) == plan
+    path.write_text(plan.text())
+    assert EvaluationPlan.load(path) == plan
     assert EvaluationPlan(size="quick").chosen_sizes == QUICK
     path.write_text("sectons: [rates]\n")
     with pytest.raises(PlanError, match="did you mean 'sections'"):
-        load_evaluation_plan(path)
+        EvaluationPlan.load(path)
     with pytest.raises(PlanError, match=r"unknown section 'rate'; known: domains"):
         chosen_sections("rate")
     assert chosen_sections("rates, speed") == ("rates", "speed")
@@ -222,7 +214,7 @@ def test_plans_are_read_back_and_mistakes_named(plan, tmp_path):
 
 def test_the_command_goes_on_where_it_was(done, plan, tmp_path):
     path = tmp_path / "plan.yaml"
-    path.write_text(evaluation_plan_text(plan))
+    path.write_text(plan.text())
     result = CliRunner().invoke(app, ["evaluate", "hits", "--plan", str(path), "--sections", "rates,depths"])
     assert result.exit_code == 0, result.stderr
     assert "0 sections made, 2 kept from before" in result.stdout

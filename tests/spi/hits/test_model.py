@@ -8,7 +8,8 @@ import torch
 
 from friedel.core.errors import InputError, WeightsError
 from friedel.core.networks import ModelCard, save_weights
-from friedel.spi.hits.model import HitModel, classify, load_model
+from friedel.facade import classify
+from friedel.spi.hits.model import HitModel, load_model
 from friedel.spi.networks.hitnet import HitNet
 from friedel.spi.records import FrameStatus
 

@@ -7,7 +7,7 @@ import sys
 import pytest
 from live_doubles import Scripted, frames, plan, rows
 
-from friedel.core.cluster import ClusterOptions
+from friedel.core.machine.cluster import ClusterOptions
 from friedel.spi.live.watch import HitsWatch
 from friedel.stream.sources.events import Message
 

@@ -19,7 +19,7 @@ def without(monkeypatch: pytest.MonkeyPatch):
 
 def test_structures_need_gemmi(without, tmp_path: Path) -> None:
     without("gemmi")
-    with pytest.raises(MissingDependencyError, match=r"gemmi is needed .* pip install 'friedel\[particles\]'"):
+    with pytest.raises(MissingDependencyError, match=r"gemmi is needed .* pip install 'friedel\[spi\]'"):
         molecule(tmp_path / "any.pdb")
 
 

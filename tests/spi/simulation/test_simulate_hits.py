@@ -11,11 +11,11 @@ import h5py
 import numpy as np
 import pytest
 
-from friedel.core.cluster import ClusterOptions
 from friedel.core.errors import InputError, PlanError
+from friedel.core.machine.cluster import ClusterOptions
 from friedel.core.observer import Progress, Recorder, tee
 from friedel.spi.simulation.layout import DATA, read_truth
-from friedel.spi.simulation.plan import SampleFile, SimulationPlan, load_simulation_plan, simulation_plan_text
+from friedel.spi.simulation.plan import SampleFile, SimulationPlan
 from friedel.spi.simulation.sample_files import read_sample
 from friedel.spi.simulation.simulate import simulate_hits
 from friedel.spi.simulation.writer import unfinished_path
@@ -49,7 +49,7 @@ def test_a_run_holds_frames_labels_and_where_they_come_from(plan: SimulationPlan
         assert frames[single == 1].sum(axis=(1, 2)).min() > 100
         again = tmp_path / "plan.yaml"
         again.write_text(file["entry_1/process_1/note_1/data"][()].decode())
-    assert load_simulation_plan(again).run.seed == 5
+    assert SimulationPlan.load(again).run.seed == 5
     assert [event.done for event in progress if isinstance(event, Progress)] == [0, 4, 8, 12, 16, 20, 22]
 
 
@@ -75,7 +75,7 @@ def test_workers_change_nothing_but_the_time(plan: SimulationPlan, tmp_path: Pat
 
 def test_a_killed_run_goes_on_to_the_same_file(plan: SimulationPlan, tmp_path: Path) -> None:
     plan = plan.with_choices(frames=200)
-    (tmp_path / "plan.yaml").write_text(simulation_plan_text(plan))
+    (tmp_path / "plan.yaml").write_text(plan.text())
     path = tmp_path / "killed.cxi"
     code = "import sys; from friedel.cli.main import main; sys.argv[0] = 'friedel'; main()"
     command = [sys.executable, "-c", code, "simulate", "hits", "--plan", "plan.yaml", "-o", path.name]
@@ -146,14 +146,14 @@ def test_particles_of_lumps_take_their_turn_with_the_shapes(plan: SimulationPlan
 
 def test_the_shipped_plan_is_valid_and_says_how_to_run_it() -> None:
     path = ROOT / "plans" / "hits_simulation.yaml"
-    plan = load_simulation_plan(path)
+    plan = SimulationPlan.load(path)
     assert plan.frames == 2000
     assert f"plans/{path.name}" in path.read_text(encoding="utf-8")
 
 
 def test_the_complete_plan_reads_back_as_itself(plan: SimulationPlan, tmp_path: Path) -> None:
-    (tmp_path / "plan.yaml").write_text(simulation_plan_text(plan))
-    assert load_simulation_plan(tmp_path / "plan.yaml") == plan
+    (tmp_path / "plan.yaml").write_text(plan.text())
+    assert SimulationPlan.load(tmp_path / "plan.yaml") == plan
 
 
 @pytest.mark.parametrize(
@@ -171,7 +171,7 @@ def test_mistakes_in_a_plan_are_named_before_anything_runs(values: dict, message
 
     (tmp_path / "plan.yaml").write_text(yaml.safe_dump(values))
     with pytest.raises(PlanError, match=message):
-        load_simulation_plan(tmp_path / "plan.yaml")
+        SimulationPlan.load(tmp_path / "plan.yaml")
 
 
 def test_a_run_needs_a_file_and_its_samples(plan: SimulationPlan, tmp_path: Path) -> None:

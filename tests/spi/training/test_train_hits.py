@@ -13,7 +13,7 @@ from friedel.core.errors import InputError, PlanError
 from friedel.core.networks import load_statistics
 from friedel.core.observer import Note, Progress
 from friedel.spi.hits.model import load_model
-from friedel.spi.training.plan import LabelledFile, TrainingData, TrainingPlan, load_training_plan
+from friedel.spi.training.plan import LabelledFile, TrainingData, TrainingPlan
 from friedel.spi.training.runs import labelled_run, training_files
 from friedel.spi.training.train import held_back, train_hits
 
@@ -48,7 +48,7 @@ def folder(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def plan(folder):
-    return load_training_plan(folder / "plan.yaml")
+    return TrainingPlan.load(folder / "plan.yaml")
 
 
 @pytest.fixture(scope="module")
@@ -78,7 +78,7 @@ def test_the_model_scores_frames_as_it_did_when_it_was_trained(trained):
 
 
 def test_the_plan_beside_the_model_is_complete_and_makes_it_again(trained, plan):
-    assert load_training_plan(trained[0].weights.with_suffix(".yaml")) == plan
+    assert TrainingPlan.load(trained[0].weights.with_suffix(".yaml")) == plan
 
 
 def test_a_second_training_must_be_asked_for(trained, plan, folder):

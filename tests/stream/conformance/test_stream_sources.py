@@ -140,7 +140,7 @@ def test_a_missing_library_names_the_line_that_installs_it(monkeypatch):
         return whole(name, *more)
 
     monkeypatch.setattr(
-        "friedel.stream.sources.source.import_module",
+        "friedel.core.optional.import_module",
         lambda name: import_module(name) if name.startswith("friedel") else refuse(name),
     )
     for uri, extra in (("karabo://h:1", "karabo"), ("pva://channel", "epics"), ("simplon://h", "simplon")):

@@ -58,6 +58,17 @@ def stacking_fault(normal: Floats, height: float, *, lattice_constant: float, wh
     """Return the slip of an intrinsic stacking fault: all above ``height`` along ``normal`` moves by ⅙⟨112⟩.
 
     ``which`` (0, 1, 2) picks one of the three directions that keep atoms apart.
+
+    Parameters
+    ----------
+    normal : (3,) float64
+        Unit normal of the fault's {111} plane.
+    height : float
+        Distance of the plane from the origin, Å.
+    lattice_constant : float
+        Å.
+    which : int
+        0, 1 or 2: which of the three directions that keep atoms apart.
     """
     slip = np.sign(normal)
     slip[which % 3] *= -2
@@ -137,7 +148,19 @@ def random_gradient(rng: np.random.Generator, max_strain: float) -> tuple[Floats
 
 
 def random_contacts(outline: Polyhedron, n_held: int, *, max_strain: float, rng: np.random.Generator) -> list[Contact]:
-    """Return ``n_held`` contacts on facets of an outline, or as many as it has."""
+    """Return ``n_held`` contacts on facets of an outline, or as many as it has.
+
+    Parameters
+    ----------
+    outline : Polyhedron
+        The crystal's outline.
+    n_held : int
+        Facets to hold.
+    max_strain : float
+        Largest strain of a held facet.
+    rng : Generator
+        Draws facets and strains.
+    """
     facets = np.asarray(outline.facets)
     chosen = rng.choice(facets, size=min(n_held, len(facets)), replace=False)
     return [

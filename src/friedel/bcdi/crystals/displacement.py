@@ -68,6 +68,17 @@ def surface_relaxation(
     """Return facets drawn inwards by ``amplitude``, falling off with ``exp(−depth below the facet / depth)``.
 
     ``weights``, one a plane, lets facets differ; a negative one pushes its facet outwards.
+
+    Parameters
+    ----------
+    shape : Polyhedron
+        The outline.
+    amplitude : float
+        How far a facet moves inwards, in the outline's unit of length.
+    depth : float
+        Depth below the facet at which the displacement has fallen to 1/e.
+    weights : (n_planes,) float64, optional
+        Factor of each plane; a negative one pushes its facet outwards.
     """
     shares = np.ones(shape.distances.size) if weights is None else weights
 
@@ -88,6 +99,19 @@ def substrate_pull(
 
     The facet ``normal @ r = distance`` is stretched in its plane by ``strain``, which dies off with
     ``exp(−height/decay)``; the lattice gives way along the normal by the biaxial Poisson contraction 2ν/(1−ν).
+
+    Parameters
+    ----------
+    normal : (3,) float64
+        Unit normal of the facet on the substrate.
+    distance : float
+        The facet is ``normal @ r = distance``.
+    strain : float
+        In the facet's plane.
+    decay : float
+        Height above the facet at which the strain has fallen to 1/e.
+    poisson_ratio : float
+        ν of the crystal.
     """
     biaxial = 2 * poisson_ratio / (1 - poisson_ratio)
 

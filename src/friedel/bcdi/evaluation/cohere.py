@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 from friedel.bcdi.phasing.iterate import chi_of
 from friedel.bcdi.phasing.measured import measured_from
 from friedel.bcdi.records import Diffraction
-from friedel.core.errors import MissingDependencyError
+from friedel.core.optional import load_optional
 
 SCHEDULE = "3*(20*ER+180*HIO)+20*ER"
 """620 iterations: the sequence of cohere's own examples."""
@@ -105,10 +105,9 @@ def misfit(obj: NDArray[np.complex64], diffraction: Diffraction) -> float:
 
 
 def _reconstructor(diffraction: Diffraction, schedule: str, threshold: float, shrink_every: int) -> Any:
-    try:
-        from cohere_core.controller.phasing import Rec
-    except ImportError as error:
-        raise MissingDependencyError("cohere-core", "peers", "run cohere beside friedel") from error
+    Rec = load_optional(
+        "cohere_core.controller.phasing", package="cohere-core", extra="peers", purpose="run cohere beside friedel"
+    ).Rec
     params = {
         "algorithm_sequence": schedule,
         "hio_beta": 0.9,

@@ -8,13 +8,12 @@ from friedel.bcdi.evaluation.conditions import Case, Condition, make_case
 from friedel.bcdi.evaluation.measured_scan import scan_section
 from friedel.bcdi.evaluation.methods import Methods, methods_of
 from friedel.bcdi.evaluation.pictures import beside_truth_figure, over_conditions_figure
-from friedel.bcdi.evaluation.plan import SECTIONS, PhasingEvaluationPlan, phasing_evaluation_plan_text
+from friedel.bcdi.evaluation.plan import SECTIONS, PhasingEvaluationPlan
 from friedel.bcdi.evaluation.results import Outcome, ResultFolder, phase_case
 from friedel.bcdi.evaluation.studies import Study, studies
 from friedel.bcdi.evaluation.tables import ByCondition, speed_table, study_figures, study_tables
-from friedel.core.errors import PlanError
 from friedel.core.evaluation import EvaluationPage, Section, save_picture, write_evaluation_report
-from friedel.core.memory import keep_freed_memory
+from friedel.core.machine.memory import keep_freed_memory
 from friedel.core.observer import Note, Observer, Progress, silent
 
 TASK = "phasing crystals"
@@ -66,15 +65,13 @@ def evaluate_phasing(
     WeightsError
         If weights that the plan names can't be loaded.
     """
-    folder = output or plan.output
-    if folder is None:
-        raise PlanError("no folder for the report: give -o DIR, or 'output' in the plan")
+    folder = plan.folder_for(output, what="report")
     keep_freed_memory()
     methods = methods_of(plan)
     folder.mkdir(parents=True, exist_ok=True)
     bench = _Bench(plan, folder, methods, observer)
     sections = tuple(bench.section(name) for name in SECTIONS if name in plan.sections)
-    text = phasing_evaluation_plan_text(plan.with_sizes())
+    text = plan.with_sizes().text()
     (folder / "plan.yaml").write_text(text, encoding="utf-8")
     report = write_evaluation_report(folder / "report.html", sections, bench.pictures, _page(plan, methods.model, text))
     return PhasingEvaluation(report=report, sections=sections, made=bench.made, model=methods.model)

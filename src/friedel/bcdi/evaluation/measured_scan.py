@@ -11,7 +11,7 @@ from friedel.bcdi.evaluation.methods import ITERATIVE, Answer, Methods
 from friedel.bcdi.evaluation.pictures import beside_figure
 from friedel.bcdi.evaluation.plan import PhasingEvaluationPlan
 from friedel.bcdi.phasing.ambiguities import align_to
-from friedel.bcdi.plan import load_plan, missing_paths
+from friedel.bcdi.plan import ReconstructionPlan
 from friedel.bcdi.prepare.prepare import prepare
 from friedel.bcdi.records import Diffraction
 from friedel.bcdi.scans.read import read_scan
@@ -107,7 +107,7 @@ def _absent(plan: PhasingEvaluationPlan) -> str:
         return "Not phased: the plan names no scan. plans/phasing_evaluation.yaml shows how to name one."
     if not plan.scan.is_file():
         return f"Not phased: {plan.scan} isn't there; name the scan's plan with 'scan'."
-    missing = missing_paths(load_plan(plan.scan))
+    missing = ReconstructionPlan.load(plan.scan).absent_paths()
     if missing:
         return f"Not phased: {missing[0]} isn't there; put the raw frames where {plan.scan.name} looks for them."
     return ""
@@ -115,7 +115,7 @@ def _absent(plan: PhasingEvaluationPlan) -> str:
 
 def _prepared(plan: PhasingEvaluationPlan) -> Diffraction:
     assert plan.scan is not None
-    own = load_plan(plan.scan)
+    own = ReconstructionPlan.load(plan.scan)
     assert own.scan is not None
     options = own.prepare
     if plan.scan_shape is not None:

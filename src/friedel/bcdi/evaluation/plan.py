@@ -1,14 +1,13 @@
 """The plan of an evaluation of phasing: which network, beside what, over which conditions. Runs nothing."""
 
 from pathlib import Path
-from typing import Annotated, Literal, Self
+from typing import Annotated, ClassVar, Literal, Self
 
-import yaml
 from pydantic import Field, field_validator
 
 from friedel.core.errors import PlanError
 from friedel.core.options import Options
-from friedel.core.plan import read_yaml
+from friedel.core.plan import Plan
 
 SECTIONS = ("overview", "photons", "sampling", "range", "gaps", "sizes", "scan")
 """Names of the report's sections, in its order."""
@@ -55,8 +54,13 @@ QUICK = PhasingEvaluationSizes(
 """Some minutes on two cores; shows that everything works, not what it is worth."""
 
 
-class PhasingEvaluationPlan(Options):
+class PhasingEvaluationPlan(Plan):
     """Everything that decides an evaluation's figures."""
+
+    names_or_paths: ClassVar[tuple[str, ...]] = ("model", "published")
+
+    command: ClassVar[str] = "friedel evaluate phasing"
+    run_it: ClassVar[str] = "friedel evaluate phasing --plan plan.yaml -o DIR"
 
     model: str = "default"
     """Name or path of the network that is evaluated, alone and with refinement."""
@@ -99,39 +103,6 @@ class PhasingEvaluationPlan(Options):
         if unknown:
             raise ValueError(f"unknown section {unknown[0]!r}; known: {', '.join(SECTIONS)}")
         return sections
-
-    def relative_to(self, folder: Path) -> Self:
-        """Return the plan with relative paths taken from ``folder``."""
-
-        def located(name: str | None) -> str | None:
-            return str(folder / name) if name is not None and (folder / name).exists() else name
-
-        update = {
-            "model": located(self.model),
-            "published": located(self.published),
-            "scan": self.scan and folder / self.scan,
-            "output": self.output and folder / self.output,
-        }
-        return self.model_copy(update=update)
-
-
-def load_phasing_evaluation_plan(path: Path) -> PhasingEvaluationPlan:
-    """Read a plan; relative paths in it are taken from the plan's own folder.
-
-    Raises
-    ------
-    InputError
-        If the file is missing or can't be read.
-    PlanError
-        If it isn't YAML, or a key or a value is wrong (with the nearest valid name).
-    """
-    return PhasingEvaluationPlan.read(read_yaml(path), origin=str(path)).relative_to(path.resolve().parent)
-
-
-def phasing_evaluation_plan_text(plan: PhasingEvaluationPlan) -> str:
-    """Return the complete plan, defaults included, as YAML that `load_phasing_evaluation_plan` reads back."""
-    heading = "# A complete plan, defaults included. Run it: friedel evaluate phasing --plan plan.yaml -o DIR\n"
-    return heading + yaml.safe_dump(plan.model_dump(mode="json"), sort_keys=False, allow_unicode=True)
 
 
 def chosen_phasing_sections(names: str) -> tuple[str, ...]:

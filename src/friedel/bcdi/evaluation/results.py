@@ -77,7 +77,19 @@ class ResultFolder:
         self.folder, self.seed = folder, seed
 
     def read(self, condition: Condition, number: int, method: str, identity: str) -> Outcome | None:
-        """Return a kept outcome; None if it isn't there, is damaged, or was made from something else."""
+        """Return a kept outcome; None if it isn't there, is damaged, or was made from something else.
+
+        Parameters
+        ----------
+        condition : Condition
+            Under which it was phased.
+        number : int
+            Which of the condition's crystals.
+        method : str
+            Name of the method.
+        identity : str
+            Stands for all that the outcome depends on.
+        """
         path = self._path(condition, number, method)
         try:
             values = json.loads(path.read_text(encoding="utf-8"))
@@ -91,7 +103,19 @@ class ResultFolder:
     def write(
         self, condition: Condition, outcome: Outcome, identity: str, obj: NDArray[np.complex64] | None = None
     ) -> None:
-        """Keep an outcome, and its object if the condition shows this crystal."""
+        """Keep an outcome, and its object if the condition shows this crystal.
+
+        Parameters
+        ----------
+        condition : Condition
+            Under which it was phased.
+        outcome : Outcome
+            What the method gave.
+        identity : str
+            Stands for all that the outcome depends on.
+        obj : (z, y, x) complex64, optional
+            The object found.
+        """
         path = self._path(condition, outcome.number, outcome.method)
         path.parent.mkdir(parents=True, exist_ok=True)
         if obj is not None and _shown(condition, outcome.number):

@@ -160,7 +160,17 @@ def _gaussian(shape: tuple[int, ...], centre: NDArray[np.float64], widths: NDArr
 
 
 def bad_pixels(shape: tuple[int, int], *, n_dead: int, n_hot: int, seed: int) -> tuple[Mask, Mask]:
-    """Draw dead and hot pixels of a detector: two ``(y, x)`` bool arrays that don't overlap."""
+    """Draw dead and hot pixels of a detector: two ``(y, x)`` bool arrays that don't overlap.
+
+    Parameters
+    ----------
+    shape : (int, int)
+        Rows and columns.
+    n_dead, n_hot : int
+        How many of each.
+    seed : int
+        Decides which.
+    """
     picks = np.random.default_rng(seed).choice(shape[0] * shape[1], size=n_dead + n_hot, replace=False)
     dead, hot = np.zeros(shape, dtype=bool), np.zeros(shape, dtype=bool)
     dead.flat[picks[:n_dead]] = True

@@ -11,6 +11,7 @@ from scipy.spatial.transform import Rotation
 
 from friedel.bcdi.geometry.instrument import Beam, Circle, Detector, Diffractometer, ReciprocalGrid
 from friedel.core.errors import InputError
+from friedel.core.optional import load_optional
 
 Angles = Mapping[str, float | NDArray[np.float64]]
 
@@ -78,9 +79,10 @@ def _q_around(
     pixel: tuple[float, float],
 ) -> NDArray[np.float64]:
     """Return q at the 3 × 3 × 3 voxels around the centre, ``(3, 3, 3, xyz)``, in the frame turning with the sample."""
-    from xrayutilities import QConversion
-
-    converter = QConversion(
+    xrayutilities = load_optional(
+        "xrayutilities", package="xrayutilities", extra="bcdi", purpose="turn a diffractometer's angles into q"
+    )
+    converter = xrayutilities.QConversion(
         [circle.axis for circle in diffractometer.sample_circles],
         [circle.axis for circle in diffractometer.detector_circles],
         [0, 0, 1],

@@ -1,13 +1,11 @@
 """What a user may decide about the live image of a crystal: one plan, which a plan of a reconstruction is too."""
 
-from pathlib import Path
-from typing import Annotated
+from typing import Annotated, ClassVar
 
 from pydantic import Field
 
 from friedel.bcdi.plan import ReconstructionPlan
 from friedel.core.options import Options
-from friedel.core.plan import read_yaml
 
 
 class LiveCrystalOptions(Options):
@@ -40,6 +38,9 @@ class CrystalWatchPlan(ReconstructionPlan):
     The ``scan`` section describes the beamline, dark and flat; its ``path`` is not read. Only the source must be named.
     """
 
+    command: ClassVar[str] = "friedel watch --crystals"
+    run_it: ClassVar[str] = "friedel watch --crystals --plan plan.yaml"
+
     source: str | None = None
     """URI of the source; None only while it is named elsewhere (on the command line)."""
     images: LiveCrystalOptions = LiveCrystalOptions()
@@ -48,19 +49,3 @@ class CrystalWatchPlan(ReconstructionPlan):
     """The source is called silent when nothing has come for so long, s."""
     display_s: Annotated[float, Field(gt=0)] = 0.25
     """Time between two snapshots for the display, s."""
-
-
-def load_crystal_watch_plan(path: Path) -> CrystalWatchPlan:
-    """Read a plan, of a watch or of a reconstruction; relative paths in it are taken from the plan's own folder.
-
-    Raises
-    ------
-    InputError
-        If the file is missing or can't be read.
-    PlanError
-        If it isn't YAML, or a key or a value is wrong (with the nearest valid name).
-    """
-    plan = CrystalWatchPlan.read(read_yaml(path), origin=str(path))
-    folder = path.resolve().parent
-    located = {"scan": plan.scan and plan.scan.relative_to(folder), "output": plan.output and folder / plan.output}
-    return plan.model_copy(update=located)

@@ -123,9 +123,7 @@ class CrystalWatch:
     ) -> None:
         if source is None and plan.source is None:
             raise PlanError("no source is named; give its URI, or 'source' in the plan")
-        if plan.output is None:
-            raise PlanError("no folder for the results: give -o DIR, or 'output' in the plan")
-        self.plan, self.observer, self.folder = plan, observer, plan.output
+        self.plan, self.observer, self.folder = plan, observer, plan.folder_for(None)
         self.source = _Tapped(source if source is not None else find_source(plan.source or ""))
         self.ledger = Ledger()
         self._display, self._on_open = display, on_open

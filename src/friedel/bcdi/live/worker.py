@@ -23,9 +23,9 @@ from friedel.bcdi.live.scan import ScanSetting
 from friedel.bcdi.live.series import LiveCrystal
 from friedel.bcdi.live.view import CrystalView
 from friedel.core.errors import FriedelError
-from friedel.core.memory import keep_freed_memory
-from friedel.core.processes import end_process
-from friedel.core.threads import stay_single_threaded
+from friedel.core.machine.memory import keep_freed_memory
+from friedel.core.machine.processes import end_process
+from friedel.core.machine.threads import stay_single_threaded
 
 _POLL_S = 0.05
 _LEAVE_S = 2.0

@@ -16,8 +16,8 @@ from friedel.bcdi.phasing.projections import intensity_of
 from friedel.bcdi.phasing.refine import RefineOptions, refine
 from friedel.bcdi.phasing.resolution import Shells, fsc, period, prtf, shells
 from friedel.bcdi.records import Curve, Diffraction, Quality
-from friedel.core.device import generator
 from friedel.core.fourier import fourier, fourier_corner, to_centre
+from friedel.core.machine.device import generator
 
 Object = NDArray[np.complex64]
 

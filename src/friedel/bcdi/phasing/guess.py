@@ -4,6 +4,7 @@ It is a guess: a dozen projections settle it, nothing here refines it, and the f
 """
 
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
@@ -20,13 +21,13 @@ from friedel.bcdi.phasing.projections import intensity_of
 from friedel.bcdi.phasing.settled import settled
 from friedel.bcdi.phasing.views import VIEWS, View
 from friedel.bcdi.records import Diffraction
-from friedel.core.device import resolve_device
 from friedel.core.errors import WeightsError
 from friedel.core.fourier import fourier_corner
-from friedel.core.memory import in_smaller_batches
-from friedel.core.networks import ModelCard, folded, load_weights
+from friedel.core.machine.device import resolve_device
+from friedel.core.machine.memory import in_smaller_batches
+from friedel.core.machine.threads import threads_for
+from friedel.core.networks import ModelCard, WeightsStamp, folded, load_weights, weights_stamp
 from friedel.core.observer import Observer, silent
-from friedel.core.threads import threads_for
 
 DEFAULT = "phasing_default"
 """Name of the shipped weights that "default" stands for."""
@@ -180,6 +181,25 @@ def load_phasing_model(
         )
     place = resolve_device(device)
     return PhasingModel(folded(network).to(place, memory_format=torch.channels_last_3d), card, place)  # type: ignore[call-overload]
+
+
+def kept_phasing_model(
+    name_or_path: str | Path = "default", *, device: str | torch.device | None = None
+) -> PhasingModel:
+    """Return a network as `load_phasing_model`, and keep it: the next call returns it at once, until its files change.
+
+    Raises
+    ------
+    WeightsError
+        As `load_phasing_model`.
+    """
+    stamp = weights_stamp(DEFAULT if str(name_or_path) == "default" else name_or_path)
+    return _kept(stamp, resolve_device(device))
+
+
+@lru_cache(maxsize=2)
+def _kept(stamp: WeightsStamp, device: torch.device) -> PhasingModel:
+    return load_phasing_model(stamp.path, device=device)
 
 
 def _centred(obj: NDArray[np.complex64]) -> NDArray[np.complex64]:

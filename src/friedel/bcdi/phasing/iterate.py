@@ -14,8 +14,8 @@ from friedel.bcdi.phasing.measured import Measured
 from friedel.bcdi.phasing.projections import intensity_of, project_modulus, project_support
 from friedel.bcdi.phasing.schedule import Method, method
 from friedel.bcdi.phasing.support import bounding_box, shrink_wrap
-from friedel.core.device import generator
 from friedel.core.fourier import fourier_corner, inverse_fourier_corner
+from friedel.core.machine.device import generator
 
 Runs = tuple[tuple[str, int], ...]
 

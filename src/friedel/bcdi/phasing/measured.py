@@ -10,8 +10,8 @@ import torch
 from torch import Tensor
 
 from friedel.bcdi.records import Diffraction
-from friedel.core.device import generator
 from friedel.core.fourier import to_corner
+from friedel.core.machine.device import generator
 
 
 @dataclass(frozen=True, eq=False)

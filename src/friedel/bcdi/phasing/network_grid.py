@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from friedel.bcdi.phasing.sampling import estimate_oversampling
+from friedel.bcdi.geometry.oversampling import estimate_oversampling
 from friedel.bcdi.records import Diffraction
 from friedel.core.errors import InputError, PlanError
 
@@ -100,7 +100,7 @@ def network_grid(diffraction: Diffraction, *, size: int = 32, oversampling: floa
     if size < 8 or oversampling < 1:
         given = f"got {size}, {oversampling}"
         raise PlanError(f"a network's grid needs a size of at least 8 and oversampling of at least 1, {given}")
-    found = estimate_oversampling(diffraction)
+    found = estimate_oversampling(diffraction.intensities, diffraction.mask)
     z, y, x = (ratio / oversampling for ratio in found)
     depth, height, width = diffraction.intensities.shape
     return NetworkGrid(size=size, shape=(depth, height, width), oversampling=found, steps=(z, y, x))

@@ -15,10 +15,10 @@ from friedel.bcdi.phasing.plausible import evenness
 from friedel.bcdi.phasing.solver import Found, Solver
 from friedel.bcdi.phasing.ways import confirmed, from_guesses, from_object, from_random
 from friedel.bcdi.records import Diffraction, Quality, Start
-from friedel.core.device import resolve_device
 from friedel.core.errors import InputError, WeightsError
+from friedel.core.machine.device import resolve_device
+from friedel.core.machine.threads import threads_for
 from friedel.core.observer import Note, Observer, Warned, silent
-from friedel.core.threads import threads_for
 
 # Where photons limit the fit, right solutions agree better than local minima of one guess do.
 _PHOTON_LIMITED_AGREEMENT = 0.99

@@ -13,10 +13,10 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
+from friedel.bcdi.geometry.oversampling import estimate_oversampling
 from friedel.bcdi.prepare.corrections import bin_counts
 from friedel.bcdi.prepare.counts import Counts
 from friedel.bcdi.prepare.crop import smoothed
-from friedel.bcdi.prepare.oversampling import oversampling
 from friedel.core.observer import Note, Observer, silent
 
 Triple = tuple[int, int, int]
@@ -115,7 +115,8 @@ def _find(counts: Counts, peak: Triple, ratio: float) -> tuple[NDArray[np.bool_]
 
 def _scale(counts: Counts) -> tuple[float, float, float]:
     low, high = SMOOTHING_VOXELS
-    z, y, x = (min(max(SMOOTHING_SPECKLES * ratio, low), high) for ratio in oversampling(counts))
+    ratios = estimate_oversampling(counts.values, counts.mask)
+    z, y, x = (min(max(SMOOTHING_SPECKLES * ratio, low), high) for ratio in ratios)
     return z, y, x
 
 

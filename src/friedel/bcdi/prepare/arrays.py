@@ -56,6 +56,25 @@ def diffraction_from_array(
     return Diffraction(intensities=counts.values, mask=counts.mask, name=name)
 
 
+def as_diffraction(
+    given: ArrayLike | Diffraction, mask: ArrayLike | None = None, *, observer: Observer = silent
+) -> Diffraction:
+    """Return a prepared pattern as it is, and an array as `diffraction_from_array`.
+
+    Raises
+    ------
+    InputError
+        As `diffraction_from_array`; or for a mask beside a pattern that has its own.
+    """
+    if not isinstance(given, Diffraction):
+        return diffraction_from_array(given, mask, observer=observer)
+    if mask is not None:
+        raise InputError(
+            f"{given.name}: a Diffraction has a mask of its own; change that one instead of giving another"
+        )
+    return given
+
+
 def _as_array(intensities: ArrayLike, name: str) -> NDArray[np.generic]:
     try:
         return np.asarray(intensities)

@@ -68,6 +68,22 @@ class CrystalImage:
         if wrong:
             raise InputError(f"crystal image: the object is {self.object.shape} but another volume is {wrong[0]}")
 
+    def __repr__(self) -> str:
+        shape = " × ".join(str(n) for n in self.object.shape)
+        size = "" if self.voxel_size_angstrom is None else f" of {self.voxel_size_angstrom / 10:.3g} nm"
+        strain = "no strain"
+        if self.strain is not None:
+            strain = f"strain {float(np.nanstd(self.strain)):.2g} rms"
+        return (
+            f"CrystalImage({shape} voxels{size}, {int(self.support.sum())} inside, in the {self.frame} frame, {strain})"
+        )
+
+    def _repr_png_(self) -> bytes:
+        """Return the picture that Jupyter shows: slices of amplitude, and of strain where there is one."""
+        from friedel.bcdi.figures.notebook import crystal_png
+
+        return crystal_png(self)
+
     @property
     def amplitude(self) -> NDArray[np.float32]:
         """|ψ| over the bulk's amplitude, ``(z, y, x)`` float32."""

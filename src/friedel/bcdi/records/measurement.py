@@ -49,6 +49,14 @@ class BraggScan:
         if self.mask.shape != self.frames.shape[1:]:
             raise InputError(f"{self.name}: mask {self.mask.shape} doesn't fit frames of {self.frames.shape[1:]}")
 
+    def __repr__(self) -> str:
+        n, rows, columns = self.frames.shape
+        geometry = "no geometry" if self.diffractometer is None else f"{len(self.motors_deg)} circles"
+        return (
+            f"BraggScan({self.name}: {n} frames of {rows} × {columns}, {self.frames.dtype}, "
+            f"mask leaves {self.mask.mean():.1%}, {geometry})"
+        )
+
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class Diffraction:
@@ -76,6 +84,20 @@ class Diffraction:
             raise InputError(f"{self.name}: a diffraction volume is (z, y, x), got shape {self.intensities.shape}")
         if self.mask.shape != self.intensities.shape:
             raise InputError(f"{self.name}: mask {self.mask.shape} doesn't fit intensities {self.intensities.shape}")
+
+    def __repr__(self) -> str:
+        shape = " × ".join(str(n) for n in self.intensities.shape)
+        geometry = "no geometry" if self.grid is None else "geometry known"
+        return (
+            f"Diffraction({self.name}: {shape} voxels, {self.n_photons:.3g} photons, "
+            f"{self.mask.mean():.1%} of the voxels measured, {geometry})"
+        )
+
+    def _repr_png_(self) -> bytes:
+        """Return the picture that Jupyter shows: the three central slices of the intensities."""
+        from friedel.bcdi.figures.notebook import diffraction_png
+
+        return diffraction_png(self)
 
     @property
     def n_photons(self) -> float:

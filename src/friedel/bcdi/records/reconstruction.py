@@ -101,6 +101,20 @@ class Reconstruction:
     grid: ReciprocalGrid | None = None
     starts: tuple[Start, ...] = field(default=())
 
+    def __repr__(self) -> str:
+        shape, quality = " × ".join(str(n) for n in self.object.shape), self.quality
+        verdict = "trusted" if quality.trusted else "not trusted"
+        return (
+            f"Reconstruction({self.provenance.source}: {shape} voxels, {quality.support_voxels} in the support, "
+            f"χ {quality.chi:.3g}, {verdict})"
+        )
+
+    def _repr_png_(self) -> bytes:
+        """Return the picture that Jupyter shows: slices of amplitude and phase through the middle."""
+        from friedel.bcdi.figures.notebook import reconstruction_png
+
+        return reconstruction_png(self)
+
     @property
     def amplitude(self) -> NDArray[np.float32]:
         """|ψ|, ``(z, y, x)`` float32."""

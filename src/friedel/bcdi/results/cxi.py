@@ -36,6 +36,17 @@ def write_cxi(
 ) -> None:
     """Write the object as ``image_1``; the measured intensities and the crystal's image, if given, as the next ones.
 
+    Parameters
+    ----------
+    path : Path
+        The file; it must not be open elsewhere.
+    reconstruction : Reconstruction
+        ``image_1``.
+    diffraction : Diffraction, optional
+        Its intensities become the next image.
+    crystal : CrystalImage, optional
+        The object in the laboratory, with displacement and strain.
+
     Raises
     ------
     OSError

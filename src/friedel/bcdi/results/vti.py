@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from friedel.bcdi.records import CrystalImage, Reconstruction
-from friedel.core.errors import MissingDependencyError
+from friedel.core.optional import load_optional
 from friedel.core.units import ANGSTROM_PER_NM
 
 # Cosine between two voxel steps below which they count as perpendicular: 0.06°.
@@ -86,10 +86,7 @@ def _write(
     path: Path, volumes: Mapping[str, NDArray[Any]], spacing: tuple[float, float, float], words: Mapping[str, str]
 ) -> None:
     """Write volumes ``(z, y, x)`` with the origin of space at index ``n // 2``; ``spacing`` is along (z, y, x)."""
-    try:
-        import pyvista
-    except ImportError:
-        raise MissingDependencyError("pyvista", "view", "write .vti files for ParaView") from None
+    pyvista = load_optional("pyvista", package="pyvista", extra="view", purpose="write .vti files for ParaView")
     shape = next(iter(volumes.values())).shape
     origin = [-(n // 2) * step for n, step in zip(shape, spacing, strict=True)]
     grid = pyvista.ImageData(dimensions=shape[::-1], spacing=spacing[::-1], origin=origin[::-1])

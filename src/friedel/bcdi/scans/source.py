@@ -1,7 +1,7 @@
 """Where a scan's files are and what they mean: the options a user types. Nothing is opened here."""
 
 from pathlib import Path
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field
 
@@ -13,6 +13,8 @@ class ScanSource(Options):
 
     Without a beamline the path is a plain 3D volume (``.npy .npz .tif .h5 .cxi``) of unknown geometry.
     """
+
+    names_or_paths: ClassVar[tuple[str, ...]] = ("beamline",)
 
     path: Path
     """Folder of frames (or a folder above it), HDF5 file, or plain 3D volume."""
@@ -44,11 +46,3 @@ class ScanSource(Options):
     """Sample–detector distance instead of the recorded one."""
     direct_beam_yx: tuple[float, float] | None = None
     """Full-chip pixel of the direct beam with all circles at zero, instead of the beamline's."""
-
-    def relative_to(self, folder: Path) -> Self:
-        """Return the source with relative paths taken from ``folder`` (the plan's, usually)."""
-        names = ("path", "spec", "dark", "flat", "mask")
-        update: dict[str, Any] = {name: folder / value for name in names if (value := getattr(self, name)) is not None}
-        if self.beamline is not None and (folder / self.beamline).is_file():
-            update["beamline"] = str(folder / self.beamline)
-        return self.model_copy(update=update)

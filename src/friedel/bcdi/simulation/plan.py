@@ -1,19 +1,20 @@
 """The plan of a store of simulated crystals: a YAML file in which every key is known. Runs nothing."""
 
 from pathlib import Path
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, ClassVar, Literal, Self
 
-import yaml
 from pydantic import Field
 
 from friedel.bcdi.crystals.options import CrystalRunOptions
-from friedel.core.cluster import ClusterOptions
-from friedel.core.options import Options
-from friedel.core.plan import read_yaml
+from friedel.core.machine.cluster import ClusterOptions
+from friedel.core.plan import Plan
 
 
-class CrystalPlan(Options):
+class CrystalPlan(Plan):
     """Everything that decides a store of crystals."""
+
+    command: ClassVar[str] = "friedel simulate crystals"
+    run_it: ClassVar[str] = "friedel simulate crystals --plan plan.yaml -o FILE.h5"
 
     crystals: Annotated[int, Field(ge=1)] = 1000
     """Crystals in all."""
@@ -35,7 +36,21 @@ class CrystalPlan(Options):
         workers: int | None = None,
         output: Path | None = None,
     ) -> Self:
-        """Return the plan with what the command line chose; None leaves the plan's own choice."""
+        """Return the plan with what the command line chose; None leaves the plan's own choice.
+
+        Parameters
+        ----------
+        crystals : int, optional
+            How many.
+        generator : {"lammps", "continuum"}, optional
+            How they are made.
+        seed : int, optional
+            Seed of every random choice.
+        workers : int, optional
+            Processes; 1: none but this.
+        output : Path, optional
+            The store.
+        """
         chosen: dict[str, Any] = {"crystals": crystals, "generator": generator}
         update = {name: value for name, value in chosen.items() if value is not None}
         if seed is not None:
@@ -45,24 +60,3 @@ class CrystalPlan(Options):
         if output is not None:
             update["output"] = output.resolve()
         return self.model_copy(update=update)
-
-
-def load_crystal_plan(path: str | Path) -> CrystalPlan:
-    """Read a plan; a relative output is taken from the plan's own folder.
-
-    Raises
-    ------
-    InputError
-        If the file is missing or can't be read.
-    PlanError
-        If it isn't YAML, or a key, a value or a name in it is wrong.
-    """
-    path = Path(path)
-    plan = CrystalPlan.read(read_yaml(path), origin=str(path))
-    return plan.model_copy(update={"output": plan.output and path.resolve().parent / plan.output})
-
-
-def crystal_plan_text(plan: CrystalPlan) -> str:
-    """Return the complete plan, defaults included, as YAML that `load_crystal_plan` reads back."""
-    heading = "# A complete plan, defaults included. Run it: friedel simulate crystals --plan plan.yaml -o FILE.h5\n"
-    return heading + yaml.safe_dump(plan.model_dump(mode="json"), sort_keys=False, allow_unicode=True)

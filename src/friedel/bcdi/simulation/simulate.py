@@ -16,7 +16,7 @@ from friedel.bcdi.crystals.field import CrystalField
 from friedel.bcdi.crystals.lammps import RelaxationError, potential_file
 from friedel.bcdi.crystals.simulated import atomistic_crystal, continuum_crystal
 from friedel.bcdi.figures.curves import distribution_figure
-from friedel.bcdi.simulation.plan import CrystalPlan, crystal_plan_text
+from friedel.bcdi.simulation.plan import CrystalPlan
 from friedel.bcdi.simulation.store import (
     FAILED,
     CrystalStore,
@@ -26,8 +26,8 @@ from friedel.bcdi.simulation.store import (
     read_crystals,
     store_fingerprint,
 )
-from friedel.core.cluster import dask_client, in_any_order
 from friedel.core.errors import InputError, PlanError
+from friedel.core.machine.cluster import dask_client, in_any_order
 from friedel.core.observer import Note, Observer, Progress, Warned, silent
 
 TASK = "simulating crystals"
@@ -160,7 +160,7 @@ def _description(plan: CrystalPlan) -> StoreDescription:
     return StoreDescription(
         n_crystals=plan.crystals,
         voxels=plan.crystal.voxels,
-        plan=crystal_plan_text(plan.model_copy(update={"cluster": None, "output": None})),
+        plan=plan.model_copy(update={"cluster": None, "output": None}).text(),
         fingerprint=hashlib.sha256(json.dumps(settings, sort_keys=True).encode()).hexdigest(),
         version=__version__,
     )

@@ -25,6 +25,8 @@ from friedel.core.files.reserved import ReservedFile, cant_write, checked_folder
 STATUS = "process/status"
 TO_DO, DONE, FAILED = 0, 1, 2
 HISTORY_BYTES = 1000
+"""Room for a crystal's history; the longest that the shipped plans make has 280 bytes."""
+_NAME_LENGTH = 40
 
 SCALARS: Mapping[str, tuple[Any, tuple[int, ...], str]] = {
     "metal": ("S2", (), "chemical symbol"),
@@ -189,7 +191,15 @@ def _fill(file: h5py.File, store: StoreDescription) -> None:
 
 
 def _json(values: Mapping[str, Any]) -> np.bytes_:
-    return np.bytes_(json.dumps(dict(values), sort_keys=True).encode()[:HISTORY_BYTES])
+    """Return the entries as JSON that fits its room: what doesn't is left out whole, and named under "left_out"."""
+    kept, left_out = dict(values), list[str]()
+    while len(text := json.dumps(kept | ({"left_out": left_out} if left_out else {}), sort_keys=True).encode()) > (
+        HISTORY_BYTES
+    ):
+        longest = max(kept, key=lambda name: len(json.dumps(kept[name])))
+        left_out.append(longest[:_NAME_LENGTH])
+        del kept[longest]
+    return np.bytes_(text)
 
 
 @dataclass(frozen=True, eq=False)

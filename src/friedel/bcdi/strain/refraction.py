@@ -5,6 +5,7 @@ from numpy.typing import NDArray
 from scipy import ndimage
 
 from friedel.core.errors import PlanError
+from friedel.core.optional import load_optional
 
 Floats = NDArray[np.float64]
 
@@ -17,7 +18,9 @@ def refractive_decrements(formula: str, photon_energy_ev: float) -> tuple[float,
     PlanError
         If the material is unknown there.
     """
-    from xrayutilities import materials
+    materials = load_optional(
+        "xrayutilities.materials", package="xrayutilities", extra="bcdi", purpose="look up refractive indices"
+    )
 
     material = getattr(materials, formula, None)
     if not isinstance(material, materials.Crystal):

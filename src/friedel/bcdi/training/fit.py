@@ -10,7 +10,7 @@ from torch import nn
 from friedel.bcdi.training.learner import PatternData, Phaser, judge
 from friedel.bcdi.training.patterns import VALIDATION, PatternReader
 from friedel.bcdi.training.plan import Curriculum
-from friedel.core.memory import smaller
+from friedel.core.machine.memory import smaller
 from friedel.core.observer import Observer, silent
 from friedel.core.training.checkpoints import has_checkpoints
 from friedel.core.training.fit import run_training
@@ -117,7 +117,19 @@ class _Training:
 
 
 def measure_phaser(network: nn.Module, curriculum: Curriculum, *, seed: int, batch: int = 32) -> dict[str, float]:
-    """Return a network's figures on the validation crystals, by name; in float32, on the CPU."""
+    """Return a network's figures on the validation crystals, by name; in float32, on the CPU.
+
+    Parameters
+    ----------
+    network : nn.Module
+        The network.
+    curriculum : Curriculum
+        Its validation crystals are used.
+    seed : int
+        Seed of their noise and sampling.
+    batch : int
+        Patterns at a time.
+    """
     reader = PatternReader(curriculum.crystals, curriculum.validation, seed=seed, stream=VALIDATION)
     found = []
     with torch.inference_mode():

@@ -1,17 +1,16 @@
 """What a phasing network learns from, and by what: sections of a plan. Holds numbers only."""
 
 from pathlib import Path
-from typing import Annotated, Any, Self
+from typing import Annotated, Any, ClassVar, Self
 
 import numpy as np
-import yaml
 from pydantic import Field, field_validator, model_validator
 
 from friedel.bcdi.crystals.drawn_object import REFLECTIONS
 from friedel.bcdi.crystals.fcc import Reflection
 from friedel.bcdi.crystals.random_crystal import STRAINS, UNDISLOCATED
 from friedel.core.options import Options
-from friedel.core.plan import read_yaml
+from friedel.core.plan import Plan
 from friedel.core.training.options import LearningOptions
 
 Fraction = Annotated[float, Field(ge=0, le=1)]
@@ -67,10 +66,6 @@ class CrystalOptions(Options):
         """Shape of the network's grid."""
         return self.size, self.size, self.size
 
-    def relative_to(self, folder: Path) -> Self:
-        """Return the options with a relative path taken from ``folder``."""
-        return self.model_copy(update={"store": self.store and folder / self.store})
-
 
 class LossOptions(Options):
     """What a phasing network is told it did wrong."""
@@ -114,8 +109,11 @@ class PhasingNetworkOptions(Options):
     """Box over crystal that patterns are resampled to when the network is used; the crystals' range is about it."""
 
 
-class PhasingTrainingPlan(Options):
+class PhasingTrainingPlan(Plan):
     """Everything that decides a trained phasing network."""
+
+    command: ClassVar[str] = "friedel train phasing"
+    run_it: ClassVar[str] = "friedel train phasing --plan model.yaml -o DIR"
 
     name: str = "phasing"
     """What to call the model."""
@@ -131,30 +129,3 @@ class PhasingTrainingPlan(Options):
     """Seed of weights, crystals, noise and dropout."""
     output: Path | None = None
     """Folder for the model; the command line's ``-o`` wins."""
-
-
-def load_phasing_training_plan(path: str | Path) -> PhasingTrainingPlan:
-    """Read a plan; relative paths in it are taken from the plan's own folder.
-
-    Raises
-    ------
-    InputError
-        If the file is missing or can't be read.
-    PlanError
-        If it isn't YAML, or a key or a value is wrong (with the nearest valid name).
-    """
-    path = Path(path)
-    plan = PhasingTrainingPlan.read(read_yaml(path), origin=str(path))
-    folder = path.resolve().parent
-    crystals = plan.curriculum.crystals.relative_to(folder)
-    located: dict[str, Any] = {
-        "curriculum": plan.curriculum.model_copy(update={"crystals": crystals}),
-        "output": plan.output and folder / plan.output,
-    }
-    return plan.model_copy(update=located)
-
-
-def phasing_training_plan_text(plan: PhasingTrainingPlan) -> str:
-    """Return the complete plan, defaults included, as YAML that `load_phasing_training_plan` reads back."""
-    heading = "# A complete plan, defaults included. Run it: friedel train phasing --plan model.yaml -o DIR\n"
-    return heading + yaml.safe_dump(plan.model_dump(mode="json"), sort_keys=False, allow_unicode=True)

@@ -7,9 +7,9 @@ from torch import nn
 
 from friedel.bcdi.networks.patterns import PREPROCESSING, is_phasing_network
 from friedel.bcdi.training.fit import TrainedPhaser, train_phaser
-from friedel.bcdi.training.plan import PhasingTrainingPlan, phasing_training_plan_text
+from friedel.bcdi.training.plan import PhasingTrainingPlan
 from friedel.core.errors import PlanError
-from friedel.core.memory import keep_freed_memory
+from friedel.core.machine.memory import keep_freed_memory
 from friedel.core.networks import MODEL_FILE, ModelCard, TrainedModel, build_network, save_weights
 from friedel.core.observer import Note, Observer, silent
 from friedel.core.training.checkpoints import has_checkpoints
@@ -50,9 +50,7 @@ def train_phasing(
         If the extra "train" isn't installed.
     """
     keep_freed_memory()
-    folder = output or plan.output
-    if folder is None:
-        raise PlanError("no folder for the model: give -o DIR, or 'output' in the plan")
+    folder = plan.folder_for(output, what="model")
     observer = observer if first_process() else silent
     if first_process() and has_checkpoints(folder) and not (resume or fresh):
         raise PlanError(f"{folder} holds a training already: go on with --resume, or train anew with --fresh")
@@ -62,7 +60,7 @@ def train_phasing(
     )
     card, path = _card(plan, trained), folder / MODEL_FILE
     if trained.first:
-        path.with_suffix(".yaml").write_text(phasing_training_plan_text(plan), encoding="utf-8")
+        path.with_suffix(".yaml").write_text(plan.text(), encoding="utf-8")
         card = save_weights(path, trained.network, card, half=True)
         words = ", ".join(f"{name} {value:.4g}" for name, value in card.figures.items())
         observer(Note("model", f"{path}: {words}", dict(card.figures)))

@@ -4,7 +4,6 @@ import logging
 from pathlib import Path
 from typing import Any
 
-import fabio
 import h5py
 import hdf5plugin  # noqa: F401  (registers the bitshuffle, LZ4 and other filters that detectors write with)
 import numpy as np
@@ -13,6 +12,7 @@ from numpy.typing import NDArray
 
 from friedel.core.errors import InputError
 from friedel.core.files.damage import readable, require_file
+from friedel.core.optional import load_optional
 
 TIFF_SUFFIXES = (".tif", ".tiff")
 HDF5_SUFFIXES = (".h5", ".hdf5", ".nxs", ".cxi")
@@ -50,6 +50,7 @@ def read_array(path: Path, *, dataset: str | None = None, ndim: int | tuple[int,
         elif suffix in HDF5_SUFFIXES:
             values = _from_hdf5(path, dataset, wanted)
         elif suffix == ".edf":
+            fabio = load_optional("fabio", package="fabio", extra="bcdi", purpose="read .edf images")
             values = fabio.open(str(path)).data
         else:
             raise InputError(

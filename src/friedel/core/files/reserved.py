@@ -64,7 +64,19 @@ class ReservedFile:
 
 
 def reserve(file: h5py.File, name: str, shape: tuple[int, ...], dtype: Any) -> h5py.Dataset:
-    """Make a dataset whose room lies in one stretch of the file and is there from the start."""
+    """Make a dataset whose room lies in one stretch of the file and is there from the start.
+
+    Parameters
+    ----------
+    file : h5py.File
+        Open for writing.
+    name : str
+        The dataset's path.
+    shape : tuple of int
+        Its shape.
+    dtype : dtype
+        Of its entries.
+    """
     properties = h5py.h5p.create(h5py.h5p.DATASET_CREATE)
     properties.set_layout(h5py.h5d.CONTIGUOUS)
     properties.set_alloc_time(h5py.h5d.ALLOC_TIME_EARLY)

@@ -4,14 +4,15 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from silx.io.specfile import SpecFile
 
 from friedel.core.errors import InputError
 from friedel.core.files.damage import readable, require_file
 from friedel.core.files.placement import Region
+from friedel.core.optional import load_optional
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -69,9 +70,10 @@ def read_spec_scan(path: Path, number: int | None = None) -> SpecScan:
         If the file is missing or isn't SPEC, or the scan is absent, ambiguous or empty.
     """
     require_file(path)
+    silx = load_optional("silx.io.specfile", package="silx", extra="bcdi", purpose="read a SPEC file")
     with readable(path):
         _check_text(path)
-        file = SpecFile(str(path))
+        file = silx.SpecFile(str(path))
         try:
             return _scan(file, path, number)
         finally:
@@ -89,7 +91,7 @@ def _check_text(path: Path) -> None:
         raise InputError(f"{path}: damaged scan line {line!r}; copy the file again")
 
 
-def _scan(file: SpecFile, path: Path, number: int | None) -> SpecScan:
+def _scan(file: Any, path: Path, number: int | None) -> SpecScan:
     numbers = list(file.list())
     if number is None and len(numbers) != 1:
         raise InputError(f"{path}: holds scans {_ranges(numbers)}; choose one with the option 'scan'")

@@ -101,6 +101,19 @@ def sample_run(
     """Return an even sample of a run, with some frames in any case.
 
     The sample is bounded in bytes too: a few frames of a large detector tell as much as many of a small one.
+
+    Parameters
+    ----------
+    files : FrameFiles
+        The run: one file.
+    model : FeatureModel
+        Scores and describes frames.
+    size : int
+        Frames of the even sample.
+    also : sequence of int
+        Numbers of frames that are taken in any case.
+    observer : Observer
+        Hears progress.
     """
     path = single_file(files)
     given = None if files.mask is None else read_mask(files.mask, dataset=files.mask_dataset, marks=files.mask_marks)

@@ -14,7 +14,7 @@ import numpy as np
 from friedel._version import __version__
 from friedel.core.errors import InputError, PlanError
 from friedel.core.files.atomic import appearing
-from friedel.core.memory import keep_freed_memory
+from friedel.core.machine.memory import keep_freed_memory
 from friedel.core.observer import Observer, Progress, Recorder, Warned, silent, tee
 from friedel.spi.classify.files import JOURNALS, journal_folder, journal_name, write_files
 from friedel.spi.classify.plan import ClassifyPlan
@@ -90,9 +90,7 @@ def run_classification(
     """
     if plan.frames is None or not plan.frames.paths:
         raise PlanError("no frames are named; give a file, or 'frames' with its 'paths' in the plan")
-    folder = output or plan.output
-    if folder is None:
-        raise PlanError("no folder for the results: give -o DIR, or 'output' in the plan")
+    folder = plan.folder_for(output)
     keep_freed_memory()
     recorder = Recorder()
     tell = tee(recorder, observer)

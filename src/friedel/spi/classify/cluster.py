@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Sequence
 
-from friedel.core.cluster import ClusterOptions, dask_client
+from friedel.core.machine.cluster import ClusterOptions, dask_client
 from friedel.core.observer import Observer, Progress, Recorder, Warned, silent
 from friedel.spi.classify.score import FileTask, Outcome, Scorer, score_file
 

@@ -13,9 +13,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from friedel.core.errors import InputError
+from friedel.core.machine.threads import in_threads
 from friedel.core.observer import Observer, Warned
-from friedel.core.threads import in_threads
-from friedel.spi.classify.plan import ClassifyPlan, classify_plan_text
+from friedel.spi.classify.plan import ClassifyPlan
 from friedel.spi.frames.emc import SparseFrame, sparse, to_photons, write_emc
 from friedel.spi.frames.files import FrameFiles
 from friedel.spi.scores.files import write_scores_csv, write_scores_hdf5
@@ -52,7 +52,7 @@ def write_files(
     OSError
         If a file can't be written.
     """
-    text = classify_plan_text(plan)
+    text = plan.text()
     written = {
         "scores": folder / "scores.h5",
         "table": folder / "scores.csv",

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from friedel._version import __version__
 from friedel.core.report import render_page
 from friedel.spi.classify.gallery import galleries, powders
-from friedel.spi.classify.plan import ClassifyPlan, classify_plan_text
+from friedel.spi.classify.plan import ClassifyPlan
 from friedel.spi.frames.files import FrameFiles
 from friedel.spi.records import FrameStatus, HitScores
 from friedel.spi.scores.scored_run import ScoredRun
@@ -89,7 +89,7 @@ def _words(
         "n_unnamed": max(len(names) - _MOST_FILES_NAMED, 0),
         "model": run.model,
         "notes": notes,
-        "plan": classify_plan_text(plan),
+        "plan": plan.text(),
         "version": __version__,
     }
 

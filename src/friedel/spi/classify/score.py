@@ -11,8 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from friedel.core.errors import InputError
+from friedel.core.machine.threads import in_threads, reading_ahead
 from friedel.core.observer import Note, Observer, Warned
-from friedel.core.threads import in_threads, reading_ahead
 from friedel.spi.frames.files import FrameFiles
 from friedel.spi.frames.mask import require_fit
 from friedel.spi.frames.source import Batch, FrameSource, batch_length, open_frames, read_batch
@@ -157,7 +157,7 @@ def _journal(task: FileTask, source: FrameSource, mask: NDArray[np.bool_] | None
     return open_journal(task.journal, identity, kept={"frames": source.shape[0]}, fresh=task.fresh)
 
 
-def _sample(source: FrameSource, n_frames: int) -> NDArray[Any]:
+def sample_frames(source: FrameSource, n_frames: int) -> NDArray[Any]:
     """Return frames evenly along the first ``n_frames``, without those that can't be read."""
     frame_bytes = source.shape[1] * source.shape[2] * source.dtype.itemsize
     count = min(n_frames, _SAMPLE, max(_SAMPLE_BYTES // frame_bytes, 1))
@@ -187,7 +187,9 @@ def _score_rest(
     firsts = range(journal.n_scored, n_frames, length)
     if not firsts:
         return
-    (run,) = in_threads(lambda sample: model.measure(sample, mask), [_sample(source, int(journal.kept["frames"]))])
+    (run,) = in_threads(
+        lambda sample: model.measure(sample, mask), [sample_frames(source, int(journal.kept["frames"]))]
+    )
     with reading_ahead(read_batch(source, first, min(first + length, n_frames)) for first in firsts) as batches:
         for first, scores in in_threads(lambda batch: _score_batch(model, batch, mask, run), batches):
             journal.append(first, scores)

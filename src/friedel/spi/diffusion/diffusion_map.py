@@ -14,8 +14,8 @@ from pydantic import Field
 from scipy.sparse.linalg import LinearOperator, eigsh
 from torch import Tensor
 
-from friedel.core.device import resolve_device
 from friedel.core.errors import InputError
+from friedel.core.machine.device import resolve_device
 from friedel.core.options import Options
 from friedel.spi.diffusion.kernel import (
     COMPANY,

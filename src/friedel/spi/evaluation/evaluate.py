@@ -8,13 +8,12 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from friedel._version import __version__
-from friedel.core.errors import PlanError
 from friedel.core.evaluation import EvaluationPage, Section, read_section, write_evaluation_report, write_section
-from friedel.core.memory import keep_freed_memory
+from friedel.core.machine.memory import keep_freed_memory
 from friedel.core.observer import Note, Observer, silent
 from friedel.spi.evaluation.accuracy import calibration, domains, methods, rates
 from friedel.spi.evaluation.context import Evaluation
-from friedel.spi.evaluation.plan import SECTIONS, EvaluationPlan, evaluation_plan_text
+from friedel.spi.evaluation.plan import SECTIONS, EvaluationPlan
 from friedel.spi.evaluation.studies import depths, looks, shapes, speed
 from friedel.spi.forward.independent import Beads
 
@@ -77,9 +76,7 @@ def evaluate_hits(plan: EvaluationPlan, output: Path | None = None, *, observer:
     MissingDependencyError
         If a network is to be trained and the extra "train" isn't installed.
     """
-    folder = output or plan.output
-    if folder is None:
-        raise PlanError("no folder for the report: give -o DIR, or 'output' in the plan")
+    folder = plan.folder_for(output, what="report")
     keep_freed_memory()
     folder.mkdir(parents=True, exist_ok=True)
     given = Evaluation(plan=plan, folder=folder, molecules=_molecules(plan), observer=observer)
@@ -90,7 +87,7 @@ def evaluate_hits(plan: EvaluationPlan, output: Path | None = None, *, observer:
             section = _make(given, name)
             made.append(name)
         found.append(section)
-    (folder / "plan.yaml").write_text(evaluation_plan_text(plan.with_sizes()), encoding="utf-8")
+    (folder / "plan.yaml").write_text(plan.with_sizes().text(), encoding="utf-8")
     report = write_evaluation_report(folder / "report.html", found, given.pictures, _page(plan, given.model.name))
     return EvaluationResult(report=report, sections=tuple(found), made=tuple(made), model=given.model.name)
 
@@ -99,7 +96,7 @@ def _page(plan: EvaluationPlan, model: str) -> EvaluationPage:
     return EvaluationPage(
         about="Single-particle imaging · evaluation of a classifier",
         model=model,
-        plan=evaluation_plan_text(plan.with_sizes()),
+        plan=plan.with_sizes().text(),
         quick="Few frames and short trainings" if plan.sizes is None and plan.size == "quick" else "",
         source="Every figure here comes from a run on the machine that wrote this page, except those in columns called "
         '"the paper".',

@@ -47,7 +47,17 @@ class Recipe:
 
     @classmethod
     def paper(cls, n: int, m: int, *, epochs: int, seed: int) -> "Recipe":
-        """Return the paper's ResNet(n, m)."""
+        """Return the paper's ResNet(n, m).
+
+        Parameters
+        ----------
+        n, m : int
+            Depth and width as the paper names them.
+        epochs : int
+            Of the training.
+        seed : int
+            Of weights and order.
+        """
         return cls(
             architecture="resnet", options={"n": n, "m": m}, preprocessing="standardise", epochs=epochs, seed=seed
         )
@@ -160,7 +170,19 @@ def truths(runs: Sequence[LabelledFrames]) -> NDArray[np.bool_]:
 
 
 def adapted_run(model: HitModel, run: LabelledFrames, *, labels: int, seed: int) -> tuple[Floats, NDArray[np.bool_]]:
-    """Adapt a model to a run from some labels a class; return probabilities and truth of all other frames."""
+    """Adapt a model to a run from some labels a class; return probabilities and truth of all other frames.
+
+    Parameters
+    ----------
+    model : HitModel
+        The model to adapt.
+    run : LabelledFrames
+        The run.
+    labels : int
+        Labels of each class that are known.
+    seed : int
+        Decides which frames those are.
+    """
     rng = np.random.default_rng(seed)
     known = np.concatenate([rng.permutation(np.flatnonzero(kind))[:labels] for kind in (run.single, ~run.single)])
     features = model.features(run.frames, run.mask)
@@ -176,6 +198,17 @@ def transfer(
     """Return the probabilities by VGG16's features and a logistic regression, test by test.
 
     Without the published weights the network has random ones: an architecture's features, not ImageNet's.
+
+    Parameters
+    ----------
+    training : LabelledFrames
+        What the regression learns from.
+    tests : sequence of LabelledFrames
+        What it is tried on.
+    weights : Path or None
+        ImageNet's weights of VGG16.
+    observer : Observer
+        Hears progress.
     """
     network = vgg16(weights)
     standardiser = Standardiser.fit([Frames(intensities=training.frames, mask=training.mask)])

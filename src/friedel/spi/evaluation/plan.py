@@ -1,14 +1,13 @@
 """The plan of an evaluation: which model, which comparisons, and how large each is. Runs nothing."""
 
 from pathlib import Path
-from typing import Annotated, Literal, Self
+from typing import Annotated, ClassVar, Literal, Self
 
-import yaml
 from pydantic import Field, field_validator
 
 from friedel.core.errors import PlanError
 from friedel.core.options import Options
-from friedel.core.plan import read_yaml
+from friedel.core.plan import Plan
 from friedel.spi.particles.particle import PARTICLES
 from friedel.spi.training.plan import LabelledFile
 
@@ -72,8 +71,13 @@ QUICK = EvaluationSizes(
 """Some minutes on two cores; shows that everything works, not what it is worth."""
 
 
-class EvaluationPlan(Options):
+class EvaluationPlan(Plan):
     """Everything that decides an evaluation's figures."""
+
+    names_or_paths: ClassVar[tuple[str, ...]] = ("model",)
+
+    command: ClassVar[str] = "friedel evaluate hits"
+    run_it: ClassVar[str] = "friedel evaluate hits --plan plan.yaml -o DIR"
 
     model: str = "default"
     """Name or path of the model that is evaluated."""
@@ -110,39 +114,6 @@ class EvaluationPlan(Options):
         if unknown:
             raise ValueError(f"unknown section {unknown[0]!r}; known: {', '.join(SECTIONS)}")
         return sections
-
-    def relative_to(self, folder: Path) -> Self:
-        """Return the plan with relative paths taken from ``folder``."""
-        model = self.model
-        if (folder / model).exists():
-            model = str(folder / model)
-        update = {
-            "model": model,
-            "files": tuple(file.relative_to(folder) for file in self.files),
-            "vgg16": self.vgg16 and folder / self.vgg16,
-            "molecules": tuple(folder / path for path in self.molecules),
-            "output": self.output and folder / self.output,
-        }
-        return self.model_copy(update=update)
-
-
-def load_evaluation_plan(path: Path) -> EvaluationPlan:
-    """Read a plan; relative paths in it are taken from the plan's own folder.
-
-    Raises
-    ------
-    InputError
-        If the file is missing or can't be read.
-    PlanError
-        If it isn't YAML, or a key or a value is wrong (with the nearest valid name).
-    """
-    return EvaluationPlan.read(read_yaml(path), origin=str(path)).relative_to(path.resolve().parent)
-
-
-def evaluation_plan_text(plan: EvaluationPlan) -> str:
-    """Return the complete plan, defaults included, as YAML that `load_evaluation_plan` reads back."""
-    heading = "# A complete plan, defaults included. Run it: friedel evaluate hits --plan plan.yaml -o DIR\n"
-    return heading + yaml.safe_dump(plan.model_dump(mode="json"), sort_keys=False, allow_unicode=True)
 
 
 def chosen_sections(names: str) -> tuple[str, ...]:

@@ -91,6 +91,17 @@ def frame_slices(particle: Particle, geometry: FrameGeometry, rotations: Floats,
 
     A body's amplitude varies over twice its fringe period and no faster. Where that is many pixels it is computed on
     every fourth and interpolated by a spline of fifth order: the same to 0.3 % of its median, in a third of the time.
+
+    Parameters
+    ----------
+    particle : Particle
+        The body.
+    geometry : FrameGeometry
+        Where the frame's pixels lie in q.
+    rotations : (n, 3, 3) float64
+        One a frame.
+    diameters : (n,) float64
+        Å.
     """
     coarse = geometry.fringe_period_px(float(diameters.max(initial=1.0))) >= _SMOOTH_FROM_PX
     grids = [_knots(n) if coarse else np.arange(float(n)) for n in geometry.shape]

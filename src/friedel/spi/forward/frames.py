@@ -13,8 +13,8 @@ from scipy.constants import physical_constants
 from scipy.spatial.transform import Rotation
 
 from friedel.core.errors import InputError
+from friedel.core.machine.threads import single_thread
 from friedel.core.options import Options
-from friedel.core.threads import single_thread
 from friedel.spi.forward.ewald import Floats, FrameGeometry, sphere_slices
 from friedel.spi.forward.readout import Readout, ReadoutOptions
 from friedel.spi.forward.scene import Bodies, Kind, Species, amplitudes, draw_bodies, species_for

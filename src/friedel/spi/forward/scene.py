@@ -92,6 +92,17 @@ def species_for(geometry: FrameGeometry, diameter: float, spread: float, faintes
     """Return a species whose bodies stand near enough for the detector to resolve their interference.
 
     ``focus`` is the greatest distance the focus allows, Å.
+
+    Parameters
+    ----------
+    geometry : FrameGeometry
+        What the detector resolves.
+    diameter, spread : float
+        Mean diameter, Å, and its relative spread.
+    faintest : float
+        Least brightness of a body relative to the brightest.
+    focus : float
+        Greatest distance from the beam's middle that the focus allows, Å.
     """
     resolved = geometry.fringe_period_px(1.0) / _FINEST_INTERFERENCE_PX
     furthest = max(min(focus, resolved), 1.3 * diameter)

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, Literal, Self
+from typing import Literal
 
 from friedel.core.errors import InputError
 from friedel.core.options import Options
@@ -27,13 +27,6 @@ class FrameFiles(Options):
     """Meaning of the mask's values: CXI's bits (0 is good, 1 is bad), or what anything but 0 means."""
     geometry: Path | None = None
     """CrystFEL geometry file, for a European XFEL detector of 16 modules."""
-
-    def relative_to(self, folder: Path) -> Self:
-        """Return the options with relative paths taken from ``folder`` (the plan's, usually)."""
-        named: dict[str, Any] = {
-            name: folder / value for name in ("mask", "geometry") if (value := getattr(self, name)) is not None
-        }
-        return self.model_copy(update={"paths": tuple(folder / path for path in self.paths), **named})
 
 
 def list_files(paths: Sequence[Path]) -> list[Path]:

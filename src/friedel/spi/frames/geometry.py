@@ -8,7 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from friedel.core.errors import InputError, MissingDependencyError
+from friedel.core.errors import InputError
+from friedel.core.optional import load_optional
 from friedel.spi.detectors import FrameDetector, Layout, Panel, layout_detector
 
 GEOMETRIES = {
@@ -59,10 +60,7 @@ def read_frame_geometry(
 
 
 def _geometry(path: Path, detector: str) -> Any:
-    try:
-        import extra_geom
-    except ImportError:
-        raise MissingDependencyError("extra_geom", "particles", "read detector geometry files") from None
+    extra_geom = load_optional("extra_geom", package="EXtra-geom", extra="spi", purpose="read detector geometry files")
     try:
         return getattr(extra_geom, GEOMETRIES[detector]).from_crystfel_geom(str(path))
     except (OSError, RuntimeError, ValueError, KeyError, IndexError) as error:

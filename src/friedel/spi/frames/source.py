@@ -98,14 +98,15 @@ def open_frames(path: Path, *, dataset: str | None = None, geometry: Path | None
     InputError
         If there is no such file, it is damaged or of unknown kind, or holds no or several candidates (it lists them).
     """
-    source = _open(path, dataset, geometry)
+    source = open_source(path, dataset=dataset, geometry=geometry)
     try:
         yield source
     finally:
         source.close()
 
 
-def _open(path: Path, dataset: str | None, geometry: Path | None) -> FrameSource:
+def open_source(path: Path, *, dataset: str | None = None, geometry: Path | None = None) -> FrameSource:
+    """Open a file of frames, or a run, until its `close`; parameters and errors as `open_frames`."""
     if not path.exists():
         raise InputError(f"{path}: no such file or folder; check the path")
     suffix = path.suffix.lower()

@@ -100,7 +100,17 @@ def bootstrap(
 def figures_at_rate(
     scores: ArrayLike, labels: ArrayLike, *, rate: float, threshold: float = 0.5, repeats: int = 300, seed: int = 0
 ) -> dict[str, Interval]:
-    """Return `selection_figures` with 95 % confidence intervals by `bootstrap`."""
+    """Return `selection_figures` with 95 % confidence intervals by `bootstrap`.
+
+    Parameters
+    ----------
+    scores, labels, rate, threshold
+        As for `selection_figures`.
+    repeats : int
+        Samples of the bootstrap.
+    seed : int
+        Seed of the samples.
+    """
     values, truth = _checked(scores, labels, rate)
     return bootstrap(
         lambda rows: selection_figures(values[rows], truth[rows], rate=rate, threshold=threshold),

@@ -1,9 +1,10 @@
 """A trained classifier with all that makes scores of frames: preparation, network, calibration, selection.
 
-`load_model` gives one by name or path; `friedel.classify` is the short way. Files of weights are `networks.registry`'s.
+`load_model` gives one by name or path; `friedel.classify` is the short way.
 """
 
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -12,9 +13,9 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from friedel.core.device import resolve_device
 from friedel.core.errors import WeightsError
-from friedel.core.networks import ModelCard, load_statistics, load_weights
+from friedel.core.machine.device import resolve_device
+from friedel.core.networks import ModelCard, WeightsStamp, load_statistics, load_weights, weights_stamp
 from friedel.spi.hits.calibration import calibration_from
 from friedel.spi.hits.features import NAME as FRINGES
 from friedel.spi.hits.features import model_input
@@ -178,39 +179,20 @@ def load_model(model: str | Path = "default", *, device: str | torch.device | No
     return HitModel(placed, card, load_statistics(model), where)
 
 
-def classify(
-    frames: NDArray[Any],
-    *,
-    mask: NDArray[np.bool_] | None = None,
-    model: str | Path = "default",
-    device: str | torch.device | None = None,
-) -> HitScores:
-    """Tell which frames are single hits.
-
-    Parameters
-    ----------
-    frames : (n, y, x), any real dtype
-        Photons or detector units, at least 64², the beam near the middle; NaN where unknown.
-    mask : (y, x) bool, optional
-        True where the detector measures.
-    model : str or path
-        Name of a shipped model, or the file or folder of one you trained or adapted.
-    device : str or torch.device, optional
-        "cpu" or "cuda"; None takes a GPU if there is one.
-
-    Returns
-    -------
-    HitScores
-        `.single`, `.fringes`, `.unsure`, `.strange`, `.good` and `.status`, an entry a frame.
+def kept_model(model: str | Path = "default", *, device: str | torch.device | None = None) -> HitModel:
+    """Return a classifier as `load_model`, but keep it: the next call returns it at once, unless its files changed.
 
     Raises
     ------
-    InputError
-        If the frames can't be used, or the mask doesn't fit them.
     WeightsError
-        If there is no such model, or its files are damaged.
+        As `load_model`.
     """
-    return load_model(model, device=device).score(np.asarray(frames), None if mask is None else np.asarray(mask))
+    return _kept(weights_stamp(model), resolve_device(device))
+
+
+@lru_cache(maxsize=2)
+def _kept(stamp: WeightsStamp, device: torch.device) -> HitModel:
+    return load_model(stamp.path, device=device)
 
 
 def _quick_in_bfloat16(device: torch.device) -> bool:

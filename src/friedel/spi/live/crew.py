@@ -8,7 +8,7 @@ from multiprocessing.process import BaseProcess
 from typing import TYPE_CHECKING, Any
 
 from friedel.core.errors import FriedelError, InputError
-from friedel.core.threads import cores
+from friedel.core.machine.threads import cores
 from friedel.spi.live.scoring import Failed, Ready, Score, run_scorer
 from friedel.stream.batches import Batch
 

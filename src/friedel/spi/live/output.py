@@ -13,7 +13,7 @@ from friedel._version import __version__
 from friedel.core.errors import InputError
 from friedel.core.observer import Note, Observer, Warned
 from friedel.spi.live.calibration import identity, load_constants, save_constants
-from friedel.spi.live.plan import WatchPlan, watch_plan_text
+from friedel.spi.live.plan import WatchPlan
 from friedel.spi.live.scribe import Scribe
 from friedel.spi.live.writing import Finish, NoteLedger, Open, Write, numbers_in
 from friedel.spi.scores.growing_run import RunStart, ScoredFrames, lock_folder
@@ -55,12 +55,12 @@ class Output:
         self._lock: int | None = lock_folder(folder)
         self.earlier = self._take_up()
         self._clock = time.time() - time.monotonic()
-        (folder / "plan.yaml").write_text(watch_plan_text(plan), encoding="utf-8")
+        (folder / "plan.yaml").write_text(plan.text(), encoding="utf-8")
         self.scribe = Scribe(folder, plan.keep, ledger, observer, free)
 
     def open(self, layout: RingLayout, mask: NDArray[np.bool_] | None, *, model: str, source: str) -> None:
         """Begin a part for this kind of frames."""
-        about = {"model": model, "source": source, "version": __version__, "plan": watch_plan_text(self._plan)}
+        about = {"model": model, "source": source, "version": __version__, "plan": self._plan.text()}
         start = RunStart(shape=layout.shape, dtype=layout.dtype, mask=mask, about=about, ledger_columns=LEDGER_COLUMNS)
         self.scribe.open(Open(layout, start))
 

@@ -1,16 +1,14 @@
 """The plan of a watch: how frames are scored, kept and shed. Runs nothing."""
 
-from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, ClassVar, Literal
 
-import yaml
 from pydantic import Field
 
-from friedel.core.cluster import ClusterOptions
+from friedel.core.machine.cluster import ClusterOptions
 from friedel.core.options import Options
-from friedel.core.plan import read_yaml
-from friedel.spi.classify.plan import EmcOptions, merged
+from friedel.core.plan import Plan
+from friedel.spi.classify.plan import EmcOptions
 from friedel.spi.hits.selection import SelectionOptions
 
 
@@ -46,8 +44,11 @@ class KeepOptions(Options):
     """Go on where an earlier watch of the same source left the folder; its frames aren't scored again."""
 
 
-class WatchPlan(Options):
+class WatchPlan(Plan):
     """Everything that decides a watch of single hits; only the source must be named."""
+
+    command: ClassVar[str] = "friedel watch"
+    run_it: ClassVar[str] = "friedel watch --plan plan.yaml"
 
     source: str | None = None
     """URI of the source; None only while it is named elsewhere (on the command line)."""
@@ -73,45 +74,3 @@ class WatchPlan(Options):
     """Time between two lines of the ledger in the log, s."""
     output: Path | None = None
     """Folder for the results; None writes nothing. The command line's ``-o`` wins."""
-
-
-def load_watch_plan(path: Path) -> WatchPlan:
-    """Read a plan; relative paths in it are taken from the plan's own folder.
-
-    Raises
-    ------
-    InputError
-        If the file is missing or can't be read.
-    PlanError
-        If it isn't YAML, or a key or a value is wrong (with the nearest valid name).
-    """
-    plan = WatchPlan.read(read_yaml(path), origin=str(path))
-    folder = path.resolve().parent
-    located = {"mask": plan.mask and folder / plan.mask, "output": plan.output and folder / plan.output}
-    return plan.model_copy(update=located)
-
-
-def with_watch_settings(plan: WatchPlan, settings: Sequence[str], *, given: Mapping[str, Any]) -> WatchPlan:
-    """Return the plan with what the command line says.
-
-    Parameters
-    ----------
-    plan : WatchPlan
-        Read from a file, or the defaults.
-    settings : sequence of str
-        "key=value", the key as in the plan with dots between levels: ``queue.workers=8``.
-    given : mapping
-        Keys and values of the command's own options; None leaves the plan's value.
-
-    Raises
-    ------
-    PlanError
-        If a setting isn't "key=value", or a key or a value is wrong.
-    """
-    return merged(plan, settings, given=given)
-
-
-def watch_plan_text(plan: WatchPlan) -> str:
-    """Return the complete plan, defaults included, as YAML that `load_watch_plan` reads back."""
-    heading = "# A complete plan, defaults included. Run it: friedel watch --plan plan.yaml\n"
-    return heading + yaml.safe_dump(plan.model_dump(mode="json"), sort_keys=False, allow_unicode=True)

@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from friedel.core.errors import InputError
-from friedel.core.threads import stay_single_threaded
+from friedel.core.machine.threads import stay_single_threaded
 from friedel.spi.classify.score import Scorer
 from friedel.spi.live.calibration import pack_constants, unpack_constants
 from friedel.spi.scores.scored_run import pack_scores
@@ -131,7 +131,7 @@ def run_scorer(orders: Connection, model: str, device: str | None) -> None:
 
 
 def _give_way() -> None:
-    from friedel.core.memory import keep_freed_memory
+    from friedel.core.machine.memory import keep_freed_memory
 
     keep_freed_memory()
     if hasattr(os, "nice"):

@@ -15,10 +15,10 @@ from multiprocessing.connection import wait
 from pathlib import Path
 from typing import Any
 
-from friedel.core.cluster import dask_client
 from friedel.core.errors import InputError, PlanError
+from friedel.core.machine.cluster import dask_client
+from friedel.core.machine.processes import on_signal
 from friedel.core.observer import Note, Observer, Warned, silent
-from friedel.core.processes import on_signal
 from friedel.spi.frames.mask import read_mask
 from friedel.spi.hits.selection import SelectionOptions, select
 from friedel.spi.live.crew import Crew, Worker, default_workers

@@ -10,8 +10,9 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from friedel.core.errors import InputError, MissingDependencyError
+from friedel.core.errors import InputError
 from friedel.core.fourier import frequencies, half_frequencies, inverse_real_fourier_corner, real_fourier_corner
+from friedel.core.optional import load_optional
 
 Floats = NDArray[np.float64]
 
@@ -97,11 +98,7 @@ def atomic_density(
 
 
 def _tables() -> Any:
-    try:
-        import xraydb
-    except ImportError:
-        raise MissingDependencyError("xraydb", "particles", "look up atomic form factors") from None
-    return xraydb
+    return load_optional("xraydb", package="xraydb", extra="spi", purpose="look up atomic form factors")
 
 
 def _form_factor(tables: Any, element: str, s: Floats, energy_ev: float | None) -> tuple[float, Floats]:

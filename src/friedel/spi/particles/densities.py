@@ -9,7 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
-from friedel.core.errors import InputError, MissingDependencyError
+from friedel.core.errors import InputError
+from friedel.core.optional import load_optional
 from friedel.spi.particles.particle import FILL, SMALLEST_BOX, Particle, largest_diameter
 
 Density = NDArray[np.float32]
@@ -98,10 +99,7 @@ def _read_npy(path: Path) -> NDArray[np.generic]:
 
 
 def _read_mrc(path: Path) -> tuple[NDArray[np.generic], float | None]:
-    try:
-        import mrcfile
-    except ImportError:
-        raise MissingDependencyError("mrcfile", "particles", "read MRC maps") from None
+    mrcfile = load_optional("mrcfile", package="mrcfile", extra="spi", purpose="read MRC maps")
     try:
         with mrcfile.open(path, mode="r") as file:
             values, edges = np.array(file.data), [float(file.voxel_size[axis]) for axis in "zyx"]

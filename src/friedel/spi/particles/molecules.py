@@ -10,7 +10,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from friedel.core.errors import InputError, MissingDependencyError
+from friedel.core.errors import InputError
+from friedel.core.optional import load_optional
 from friedel.spi.particles.atomic_density import Atoms, atomic_density
 from friedel.spi.particles.particle import FILL, SMALLEST_BOX, Particle
 
@@ -102,10 +103,7 @@ def read_atoms(path: str | Path, *, assembly: str | None = None) -> Atoms:
 
 
 def _structure(path: Path) -> Any:
-    try:
-        import gemmi
-    except ImportError:
-        raise MissingDependencyError("gemmi", "particles", "read PDB and mmCIF files") from None
+    gemmi = load_optional("gemmi", package="gemmi", extra="spi", purpose="read PDB and mmCIF files")
     if not path.is_file():
         raise InputError(f"{path}: no such file; check the path")
     try:

@@ -1,15 +1,14 @@
 """The plan of a simulated run of single-particle frames: a YAML file in which every key is known. Runs nothing."""
 
 from pathlib import Path
-from typing import Annotated, Any, Self
+from typing import Annotated, Any, ClassVar, Self
 
-import yaml
 from pydantic import Field
 
-from friedel.core.cluster import ClusterOptions
 from friedel.core.errors import PlanError
+from friedel.core.machine.cluster import ClusterOptions
 from friedel.core.options import Options
-from friedel.core.plan import read_yaml
+from friedel.core.plan import Plan
 from friedel.spi.detectors import FRAME_DETECTORS
 from friedel.spi.forward.frames import ParticleRunOptions
 from friedel.spi.particles.assemblies import ASSEMBLIES
@@ -42,8 +41,11 @@ class SampleFile(Options):
     """Voxels along each edge of its box; more resolve finer detail, and take longer."""
 
 
-class SimulationPlan(Options):
+class SimulationPlan(Plan):
     """Everything that decides a simulated run."""
+
+    command: ClassVar[str] = "friedel simulate hits"
+    run_it: ClassVar[str] = "friedel simulate hits --plan plan.yaml -o FILE.cxi"
 
     frames: Annotated[int, Field(ge=1)] = 1000
     """Frames in all."""
@@ -66,7 +68,19 @@ class SimulationPlan(Options):
         workers: int | None = None,
         output: Path | None = None,
     ) -> Self:
-        """Return the plan with what the command line chose; None leaves the plan's own choice."""
+        """Return the plan with what the command line chose; None leaves the plan's own choice.
+
+        Parameters
+        ----------
+        frames : int, optional
+            How many.
+        seed : int, optional
+            Seed of every random choice.
+        workers : int, optional
+            Processes; 1: none but this.
+        output : Path, optional
+            The file.
+        """
         update: dict[str, Any] = {}
         if frames is not None:
             update["frames"] = frames
@@ -78,29 +92,12 @@ class SimulationPlan(Options):
             update["output"] = output.resolve()
         return self.model_copy(update=update)
 
-
-def load_simulation_plan(path: str | Path) -> SimulationPlan:
-    """Read a plan; relative paths in it are taken from the plan's own folder.
-
-    Raises
-    ------
-    InputError
-        If the file is missing or can't be read.
-    PlanError
-        If it isn't YAML, or a key, a value or a name in it is wrong.
-    """
-    path = Path(path)
-    plan = SimulationPlan.read(read_yaml(path), origin=str(path))
-    folder = path.resolve().parent
-    detector, samples = plan.detector, plan.samples
-    if detector is not None and detector.geometry is not None:
-        detector = detector.model_copy(update={"geometry": folder / detector.geometry})
-    located: dict[str, Any] = {
-        "detector": detector,
-        "samples": tuple(sample.model_copy(update={"path": folder / sample.path}) for sample in samples),
-        "output": plan.output and folder / plan.output,
-    }
-    return checked(plan.model_copy(update=located))
+    @classmethod
+    def load(cls, path: str | Path) -> Self:
+        """Read a plan's file as `Plan.load`, and check its names."""
+        plan = super().load(path)
+        checked(plan)
+        return plan
 
 
 def checked(plan: SimulationPlan) -> SimulationPlan:
@@ -120,9 +117,3 @@ def checked(plan: SimulationPlan) -> SimulationPlan:
     if detector is not None and detector.geometry is None and detector.name not in FRAME_DETECTORS:
         raise PlanError(f"detector.name: unknown {detector.name!r}; choose from: {', '.join(FRAME_DETECTORS)}")
     return plan
-
-
-def simulation_plan_text(plan: SimulationPlan) -> str:
-    """Return the complete plan, defaults included, as YAML that `load_simulation_plan` reads back."""
-    heading = "# A complete plan, defaults included. Run it: friedel simulate hits --plan plan.yaml -o FILE.cxi\n"
-    return heading + yaml.safe_dump(plan.model_dump(mode="json"), sort_keys=False, allow_unicode=True)

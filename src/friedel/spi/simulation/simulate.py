@@ -15,8 +15,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from friedel._version import __version__
-from friedel.core.cluster import dask_client, in_any_order
 from friedel.core.errors import InputError, PlanError
+from friedel.core.machine.cluster import dask_client, in_any_order
 from friedel.core.observer import Note, Observer, Progress, silent
 from friedel.spi.detectors import FrameDetector, frame_detector
 from friedel.spi.forward.frames import ParticleRunOptions, SimulatedFrames, simulate_frames
@@ -24,7 +24,7 @@ from friedel.spi.frames.geometry import read_frame_geometry
 from friedel.spi.particles.assemblies import ASSEMBLIES, assembly
 from friedel.spi.particles.particle import Particle
 from friedel.spi.simulation.layout import RunDescription, read_truth
-from friedel.spi.simulation.plan import SimulationPlan, checked, simulation_plan_text
+from friedel.spi.simulation.plan import SimulationPlan, checked
 from friedel.spi.simulation.sample_files import Sample, read_sample
 from friedel.spi.simulation.writer import RunWriter, fingerprint_of, open_run
 
@@ -208,7 +208,7 @@ def _description(plan: SimulationPlan, setup: Setup) -> RunDescription:
         pixel_size_m=run.pixel_size_m,
         centre_yx=run.geometry().centre,
         # Where it went and who made it are no part of the result: two files of one run are equal byte by byte.
-        plan=simulation_plan_text(plan.model_copy(update={"run": run, "cluster": None, "output": None})),
+        plan=plan.model_copy(update={"run": run, "cluster": None, "output": None}).text(),
         fingerprint=_fingerprint(plan.frames, setup),
         version=__version__,
     )

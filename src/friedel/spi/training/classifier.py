@@ -229,6 +229,13 @@ def describe(network: nn.Module, examples: Examples, *, precision: str = "float3
     """Return a network's features of examples, ``(k, d)`` float32; arguments as `score`.
 
     The network has a method ``features`` from inputs ``(b, c, h, w)`` to ``(b, d)``.
+
+    Parameters
+    ----------
+    network : nn.Module
+        With a method ``features`` from inputs ``(b, c, h, w)`` to ``(b, d)``.
+    examples, precision, batch
+        As for `score`.
     """
     features: Callable[[Tensor], Tensor] = network.features  # type: ignore[assignment]
     return _applied(network, features, examples, precision, batch)

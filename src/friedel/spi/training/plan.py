@@ -1,14 +1,13 @@
 """The plan of a training of single-hit classifiers: data, model, training, calibration. Runs nothing."""
 
 from pathlib import Path
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, ClassVar, Literal
 
-import yaml
 from pydantic import Field
 
-from friedel.core.cluster import ClusterOptions
+from friedel.core.machine.cluster import ClusterOptions
 from friedel.core.options import Options
-from friedel.core.plan import read_yaml
+from friedel.core.plan import Plan
 from friedel.core.training.options import TrainingOptions
 from friedel.spi.forward.scene import Kind
 from friedel.spi.particles.particle import PARTICLES
@@ -26,13 +25,6 @@ class LabelledFile(Options):
     """Labels of other files, 1 for a single hit: ``.npy``, or text with one number a line. A simulation has its own."""
     mask: Path | None = None
     """CXI mask (0 is good) beside the file's own."""
-
-    def relative_to(self, folder: Path) -> Self:
-        """Return the options with relative paths taken from ``folder``."""
-        named: dict[str, Any] = {
-            name: folder / value for name in ("path", "labels", "mask") if (value := getattr(self, name)) is not None
-        }
-        return self.model_copy(update=named)
 
 
 class ExperimentsOptions(Options):
@@ -72,10 +64,6 @@ class TrainingData(Options):
     hold: Literal["frames", "runs"] = "frames"
     """Hold back frames at random, or whole runs: frames of the same run are more alike than those of the next one."""
 
-    def relative_to(self, folder: Path) -> Self:
-        """Return the options with relative paths taken from ``folder``."""
-        return self.model_copy(update={"files": tuple(file.relative_to(folder) for file in self.files)})
-
 
 class ModelOptions(Options):
     """Which network, and what it is shown."""
@@ -97,8 +85,11 @@ class CalibrationOptions(Options):
     """A frame is unsure where frames of its probability are judged wrongly more often than this."""
 
 
-class TrainingPlan(Options):
+class TrainingPlan(Plan):
     """Everything that decides a trained model."""
+
+    command: ClassVar[str] = "friedel train hits"
+    run_it: ClassVar[str] = "friedel train hits --plan model.yaml -o DIR"
 
     name: str = "hits"
     """What to call the model."""
@@ -116,26 +107,3 @@ class TrainingPlan(Options):
     """Seed of weights, split, shuffling, flips and dropout; simulations have their own."""
     output: Path | None = None
     """Folder for the model; the command line's ``-o`` wins."""
-
-
-def load_training_plan(path: str | Path) -> TrainingPlan:
-    """Read a plan; relative paths in it are taken from the plan's own folder.
-
-    Raises
-    ------
-    InputError
-        If the file is missing or can't be read.
-    PlanError
-        If it isn't YAML, or a key or a value is wrong (with the nearest valid name).
-    """
-    path = Path(path)
-    plan = TrainingPlan.read(read_yaml(path), origin=str(path))
-    folder = path.resolve().parent
-    located: dict[str, Any] = {"data": plan.data.relative_to(folder), "output": plan.output and folder / plan.output}
-    return plan.model_copy(update=located)
-
-
-def training_plan_text(plan: TrainingPlan) -> str:
-    """Return the complete plan, defaults included, as YAML that `load_training_plan` reads back."""
-    heading = "# A complete plan, defaults included. Run it: friedel train hits --plan model.yaml -o DIR\n"
-    return heading + yaml.safe_dump(plan.model_dump(mode="json"), sort_keys=False, allow_unicode=True)

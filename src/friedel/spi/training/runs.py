@@ -9,8 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from friedel._version import __version__
-from friedel.core.cluster import ClusterOptions, dask_client, in_any_order
 from friedel.core.errors import InputError
+from friedel.core.machine.cluster import ClusterOptions, dask_client, in_any_order
 from friedel.core.observer import Note, Observer, Progress, silent
 from friedel.core.training.libraries import first_process, wait_until
 from friedel.spi.forward.domain_randomisation import draw_experiment

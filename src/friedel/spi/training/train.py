@@ -18,7 +18,7 @@ from friedel.spi.hits.reliability import calibration_error, measured_unsure_band
 from friedel.spi.hits.strange import DIRECTIONS, WIDE, fit_strangeness
 from friedel.spi.training.classifier import Trained, describe, train_classifier
 from friedel.spi.training.inputs import PreparedInputs, prepare_inputs
-from friedel.spi.training.plan import CalibrationOptions, TrainingData, TrainingPlan, training_plan_text
+from friedel.spi.training.plan import CalibrationOptions, TrainingData, TrainingPlan
 from friedel.spi.training.preprocessing import require_known
 from friedel.spi.training.runs import LabelledRun, labelled_run, training_files
 
@@ -63,9 +63,7 @@ def train_hits(
     MissingDependencyError
         If the extra "train" isn't installed.
     """
-    folder = output or plan.output
-    if folder is None:
-        raise PlanError("no folder for the model: give -o DIR, or 'output' in the plan")
+    folder = plan.folder_for(output, what="model")
     observer = observer if first_process() else silent
     if first_process() and has_checkpoints(folder) and not (resume or fresh):
         raise PlanError(f"{folder} holds a training already: go on with --resume, or train anew with --fresh")
@@ -87,7 +85,7 @@ def train_hits(
     card = _card(plan, trained, inputs.validation.truth, runs)
     path = folder / MODEL_FILE
     if trained.first:
-        path.with_suffix(".yaml").write_text(training_plan_text(plan), encoding="utf-8")
+        path.with_suffix(".yaml").write_text(plan.text(), encoding="utf-8")
         card = save_weights(
             path, trained.network, card, statistics=inputs.statistics | _yardstick(trained, inputs, plan)
         )

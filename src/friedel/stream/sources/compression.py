@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from friedel.stream.sources.source import client_library
+from friedel.core.optional import load_optional
 
 # Bitshuffle's block, in bytes, where a sender leaves it at its default.
 _BITSHUFFLE_BLOCK = 8192
@@ -40,7 +40,7 @@ def unpack(
     if method == "bslz4":
         plain = _bitshuffled(data if headed else struct.pack(">QI", n_bytes, _BITSHUFFLE_BLOCK) + bytes(data), dtype)
     elif method == "lz4":
-        lz4 = client_library("lz4.block", package="lz4", extra="simplon", purpose=_PURPOSE)
+        lz4 = load_optional("lz4.block", package="lz4", extra="simplon", purpose=_PURPOSE)
         plain = _guarded(lambda: lz4.decompress(bytes(data), uncompressed_size=n_bytes))
     elif method == "":
         plain = data
@@ -52,7 +52,7 @@ def unpack(
 
 
 def _bitshuffled(data: Any, dtype: np.dtype[Any]) -> Any:
-    library = client_library("dectris.compression", package="dectris-compression", extra="simplon", purpose=_PURPOSE)
+    library = load_optional("dectris.compression", package="dectris-compression", extra="simplon", purpose=_PURPOSE)
     return _guarded(lambda: library.decompress(bytes(data), "bslz4", elem_size=dtype.itemsize))
 
 

@@ -14,9 +14,10 @@ from numpy.typing import NDArray
 from pydantic import Field
 
 from friedel.core.errors import InputError, PlanError
+from friedel.core.optional import load_optional
 from friedel.core.options import Options
 from friedel.stream.sources.events import Begun, Event, Lost, Malformed, Message
-from friedel.stream.sources.source import Source, SourceAddress, client_library
+from friedel.stream.sources.source import Source, SourceAddress
 
 _KEYS = ("image.data", "data.image", "data.adc", "data.image.pixels", "data.image.data")
 _AXES = "nmyx"
@@ -50,10 +51,10 @@ class KaraboSource:
             raise InputError(f"{self.uri}: a host and a port are needed: karabo://host:45000")
         if self._options.axes is not None and sorted(set(self._options.axes)) != sorted(self._options.axes):
             raise PlanError(f"{self.uri}: axes {self._options.axes!r} names one twice")
-        self._bridge = client_library(
+        self._bridge = load_optional(
             "karabo_bridge", package="karabo-bridge", extra="karabo", purpose="receive European XFEL trains"
         )
-        self._zmq = client_library("zmq", package="pyzmq", extra="karabo", purpose="receive European XFEL trains")
+        self._zmq = load_optional("zmq", package="pyzmq", extra="karabo", purpose="receive European XFEL trains")
         self._context: Any = None
         self._client: Any = None
         self._found: tuple[str, str] | None = None

@@ -13,10 +13,11 @@ from numpy.typing import NDArray
 from pydantic import Field
 
 from friedel.core.errors import InputError
+from friedel.core.optional import load_optional
 from friedel.core.options import Options
 from friedel.stream.sources.compression import unpack
 from friedel.stream.sources.events import Begun, Event, Lost, Malformed, Message
-from friedel.stream.sources.source import Source, SourceAddress, client_library
+from friedel.stream.sources.source import Source, SourceAddress
 
 # pvData's numbers of scalar types, as codec.parameters gives them.
 _SCALARS = ("?", "i1", "i2", "i4", "i8", "u1", "u2", "u4", "u8", "f4", "f8")
@@ -40,7 +41,7 @@ class PvaSource:
         self._options = address.options(PvaOptions)
         if not self._channel:
             raise InputError(f"{self.uri}: a channel's name is needed: pva://13SIM1:Pva1:Image")
-        self._thread = client_library(
+        self._thread = load_optional(
             "p4p.client.thread", package="p4p", extra="epics", purpose="receive from EPICS channels"
         )
         self._arrived: queue.Queue[Any] = queue.Queue(maxsize=self._options.queue)

@@ -11,10 +11,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from friedel.core.errors import InputError
+from friedel.core.optional import load_optional
 from friedel.core.options import Options
 from friedel.stream.sources.compression import unpack
 from friedel.stream.sources.events import Begun, Event, Malformed, Message
-from friedel.stream.sources.source import Source, SourceAddress, client_library
+from friedel.stream.sources.source import Source, SourceAddress
 
 _PORT = "9999"
 _QUEUED = 10_000
@@ -42,7 +43,7 @@ class SimplonSource:
             raise InputError(f"{self.uri}: a host is needed: simplon://detector:9999")
         port = "" if ":" in address.host else f":{_PORT}"
         self._endpoint = f"tcp://{address.host}{port}"
-        self._zmq = client_library("zmq", package="pyzmq", extra="simplon", purpose="receive SIMPLON streams")
+        self._zmq = load_optional("zmq", package="pyzmq", extra="simplon", purpose="receive SIMPLON streams")
         self._context: Any = None
         self._socket: Any = None
         self._series: str | None = None
@@ -181,7 +182,7 @@ def decode_message(data: bytes) -> Mapping[str, Any]:
     MissingDependencyError
         If a library isn't installed.
     """
-    cbor2 = client_library("cbor2", package="cbor2", extra="simplon", purpose=_PURPOSE)
+    cbor2 = load_optional("cbor2", package="cbor2", extra="simplon", purpose=_PURPOSE)
     try:
         message = cbor2.loads(data, tag_hook=_tagged)
     except Exception as error:
@@ -201,8 +202,6 @@ def _tagged(tag: Any, immutable: bool) -> Any:
         return np.asarray(values).reshape(tuple(shape))
     if tag.tag == _COMPRESSED:
         algorithm, size, block = tag.value
-        library = client_library(
-            "dectris.compression", package="dectris-compression", extra="simplon", purpose=_PURPOSE
-        )
+        library = load_optional("dectris.compression", package="dectris-compression", extra="simplon", purpose=_PURPOSE)
         return library.decompress(block, algorithm, elem_size=size)
     return tag

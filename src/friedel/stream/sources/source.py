@@ -9,10 +9,10 @@ import difflib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from importlib import import_module
-from typing import Any, Protocol, TypeVar
+from typing import Protocol, TypeVar
 from urllib.parse import parse_qsl, unquote, urlsplit
 
-from friedel.core.errors import InputError, MissingDependencyError
+from friedel.core.errors import InputError
 from friedel.core.options import Options
 from friedel.stream.sources.events import Ended, Event
 
@@ -159,17 +159,3 @@ def events(source: Source, *, timeout_s: float = 0.2, patience_s: float = float(
                 return
     finally:
         source.close()
-
-
-def client_library(module: str, *, package: str, extra: str, purpose: str) -> Any:
-    """Return a module.
-
-    Raises
-    ------
-    MissingDependencyError
-        If it isn't installed; the error names the line that installs it.
-    """
-    try:
-        return import_module(module)
-    except ImportError:
-        raise MissingDependencyError(package, extra, purpose) from None

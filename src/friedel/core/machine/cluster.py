@@ -6,7 +6,7 @@ from typing import Annotated, Any, TypeVar
 
 from pydantic import Field
 
-from friedel.core.errors import MissingDependencyError
+from friedel.core.optional import load_optional
 from friedel.core.options import Options
 
 Result = TypeVar("Result")
@@ -49,10 +49,8 @@ def dask_client(options: ClusterOptions) -> Iterator[Any]:
     MissingDependencyError
         Without Dask, or without dask-jobqueue where SLURM is asked for.
     """
-    try:
-        from distributed import Client, LocalCluster
-    except ImportError:
-        raise MissingDependencyError("dask", "cluster", "work with several processes") from None
+    distributed = load_optional("distributed", package="dask", extra="cluster", purpose="work with several processes")
+    Client, LocalCluster = distributed.Client, distributed.LocalCluster
     with ExitStack() as stack:
         if options.scheduler is not None:
             cluster: Any = options.scheduler
@@ -66,10 +64,9 @@ def dask_client(options: ClusterOptions) -> Iterator[Any]:
 
 
 def _slurm(options: SlurmOptions) -> Any:
-    try:
-        from dask_jobqueue.slurm import SLURMCluster
-    except ImportError:
-        raise MissingDependencyError("dask-jobqueue", "cluster", "submit jobs to SLURM") from None
+    SLURMCluster = load_optional(
+        "dask_jobqueue.slurm", package="dask-jobqueue", extra="cluster", purpose="submit jobs to SLURM"
+    ).SLURMCluster
     cluster: Any = SLURMCluster(
         cores=options.cores,
         processes=options.cores,
@@ -90,6 +87,19 @@ def in_any_order(
 
     No more than ``waiting`` results are under way at any time, so that a slow reader of them doesn't fill the memory.
     The constants travel to each worker once.
+
+    Parameters
+    ----------
+    client : Client
+        Of Dask.
+    work : function
+        Called as ``work(task, *constants)``, on a worker.
+    tasks : sequence of int
+        What to do.
+    constants : sequence
+        The same for all tasks.
+    waiting : int
+        Results under way at any time.
     """
     from distributed import as_completed
 

@@ -7,7 +7,7 @@ from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
 from friedel._version import __version__
-from friedel.core.memory import keep_freed_memory
+from friedel.core.machine.memory import keep_freed_memory
 
 LIBRARIES = (
     "torch",
@@ -15,8 +15,6 @@ LIBRARIES = (
     "scipy",
     "h5py",
     "hdf5plugin",
-    "silx",
-    "xrayutilities",
     "scikit-image",
     "scikit-learn",
     "pydantic",
@@ -39,10 +37,14 @@ class Extra:
 
 EXTRAS = (
     Extra("pyvista", "view", "write VTI files and draw the 3D view in the report"),
-    Extra("gemmi", "particles", "read PDB and mmCIF structures"),
-    Extra("xraydb", "particles", "look up atomic form factors"),
-    Extra("mrcfile", "particles", "read MRC maps"),
-    Extra("extra-geom", "particles", "read detector geometry files"),
+    Extra("silx", "bcdi", "read SPEC files"),
+    Extra("fabio", "bcdi", "read EDF images"),
+    Extra("xrayutilities", "bcdi", "turn a diffractometer's angles into q"),
+    Extra("finufft", "spi", "simulate frames of particles"),
+    Extra("gemmi", "spi", "read PDB and mmCIF structures"),
+    Extra("xraydb", "spi", "look up atomic form factors"),
+    Extra("mrcfile", "spi", "read MRC maps"),
+    Extra("extra-geom", "spi", "read detector geometry files"),
     Extra("lightning", "train", "train networks"),
     Extra("distributed", "cluster", "work with several processes and machines"),
     Extra("EXtra-data", "xfel", "read runs of the European XFEL"),
@@ -65,7 +67,7 @@ class Health:
     gpus : tuple of str
         CUDA devices torch sees, with their memory.
     keeps_memory : bool
-        Whether the C library took the hint of `friedel.core.memory`.
+        Whether the C library took the hint of `friedel.core.machine.memory`.
     advice : tuple of str
         One sentence for each thing that is missing, with the line that installs it.
     """

@@ -28,27 +28,72 @@ def _libraries() -> ThreadpoolController:
     return ThreadpoolController()
 
 
+class _OneThread:
+    """The number of threads of this process's libraries, lowered to one while any piece of work asks for it.
+
+    Libraries keep it for the process (some builds of OpenBLAS) or for each thread (torch), and a new thread takes what
+    was set last. Pieces of work that overlap must not each restore what they found, which may be the other one's one
+    thread: the first notes what there was, and every thread that leaves gets that back.
+    """
+
+    def __init__(self) -> None:
+        self._lock, self._users, self._depth = threading.Lock(), 0, threading.local()
+        self._torch = self._blas = 1
+
+    def enter(self) -> None:
+        depth = getattr(self._depth, "value", 0)
+        self._depth.value = depth + 1
+        with self._lock:
+            if not self._users:
+                self._torch, self._blas = _torch_threads(), _blas_threads()
+            self._users += 1
+            if not depth:
+                _set_threads(1, 1)
+
+    def leave(self) -> None:
+        self._depth.value -= 1
+        with self._lock:
+            self._users -= 1
+            if not self._depth.value:
+                _set_threads(self._torch, self._blas)
+
+
+def _torch_threads() -> int:
+    torch = sys.modules.get("torch")
+    return 1 if torch is None else int(torch.get_num_threads())
+
+
+def _blas_threads() -> int:
+    found = [int(library["num_threads"]) for library in _libraries().select(user_api="blas").info()]
+    return max(found, default=1)
+
+
+def _set_threads(of_torch: int, of_blas: int) -> None:
+    torch = sys.modules.get("torch")
+    if torch is not None:
+        torch.set_num_threads(of_torch)
+    _libraries().limit(limits=of_blas, user_api="blas")
+
+
+_ONE_THREAD = _OneThread()
+
+
 @contextmanager
 def single_thread() -> Iterator[None]:
-    """Keep NumPy's libraries, and torch if it is in use, to one core for a piece of work; give the others back then."""
-    torch = sys.modules.get("torch")
-    before = None if torch is None else torch.get_num_threads()
-    if torch is not None:
-        torch.set_num_threads(1)
+    """Keep NumPy's libraries, and torch if it is in use, to one core for a piece of work.
+
+    Pieces of work may overlap: the number of threads of before comes back when the last of them is done.
+    """
+    _ONE_THREAD.enter()
     try:
-        with _libraries().limit(limits=1, user_api="blas"):
-            yield
+        yield
     finally:
-        if torch is not None:
-            torch.set_num_threads(before)
+        _ONE_THREAD.leave()
 
 
 def stay_single_threaded() -> None:
     """Keep this process to one core from now on: for one of several that work side by side."""
-    torch = sys.modules.get("torch")
-    if torch is not None:
-        torch.set_num_threads(1)
-    _libraries().limit(limits=1, user_api="blas")
+    _set_threads(1, 1)
 
 
 @contextmanager

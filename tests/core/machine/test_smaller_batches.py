@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from friedel.core.errors import InputError
-from friedel.core.memory import in_smaller_batches, is_out_of_memory, smaller
+from friedel.core.machine.memory import in_smaller_batches, is_out_of_memory, smaller
 from friedel.core.observer import Recorder, Warned
 
 CPU = RuntimeError("[enforce fail at alloc_cpu.cpp:127] . DefaultCPUAllocator: can't allocate memory: you tried 1 GB")

@@ -4,9 +4,9 @@ import sys
 
 import pytest
 
-from friedel.core import cluster
-from friedel.core.cluster import ClusterOptions, dask_client, in_any_order
 from friedel.core.errors import MissingDependencyError, PlanError
+from friedel.core.machine import cluster
+from friedel.core.machine.cluster import ClusterOptions, dask_client, in_any_order
 
 
 def _product(task: int, factor: int) -> int:

@@ -4,7 +4,7 @@ import json
 from importlib.metadata import PackageNotFoundError
 from importlib.metadata import version as genuine
 
-from friedel.core import doctor
+from friedel.core.machine import doctor
 
 
 def test_a_complete_installation_shows_its_versions():
@@ -16,12 +16,12 @@ def test_a_complete_installation_shows_its_versions():
 
 def test_a_missing_package_comes_with_the_line_that_installs_it(monkeypatch):
     def absent(name):
-        if name in ("pyvista", "silx"):
+        if name in ("pyvista", "scikit-learn"):
             raise PackageNotFoundError(name)
         return genuine(name)
 
     monkeypatch.setattr(doctor, "version", absent)
     health = doctor.examine()
     assert any("pip install 'friedel[view]'" in line and "pyvista" in line for line in health.advice)
-    assert any(line == "silx is missing. Install it with: pip install silx" for line in health.advice)
+    assert any(line == "scikit-learn is missing. Install it with: pip install scikit-learn" for line in health.advice)
     assert ("pyvista", "missing") in health.lines()

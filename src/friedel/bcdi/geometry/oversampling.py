@@ -4,7 +4,6 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from friedel.bcdi.records import Diffraction
 from friedel.core.fourier import fourier
 
 # The autocorrelation falls to this share of its height near its rim. Below it come noise and the rim of strained
@@ -16,7 +15,7 @@ _EXTENT_OVER_RADIUS, _GROWTH = 1.17, 0.12
 _NOISE_MARGIN = 5.0
 
 
-def estimate_oversampling(diffraction: Diffraction) -> tuple[float, float, float]:
+def estimate_oversampling(intensities: NDArray[np.float32], mask: NDArray[np.bool_]) -> tuple[float, float, float]:
     """Estimate the box's side over the crystal's extent along ``(z, y, x)``.
 
     The transform of the intensities is the autocorrelation, which reaches as far as the crystal is long. A line across
@@ -26,17 +25,19 @@ def estimate_oversampling(diffraction: Diffraction) -> tuple[float, float, float
 
     Parameters
     ----------
-    diffraction : Diffraction
-        Unknown voxels count as dark.
+    intensities : (z, y, x) float32, photons
+        The pattern, its peak at index ``n // 2``.
+    mask : (z, y, x) bool
+        True where measured; unknown voxels count as dark.
 
     Returns
     -------
     (float, float, float)
         Never below 1.
     """
-    known = np.where(diffraction.mask, np.maximum(diffraction.intensities, 0), np.float32(0))
+    known = np.where(mask, np.maximum(intensities, 0), np.float32(0))
     autocorrelation = fourier(torch.from_numpy(known).to(torch.complex64)).abs().numpy()
-    lowest = float(np.clip(_NOISE_MARGIN / np.sqrt(max(diffraction.n_photons, 1.0)), _LOW, _HIGH))
+    lowest = float(np.clip(_NOISE_MARGIN / np.sqrt(max(float(known.sum(dtype=np.float64)), 1.0)), _LOW, _HIGH))
     z, y, x = (_ratio(_profile(autocorrelation, axis), lowest) for axis in range(3))
     return z, y, x
 

@@ -6,7 +6,7 @@ import time
 import pytest
 import torch
 
-from friedel.core.threads import in_threads
+from friedel.core.machine.threads import in_threads
 
 
 def test_results_come_in_the_order_of_the_pieces():

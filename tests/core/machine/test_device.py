@@ -3,8 +3,8 @@
 import pytest
 import torch
 
-from friedel.core.device import generator, resolve_device
 from friedel.core.errors import PlanError
+from friedel.core.machine.device import generator, resolve_device
 
 
 def test_none_takes_the_gpu_if_there_is_one():

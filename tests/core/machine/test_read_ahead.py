@@ -4,7 +4,7 @@ import threading
 
 import pytest
 
-from friedel.core.threads import reading_ahead
+from friedel.core.machine.threads import reading_ahead
 
 
 def test_pieces_come_in_order_from_another_thread():

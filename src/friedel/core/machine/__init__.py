@@ -1,0 +1,1 @@
+"""The machine: devices, memory, threads, processes, clusters, and what is installed."""

@@ -1,0 +1,31 @@
+"""Optional packages: loaded when something needs one; absent, they end in the line that installs them."""
+
+from importlib import import_module
+from typing import Any
+
+from friedel.core.errors import MissingDependencyError
+
+
+def load_optional(module: str, *, package: str, extra: str, purpose: str) -> Any:
+    """Return a module of an optional package.
+
+    Parameters
+    ----------
+    module : str
+        What to import: "silx.io.specfile".
+    package : str
+        The package's name, for the error.
+    extra : str
+        The extra of this project that brings it.
+    purpose : str
+        What it is needed for, as the end of "… is needed to …".
+
+    Raises
+    ------
+    MissingDependencyError
+        If it isn't installed.
+    """
+    try:
+        return import_module(module)
+    except ImportError:
+        raise MissingDependencyError(package, extra, purpose) from None
