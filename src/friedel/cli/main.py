@@ -10,7 +10,7 @@ import typer
 from typer.core import TyperGroup
 
 from friedel._version import __version__
-from friedel.cli import adapt, classify, demo, doctor, evaluate, reconstruct, simulate, train, validate, watch
+from friedel.cli import adapt, classify, demo, doctor, evaluate, merge, reconstruct, simulate, train, validate, watch
 from friedel.core.errors import FriedelError
 from friedel.core.machine.memory import keep_freed_memory
 
@@ -48,6 +48,7 @@ app = typer.Typer(
 )
 app.command(epilog=reconstruct.EPILOG)(reconstruct.reconstruct)
 app.command(epilog=classify.EPILOG)(classify.classify)
+app.command(epilog=merge.EPILOG)(merge.merge)
 app.command(epilog=adapt.EPILOG)(adapt.adapt)
 app.add_typer(evaluate.evaluate, name="evaluate")
 app.add_typer(simulate.simulate, name="simulate")

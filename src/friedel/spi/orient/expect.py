@@ -36,6 +36,14 @@ class Slices:
         Harmonics of log W.
     total : (n_views, n_angles)
         Σ of weight · W over the detector, by in-plane angle.
+    weights : (n_harmonics, n_rings) complex64
+        The detector's.
+    first : (n_harmonics,) int
+        The innermost ring on which each harmonic is kept.
+    radial : (n_rings,)
+        Mean of W over all views.
+    gain, gain_variance : (n_views,)
+        Mean and variance, for a photon drawn from the view, of log W / radial, both normalised over the detector.
     """
 
     points: Tensor
@@ -43,6 +51,9 @@ class Slices:
     total: Tensor
     weights: Tensor
     first: tuple[int, ...]
+    radial: Tensor
+    gain: Tensor
+    gain_variance: Tensor
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -57,6 +68,11 @@ class Expectation:
         log Σ of the likelihood over orientations, entropy of the posterior (nats), and N / ⟨ΣW⟩.
     view, angle : (n_frames,) int
         The most probable orientation.
+    fit : (n_frames,)
+        How much better than the radial mean the best orientation explains a frame, over what the model promises: about
+        1 for frames of this particle.
+    surprise : (n_frames,)
+        The same difference in standard deviations of its chance; below −4 or so it isn't chance.
     """
 
     photons: Tensor
@@ -66,6 +82,8 @@ class Expectation:
     fluence: Tensor
     view: Tensor
     angle: Tensor
+    fit: Tensor
+    surprise: Tensor
 
 
 def take_slices(volume: Tensor, frames: RingFrames, views: Tensor, n_rings: int) -> Slices:
@@ -79,9 +97,33 @@ def take_slices(volume: Tensor, frames: RingFrames, views: Tensor, n_rings: int)
     weights = frames.weights[: order + 1, :n_rings].to(values.device)
     harmonics = ring_fourier(values)[..., : order + 1] / n_angles
     total = ring_values(torch.einsum("vrm,mr->vm", harmonics, weights.conj()), n_angles)
-    log = ring_fourier(values.log())[..., : order + 1] / n_angles
+    logs = values.log()
+    log = ring_fourier(logs)[..., : order + 1] / n_angles
     first = tuple(int((rings.orders[:n_rings] < m).sum()) for m in range(order + 1))
-    return Slices(points=points, log=log.permute(2, 1, 0).contiguous(), total=total, weights=weights, first=first)
+    radial, ring_weight = values.mean((0, 2)), weights[0].real
+    gain, variance = _gains(values, logs, radial, ring_weight)
+    return Slices(
+        points=points,
+        log=log.permute(2, 1, 0).contiguous(),
+        total=total,
+        weights=weights,
+        first=first,
+        radial=radial,
+        gain=gain,
+        gain_variance=variance,
+    )
+
+
+def _gains(values: Tensor, logs: Tensor, radial: Tensor, weight: Tensor) -> tuple[Tensor, Tensor]:
+    """Return by view the mean and variance of log (W / ΣW) / (radial / Σ radial) over photons drawn from W."""
+    excess = logs - radial.log()[:, None]
+
+    def over_photons(quantity: Tensor) -> Tensor:
+        return (values * quantity).mean(2) @ weight / (values.mean(2) @ weight)
+
+    mean = over_photons(excess)
+    variance = over_photons(excess**2) - mean**2
+    return mean - ((values.mean(2) @ weight) / (radial @ weight)).log(), variance
 
 
 def expect(frames: RingFrames, slices: Slices, *, beta: float) -> Expectation:
@@ -96,18 +138,31 @@ def expect(frames: RingFrames, slices: Slices, *, beta: float) -> Expectation:
         harmonics = frames.photons[:n_harmonics, start : start + block, :n_rings].to(slices.log.device)
         counts = frames.counts[start : start + block, :n_rings].sum(1).to(slices.log.device)
         scores = _scores(harmonics, counts, slices)
-        parts.append(_posterior(scores * beta if beta != 1 else scores, counts, slices, (harmonics, photons, exposure)))
-    found = [torch.cat(column) for column in zip(*parts, strict=True)]
+        found = _posterior(scores.mul_(beta), counts, slices, (harmonics, photons, exposure))
+        rings = frames.counts[start : start + block, :n_rings].to(slices.log.device)
+        parts.append((*found[:5], *_fit(found[5] / beta, found[3], rings, slices)))
+    columns = [torch.cat(column) for column in zip(*parts, strict=True)]
     waves = slices.weights.T[None] * exposure.T[:, None, :]
     return Expectation(
         photons=ring_values(photons.permute(1, 2, 0), n_angles),
         exposure=ring_values(waves, n_angles),
-        log_likelihood=found[0] / beta,
-        entropy=found[1],
-        fluence=found[2],
-        view=found[3],
-        angle=found[4],
+        log_likelihood=columns[0] / beta,
+        entropy=columns[1],
+        fluence=columns[2],
+        view=columns[3],
+        angle=columns[4],
+        fit=columns[5],
+        surprise=columns[6],
     )
+
+
+def _fit(peak: Tensor, view: Tensor, rings: Tensor, slices: Slices) -> tuple[Tensor, Tensor]:
+    """Return `Expectation.fit` and ``surprise`` of frames from their best log-likelihood."""
+    counts, weight = rings.sum(1), slices.weights[0].real
+    radial = rings @ slices.radial.log() - counts * (slices.radial @ weight).log()
+    promised = counts * slices.gain[view]
+    excess = peak - radial - promised
+    return (peak - radial) / promised.clamp_min(1e-6), excess / (counts * slices.gain_variance[view]).clamp_min(1).sqrt()
 
 
 def _scores(harmonics: Tensor, counts: Tensor, slices: Slices) -> Tensor:
@@ -147,4 +202,4 @@ def _posterior(
         photons[m, :, ring:] += pairs[m].view(n_views, n_frames) @ harmonics[m, :, ring:]
     exposure.index_add_(1, view, ring_fourier((inverse * counts[frame]).T)[:, :n_harmonics].T.contiguous())
     where = scores.reshape(n_angles, -1)[:, torch.arange(n_frames, device=top.device) * n_views + top.argmax(1)]
-    return log_norm, log_norm - mean, fluence, top.argmax(1), where.argmax(0)
+    return log_norm, log_norm - mean, fluence, top.argmax(1), where.argmax(0), best
