@@ -10,7 +10,7 @@ if TYPE_CHECKING:
 
 EPILOG = (
     "Examples:\n\n"
-    "  friedel merge hits/selection.emc --detector det.h5 -o particle          everything by default; open report.html\n\n"
+    "  friedel merge hits/selection.emc --detector det.h5 -o particle          then open report.html\n\n"
     "  friedel merge run.emc --detector det.h5 -o virus --symmetry I          an icosahedral particle\n\n"
     "  friedel merge run.emc --detector det.h5 -o particle --density          with the phased density\n\n"
     "In the folder: report.html (look here first) · merged.h5 (intensity, orientations, fluences, half sets) · "

@@ -2,7 +2,8 @@
 
 Crystals have their own engines in `friedel.bcdi`: complex objects, one Bragg peak, strain. A particle's density is real
 and positive, so half of each transform suffices, all starts run as one batch, and nothing of theirs would be left but
-the names. Voxels that weren't measured (beam stop, beyond the detector's edge) are free: they take what the object says.
+the names. Voxels that weren't measured (beam stop, beyond the detector's edge) are free: they take what the object
+says.
 """
 
 from dataclasses import dataclass
@@ -14,8 +15,8 @@ from torch import Tensor
 
 from friedel.core.errors import InputError
 from friedel.core.fourier import (
-    half_frequencies,
     frequencies,
+    half_frequencies,
     inverse_real_fourier_corner,
     real_fourier_corner,
     to_centre,
@@ -219,7 +220,7 @@ def _misfits(density: Tensor, amplitude: Tensor, known: Tensor) -> Tensor:
 def _averaged(
     starts: tuple[Tensor, Tensor], amplitude: Tensor, known: Tensor, *, voxel: float, n: int, q_voxel: float
 ) -> Density:
-    density, support = starts
+    density, _ = starts
     misfits = _misfits(density, amplitude, known)
     order = misfits.argsort()[: max(len(misfits) // 2, 1)]
     first = _centred(density[order[0]])
@@ -238,7 +239,7 @@ def _averaged(
         density=to_centre(mean).numpy(),
         support=to_centre(_shrunk(mean, NARROWEST)).numpy(),
         voxel=1 / (n * q_voxel),
-        q=np.arange(n_shells) * voxel,
+        q=np.arange(n_shells, dtype=np.float64) * voxel,
         prtf=np.where(bottom.numpy() > 0, prtf, np.nan),
         misfit=float(_misfits(mean, amplitude, known)),
         kept=len(order),

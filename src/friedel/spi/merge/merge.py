@@ -18,13 +18,15 @@ from friedel.spi.merge.files import write_csv, write_map, write_summary, write_v
 from friedel.spi.merge.merged import Merged, quaternions
 from friedel.spi.merge.plan import MergePlan
 from friedel.spi.merge.report import write_merge_report
-from friedel.spi.orient.quality import DOUBTED
+from friedel.spi.orient.quality import DOUBTED, INVISIBLE
 from friedel.spi.orient.rings import Pixels
 from friedel.spi.orient.solve import OrientOptions, orient, survey
 from friedel.spi.orient.volume import radii
 
 FINEST_SPECKLE = 10.0
 """Voxels a speckle may have before voxels are made larger: more cost time and memory and show nothing."""
+_LEAST_REACH = 16.0
+"""Voxels from the centre to the detector's edge that stay, however large the speckles are."""
 _NEARLY = 0.03
 """Detector files in voxels have a step of one, but for the Ewald sphere's slope."""
 
@@ -67,9 +69,7 @@ def merge(
     photons = _as_photons(frames)
     pixels, voxel = _sampled(photons, *_pixels(detector))
     oriented = orient(photons, pixels, options, observer=tee(recorder, observer))
-    quality = replace(
-        oriented.quality, q=oriented.quality.q * voxel, q_resolved=oriented.quality.q_resolved * voxel
-    )
+    quality = replace(oriented.quality, q=oriented.quality.q * voxel, q_resolved=oriented.quality.q_resolved * voxel)
     merged = Merged(
         intensity=oriented.intensity,
         exposure=oriented.exposure * _reached(oriented.intensity.shape[0], pixels),
@@ -95,7 +95,9 @@ def _as_photons(frames: ArrayLike | sp.csr_matrix) -> sp.csr_matrix:
         frames = sp.csr_matrix(dense.reshape(len(dense), -1).astype(np.float32))
     photons = sp.csr_matrix(frames, dtype=np.float32)
     if not np.isfinite(photons.data).all() or (photons.data < 0).any():
-        raise InputError("frames with values that are negative or not finite; give photons, 0 where nothing was measured")
+        raise InputError(
+            "frames with values that are negative or not finite; give photons, 0 where nothing was measured"
+        )
     return photons
 
 
@@ -113,9 +115,12 @@ def _sampled(photons: sp.csr_matrix, pixels: Pixels, voxel: float) -> tuple[Pixe
     """Return larger voxels where speckles have far more of them than interpolation needs."""
     if photons.shape[1] != len(pixels.weight):
         return pixels, voxel  # `orient` says what is wrong
-    speckle = 1 / survey(photons, pixels).extent
-    factor = speckle / FINEST_SPECKLE
-    return (pixels, voxel) if factor <= 1 else (replace(pixels, q=pixels.q / factor), voxel * factor)
+    speckle = survey(photons, pixels)
+    reach = float(np.linalg.norm(pixels.q[pixels.used], axis=1).max())
+    factor = min(1 / (speckle.extent * FINEST_SPECKLE), reach / _LEAST_REACH)
+    if factor <= 1 or speckle.visibility < INVISIBLE:
+        return pixels, voxel
+    return replace(pixels, q=pixels.q / factor), voxel * factor
 
 
 def _pixel_step(q: NDArray[np.float64]) -> float:
@@ -169,7 +174,9 @@ def run_merge(plan: MergePlan, folder: Path | None = None, *, observer: Observer
     """
     target = plan.folder_for(folder)
     if not plan.frames or plan.detector is None:
-        raise PlanError("name the frames (FILE.emc) and their detector: friedel merge FILE.emc --detector DET.h5 -o DIR")
+        raise PlanError(
+            "name the frames (FILE.emc) and their detector: friedel merge FILE.emc --detector DET.h5 -o DIR"
+        )
     photons = _read_all(plan.frames)
     options = OrientOptions(
         symmetry=plan.symmetry, starts=plan.starts, name_strangers=plan.name_strangers, seed=plan.seed

@@ -101,7 +101,9 @@ class Merged:
         with replacing(Path(path)) as unfinished, h5py.File(unfinished, "w") as file:
             file.attrs["creator"] = f"friedel {__version__}"
             for name in ("intensity", "exposure"):
-                file.create_dataset(name, data=getattr(self, name), compression="gzip", compression_opts=1, shuffle=True)
+                file.create_dataset(
+                    name, data=getattr(self, name), compression="gzip", compression_opts=1, shuffle=True
+                )
             file["halves"] = np.stack(self.halves)
             file["voxel"] = self.voxel
             for name in ("orientations", "fluence", "likelihood", "fit", "surprise", "uncertainty", "used"):
@@ -109,6 +111,7 @@ class Merged:
             quality = file.create_group("quality")
             quality["q"], quality["halves"] = self.quality.q, self.quality.halves
             quality["q_resolved"], quality["named"] = self.quality.q_resolved, self.quality.named
+            quality["visibility"] = self.quality.visibility
             quality["verdict"] = self.quality.verdict
             file["notes"] = [f"{step}: {text}" for step, text in self.notes]
 
@@ -125,12 +128,20 @@ class Merged:
             with h5py.File(path, "r") as file:
                 names = ("intensity", "exposure", "orientations", "fluence", "likelihood", "fit", "surprise")
                 arrays = {name: file[name][()] for name in (*names, "uncertainty", "used")}
-                marks = {name: file["quality"][name][()] for name in ("q", "halves", "q_resolved", "named")}
+                marks = {
+                    name: file["quality"][name][()] for name in ("q", "halves", "q_resolved", "named", "visibility")
+                }
                 notes = tuple(tuple(line.decode().split(": ", 1)) for line in file["notes"][()])
                 halves, voxel = file["halves"][()], float(file["voxel"][()])
         except (OSError, KeyError) as error:
             raise InputError(f"{path}: not a merged intensity ({error})") from None
-        quality = MergeQuality(**marks)
+        quality = MergeQuality(
+            q=marks["q"],
+            halves=marks["halves"],
+            q_resolved=float(marks["q_resolved"]),
+            named=int(marks["named"]),
+            visibility=float(marks["visibility"]),
+        )
         return cls(**arrays, voxel=voxel, halves=(halves[0], halves[1]), quality=quality, notes=notes)
 
 

@@ -37,11 +37,15 @@ def write_merge_report(path: Path, plan: MergePlan, merged: Merged, density: Den
     pictures = [
         ("Slices of the intensity through its centre, logarithmic, over a million to one at most.", slices(merged)),
         ("Agreement of the halves by shell, and what it promises for the whole.", shells(merged)),
-        ("Where the beam passed through the particle, how sure the angles are, how frames fit, and the fluences.",
-         frames_figure(merged)),
+        (
+            "Where the beam passed through the particle, how sure the angles are, how frames fit, and the fluences.",
+            frames_figure(merged),
+        ),
     ]
     if density is not None:
-        pictures.append(("Projections of the density, and the transfer function of its phases.", density_figure(density)))
+        pictures.append(
+            ("Projections of the density, and the transfer function of its phases.", density_figure(density))
+        )
     values = {
         "name": ", ".join(file.name for file in plan.frames),
         "made": datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC"),
@@ -101,7 +105,7 @@ def frames_figure(merged: Merged) -> Figure:
     uncertainty.hist(np.degrees(merged.uncertainty[used]), bins=30, color=BLUE)
     plain_axes(uncertainty, x="uncertainty of the orientation, degrees", y="frames")
     known = np.isfinite(merged.fit)
-    edges = np.linspace(*np.nanpercentile(merged.fit[known], [0, 100]), 40)
+    edges = np.linspace(float(merged.fit[known].min()), float(merged.fit[known].max()), 40)
     fit.hist(merged.fit[used], bins=edges, color=BLUE, label="used")
     fit.hist(merged.fit[known & ~used], bins=edges, color=VERMILION, label="left out")
     fit.legend(frameon=False, fontsize=8)

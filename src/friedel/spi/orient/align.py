@@ -15,6 +15,7 @@ Floats = NDArray[np.float64]
 _TRIED = 4000
 """Random rotations of the first survey: neighbours about 16° apart, a speckle and a half at its outermost shell."""
 _REFINED = 8
+_DIRECTIONS = 3000
 
 
 def _points(shells: Floats, n: int) -> Tensor:
@@ -35,7 +36,7 @@ class _Likeness:
 
     def __call__(self, rotations: Floats) -> Floats:
         found = []
-        for block in torch.from_numpy(np.atleast_3d(rotations).astype(np.float32)).split(200):
+        for block in torch.from_numpy(np.atleast_3d(rotations).astype(np.float32)).split(200):  # type: ignore[no-untyped-call]
             turned = torch.einsum("rij,skj->rski", block, self.points)
             found.append((self._centred(sample(self.moving, turned)) * self.wanted).sum(-1).mean(-1))
         return torch.cat(found).double().numpy()
@@ -97,3 +98,18 @@ def shell_correlation(first: Tensor, second: Tensor, n_shells: int) -> Floats:
     count = by_shell(torch.ones_like(a)).clamp_min(1)
     a, b = a - (by_shell(a) / count)[k], b - (by_shell(b) / count)[k]
     return (by_shell(a * b) / (by_shell(a * a) * by_shell(b * b)).sqrt()).numpy()
+
+
+def sphere_correlation(first: Tensor, second: Tensor, rotation: Rotation, radii_voxels: Floats) -> Floats:
+    """Return Pearson's correlation of first(q) and second(R q) over directions, at each |q|; NaN where undefined.
+
+    On a sphere of exact radius no slope of the radial mean can pass for agreement, as it can within a shell of voxels.
+    """
+    turn = torch.from_numpy(rotation.as_matrix().astype(np.float32))
+    found = []
+    for radius in radii_voxels:
+        points = torch.from_numpy((max(radius, 1e-6) * sphere(_DIRECTIONS)).astype(np.float32))
+        a, b = sample(first, points).double(), sample(second, points @ turn.T).double()
+        a, b = a - a.mean(), b - b.mean()
+        found.append(float((a @ b) / (a.norm() * b.norm())))
+    return np.array(found)

@@ -20,7 +20,7 @@ FLOOR = 0.02
 """log W is taken of W, or of this fraction of the ring's mean where W is lower: no single photon forbids a view."""
 PRUNE = 12.0
 """Views whose best angle lies this far (in nats, at the current β) below the frame's best take no part: e⁻¹² each."""
-_BLOCK = 24_000_000
+_BLOCK = 12_000_000
 """Frame × view × angle log-likelihoods in memory at once."""
 
 
@@ -42,8 +42,10 @@ class Slices:
         The innermost ring on which each harmonic is kept.
     radial : (n_rings,)
         Mean of W over all views.
-    gain, gain_variance : (n_views,)
-        Mean and variance, for a photon drawn from the view, of log W / radial, both normalised over the detector.
+    gain : (n_views,)
+        Mean, for a photon drawn from the view, of log W / radial, both normalised over the detector.
+    level, level_variance : (n_views,)
+        Mean and variance, for a photon drawn from the view, of log W / ΣW.
     """
 
     points: Tensor
@@ -53,7 +55,8 @@ class Slices:
     first: tuple[int, ...]
     radial: Tensor
     gain: Tensor
-    gain_variance: Tensor
+    level: Tensor
+    level_variance: Tensor
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -72,7 +75,8 @@ class Expectation:
         How much better than the radial mean the best orientation explains a frame, over what the model promises: about
         1 for frames of this particle.
     surprise : (n_frames,)
-        The same difference in standard deviations of its chance; below −4 or so it isn't chance.
+        Log-likelihood of a frame at its best orientation beyond what the model promises, in standard deviations of
+        its chance: photons where the particle puts none make it very negative.
     """
 
     photons: Tensor
@@ -101,7 +105,7 @@ def take_slices(volume: Tensor, frames: RingFrames, views: Tensor, n_rings: int)
     log = ring_fourier(logs)[..., : order + 1] / n_angles
     first = tuple(int((rings.orders[:n_rings] < m).sum()) for m in range(order + 1))
     radial, ring_weight = values.mean((0, 2)), weights[0].real
-    gain, variance = _gains(values, logs, radial, ring_weight)
+    gain, level, variance = _promises(values, logs, radial, ring_weight)
     return Slices(
         points=points,
         log=log.permute(2, 1, 0).contiguous(),
@@ -110,20 +114,22 @@ def take_slices(volume: Tensor, frames: RingFrames, views: Tensor, n_rings: int)
         first=first,
         radial=radial,
         gain=gain,
-        gain_variance=variance,
+        level=level,
+        level_variance=variance,
     )
 
 
-def _gains(values: Tensor, logs: Tensor, radial: Tensor, weight: Tensor) -> tuple[Tensor, Tensor]:
-    """Return by view the mean and variance of log (W / ΣW) / (radial / Σ radial) over photons drawn from W."""
-    excess = logs - radial.log()[:, None]
+def _promises(values: Tensor, logs: Tensor, radial: Tensor, weight: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """Return by view `Slices.gain`, ``level`` and ``level_variance``: what photons drawn from the view would say."""
+    total = values.mean(2) @ weight
 
     def over_photons(quantity: Tensor) -> Tensor:
-        return (values * quantity).mean(2) @ weight / (values.mean(2) @ weight)
+        return (values * quantity).mean(2) @ weight / total
 
-    mean = over_photons(excess)
-    variance = over_photons(excess**2) - mean**2
-    return mean - ((values.mean(2) @ weight) / (radial @ weight)).log(), variance
+    level = over_photons(logs)
+    variance = over_photons(logs**2) - level**2
+    gain = over_photons(logs - radial.log()[:, None]) - (total / (radial @ weight)).log()
+    return gain, level - total.log(), variance
 
 
 def expect(frames: RingFrames, slices: Slices, *, beta: float) -> Expectation:
@@ -161,8 +167,8 @@ def _fit(peak: Tensor, view: Tensor, rings: Tensor, slices: Slices) -> tuple[Ten
     counts, weight = rings.sum(1), slices.weights[0].real
     radial = rings @ slices.radial.log() - counts * (slices.radial @ weight).log()
     promised = counts * slices.gain[view]
-    excess = peak - radial - promised
-    return (peak - radial) / promised.clamp_min(1e-6), excess / (counts * slices.gain_variance[view]).clamp_min(1).sqrt()
+    surprise = (peak - counts * slices.level[view]) / (counts * slices.level_variance[view]).clamp_min(1).sqrt()
+    return (peak - radial) / promised.clamp_min(1e-6), surprise
 
 
 def _scores(harmonics: Tensor, counts: Tensor, slices: Slices) -> Tensor:

@@ -10,6 +10,7 @@ Floats = NDArray[np.float64]
 
 TRUSTED, DOUBTED = 0.85, 0.75
 """Mean correlation of independent halves: from the first on they say the same; below the second they don't."""
+INVISIBLE = 0.03
 SEVENTH = 0.143
 """Correlation of halves at which the whole's with the truth is 0.5: the usual criterion."""
 
@@ -34,12 +35,15 @@ class MergeQuality:
         Where the halves' correlation falls below 1/7; the detector's edge if it doesn't.
     named : int
         Frames left out because they fit no orientation.
+    visibility : float
+        Of the speckles, from the frames alone: below 0.03 nothing tells orientations apart, whatever halves say.
     """
 
     q: Floats
     halves: Floats
     q_resolved: float
     named: int
+    visibility: float = 1.0
 
     @property
     def corrected(self) -> Floats:
@@ -61,6 +65,8 @@ class MergeQuality:
         """One word for it; "unknown" where no half sets were made."""
         if not np.isfinite(self.halves).any():
             return "unknown"
+        if self.visibility < INVISIBLE:
+            return "don't trust"
         if self.mean_halves >= TRUSTED:
             return "trust"
         return "check" if self.mean_halves >= DOUBTED else "don't trust"

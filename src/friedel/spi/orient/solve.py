@@ -14,8 +14,9 @@ import torch
 from numpy.typing import NDArray
 
 from friedel.core.errors import InputError
+from friedel.core.machine.threads import in_threads, single_thread
 from friedel.core.observer import Note, Observer, Warned, silent
-from friedel.spi.orient.align import align, shell_correlation, turned
+from friedel.spi.orient.align import align, sphere_correlation, turned
 from friedel.spi.orient.march import THOROUGH, Iteration, March, Model, compress, iterate, run_march
 from friedel.spi.orient.quality import DOUBTED, MergeQuality, resolved
 from friedel.spi.orient.rings import Pixels, RingFrames, lay_rings, ring_frames
@@ -28,11 +29,13 @@ LEAST_FRAMES = 40
 _BAND, _WIDEST_BAND = 1.6, 0.35
 """Harmonics kept, in the speckles' ball's diameters and at most (cycles per voxel): beyond, only noise."""
 _SURVEY_FRAMES, _SURVEY_BAND, _SURVEY_STEP = 3000, 0.45, 3.0
-STRANGE = -5.0
-"""Robust standard deviations below the frames' median fit from which a frame is named: 3e-7 by chance."""
+STRANGE, STRANGE_FIT = -6.0, -3.0
+"""Standard deviations (of the frames above it) below the frames' median from which a frame is named: of its log-likelihood, or of its
+fit if that also is less than `_WORTH` of the median."""
+_WORTH = 0.65
+_FAINT = 0.03
+"""Visibility below which frames are round or empty; 200 frames of pure noise stay below 0.01."""
 _FROM_LAST = ("fluence", "fit", "surprise", "log_likelihood")
-_WORTH = 0.6
-"""A named frame also reaches less than this part of the median fit, so that bright frames aren't named for trifles."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -106,16 +109,29 @@ def orient(
         If frames and detector don't fit, or too few frames have photons.
     """
     options = options or OrientOptions()
+    with single_thread():  # the halves run side by side: no thread waits for another inside an operation
+        return _orient(photons, pixels, options, observer)
+
+
+def _orient(photons: sp.csr_matrix, pixels: Pixels, options: OrientOptions, observer: Observer) -> Oriented:
     lit = _lit(photons, pixels, observer)
     frames, march, speckle = _prepare(photons[lit], pixels, options, observer)
     halves, parts = _agreeing_halves(frames, march, options)
     good = _familiar(halves, parts, options, observer)
     before = halves
     if not good.all():
-        halves = [_again(half, frames.select(part[good[part]]), march, options) for half, part in zip(halves, parts, strict=True)]
+        halves = [
+            _again(half, frames.select(part[good[part]]), march, options)
+            for half, part in zip(halves, parts, strict=True)
+        ]
     models = [compress(half.merge, half.model.profile, march, q_max=march.q_max, steps=THOROUGH) for half in halves]
-    quality, second = _compare(models, march, pixels, named=int((~good).sum()))
-    observer(Note("halves", f"two halves, oriented from independent starts, agree at {quality.mean_halves:.3f} in the mean over shells"))
+    quality, second = _compare(models, march, pixels, named=int((~good).sum()), visibility=speckle.visibility)
+    observer(
+        Note(
+            "halves",
+            f"two halves, oriented from independent starts, agree at {quality.mean_halves:.3f} in the mean over shells",
+        )
+    )
     joint = replace(models[0], intensity=torch.nanmean(torch.stack([models[0].intensity, second]), 0))
     last = _together(joint, frames, good, march, options)
     return Oriented(
@@ -141,9 +157,23 @@ def _lit(photons: sp.csr_matrix, pixels: Pixels, observer: Observer) -> NDArray[
             f"{len(lit)} of {photons.shape[0]} frames have {LEAST_PHOTONS} photons or more on the pixels used; "
             f"at least {LEAST_FRAMES} are needed, and some hundreds for a result"
         )
+    copies = len(lit) - _distinct(photons[lit])
+    if len(lit) - copies < LEAST_FRAMES:
+        raise InputError(f"{len(lit)} frames, but only {len(lit) - copies} different ones: nothing to merge")
+    if copies:
+        observer(Warned("frames", f"{copies} frames are exact copies of others; they make the halves agree too well"))
     if len(lit) < len(counts):
-        observer(Warned("frames", f"{len(counts) - len(lit)} frames with fewer than {LEAST_PHOTONS} photons are set aside"))
+        observer(
+            Warned("frames", f"{len(counts) - len(lit)} frames with fewer than {LEAST_PHOTONS} photons are set aside")
+        )
     return lit
+
+
+def _distinct(photons: sp.csr_matrix) -> int:
+    """Return how many frames differ, by two random projections of each."""
+    rng = np.random.default_rng(0)
+    marks = photons @ rng.normal(size=(photons.shape[1], 2))
+    return len(np.unique(np.round(marks, 6), axis=0))
 
 
 def survey(photons: sp.csr_matrix, pixels: Pixels) -> Speckle:
@@ -166,6 +196,8 @@ def _prepare(
             f"{photons.sum() / photons.shape[0]:.0f} photons a frame",
         )
     )
+    if speckle.visibility < _FAINT:
+        observer(Warned("speckles", "frames show no speckle beyond shot noise: nothing tells orientations apart"))
     return frames, march, speckle
 
 
@@ -178,7 +210,9 @@ def _agreeing_halves(
     best: list[Iteration] = []
     for start in range(options.starts):
         seeds = [1000 * options.seed + 2 * start + half for half in range(2)]
-        tried = [run_march(frames.select(part), march, seed) for part, seed in zip(parts, seeds, strict=True)]
+        tried = list(
+            in_threads(lambda job: run_march(frames.select(job[0]), march, job[1]), zip(parts, seeds, strict=True))
+        )
         best = [max(pair, key=_likelihood) for pair in zip(best, tried, strict=True)] if best else tried
         if _agreement([half.model for half in best], march) >= DOUBTED:
             break
@@ -195,10 +229,10 @@ def _inner(march: March) -> float:
 
 
 def _agreement(models: list[Model], march: March) -> float:
-    first, second = (model.intensity.cpu() for model in models)
+    first, second = (model.relative.cpu() for model in models)
     rotation = align(first, second, q_min=_inner(march), q_max=0.9 * march.q_max)
-    shells = shell_correlation(first, turned(second, rotation), int(march.q_max))
-    return float(np.nanmean(shells[int(_inner(march)) :]))
+    shells = np.arange(_inner(march), march.q_max, dtype=np.float64)
+    return float(np.nanmean(sphere_correlation(first, second, rotation, shells)))
 
 
 def _familiar(
@@ -218,9 +252,13 @@ def _familiar(
 
 def strangers(fit: NDArray[np.float32], surprise: NDArray[np.float32]) -> NDArray[np.bool_]:
     """Return which frames fit far worse than most: another particle, several, or nothing of the kind."""
-    middle = np.median(surprise)
-    spread = max(1.4826 * float(np.median(np.abs(surprise - middle))), 1.0)
-    return ((surprise - middle) / spread < STRANGE) & (fit < _WORTH * np.median(fit))
+    return (_off(surprise) < STRANGE) | ((_off(fit) < STRANGE_FIT) & (fit < _WORTH * np.median(fit)))
+
+
+def _off(values: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Return by how many standard deviations values lie off their median; strangers lie below, so it is the upper's."""
+    middle, upper = np.percentile(values, [50, 84])
+    return (values - middle) / max(float(upper - middle), 1e-6)
 
 
 def _again(half: Iteration, frames: RingFrames, march: March, options: OrientOptions) -> Iteration:
@@ -228,15 +266,19 @@ def _again(half: Iteration, frames: RingFrames, march: March, options: OrientOpt
     return iterate(half.model, frames, march, rng, q_max=march.q_max)
 
 
-def _compare(models: list[Model], march: March, pixels: Pixels, *, named: int) -> tuple[MergeQuality, torch.Tensor]:
+def _compare(
+    models: list[Model], march: March, pixels: Pixels, *, named: int, visibility: float
+) -> tuple[MergeQuality, torch.Tensor]:
     """Return the quality, and the second half's intensity turned onto the first's."""
-    first, second = (model.intensity.cpu() for model in models)
+    first, second = (model.relative.cpu() for model in models)
     low, n_shells = _inner(march), int(march.q_max) + 1
-    second = turned(second, align(first, second, q_min=low, q_max=0.95 * march.q_max))
-    halves = shell_correlation(first, second, n_shells)
+    rotation = align(first, second, q_min=low, q_max=0.95 * march.q_max)
+    halves = sphere_correlation(first, second, rotation, np.arange(n_shells, dtype=np.float64))
     halves[: int(np.ceil(np.linalg.norm(pixels.q[pixels.used], axis=1).min())) + 1] = np.nan
     q = np.arange(n_shells, dtype=np.float64)
-    return MergeQuality(q=q, halves=halves, q_resolved=resolved(q, halves), named=named), second
+    return MergeQuality(q=q, halves=halves, q_resolved=resolved(q, halves), named=named, visibility=visibility), turned(
+        models[1].intensity.cpu(), rotation
+    )
 
 
 def _together(

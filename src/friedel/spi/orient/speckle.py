@@ -53,7 +53,7 @@ def measure_speckle(frames: RingFrames) -> Speckle:
 
 
 def _power(frames: RingFrames) -> tuple[Floats, Floats, Floats]:
-    """Return frequencies (cycles per voxel), relative power density and its error, of all rings beyond the first few."""
+    """Return frequencies (cycles per voxel), relative power density and its error, of all but the inner rings."""
     rings, weights = frames.rings, frames.weights.numpy()
     measured = (frames.photons.abs() ** 2).mean(1).numpy() - frames.shot.numpy()
     counts = frames.counts.numpy()
