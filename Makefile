@@ -3,7 +3,7 @@
 SHELL := bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help demo test matrix bench docs clean
+.PHONY: help demo test matrix bench docs dist clean
 
 VENV := .venv
 BIN := $(VENV)/bin
@@ -77,6 +77,13 @@ bench: $(FOR_WORK)  ## Run the benchmarks, reduced (FULL=1: whole); each prints 
 
 docs: $(FOR_WORK)  ## Build the documentation into site/
 	@NO_MKDOCS_2_WARNING=1 DISABLE_MKDOCS_2_WARNING=true $(BIN)/mkdocs build --strict
+
+dist: $(FOR_WORK)  ## Build wheel and source into dist/, check them, and use the wheel in an empty environment
+	@rm -rf dist
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check 'build>=1.2,<2' 'twine>=5,<7'
+	@$(BIN)/python -m build --outdir dist
+	@$(BIN)/python -m twine check --strict dist/*
+	@$(BIN)/python tests/release/try_wheel.py dist
 
 clean:  ## Remove what was built; demo/ and your results stay
 	@rm -rf $(VENV) site build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache

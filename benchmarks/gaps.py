@@ -65,7 +65,7 @@ def errors(n: int, seeds: range, n_photons: float, *, with_peer: bool) -> dict[s
             for name, pixels in masks.items():
                 mask = np.broadcast_to(pixels, (n, n, n)).copy()
                 pattern = measure(truth, n_photons=n_photons, seed=seed, mask=mask)
-                ours = friedel.reconstruct(pattern.intensities, mask=pattern.mask, seed=seed)
+                ours = friedel.reconstruct(pattern.intensities, mask=~pattern.mask, seed=seed)
                 found.setdefault(f"friedel {name}", []).append(against_truth(ours.object, truth)[1])
                 if with_peer:
                     theirs = peer.phase(pattern, threshold=THRESHOLD, seed=seed)

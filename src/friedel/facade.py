@@ -8,7 +8,7 @@ import queue
 import threading
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -171,7 +171,9 @@ def open_frames(path: str | Path, *, dataset: str | None = None, geometry: str |
 def classify(
     frames: "Run | ArrayLike",
     *,
-    mask: NDArray[np.bool_] | None = None,
+    mask: "NDArray[Any] | None" = None,
+    mask_marks: 'Literal["bad", "good"] | None' = None,
+    centre: tuple[float, float] | None = None,
     model: str | Path = "default",
     device: "str | torch.device | None" = None,
 ) -> "HitScores":
@@ -180,9 +182,15 @@ def classify(
     Parameters
     ----------
     frames : Run or (n, y, x) array, any real dtype
-        Photons or detector units, at least 64², the beam near the middle; NaN where unknown.
-    mask : (y, x) bool, optional
-        True where the detector measures; a run's own mask narrows it.
+        Photons or detector units, at least 64², the beam near the middle; NaN, or masked in a `numpy.ma` array, where
+        unknown.
+    mask : (y, x), optional
+        Of numbers, anything but 0 is bad, as in files; a boolean one is taken to leave most pixels. A run's own mask
+        narrows it.
+    mask_marks : {"bad", "good"}, optional
+        What True, or anything but 0, means in the mask; needed only where that can't be told.
+    centre : (float, float), optional
+        Pixel (y, x) that the direct beam hits; None looks for it.
     model : str or path
         Name of a shipped model, or the file or folder of one you trained or adapted. It stays loaded.
     device : str or torch.device, optional
@@ -200,14 +208,16 @@ def classify(
     WeightsError
         If there is no such model, or its files are damaged.
     """
-    from friedel.spi.classify.in_memory import score_run
+    from friedel.spi.classify.in_memory import measured_pixels, score_run, unmasked
     from friedel.spi.frames.run import Run
     from friedel.spi.hits.model import kept_model
 
-    scorer, given = kept_model(model, device=device), None if mask is None else np.asarray(mask)
+    measured = measured_pixels(None if mask is None else np.asarray(mask), mask_marks)
+    scorer = kept_model(model, device=device)
     if isinstance(frames, Run):
-        return score_run(frames.source, scorer, given)
-    return scorer.score(np.asarray(frames), given)
+        return score_run(frames.source, scorer, measured, centre=centre)
+    plain = unmasked(frames)
+    return scorer.score(plain, measured, run=scorer.measure(plain, measured, centre=centre))
 
 
 def watch(

@@ -1,5 +1,7 @@
 """`friedel classify` at the terminal: what it says, and one clear line for whatever is wrong with the input."""
 
+import json
+
 import h5py
 import numpy as np
 import pytest
@@ -147,3 +149,43 @@ def test_a_missing_model_is_named(tmp_path, monkeypatch):
     assert result.exit_code == 2
     assert "no model called 'nobody'" in result.stderr
     assert not (tmp_path / "hits").exists()
+
+
+def test_a_file_that_vanishes_or_is_damaged_is_named_and_the_others_are_scored(tmp_path, monkeypatch):
+    first, second, third = (write(tmp_path / f"run_{k}.h5") for k in (1, 2, 3))
+    damaged = tmp_path / "run_4.h5"
+    damaged.write_bytes(first.read_bytes()[:700])
+    scored = Half.score
+
+    def vanish(self, frames, mask, *, run):
+        second.unlink(missing_ok=True)  # while the first is being scored
+        return scored(self, frames, mask, run=run)
+
+    monkeypatch.setattr(Half, "score", vanish)
+    result = invoke(first, second, third, damaged, "-o", tmp_path / "hits")
+    assert result.exit_code == 2
+    assert "60 frames, in" in result.stdout
+    figures = json.loads((tmp_path / "hits" / "summary.json").read_text())
+    assert figures["frames"] == 60
+    assert set(figures["failed"]) == {str(second), str(damaged)}
+    assert (tmp_path / "hits" / "report.html").is_file()
+    for path in (second, damaged):
+        assert f"not in the results: {path}" in result.stderr
+
+
+def test_a_scored_file_that_vanishes_before_its_frames_are_copied_is_left_out(tmp_path, monkeypatch):
+    first, second = (write(tmp_path / f"run_{k}.h5") for k in (1, 2))
+    scored = Half.score
+
+    def vanish(self, frames, mask, *, run):
+        if Half.calls:
+            first.unlink(missing_ok=True)  # it is scored already
+        Half.calls += 1
+        return scored(self, frames, mask, run=run)
+
+    monkeypatch.setattr(Half, "calls", 0, raising=False)
+    monkeypatch.setattr(Half, "score", vanish)
+    result = invoke(first, second, "-o", tmp_path / "hits")
+    assert result.exit_code == 2
+    assert json.loads((tmp_path / "hits" / "summary.json").read_text())["frames"] == 30
+    assert "its 30 scores are kept" in result.stderr

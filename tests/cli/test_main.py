@@ -132,3 +132,15 @@ def test_validate_prints_the_complete_plan_and_only_that_on_stdout(run, tmp_path
 def test_doctor_speaks_to_people_and_to_programs(run):
     assert "processors" in run("doctor").stdout
     assert json.loads(run("doctor", "--json").stdout)["versions"]["friedel"] == __version__
+
+
+def test_validate_draws_the_geometry_of_a_plan(run, tmp_path):
+    plan = tmp_path / "plan.yaml"
+    plan.write_text("scan: {path: nowhere, spec: none.spec, beamline: aps34idc, scan: 3}\n")
+    done = run("validate", plan, "--draw", tmp_path / "geometry.png")
+    assert done.exit_code == 0
+    assert (tmp_path / "geometry.png").read_bytes()[:4] == b"\x89PNG"
+    assert "all circles at zero" in done.output
+    plain = tmp_path / "plain.yaml"
+    plain.write_text("scan: {path: volume.npy}\n")
+    assert run("validate", plain, "--draw", tmp_path / "none.png").exit_code != 0

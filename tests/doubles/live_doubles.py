@@ -8,9 +8,9 @@ from pathlib import Path
 import h5py
 import numpy as np
 
+from friedel.spi.live.growing import open_growing
 from friedel.spi.live.plan import KeepOptions, QueueOptions, WatchPlan
 from friedel.spi.records import HitScores
-from friedel.spi.scores.growing_run import open_growing
 from friedel.stream.sources.events import Begun, Ended
 
 EDGE = 64

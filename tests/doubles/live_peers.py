@@ -93,10 +93,12 @@ def _ndarray(frame, number, codec):
     return value
 
 
-def bitshuffled(frame):
+def bitshuffled(frame, *, nelems=0):
     """Return a frame as HDF5's bitshuffle filter with LZ4 stores it: 12 bytes of sizes, then blocks."""
     with tempfile.TemporaryDirectory() as folder, h5py.File(Path(folder) / "one.h5", "w") as file:
-        data = file.create_dataset("d", data=frame, chunks=frame.shape, **hdf5plugin.Bitshuffle(cname="lz4"))
+        data = file.create_dataset(
+            "d", data=frame, chunks=frame.shape, **hdf5plugin.Bitshuffle(cname="lz4", nelems=nelems)
+        )
         return data.id.read_direct_chunk((0, 0))[1]
 
 
@@ -243,3 +245,23 @@ def tiff_peer(folder, stack, *, pause_s=0.02):
     peer = WriterPeer(_write_tiffs, folder, stack, pause_s)
     peer.uri = f"tiff+dir://{folder}?frames={len(stack)}"
     return peer
+
+
+class LclsPeer(SimplonPeer):
+    """What LCLStreamer's SimplonBinarySerializer sends: a letter, then CBOR; every message has the same number."""
+
+    def __init__(self, frames, *, run=12):
+        self._run = run
+        super().__init__(frames, version=2)
+
+    def start_v2(self, n_frames):
+        start = {"type": "start", "run_number": self._run, "shape": "80x64", "datatype": "float64", "beamline": "CXI"}
+        self.send(b"c" + cbor2.dumps(start | {"algorithm": "bitshuffle-lz4", "message_id": 1}))
+
+    def image_v2(self, number, frame):
+        block = bitshuffled(frame.astype(np.float64), nelems=4096)[12:]
+        image = {"type": "image", "run": self._run, "compressed_data": block, "dtype": "float64", "message_id": 1}
+        self.send(b"m" + cbor2.dumps(image | {"photon_energy": 9500.0, "timestamp": "1", "sum": float(frame.sum())}))
+
+    def end_v2(self):
+        self.send(b"c" + cbor2.dumps({"type": "stop", "run": self._run}))

@@ -22,8 +22,8 @@ FFT_MARKS = (
 )
 FFT_HOME = "core/fourier.py"
 LONGEST_BODY, MOST_PARAMETERS, LONGEST_FILE, FULLEST_ROOM = 80, 8, 500, 15
-# The chain's parts, one idea each; named sub-rooms follow with the next rebuilding.
-FULL_ROOMS = {"bcdi/phasing", "bcdi/crystals", "spi/hits"}
+# The command line has a file a command. The others hold one step's parts, each an idea of its own.
+FULL_ROOMS = {"cli", "bcdi/phasing", "bcdi/crystals", "spi/hits"}
 
 
 @pytest.fixture(scope="module")

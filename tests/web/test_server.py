@@ -129,7 +129,7 @@ def test_a_viewer_that_never_reads_is_dropped_and_others_are_served(page, displa
     time.sleep(1.5)
     assert _status(page)[0] == 200
     assert slowest < 1.0
-    deaf.settimeout(10)
+    deaf.settimeout(40)  # the page gives way to whatever else the machine does
     with deaf:
         assert _ends(deaf)
 
@@ -149,3 +149,23 @@ def test_on_other_addresses_a_token_is_needed(display):
 def test_a_taken_port_is_said_to_be_taken(page, display):
     with pytest.raises(InputError, match="choose another port with --port"):
         Page(display.names, ServeOptions(port=page.port))
+
+
+def test_monitoring_gets_figures_health_and_readiness(page, display, hits):
+    display.show(hits())
+    status, text = _status(page, "/metrics")
+    assert status == 200
+    assert 'friedel_frames_total{place="processed"} 12000' in text
+    assert "friedel_hits_total 1432" in text
+    assert _status(page, "/health") == (200, "ok\n")
+    assert _status(page, "/ready")[0] == 200
+    display.show(hits(state="silent"))
+    assert _status(page, "/ready")[0] == 503
+
+
+def test_elsewhere_monitoring_gives_the_token_in_a_header(display):
+    with Page(display.names, ServeOptions(host="0.0.0.0", port=0)) as open_page:
+        assert _status(open_page, "/metrics")[0] == 403
+        assert _status(open_page, "/metrics", Authorization=f"Bearer {open_page.options.token}")[0] == 200
+        assert _status(open_page, "/metrics", Authorization="Bearer wrong")[0] == 403
+        assert _status(open_page, "/health")[0] == 200

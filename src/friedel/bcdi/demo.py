@@ -1,4 +1,4 @@
-"""The demo: a simulated scan in a facility's own files, guessed and reconstructed as a real one, beside the truth."""
+"""The demo of crystals: a simulated scan in a facility's own files, reconstructed, beside the truth."""
 
 import time
 from dataclasses import replace
@@ -110,7 +110,7 @@ def _drawn(
     z, y, x = result.reconstruction.object.shape
     truth = align_to(np.asarray(simulated.object(grid, (z, y, x))), result.reconstruction.object)[0]
     began = time.perf_counter()
-    guess = predict(pattern.intensities, mask=pattern.mask, model=network)
+    guess = predict(pattern.intensities, mask=~pattern.mask, model=network)
     seconds = time.perf_counter() - began
     guessed, near = align_to(guess.object, truth)
     refined, nearer = align_to(result.reconstruction.object, truth)

@@ -4,15 +4,15 @@ import time
 from datetime import UTC, datetime
 from pathlib import Path
 
-import numpy as np
 import torch
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
 from friedel.bcdi.phasing.guess import Guess, PhasingModel, kept_phasing_model
 from friedel.bcdi.phasing.settled import THRESHOLD
 from friedel.bcdi.prepare.arrays import as_diffraction
 from friedel.bcdi.reconstruct import library_versions
 from friedel.bcdi.records import Diffraction, Provenance, Quality, Reconstruction
+from friedel.core.files.masks import Marks
 from friedel.core.machine.memory import keep_freed_memory
 from friedel.core.observer import Recorder
 
@@ -20,7 +20,8 @@ from friedel.core.observer import Recorder
 def predict(
     intensities: ArrayLike | Diffraction,
     *,
-    mask: NDArray[np.bool_] | None = None,
+    mask: ArrayLike | None = None,
+    mask_marks: Marks | None = None,
     model: str | Path | PhasingModel = "default",
     device: str | torch.device | None = None,
 ) -> Reconstruction:
@@ -32,9 +33,11 @@ def predict(
     Parameters
     ----------
     intensities : (z, y, x) array, photons, or Diffraction
-        The pattern around one Bragg peak; NaN where unknown.
-    mask : (z, y, x) bool, optional
-        True where measured.
+        The pattern around one Bragg peak; NaN where unknown. A numpy masked array's mask counts, too.
+    mask : (z, y, x) or (y, x), bool or numbers, optional
+        Non-zero is bad, as in CXI, NeXus and numpy.ma.
+    mask_marks : {"bad", "good"}, optional
+        What non-zero in the mask means, where it could be doubted.
     model : str, path or PhasingModel
         "default", a name or path of weights, or a model that is loaded already. What is loaded by name stays loaded
         until its files change.
@@ -56,7 +59,7 @@ def predict(
     keep_freed_memory()
     started, clock, recorder = datetime.now(UTC), time.perf_counter(), Recorder()
     loaded = model if isinstance(model, PhasingModel) else kept_phasing_model(model, device=device)
-    diffraction = as_diffraction(intensities, mask, observer=recorder)
+    diffraction = as_diffraction(intensities, mask, mask_marks=mask_marks, observer=recorder)
     guess = loaded.guess(diffraction)
     provenance = Provenance(
         plan={"model": loaded.card.model_dump(mode="json"), "oversampling": list(guess.grid.oversampling)},

@@ -15,11 +15,13 @@ import torch
 from numpy.typing import ArrayLike, NDArray
 
 from friedel._version import __version__
-from friedel.bcdi.phasing import solve
+from friedel.bcdi.phasing import Solution, solve
 from friedel.bcdi.phasing.options import PhasingOptions
 from friedel.bcdi.prepare.arrays import as_diffraction
-from friedel.bcdi.records import Diffraction, Provenance, Reconstruction
+from friedel.bcdi.records import Diffraction, Provenance, Quality, Reconstruction, Uncertainty
 from friedel.bcdi.strain.surface import find_isosurface
+from friedel.bcdi.uncertainty import Solved, estimate_uncertainty, with_error_bars
+from friedel.core.files.masks import Marks
 from friedel.core.machine.memory import keep_freed_memory
 from friedel.core.observer import Observer, Recorder, silent, tee
 
@@ -29,7 +31,8 @@ _LIBRARIES = ("numpy", "scipy", "torch", "scikit-image")
 def reconstruct(
     intensities: ArrayLike | Diffraction,
     *,
-    mask: NDArray[np.bool_] | None = None,
+    mask: ArrayLike | None = None,
+    mask_marks: Marks | None = None,
     plan: PhasingOptions | Mapping[str, Any] | str | Path | None = None,
     seed: int = 0,
     device: str | torch.device | None = None,
@@ -40,10 +43,14 @@ def reconstruct(
     Parameters
     ----------
     intensities : (z, y, x) array, photons, or Diffraction
-        The pattern around one Bragg peak; NaN where unknown. A `Diffraction`, from `friedel.prepare`, brings its
-        geometry and its own mask.
-    mask : (z, y, x) bool, optional
-        True where measured. Unknown voxels stay free through phasing; they are never taken as dark.
+        The pattern around one Bragg peak; NaN where unknown. A numpy masked array's mask counts, too. A `Diffraction`,
+        from `friedel.prepare`, brings its geometry and its own mask.
+    mask : (z, y, x) or (y, x), bool or numbers, optional
+        Non-zero is bad, as in CXI, NeXus and numpy.ma. Unknown voxels stay free through phasing; they are never taken
+        as dark.
+    mask_marks : {"bad", "good"}, optional
+        What non-zero in the mask means; None: bad, and a mask that hides the peak or leaves less than a third is asked
+        about, unless the data leave no doubt that it marks the good ones.
     plan : PhasingOptions, mapping, path of a plan file, or None
         How to phase; None takes the defaults, which need no hand. Of a plan file the `phasing` section counts.
     seed : int
@@ -67,7 +74,7 @@ def reconstruct(
     """
     watching = observer or silent
     recorder = Recorder()
-    diffraction = as_diffraction(intensities, mask, observer=tee(watching, recorder))
+    diffraction = as_diffraction(intensities, mask, mask_marks=mask_marks, observer=tee(watching, recorder))
     result = reconstruct_diffraction(diffraction, phasing_options(plan), seed=seed, device=device, observer=watching)
     notes = (*recorder.notes, *result.provenance.notes)
     return replace(result, provenance=replace(result.provenance, notes=notes))
@@ -99,6 +106,10 @@ def reconstruct_diffraction(
     watching = tee(observer, recorder)
     solution = solve(diffraction, options, start=start, seed=seed, device=device, observer=watching)
     surface = find_isosurface(np.abs(solution.object), solution.support)
+    quality = replace(_counting(diffraction.warnings, solution.quality), isosurface_level=surface.level)
+    uncertainty = _error_bars(diffraction, options, solution, seed=seed, device=device)
+    if uncertainty is not None:
+        quality = with_error_bars(quality, uncertainty, watching)
     provenance = Provenance(
         plan={"phasing": options.model_dump(mode="json")},
         seed=seed,
@@ -107,15 +118,44 @@ def reconstruct_diffraction(
         started=started.isoformat(timespec="seconds"),
         seconds=time.perf_counter() - clock,
         notes=recorder.notes,
+        read=(*diffraction.origin.facts, *(("warning", text) for text in diffraction.warnings)),
     )
     return Reconstruction(
         object=solution.object,
         support=solution.support,
-        quality=replace(solution.quality, isosurface_level=surface.level),
+        quality=quality,
         provenance=provenance,
         grid=diffraction.grid,
         starts=solution.starts,
+        uncertainty=uncertainty,
     )
+
+
+def _error_bars(
+    diffraction: Diffraction,
+    options: PhasingOptions,
+    solution: Solution,
+    *,
+    seed: int,
+    device: str | torch.device | None,
+) -> Uncertainty | None:
+    if options.error_bars == "none":
+        return None
+    solved = Solved(
+        object=solution.object,
+        support=solution.support,
+        threshold=solution.quality.support_threshold,
+        others=solution.alternatives,
+        coherence=options.coherence != "full",
+        density_spread=options.dim_density_spread,
+    )
+    return estimate_uncertainty(diffraction, solved, kind=options.error_bars, seed=seed, device=device)
+
+
+def _counting(warnings: tuple[str, ...], quality: Quality) -> Quality:
+    """Return the quality with the warnings about the input among its reasons: with one of them it isn't trusted."""
+    said = tuple(f"input: {text}" for text in warnings)
+    return replace(quality, trusted=quality.trusted and not warnings, reasons=(*quality.reasons, *said))
 
 
 def phasing_options(plan: PhasingOptions | Mapping[str, Any] | str | Path | None) -> PhasingOptions:

@@ -7,7 +7,10 @@ from friedel.bcdi.plan import ReconstructionPlan
 from friedel.bcdi.records import CrystalImage, Diffraction, Reconstruction
 from friedel.bcdi.report.report import write_report
 from friedel.bcdi.report.surface import save_picture
+from friedel.bcdi.results.numbers import FILE as NUMBERS
+from friedel.bcdi.results.numbers import save_numbers
 from friedel.bcdi.results.save import save_crystal, save_quality, save_reconstruction
+from friedel.bcdi.strain.summary import crystal_numbers
 from friedel.core.errors import MissingDependencyError
 from friedel.core.observer import Observer, Warned
 
@@ -51,6 +54,7 @@ def write_results(
         "scripts": save_reconstruction(reconstruction, folder / "reconstruction.npz"),
         "picture": save_picture(folder / "crystal.png", reconstruction, crystal),
         "figures": save_quality(reconstruction, folder / "quality.json"),
+        "numbers": save_numbers(folder / NUMBERS, reconstruction, crystal_numbers(crystal)),
         "plan": folder / "plan.yaml",
     }
     written["plan"].write_text(plan.text(), encoding="utf-8")

@@ -16,12 +16,16 @@ EPILOG = (
     "  friedel classify /gpfs/…/p002145/proc/r0034 -o hits          a European XFEL run\n\n"
     "  friedel classify run.h5 -o hits --set select.single=0.95          a stricter selection\n\n"
     "  friedel classify run.h5 -o hits --set emc.adu_per_photon=130          frames in detector units\n\n"
+    "  friedel classify run.h5 -o hits --set select.mode=main          only frames of the commonest size\n\n"
     "In the folder: report.html (look here first) · scores.h5 and scores.csv (one line a frame) · selection.cxi (the "
     "selected frames, a view of the source files) · selection.emc (their photons, for Dragonfly) · summary.json · "
     "plan.yaml (every setting, to run again with --plan).\n\n"
+    "Files of several that can't be read are named and left out, and the exit code is then 2. "
     "Stopped or killed, the same command goes on where it was; a file that has grown is scored from its "
     "first new frame."
 )
+PARTLY = 2
+"""Exit code when some of the files are not in the results."""
 
 
 def classify(
@@ -33,6 +37,13 @@ def classify(
     plan: Annotated[Path | None, typer.Option(help="Plan (.yaml); what is given beside it wins.")] = None,
     dataset: Annotated[str | None, typer.Option(help="Dataset of the frames, if there are several.")] = None,
     mask: Annotated[Path | None, typer.Option(help="Mask (y, x): .npy .tif .h5 .cxi .edf; 0 is good.")] = None,
+    geometry: Annotated[
+        Path | None, typer.Option(help="CrystFEL geometry (.geom), for modules that aren't put together.")
+    ] = None,
+    centre: Annotated[
+        tuple[float, float] | None,
+        typer.Option(metavar="Y X", help="Pixel that the beam hits; by default it is found."),
+    ] = None,
     model: Annotated[str | None, typer.Option(help="Name or path of weights; by default the shipped ones.")] = None,
     device: Annotated[str | None, typer.Option(help="cpu or cuda; by default a GPU if there is one.")] = None,
     settings: Annotated[
@@ -48,6 +59,8 @@ def classify(
         "frames.paths": [path.absolute() for path in runs] if runs else None,
         "frames.dataset": dataset,
         "frames.mask": mask and mask.absolute(),
+        "frames.geometry": geometry and geometry.absolute(),
+        "frames.centre": centre,
         "model": model,
         "output": output and output.absolute(),
     }
@@ -55,6 +68,8 @@ def classify(
     with reporting() as observer:
         result = run_classification(chosen, device=device, observer=observer)
     show_classification(result)
+    if result.failed:
+        raise typer.Exit(PARTLY)
 
 
 def show_classification(result: "ClassifyResult") -> None:
@@ -65,7 +80,17 @@ def show_classification(result: "ClassifyResult") -> None:
     typer.echo(f"{figures['frames']} frames{kept}, in {result.seconds:.2f} s{rate}")
     colour = "green" if figures["selected"] else "yellow"
     typer.secho(f"{figures['selected']} selected, a hit rate of {figures['hit_rate']:.2%}", fg=colour)
-    typer.echo(f"{figures['unsure']} unsure · {figures['odd']} odd · {figures['skipped']} without a score")
+    if figures["precision"] is not None:
+        typer.echo(f"about {figures['precision']:.0%} of the selected show one body alone, by their probabilities")
+    if modes := figures["sizes"]["modes"]:
+        unit, main = figures["sizes"]["unit"], modes[0]
+        share = f"{main['share']:.0%} of the selected, {len(modes)} mode" + "s" * (len(modes) > 1)
+        typer.echo(
+            f"main size {main['diameter']:.3g} {unit} ± {main['spread']:.1%} ({share}); "
+            "keep it alone with --set select.mode=main"
+        )
+    counts = " · ".join(f"{figures[name]} {name}" for name in ("blank", "unsure", "odd"))
+    typer.echo(f"{counts} · {figures['skipped']} without a score")
     reasons = {
         "masked": "no pixel of them was measured",
         "constant": "all their pixels are equal",
@@ -76,3 +101,5 @@ def show_classification(result: "ClassifyResult") -> None:
             typer.secho(f"  {figures['status'][status]} skipped: {reason}", fg="yellow")
     for name, path in result.files.items():
         typer.echo(f"  {name:<12} {path}")
+    for lost, why in result.failed.items():
+        typer.secho(f"  not in the results: {lost}: {why}", fg="red", err=True)

@@ -87,7 +87,7 @@ def _hits(output: Path, seed: int, device: str | None) -> None:
 def _crystal(output: Path, seed: int, device: str | None) -> None:
     from friedel.bcdi.demo import run_demo
     from friedel.cli.progress import reporting
-    from friedel.cli.summary import show_result
+    from friedel.cli.reconstruct import show_result
 
     with reporting() as observer:
         result = run_demo(output, seed=seed, device=device, observer=observer)

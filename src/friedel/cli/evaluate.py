@@ -43,13 +43,13 @@ def hits(
     """Compare a model with the paper's network, VGG16 and the diffusion map: leave an HTML report in a folder."""
     from friedel.cli.progress import reporting
     from friedel.spi.evaluation.evaluate import evaluate_hits
-    from friedel.spi.evaluation.plan import EvaluationPlan, chosen_sections
+    from friedel.spi.evaluation.plan import EvaluationPlan
 
     given = {
         "output": output and output.absolute(),
         "model": model,
         "size": "quick" if quick else None,
-        "sections": None if sections is None else chosen_sections(sections),
+        "sections": None if sections is None else EvaluationPlan.named_sections(sections),
         "vgg16": vgg16 and vgg16.absolute(),
     }
     chosen = (EvaluationPlan.load(plan) if plan else EvaluationPlan()).model_copy(
@@ -57,8 +57,8 @@ def hits(
     )
     with reporting() as observer:
         result = evaluate_hits(chosen, observer=observer)
-    kept = len(result.sections) - len(result.made)
-    typer.secho(f"{len(result.made)} sections made, {kept} kept from before", fg="green")
+    kept = len(result.sections) - result.made
+    typer.secho(f"{result.made} sections made, {kept} kept from before", fg="green")
     typer.echo(f"  report       {result.report}")
 
 
@@ -74,7 +74,7 @@ def phasing(
 ) -> None:
     """Compare network, network with refinement, iterative phasing and cohere: leave an HTML report in a folder."""
     from friedel.bcdi.evaluation.evaluate import evaluate_phasing
-    from friedel.bcdi.evaluation.plan import PhasingEvaluationPlan, chosen_phasing_sections
+    from friedel.bcdi.evaluation.plan import PhasingEvaluationPlan
     from friedel.cli.progress import reporting
 
     given = {
@@ -82,7 +82,7 @@ def phasing(
         "model": model,
         "published": published,
         "size": "quick" if quick else None,
-        "sections": None if sections is None else chosen_phasing_sections(sections),
+        "sections": None if sections is None else PhasingEvaluationPlan.named_sections(sections),
         "scan": scan and scan.absolute(),
     }
     chosen = (PhasingEvaluationPlan.load(plan) if plan else PhasingEvaluationPlan()).model_copy(

@@ -10,7 +10,21 @@ import typer
 from typer.core import TyperGroup
 
 from friedel._version import __version__
-from friedel.cli import adapt, classify, demo, doctor, evaluate, merge, reconstruct, simulate, train, validate, watch
+from friedel.cli import (
+    adapt,
+    classes,
+    classify,
+    demo,
+    evaluate,
+    merge,
+    planning,
+    reconstruct,
+    serve,
+    simulate,
+    train,
+    validate,
+    watch,
+)
 from friedel.core.errors import FriedelError
 from friedel.core.machine.memory import keep_freed_memory
 
@@ -38,7 +52,7 @@ class Commands(TyperGroup):
 app = typer.Typer(
     cls=Commands,
     no_args_is_help=True,
-    add_completion=False,
+    add_completion=True,
     rich_markup_mode="rich",
     epilog=(
         "Start here:  [bold]friedel demo[/bold]  ·  "
@@ -48,8 +62,13 @@ app = typer.Typer(
 )
 app.command(epilog=reconstruct.EPILOG)(reconstruct.reconstruct)
 app.command(epilog=classify.EPILOG)(classify.classify)
+app.command(epilog=classes.EPILOG)(classes.classes)
 app.command(epilog=merge.EPILOG)(merge.merge)
 app.command(epilog=adapt.EPILOG)(adapt.adapt)
+app.command(name="open", epilog=serve.OPEN_EPILOG)(serve.open_results)
+app.command(epilog=reconstruct.SERIES_EPILOG)(reconstruct.series)
+app.command(name="plan-scan", epilog=planning.SCAN_EPILOG)(planning.plan_scan)
+app.command(name="plan-particles", epilog=planning.PARTICLE_EPILOG)(planning.plan_particles)
 app.add_typer(evaluate.evaluate, name="evaluate")
 app.add_typer(simulate.simulate, name="simulate")
 app.add_typer(train.train, name="train")
@@ -59,7 +78,7 @@ app.command(epilog=watch.RECORD_EPILOG)(watch.record)
 app.command(name="check-stream", epilog=watch.CHECK_EPILOG)(watch.check_stream)
 app.command(epilog=validate.EPILOG)(validate.validate)
 app.add_typer(demo.app, name="demo")
-app.command()(doctor.doctor)
+app.command()(validate.doctor)
 
 
 def _show_version(wanted: bool) -> None:

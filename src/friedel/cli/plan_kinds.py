@@ -6,6 +6,7 @@ from typing import Any
 from friedel.bcdi.evaluation.plan import PhasingEvaluationPlan
 from friedel.bcdi.live.plan import CrystalWatchPlan
 from friedel.bcdi.plan import ReconstructionPlan
+from friedel.bcdi.series.plan import SeriesPlan
 from friedel.bcdi.simulation.plan import CrystalPlan
 from friedel.bcdi.training.plan import PhasingTrainingPlan
 from friedel.core.errors import PlanError
@@ -19,6 +20,7 @@ from friedel.spi.training.plan import TrainingPlan
 
 KINDS: tuple[type[Plan], ...] = (
     ReconstructionPlan,
+    SeriesPlan,
     ClassifyPlan,
     MergePlan,
     WatchPlan,

@@ -3,8 +3,12 @@
 Everything goes to stderr, so that stdout holds nothing but what was asked for (``--json``).
 """
 
+import json
+import sys
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from datetime import UTC, datetime
+from typing import Any
 
 from rich.console import Console
 from rich.markup import escape
@@ -15,17 +19,21 @@ from friedel.core.observer import Progress as Done
 
 
 @contextmanager
-def reporting(*, quiet: bool = False) -> Iterator[Observer]:
+def reporting(*, quiet: bool = False, json_lines: bool = False) -> Iterator[Observer]:
     """Give an observer that shows events on stderr for as long as the block runs.
 
     Parameters
     ----------
     quiet : bool
         Show nothing at all.
+    json_lines : bool
+        A JSON object a line, for a log that a machine reads.
     """
     console = Console(stderr=True, highlight=False)
     if quiet:
         yield silent
+    elif json_lines:
+        yield JsonLines()
     elif not console.is_terminal:
         yield PlainLines(console)
     else:
@@ -52,6 +60,33 @@ class Bars:
             self._tasks[event.task] = self._bars.add_task(event.task, figures="")
         task, figures = self._tasks[event.task], _figures(event.figures)
         self._bars.update(task, completed=event.done, total=event.total, figures=figures)
+
+
+def steady(observer: Observer) -> Observer:
+    """Return an observer that goes on when nobody reads any more: the terminal closed, or the pipe's other end."""
+
+    def tell(event: Event) -> None:
+        with suppress(OSError):
+            observer(event)
+
+    return tell
+
+
+class JsonLines:
+    """An observer for logs that machines read: one object a line, with time, level, step and text or figures."""
+
+    def __call__(self, event: Event) -> None:
+        """Write one event."""
+        if isinstance(event, Done):
+            self.write("info", event.task, done=event.done, total=event.total, figures=dict(event.figures))
+        else:
+            self.write("warning" if isinstance(event, Warned) else "info", event.step, text=event.text)
+
+    def write(self, level: str, step: str, **values: Any) -> None:
+        """Write a line of these values."""
+        when = datetime.now(UTC).isoformat(timespec="milliseconds")
+        sys.stderr.write(json.dumps({"time": when, "level": level, "step": step} | values, default=str) + "\n")
+        sys.stderr.flush()
 
 
 class PlainLines:

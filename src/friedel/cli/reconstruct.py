@@ -1,9 +1,12 @@
-"""`friedel reconstruct`: from a volume, a scan or a plan to a folder of results."""
+"""`friedel reconstruct` and `friedel series`: from a volume, scans or a plan to folders of results."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
+
+if TYPE_CHECKING:
+    from friedel.bcdi.run import RunResult
 
 EPILOG = (
     "Examples:\n\n"
@@ -11,6 +14,11 @@ EPILOG = (
     "  friedel reconstruct scan.h5 --dataset entry/data -o result\n\n"
     "  friedel reconstruct plans/aps34idc_scan54.yaml -o result          a raw rocking scan, described by a plan\n\n"
     "  friedel reconstruct /data/today --plan mine.yaml -o result --seed 3          the same plan, another scan"
+)
+SERIES_EPILOG = (
+    "Examples:\n\n"
+    "  friedel series heating.yaml -o heating          scans, conditions and settings from a plan\n\n"
+    "  friedel series 40-75 --plan scan54.yaml -o heating          each as a single scan's plan says"
 )
 
 
@@ -32,7 +40,6 @@ def reconstruct(
     from friedel.bcdi.plan import plan_for
     from friedel.bcdi.run import run_reconstruction
     from friedel.cli.progress import reporting
-    from friedel.cli.summary import show_result
 
     chosen = plan_for(given, plan=plan, dataset=dataset).with_choices(seed=seed, starts=starts, output=output)
     with reporting() as observer:
@@ -41,3 +48,57 @@ def reconstruct(
         typer.echo(json.dumps(result.reconstruction.quality.as_dict(), indent=2, allow_nan=False))
     else:
         show_result(result)
+
+
+def show_result(result: "RunResult") -> None:
+    """Print the main figures, whether they can be trusted, and where the files are."""
+    quality = result.reconstruction.quality
+    typer.echo(f"χ {quality.chi:.4f} · support {quality.support_voxels} voxels · {_agreement(result)}")
+    if quality.resolution_nm:
+        unit = "voxels" if result.reconstruction.grid is None else "nm"
+        typer.echo(
+            f"resolution ({unit}): " + ", ".join(f"{name} {value:.3g}" for name, value in quality.resolution_nm.items())
+        )
+    for name, value in result.truth.items():
+        typer.echo(f"{name}: {value:.4g}")
+    verdict, colour = (
+        ("The checks passed.", "green") if quality.trusted else ("Read the report: a check failed.", "yellow")
+    )
+    typer.secho(verdict, fg=colour)
+    for name, path in result.files.items():
+        typer.echo(f"  {name:<12} {path}")
+
+
+def _agreement(result: "RunResult") -> str:
+    quality = result.reconstruction.quality
+    agreeing = f"{quality.n_agreeing} of {quality.n_starts} starts agree"
+    return agreeing if quality.agreement is None else f"{agreeing} (correlation {quality.agreement:.3f})"
+
+
+def series(
+    given: Annotated[str, typer.Argument(metavar="PLAN|SCANS", help="A series' plan (.yaml), or numbers: 40-75.")],
+    output: Annotated[Path | None, typer.Option("-o", "--output", help="Folder for the results.")] = None,
+    plan: Annotated[Path | None, typer.Option(help="A single scan's plan, whose settings hold for all.")] = None,
+    device: Annotated[str | None, typer.Option(help="cpu or cuda; by default a GPU if there is one.")] = None,
+) -> None:
+    """Reconstruct many scans alike: tables and plots against temperature or any motor, odd ones out, one report."""
+    from friedel.bcdi.plan import PLAN_SUFFIXES, ReconstructionPlan
+    from friedel.bcdi.series.plan import SeriesPlan
+    from friedel.bcdi.series.run import run_series
+    from friedel.cli.progress import reporting
+    from friedel.core.errors import PlanError
+
+    if Path(given).suffix.lower() in PLAN_SUFFIXES:
+        chosen = SeriesPlan.load(given)
+    elif plan is not None:
+        chosen = SeriesPlan.like(ReconstructionPlan.load(plan), given)
+    else:
+        raise PlanError(f"{given!r} is no plan (.yaml); with numbers, name a single scan's plan: --plan scan.yaml")
+    with reporting() as observer:
+        result = run_series(chosen, output, device=device, observer=observer)
+    made = sum(not scan.failed for scan in result.scans)
+    typer.echo(f"{made} of {len(result.scans)} scans reconstructed, {len(result.odd)} don't fit in")
+    for name, why in result.odd.items():
+        typer.secho(f"  {name}: {why}", fg="yellow")
+    for what, path in result.files.items():
+        typer.echo(f"  {what:<12} {path}")

@@ -1,4 +1,4 @@
-"""`--serve`: the page beside a watch, and where to find it."""
+"""Pages in the browser: `--serve` beside a watch, and `friedel open` for results."""
 
 import math
 import sys
@@ -26,6 +26,13 @@ Port = Annotated[
     str,
     typer.Option(metavar="[HOST:]PORT", help="Of the page; other hosts than this one need a token, which is shown."),
 ]
+
+
+OPEN_EPILOG = (
+    "Examples:\n\n"
+    "  friedel open results          every result under a folder\n\n"
+    "  friedel open monday tuesday --port 0.0.0.0:8765          for others too; they need the token that is shown"
+)
 
 
 @contextmanager
@@ -80,3 +87,24 @@ def _stay(page: "Page", stay_s: float) -> None:
     with suppress(KeyboardInterrupt):
         while page.alive and time.monotonic() < ends:
             time.sleep(0.1)
+
+
+def open_results(
+    folders: Annotated[list[Path], typer.Argument(metavar="FOLDER…", help="Folders with results, or .cxi files.")],
+    port: Port = PORT,
+    browse: Annotated[
+        bool, typer.Option("--browse/--no-browse", help="Open the page in this machine's browser.")
+    ] = False,
+) -> None:
+    """Look at results: a table of them all, slices, profiles and surface of one, two beside one another."""
+    import webbrowser
+
+    from friedel.web.viewer.server import serve_results
+
+    def ready(url: str, n_results: int) -> None:
+        typer.secho(f"{n_results} results: {url}", bold=True)
+        typer.echo("The page stays until Ctrl-C.")
+        if browse:
+            webbrowser.open(url)
+
+    serve_results(folders, serve_options(port), ready=ready)

@@ -3,6 +3,7 @@
 import math
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -134,14 +135,23 @@ def _crystal_plan(
 
 
 def watch_frames(
-    plan: "WatchPlan", *, serve: bool = False, port: str = PORT, browse: bool = False, stay_s: float = math.inf
+    plan: "WatchPlan",
+    *,
+    serve: bool = False,
+    port: str = PORT,
+    browse: bool = False,
+    stay_s: float = math.inf,
 ) -> None:
     """Watch single hits by a plan, and print what became of them."""
-    from friedel.cli.progress import reporting
+    from friedel.cli.progress import reporting, steady
     from friedel.spi.live.watch import watch_hits
 
-    with reporting() as observer, showing(serve, port, plan.output, browse=browse, stay_s=stay_s) as display:
-        result = watch_hits(plan, display=display, observer=observer, on_snapshot=_Lines())
+    as_json = plan.log == "json"
+    with (
+        reporting(json_lines=as_json) as observer,
+        showing(serve, port, plan.output, browse=browse, stay_s=stay_s) as display,
+    ):
+        result = watch_hits(plan, display=display, observer=steady(observer), on_snapshot=_Lines(as_json))
         show_watch(result)
 
 
@@ -156,10 +166,11 @@ def watch_scans(
 ) -> None:
     """Watch rocking scans by a plan, and print where their results are; ``on_open`` is called once it can begin."""
     from friedel.bcdi.live.watch import watch_crystals
-    from friedel.cli.progress import reporting
+    from friedel.cli.progress import reporting, steady
 
-    with reporting() as observer, showing(serve, port, plan.output, browse=browse, stay_s=stay_s) as display:
-        result = watch_crystals(plan, display=display, observer=observer, on_open=on_open)
+    shown = showing(serve, port, plan.output, browse=browse, stay_s=stay_s)
+    with reporting(json_lines=plan.log == "json") as observer, shown as display:
+        result = watch_crystals(plan, display=display, observer=steady(observer), on_open=on_open)
         typer.echo(result.counts.sentence())
         for folder in result.folders:
             typer.echo(f"  report       {folder / 'report.html'}")
@@ -168,15 +179,25 @@ def watch_scans(
 class _Lines:
     """Prints how things stand, every two seconds."""
 
-    def __init__(self) -> None:
-        self._next = 0.0
+    def __init__(self, as_json: bool) -> None:
+        self._next, self._as_json = 0.0, as_json
 
     def __call__(self, snapshot: "Snapshot") -> None:
-        """Print a snapshot if it is time."""
+        """Print a snapshot if it is time; a watch goes on when nobody reads what it prints."""
+        with suppress(OSError):
+            self._print(snapshot)
+
+    def _print(self, snapshot: "Snapshot") -> None:
         if time.monotonic() < self._next or snapshot.view is None:
             return
         self._next = time.monotonic() + _LINE_S
         counts, rate = snapshot.ledger, snapshot.view.selected / max(snapshot.ledger.processed, 1)
+        if self._as_json:
+            from friedel.cli.progress import JsonLines
+
+            figures = counts.as_dict() | {"frames_per_s": snapshot.frames_per_s, "hit_rate": rate}
+            JsonLines().write("info", "watch", source=snapshot.source.state, figures=figures)
+            return
         typer.echo(
             f"{snapshot.source.state}: {snapshot.frames_per_s:.0f} frames/s · {rate:.2%} hits · "
             f"latency p99 {counts.latency_p99_s * 1e3:.0f} ms · {counts.sentence()}",

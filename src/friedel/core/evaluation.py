@@ -1,4 +1,4 @@
-"""What one section of an evaluation leaves: tables, pictures and raw figures, kept as JSON beside its PNG files.
+"""The frame of an evaluation: its plan's sections, what each leaves (tables, pictures, raw figures), and the report.
 
 A section that is there and was made from the same plan, model and version is never made again: a killed evaluation
 goes on where it was.
@@ -9,11 +9,16 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
+from typing import Annotated, ClassVar, Literal, Self
 
 from matplotlib.figure import Figure
+from pydantic import Field, field_validator
 
 from friedel._version import __version__
+from friedel.core.errors import PlanError
 from friedel.core.files.atomic import replacing
+from friedel.core.options import Options
+from friedel.core.plan import Plan
 from friedel.core.report import render_page
 from friedel.core.statistics import Interval
 
@@ -51,6 +56,98 @@ class Section:
     pictures: list[EvaluationPicture] = field(default_factory=list)
     figures: dict[str, float] = field(default_factory=dict)
     seconds: float = 0.0
+
+
+class SectionedPlan(Plan):
+    """The plan of an evaluation: a report of sections, each asked for by name, large or quick.
+
+    A science's plan names its sections and its two sets of sizes, and adds what it compares.
+    """
+
+    known_sections: ClassVar[tuple[str, ...]]
+    """Names of the report's sections, in its order."""
+    full: ClassVar[Options]
+    """Sizes for figures."""
+    quick: ClassVar[Options]
+    """Sizes that show in minutes that it works."""
+
+    sections: tuple[str, ...] = ()
+    """What to do; empty: everything. The report shows it in its own order."""
+    size: Literal["full", "quick"] = "full"
+    """Sizes to take where none are given: for figures, or to see that it works."""
+    sizes: Options | None = None
+    """Sizes of your own; they win over ``size``."""
+    seed: Annotated[int, Field(ge=0)] = 0
+    """Seed of everything that is drawn; no training uses these frames and crystals."""
+    output: Path | None = None
+    """Folder for the report; the command line's ``-o`` wins."""
+
+    def with_sizes(self) -> Self:
+        """Return the plan with its sizes written out."""
+        return self.model_copy(
+            update={"sizes": self.sizes or (self.quick if self.size == "quick" else self.full), "sections": self.wanted}
+        )
+
+    @property
+    def wanted(self) -> tuple[str, ...]:
+        """The sections to do, in the report's order."""
+        return tuple(name for name in self.known_sections if name in (self.sections or self.known_sections))
+
+    @property
+    def unwanted(self) -> tuple[str, ...]:
+        """The sections left out."""
+        return tuple(name for name in self.known_sections if name not in self.wanted)
+
+    @property
+    def is_quick(self) -> bool:
+        """Whether the report must say that it isn't one for figures."""
+        return self.sizes is None and self.size == "quick"
+
+    @field_validator("sections")
+    @classmethod
+    def _known(cls, sections: tuple[str, ...]) -> tuple[str, ...]:
+        unknown = [name for name in sections if name not in cls.known_sections]
+        if unknown:
+            raise ValueError(f"unknown section {unknown[0]!r}; known: {', '.join(cls.known_sections)}")
+        return sections
+
+    @classmethod
+    def named_sections(cls, names: str) -> tuple[str, ...]:
+        """Return the sections that a comma-separated text names.
+
+        Raises
+        ------
+        PlanError
+            If one is unknown, or there is none.
+        """
+        found = tuple(name.strip() for name in names.split(",") if name.strip())
+        unknown = [name for name in found if name not in cls.known_sections]
+        if unknown or not found:
+            wrong = (unknown or [names])[0]
+            raise PlanError(f"unknown section {wrong!r}; known: {', '.join(cls.known_sections)}")
+        return found
+
+
+@dataclass(frozen=True, kw_only=True)
+class EvaluationResult:
+    """What an evaluation leaves behind.
+
+    Attributes
+    ----------
+    report : Path
+        The HTML page.
+    sections : tuple of Section
+        The sections asked for, in the report's order.
+    made : int
+        Parts made now; the others were there already.
+    model : str
+        Name and hash of what was evaluated.
+    """
+
+    report: Path
+    sections: tuple[Section, ...]
+    made: int
+    model: str
 
 
 def save_picture(folder: Path, name: str, figure: Figure, *, caption: str, alt: str) -> EvaluationPicture:

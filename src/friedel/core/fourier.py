@@ -34,14 +34,21 @@ def fourier_corner(obj: Tensor) -> Tensor:
 
 
 def fourier_of_part(part: Tensor, shape: Sequence[int]) -> Tensor:
-    """Transform an object of which only a part ``(z, y, x)`` isn't zero; ``shape`` is the whole array's.
+    """Transform an object of which only a part ``(..., z, y, x)`` isn't zero; ``shape`` is the whole array's.
 
     The part's first voxel is taken for the origin, which turns phases but no modulus. Lines of zeros are left out: for
     an object of a third of the box along each axis, half the work of `fourier_corner`.
     """
-    for axis, n in enumerate(shape):
+    for axis, n in zip(AXES, shape, strict=True):
         part = torch.fft.fft(part, n=n, dim=axis, norm="ortho")
     return part
+
+
+def part_of_inverse_fourier(diffraction: Tensor, shape: Sequence[int]) -> Tensor:
+    """Transform ``(..., z, y, x)`` back to the first ``shape`` voxels: the adjoint of `fourier_of_part`."""
+    for axis, n in zip(reversed(AXES), reversed(shape), strict=True):
+        diffraction = torch.fft.ifft(diffraction, dim=axis, norm="ortho").narrow(axis, 0, n)
+    return diffraction
 
 
 def inverse_fourier_corner(diffraction: Tensor) -> Tensor:

@@ -4,7 +4,7 @@ A solver never prints and never draws. It calls ``observer(event)``; a progress 
 are observers. An observer must not change the work; to stop it, it raises (Ctrl-C arrives as KeyboardInterrupt).
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import TypeAlias
 
@@ -50,10 +50,21 @@ class Note:
 
 @dataclass(frozen=True)
 class Warned:
-    """Something is not as it should be; the work goes on after a stated repair."""
+    """Something is not as it should be; the work goes on after a stated repair.
+
+    Attributes
+    ----------
+    step : str
+        The step's name.
+    text : str
+        What is odd and what was done about it, in one sentence.
+    bends : bool
+        Whether the result may be wrong for it in spite of the repair: the verdict then doesn't trust it.
+    """
 
     step: str
     text: str
+    bends: bool = False
 
 
 Event: TypeAlias = Progress | Note | Warned
@@ -92,3 +103,15 @@ class Recorder:
     def notes(self) -> tuple[tuple[str, str], ...]:
         """What was kept, as (step, sentence); a warning's sentence begins with `WARNING`."""
         return tuple((e.step, WARNING + e.text if isinstance(e, Warned) else e.text) for e in self.events)
+
+
+def listed(numbers: Iterable[int]) -> str:
+    """Return frame numbers in words, runs shortened and the list cut off: "3, 7–9"."""
+    runs: list[list[int]] = []
+    for number in map(int, numbers):
+        if runs and number == runs[-1][-1] + 1:
+            runs[-1].append(number)
+        else:
+            runs.append([number])
+    said = [f"{run[0]}–{run[-1]}" if len(run) > 1 else str(run[0]) for run in runs]
+    return ", ".join(said[:8]) + (" …" if len(said) > 8 else "")

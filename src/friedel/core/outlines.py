@@ -1,4 +1,4 @@
-"""Outlines of crystals: the textbook ones, Wulff shapes, and random ones of several families."""
+"""Outlines of crystals and particles: textbook polyhedra, Wulff shapes, and random ones of several families."""
 
 from collections.abc import Callable, Mapping
 from itertools import permutations, product

@@ -1,4 +1,4 @@
-"""What a network makes of a frame: maps of a layer's channels, and the regions that decided its score."""
+"""Figures of frames and classifiers: contact sheets, activation maps, reliability, precision and recall."""
 
 import math
 from collections.abc import Mapping, Sequence

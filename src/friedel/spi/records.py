@@ -48,6 +48,29 @@ class Frames:
             raise InputError(f"mask {self.mask.shape} doesn't fit frames of {self.intensities.shape[1:]}")
 
 
+@dataclass(frozen=True, kw_only=True)
+class Beam:
+    """What turns pixels of a frame into lengths in the sample.
+
+    Attributes
+    ----------
+    photon_energy_ev, distance_m, pixel_size_m : float
+        Beam energy; from the particles to the detector; pitch of the frames' pixels.
+    """
+
+    photon_energy_ev: float
+    distance_m: float
+    pixel_size_m: float
+
+
+SIZES = ("diameter", "diameter_error", "fluence", "asphericity")
+"""Scores that are NaN where no size was measured."""
+
+
+def _unknown() -> NDArray[np.float32]:
+    return np.zeros(0, np.float32)
+
+
 @dataclass(frozen=True, eq=False, kw_only=True)
 class HitScores:
     """What each frame looks like. All arrays are ``(n,)``, one entry a frame, in the frames' order.
@@ -60,6 +83,16 @@ class HitScores:
         Fringe visibility: signal-to-noise ratio of the fringes, from the photons themselves.
     strange : float32, at least 0
         How unlike anything seen in training: 1 at the training data's 99th percentile.
+    blank : float32 in [0, 1]
+        Probability that the frame shows the run's background alone. `other` is what is left.
+    diameter, diameter_error : float32
+        Of the sphere whose projection has the area of the particle's, and its standard deviation, in ``length_unit``;
+        NaN where no size was measured: frames without visible fringes, or hardly of one particle.
+    fluence : float32
+        Photons/µm² that hit the particle where lengths are nm (for the density of protein); else the photons a pixel
+        that it would scatter along the beam, which go with the fluence. NaN as for the diameter.
+    asphericity : float32
+        1 − short / long axis of the particle's projected outline. NaN as for the diameter.
     unsure : bool
         The probability lies in the band in which the model errs too often to decide alone.
     good : bool
@@ -68,6 +101,9 @@ class HitScores:
         `FrameStatus` of each frame.
     model : str
         Name and hash of the weights that scored them.
+    length_unit : str
+        "nm" where the beam and the detector's place are known, else "px": pixels of the real-space image of the
+        square of 128 pixels, wavelength × distance / (128 × pixel size).
     """
 
     single: NDArray[np.float32]
@@ -77,21 +113,47 @@ class HitScores:
     good: NDArray[np.bool_]
     status: NDArray[np.uint8]
     model: str = field(default="")
+    blank: NDArray[np.float32] = field(default_factory=_unknown)
+    diameter: NDArray[np.float32] = field(default_factory=_unknown)
+    diameter_error: NDArray[np.float32] = field(default_factory=_unknown)
+    fluence: NDArray[np.float32] = field(default_factory=_unknown)
+    asphericity: NDArray[np.float32] = field(default_factory=_unknown)
+    length_unit: str = "px"
+
+    def __post_init__(self) -> None:
+        for name in ("blank", *SIZES):
+            if not getattr(self, name).size:
+                unknown = np.full(len(self.single), np.nan if name in SIZES else 0.0, np.float32)
+                object.__setattr__(self, name, unknown)
 
     def __len__(self) -> int:
         return len(self.single)
 
     def __repr__(self) -> str:
+        blank, unscored = int((self.blank >= 0.5).sum()), int(np.sum(self.status != FrameStatus.SCORED))
         return (
-            f"HitScores({len(self)} frames: {int(self.good.sum())} good ({self.hit_rate:.1%}), "
-            f"{int(self.unsure.sum())} unsure, {int(np.sum(self.status != FrameStatus.SCORED))} without a score; "
+            f"HitScores({len(self)} frames: {int(self.good.sum())} good ({self.hit_rate:.1%}), {blank} blank, "
+            f"{int(self.unsure.sum())} unsure, {unscored} without a score; "
             f"model {self.model or 'unknown'})"
         )
+
+    @property
+    def other(self) -> NDArray[np.float32]:
+        """Probability that a frame shows anything but a blank or one particle; 0 for frames without a score."""
+        scored = self.status == FrameStatus.SCORED
+        return np.where(scored, (1 - self.single - self.blank).clip(0, 1), 0).astype(np.float32)
 
     @property
     def hit_rate(self) -> float:
         """Fraction of the frames in the default selection; 0 for no frames."""
         return float(self.good.mean()) if len(self) else 0.0
+
+
+def no_scores(model: str) -> HitScores:
+    """Return the scores of no frames."""
+    none, never = np.zeros(0, np.float32), np.zeros(0, bool)
+    status = np.zeros(0, np.uint8)
+    return HitScores(single=none, fringes=none, strange=none, unsure=never, good=never, status=status, model=model)
 
 
 def joined_scores(parts: Sequence[HitScores]) -> HitScores:

@@ -5,22 +5,22 @@ ring is full, room is made by one rule: *the oldest batch that waits is dropped*
 never taken away from it.
 """
 
-import contextlib
 import threading
 import time
 from collections import deque
 from dataclasses import dataclass, field
-from multiprocessing import shared_memory
 from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from friedel.stream.display import attach
 from friedel.stream.ledger import Ledger
+from friedel.stream.shared import SharedBlock, free_bytes
 
 # A slot is taken by a batch of any size, and held while its hits are written: few slots would soon be all taken.
 _SLOTS, _FEWEST = 64, 8
+# Of what shared memory is free, the ring takes at most this share: others need some too.
+_SHARE = 0.7
 
 
 class RingLayout(NamedTuple):
@@ -38,19 +38,22 @@ class FrameRing:
 
     Parameters
     ----------
-    memory : SharedMemory
+    memory : SharedBlock
         The memory.
     layout : RingLayout
         How it is divided.
-    owner : bool
-        Remove the memory on `close`.
     """
 
-    def __init__(self, memory: shared_memory.SharedMemory, layout: RingLayout, *, owner: bool) -> None:
+    def __init__(self, memory: SharedBlock, layout: RingLayout) -> None:
         self.layout = layout
-        self._memory, self._owner = memory, owner
+        self._memory = memory
         shape = (layout.n_slots, layout.frames_per_slot, *layout.shape)
-        self._frames: NDArray[np.generic] | None = np.ndarray(shape, np.dtype(layout.dtype), memory.buf)
+        self._frames: NDArray[np.generic] | None = np.ndarray(shape, np.dtype(layout.dtype), memory.buffer)
+
+    @property
+    def n_bytes(self) -> int:
+        """Memory of all slots."""
+        return self._memory.size
 
     def slot(self, number: int) -> NDArray[np.generic]:
         """Return a slot's frames, ``(frames_per_slot, y, x)``: a view of the shared memory."""
@@ -60,30 +63,37 @@ class FrameRing:
     def close(self) -> None:
         """Let go of the memory. Views of it must not be used any more."""
         self._frames = None
-        with contextlib.suppress(BufferError):  # a view is still alive; the memory goes with it
-            self._memory.close()
-        if self._owner:
-            self._memory.unlink()
-            self._owner = False
+        self._memory.close()
 
 
 def make_ring(shape: tuple[int, int], dtype: np.dtype[np.generic], *, frames_per_slot: int, n_bytes: int) -> FrameRing:
-    """Make a ring of at most ``n_bytes``; slots of large frames hold fewer of them, so that there are enough slots."""
+    """Make a ring of at most ``n_bytes``; slots of large frames hold fewer of them, so that there are enough slots.
+
+    Where less shared memory is free the ring is smaller.
+
+    Raises
+    ------
+    InputError
+        If not even a few slots of one frame can be had.
+    """
     frame_bytes = shape[0] * shape[1] * dtype.itemsize
+    n_bytes = min(n_bytes, int(_SHARE * free_bytes()))
     frames_per_slot = min(frames_per_slot, max(n_bytes // (_SLOTS * frame_bytes), 1))
     slot_bytes = frames_per_slot * frame_bytes
     n_slots = max(n_bytes // slot_bytes, _FEWEST)
-    memory = shared_memory.SharedMemory(create=True, size=n_slots * slot_bytes)
-    return FrameRing(memory, RingLayout(memory.name, n_slots, frames_per_slot, shape, dtype.str), owner=True)
+    memory = SharedBlock(n_bytes=n_slots * slot_bytes)
+    return FrameRing(memory, RingLayout(memory.name, n_slots, frames_per_slot, shape, dtype.str))
 
 
 def open_ring(layout: RingLayout) -> FrameRing:
     """Open a ring that another process made."""
-    return FrameRing(attach(layout.name), layout, owner=False)
+    return FrameRing(SharedBlock(layout.name), layout)
 
 
 OVERLOAD = "overload: the oldest waiting batch made room"
 NO_ROOM = "overload: no batch waited that could make room"
+ENDED = "the watch was stopped"
+_LOOK_S = 0.1
 
 
 @dataclass(eq=False, kw_only=True)
@@ -133,11 +143,17 @@ class Batches:
         Counts what is dropped.
     sample_frames : int
         So many of the first frames are kept, whatever happens, until `release_sample`.
+    patient : bool
+        The source can wait: `put` waits for room rather than drop anything.
+    stopping : Event
+        No longer, once this is set.
     """
 
     ring: FrameRing
     ledger: Ledger
     sample_frames: int = 0
+    patient: bool = False
+    stopping: threading.Event = field(default_factory=threading.Event)
     sampled: int = 0
     _free: deque[int] = field(default_factory=deque)
     _waiting: deque[Batch] = field(default_factory=deque)
@@ -166,7 +182,7 @@ class Batches:
             with self._room:
                 batch = self._open_batch(series)
                 if batch is None:
-                    self.ledger.dropped(len(frames) - done, NO_ROOM)
+                    self.ledger.dropped(len(frames) - done, ENDED if self.stopping.is_set() else NO_ROOM)
                     return
                 done += self._fill(batch, frames[done:], numbers[done:], timestamp, arrival)
 
@@ -219,7 +235,7 @@ class Batches:
         if batch is not None and (batch.n == len(batch.numbers) or batch.series != series):
             self._waiting.append(batch)
             batch = self._filling = None
-        if batch is None and (self._free or self._shed()):
+        if batch is None and (self._free or (self._came_free() if self.patient else self._shed())):
             batch = self._filling = self._new_batch(self._free.popleft(), series)
         return batch
 
@@ -247,6 +263,12 @@ class Batches:
         batch.n = part.stop
         self.sampled += count * batch.sample
         return count
+
+    def _came_free(self) -> bool:
+        """Wait for a free slot; return whether there is one, or the watch is being stopped."""
+        while not self._free and not self.stopping.is_set():
+            self._room.wait(_LOOK_S)
+        return bool(self._free)
 
     def _shed(self) -> bool:
         """Drop the oldest waiting batch; return whether there was one."""

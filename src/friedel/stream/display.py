@@ -7,13 +7,12 @@ round, carries what the page asks (`Control`).
 
 import json
 import struct
-import sys
 import zlib
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
-from multiprocessing import shared_memory
 from typing import Any, Self
 
+from friedel.stream.shared import SharedBlock
 from friedel.stream.snapshot import Snapshot, from_json, to_json
 
 
@@ -53,8 +52,8 @@ class Control:
 
 
 _HEAD = struct.Struct("<QQI")  # turn, length, checksum
-BOARD_BYTES = 32 << 20
-"""Room for a text; pages of it that are never used take no memory."""
+BOARD_BYTES = 16 << 20
+"""Room for a text: a crystal's surface and slices take some MiB."""
 _CONTROL_BYTES = 4096
 
 
@@ -70,16 +69,9 @@ class Board:
     """
 
     def __init__(self, name: str | None = None, *, n_bytes: int = BOARD_BYTES) -> None:
-        self._owner = name is None
-        self._memory = attach(name) if name is not None else shared_memory.SharedMemory(create=True, size=n_bytes)
-        assert self._memory.buf is not None  # it is open
-        self._buffer = self._memory.buf
+        self._memory = SharedBlock(name, n_bytes=n_bytes)
+        self._buffer, self.name = self._memory.buffer, self._memory.name
         self._turn = 0
-
-    @property
-    def name(self) -> str:
-        """By which another process finds the board."""
-        return self._memory.name
 
     def write(self, text: str) -> bool:
         """Replace the text; return False, and leave the old one, if it is too long."""
@@ -107,19 +99,6 @@ class Board:
     def close(self) -> None:
         """Let go of the board; its maker removes it."""
         self._memory.close()
-        if self._owner:
-            self._memory.unlink()
-
-
-def attach(name: str) -> shared_memory.SharedMemory:
-    """Open shared memory that another process made and will remove.
-
-    From Python 3.13 on any process may. Before, only one that `multiprocessing` started, directly or not, from the
-    maker: in any other, Python's own bookkeeping would remove the memory when that process ends.
-    """
-    if sys.version_info >= (3, 13):
-        return shared_memory.SharedMemory(name=name, track=False)
-    return shared_memory.SharedMemory(name=name)
 
 
 class Display:

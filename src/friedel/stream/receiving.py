@@ -7,14 +7,15 @@ is measured by this machine's own monotonic clock.
 import threading
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
+from friedel.core.errors import FriedelError
 from friedel.core.observer import Observer, Warned
-from friedel.stream.arrivals import Arrivals, Verdict, among
+from friedel.stream.arrivals import LARGEST_GAP, Arrivals, Verdict, among
 from friedel.stream.ledger import Fate, Ledger
 from friedel.stream.snapshot import SourceState
 from friedel.stream.sources.events import Begun, Ended, Event, Lost, Malformed, Message
@@ -23,6 +24,10 @@ from friedel.stream.sources.source import Source
 _POLL_S = 0.1
 PAUSED = "paused on request"
 ABSURD = "a number too far ahead to be true"
+NO_NUMBER = "a number that can't be one"
+# A source that fails so often in a row won't recover; after each failure it is given a little more time.
+_FAILURES, _RETRY_S = 50, 0.02
+_LARGEST_NUMBER = 1 << 62
 
 
 class FrameKind(Protocol):
@@ -78,7 +83,7 @@ class Receiver:
     def __post_init__(self) -> None:
         self._stop = threading.Event()
         self._arrivals = Arrivals()
-        self._renewals = 0
+        self._renewals = self._failures = 0
         self._base, self._lasting = "", False
         self._heard = time.monotonic()
         self._state = SourceState(name=self.source.uri, state="opening", since=time.time())
@@ -98,8 +103,12 @@ class Receiver:
         """Begin to receive."""
         self._thread.start()
 
+    def cease(self) -> None:
+        """Receive no more, soon; returns at once."""
+        self._stop.set()
+
     def stop(self, timeout_s: float = 5.0) -> None:
-        """Receive no more."""
+        """Receive no more, and wait until that is so."""
         self._stop.set()
         if self._thread.is_alive():
             self._thread.join(timeout_s)
@@ -109,7 +118,7 @@ class Receiver:
             while not self._stop.is_set():
                 if self.source.patient and not self._may_go_on():
                     continue
-                event = self.source.receive(_POLL_S)
+                event = self._next_event()
                 self._note_state(event)
                 if isinstance(event, Ended):
                     break
@@ -121,6 +130,29 @@ class Receiver:
             self._change("lost", str(error))
         finally:
             self.wake()
+
+    def _next_event(self) -> Event | None:
+        """Return the source's next event; what its decoder can't bear is malformed, whatever it raises.
+
+        Raises
+        ------
+        FriedelError
+            If the source says that it can't be used.
+        Exception
+            Whatever it raises when it does so again and again.
+        """
+        try:
+            event = self.source.receive(_POLL_S)
+        except FriedelError:
+            raise
+        except Exception as error:  # a decoder may raise anything, for bytes that nobody foresaw
+            self._failures += 1
+            if self._failures >= _FAILURES:
+                raise
+            self._stop.wait(_RETRY_S * self._failures)
+            return Malformed(reason=f"what the decoder can't bear ({type(error).__name__})")
+        self._failures = 0
+        return event
 
     def _may_go_on(self) -> bool:
         """Say whether there is room for more of a patient source's frames, waiting a little if there isn't."""
@@ -163,6 +195,8 @@ class Receiver:
                 self._arrivals.may_begin_anew()
 
     def _begin(self, begun: Begun) -> None:
+        believable = isinstance(begun.expected, int) and 0 < begun.expected <= LARGEST_GAP * 1000
+        begun = begun if believable or begun.expected is None else replace(begun, expected=None)
         # Of a series whose numbers mean nothing after a restart, the name says when it began.
         self._base = begun.series if begun.lasting else f"{begun.series}@{int(time.time())}"
         self._lasting, self._renewals = begun.lasting, 0
@@ -178,6 +212,9 @@ class Receiver:
             return
         if not self.series:  # a source that tells of no series has one
             self._begin(Begun(series=self.source.uri))
+        if not 0 <= message.number <= _LARGEST_NUMBER:
+            self.ledger.refused(Fate.MALFORMED, n_frames, NO_NUMBER)
+            return
         reason = self.into.mismatch(frames)
         if reason:
             self._refuse(message.number, n_frames, reason)
@@ -208,7 +245,7 @@ class Receiver:
     def _refuse(self, number: int | None, n_frames: int, reason: str) -> None:
         """Count frames that can't be used; those whose number was seen before stay duplicates."""
         fresh = n_frames
-        if number is not None:
+        if number is not None and 0 <= number <= _LARGEST_NUMBER:
             verdict = self._judged(number, n_frames)
             fresh = n_frames if verdict.absurd else int(verdict.fresh.sum())
         if fresh:

@@ -17,6 +17,7 @@ from friedel.web.options import ServeOptions
 
 _POLL_S = 0.05
 _PICTURES = ("gallery", "powder")
+_FIGURES = ("state", "rates")
 # Pictures of frames are nine tenths of the bytes, and nobody looks at more than one set a second.
 _PICTURES_S = 1.0
 
@@ -44,12 +45,22 @@ class Hub:
     async def read(self) -> None:
         """Take up snapshots as they come, for ever; while nobody looks, none is."""
         while True:
-            text = self._shown.read() if self.viewers else None
-            if text is not None:
-                self._parts = await asyncio.to_thread(parts_of, text)
-                async with self._changed:
-                    self._changed.notify_all()
+            if self.viewers:
+                await self._take_up()
             await asyncio.sleep(_POLL_S)
+
+    async def state(self) -> dict[str, Any]:
+        """Return the latest snapshot's state and rates, or nothing while there is none."""
+        await self._take_up()
+        found: dict[str, Any] = {name: json.loads(text) for name, text in self._parts.items() if name in _FIGURES}
+        return found
+
+    async def _take_up(self) -> None:
+        text = self._shown.read()
+        if text is not None:
+            self._parts = await asyncio.to_thread(parts_of, text)
+            async with self._changed:
+                self._changed.notify_all()
 
     async def serve(self, socket: web.WebSocketResponse) -> None:
         """Show a viewer everything there is, then whatever changes, until it leaves or takes nothing more."""

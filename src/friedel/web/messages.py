@@ -12,7 +12,10 @@ from typing import Any
 import numpy as np
 
 _STATE = ("mode", "taken", "source", "ledger", "frames_per_s", "threshold", "paused")
-_RATES = ("rate_times", "rates", "histogram", "selected", "unsure_count", "odd_count", "model")
+_RATES = (
+    *("rate_times", "rates", "histogram", "selected", "blank_count", "unsure_count", "odd_count", "model"),
+    *("sizes", "size_range", "main_size"),
+)
 _GALLERY = ("singles", "unsure", "rejected")
 _SURFACE = ("vertices", "faces", "vertex_strain", "coloured_by", "unit", "axes")
 _SLICES = ("slices", "strain_slices", "coloured_by")

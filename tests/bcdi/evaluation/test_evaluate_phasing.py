@@ -12,7 +12,7 @@ from friedel.bcdi.evaluation import methods as phasing_methods
 from friedel.bcdi.evaluation.conditions import Condition, make_case
 from friedel.bcdi.evaluation.evaluate import evaluate_phasing
 from friedel.bcdi.evaluation.methods import CHAIN, ITERATIVE, NETWORK, Answer, Methods
-from friedel.bcdi.evaluation.plan import PhasingEvaluationPlan, PhasingEvaluationSizes, chosen_phasing_sections
+from friedel.bcdi.evaluation.plan import PhasingEvaluationPlan, PhasingEvaluationSizes
 from friedel.bcdi.evaluation.results import Outcome, ResultFolder
 from friedel.bcdi.evaluation.studies import studies
 from friedel.bcdi.evaluation.tables import speed_up, study_tables
@@ -79,7 +79,7 @@ def _plan(tmp_path, **changes):
 def test_the_report_holds_every_section_and_says_what_is_absent(counted, tmp_path):
     heard = []
     result = evaluate_phasing(_plan(tmp_path), observer=heard.append)
-    assert [section.name for section in result.sections] == list(evaluation.SECTIONS)
+    assert [section.name for section in result.sections] == list(PhasingEvaluationPlan.known_sections)
     page = result.report.read_text(encoding="utf-8")
     assert page.count("<section id=") == 7
     assert ABSENT in page
@@ -128,7 +128,7 @@ def test_an_outcome_is_plain_json(counted, tmp_path):
 
 def test_conditions_do_what_they_are_called():
     made = studies(PhasingEvaluationSizes())
-    assert list(made) == list(evaluation.SECTIONS[:-1])
+    assert list(made) == list(PhasingEvaluationPlan.known_sections[:-1])
     names = [condition.name for study in made.values() for condition in study.conditions]
     assert len(set(names)) == len(names)
     gap = make_case(next(c for c in made["gaps"].conditions if c.gap == (2, 2)), 0, seed=0).pattern
@@ -216,7 +216,7 @@ def test_what_can_not_be_is_told_before_any_work(tmp_path):
         evaluate_phasing(_plan(tmp_path, model="nowhere/model.safetensors"))
     assert not (tmp_path / "out").exists()
     with pytest.raises(PlanError, match="unknown section 'speed'"):
-        chosen_phasing_sections("overview, speed")
+        PhasingEvaluationPlan.named_sections("overview, speed")
     (tmp_path / "plan.yaml").write_text("published: model\nscan: scan.yaml\n")
     (tmp_path / "model").mkdir()
     plan = PhasingEvaluationPlan.load(tmp_path / "plan.yaml")

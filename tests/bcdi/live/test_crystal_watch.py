@@ -98,7 +98,7 @@ def watched(tmp_path_factory):
     thread = threading.Thread(target=lambda: found.update(result=watch.run()))
     thread.start()
     _until(lambda: any("provisional" in one.view.label for one in shown.snapshots), thread)
-    os.kill(watch._series[0].worker.pid, signal.SIGKILL)
+    os.kill(watch.sink.scans[0].process.pid, signal.SIGKILL)
     n_before = len(shown.snapshots)
     _until(lambda: any("provisional" in one.view.label for one in shown.snapshots[n_before + 10 :]), thread)
     source.hold.set()

@@ -18,7 +18,7 @@ from friedel.core.networks import load_weights
 @pytest.mark.parametrize("name", ["phasing_default", "phasing_cdi_nn"])
 def test_the_figures_are_the_cards(name: str):
     network, card = load_weights(name)
-    with resources.as_file(resources.files("friedel.networks") / "weights" / f"{name}.yaml") as path:
+    with resources.as_file(resources.files("friedel.bcdi.networks") / "weights" / f"{name}.yaml") as path:
         plan = PhasingTrainingPlan.load(path)
     # Without the store of relaxed crystals, which isn't shipped: the others are alike enough.
     crystals = plan.curriculum.crystals.model_copy(update={"store": None})

@@ -5,7 +5,18 @@ import torch
 
 from friedel.bcdi.phasing.iterate import chi_of
 from friedel.bcdi.phasing.measured import measured_from
-from friedel.bcdi.phasing.multiscale import central_part, lift, lift_support, limited_shape, lower, start_shape
+from friedel.bcdi.phasing.multiscale import (
+    between,
+    central_part,
+    compact_shape,
+    fast_size,
+    lift,
+    lift_support,
+    limited_shape,
+    lower,
+    start_shape,
+    windowed,
+)
 from friedel.core.fourier import fourier, fourier_corner
 
 PAIRS = [((16, 18, 20), (24, 26, 30)), ((15, 17, 16), (23, 24, 25)), ((16, 15, 16), (16, 31, 17))]
@@ -69,3 +80,26 @@ def test_the_start_is_just_fine_enough_for_the_object() -> None:
     assert start_shape((64, 64, 64), 700, 800) == (64, 64, 64)
     assert start_shape((64, 48, 64), 6400, 800) == (32, 24, 32)
     assert start_shape((64, 20, 64), 500_000, 800) == (16, 16, 16)
+
+
+def test_grids_are_sizes_that_an_ffts_like():
+    assert [fast_size(n) for n in (31, 32.5, 45.3, 97)] == [32, 36, 48, 100]
+    assert between((32, 32, 32), (64, 64, 64)) == [(48, 48, 48)]
+    assert between((40, 40, 40), (64, 64, 64)) == []
+    assert all(len(set(shape)) == 1 for shape in between((32, 32, 32), (128, 128, 128)))
+
+
+def test_a_spread_peak_asks_for_a_finer_grid(truth):
+    measured, least = truth.measured, (12, 12, 12)
+    assert compact_shape(measured, least, outside=1.0) == least
+    assert compact_shape(measured, least, outside=0.0) == measured.shape
+    sizes = [compact_shape(measured, least, outside=share)[0] for share in (0.2, 0.02, 0.002)]
+    assert sizes == sorted(sizes)
+
+
+def test_a_window_leaves_the_middle_and_softens_the_rim(truth):
+    measured = truth.measured
+    assert windowed(measured, 1.0) is measured
+    ratio = windowed(measured, 0.3).amplitude / measured.amplitude.clamp_min(1e-12)
+    assert ratio[0, 0, 0] == pytest.approx(1.0, abs=1e-3)
+    assert ratio[measured.shape[0] // 2, 0, 0] < 0.35

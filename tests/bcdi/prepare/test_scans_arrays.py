@@ -21,7 +21,7 @@ def pattern(at: tuple[int, int, int] = (10, 9, 8)) -> NDArray[np.float64]:
 
 @pytest.mark.parametrize("dtype", [np.uint8, np.uint16, np.int32, np.int64, np.float32, np.float64])
 def test_any_real_type_becomes_float32_photons_of_the_same_shape(dtype: type) -> None:
-    array = np.minimum(pattern(), 200).astype(dtype)
+    array = np.floor(pattern() / 5).astype(dtype)  # below 255, and its highest value only once
     found = diffraction_from_array(array)
     np.testing.assert_array_equal(found.intensities, array)
     assert found.intensities.dtype == np.float32
@@ -30,8 +30,8 @@ def test_any_real_type_becomes_float32_photons_of_the_same_shape(dtype: type) ->
 
 
 def test_masked_and_nan_voxels_are_unknown() -> None:
-    array, mask = pattern(), np.ones(SHAPE, int)
-    array[0, 0, 0], mask[1, 1, 1] = np.nan, 0
+    array, mask = pattern(), np.zeros(SHAPE, int)
+    array[0, 0, 0], mask[1, 1, 1] = np.nan, 1
     found = diffraction_from_array(array, mask)
     assert np.argwhere(~found.mask).tolist() == [[0, 0, 0], [1, 1, 1]]
 
@@ -47,8 +47,8 @@ def test_a_peak_far_off_is_moved_and_said() -> None:
     assert np.unravel_index(found.intensities.argmax(), SHAPE) == (10, 9, 8)
     assert found.intensities.shape == SHAPE
     assert not found.mask[:6].any()
-    assert isinstance(recorder.events[0], Warned)
-    assert "[-6, 0, 0] voxels off" in recorder.events[0].text
+    said = next(event for event in recorder.events if isinstance(event, Warned))
+    assert "[-6, 0, 0] voxels off" in said.text
 
 
 @pytest.mark.parametrize(
@@ -58,13 +58,12 @@ def test_a_peak_far_off_is_moved_and_said() -> None:
         (np.ones((2, 20, 20, 20)), None, "3D array"),
         (np.ones((20, 15, 20)), None, "side under 16"),
         (np.zeros(SHAPE), None, "all measured intensities are zero"),
-        (np.full(SHAPE, np.inf), None, "inf"),
+        (np.full(SHAPE, np.inf), None, "every voxel is masked"),
         (pattern().astype(complex), None, "complex"),
         (np.full(SHAPE, "a"), None, "real numbers"),
         ([[1], [2, 3]], None, "not an array"),
-        (pattern(), np.zeros(SHAPE, bool), "every voxel is masked"),
         (pattern(), np.ones((20, 18, 17)), "mask's shape"),
-        (pattern(), np.full(SHAPE, 0.5), "True .measured. and False"),
+        (pattern(), np.full(SHAPE, 0.5), "neither good nor bad"),
     ],
 )
 def test_what_cannot_be_phased_is_refused_in_one_sentence(intensities: ArrayLike, mask: ArrayLike, said: str) -> None:

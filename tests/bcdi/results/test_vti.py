@@ -1,5 +1,5 @@
-import builtins
 import itertools
+import sys
 
 import numpy as np
 import pytest
@@ -67,14 +67,7 @@ def test_a_crystal_is_in_nm_with_its_strain_and_spacing(tmp_path):
 
 
 def test_without_pyvista_the_message_has_the_line_that_installs_it(finished, tmp_path, monkeypatch):
-    real = builtins.__import__
-
-    def absent(name, *args, **kwargs):
-        if name == "pyvista":
-            raise ImportError(name)
-        return real(name, *args, **kwargs)
-
-    monkeypatch.setattr(builtins, "__import__", absent)
+    monkeypatch.setitem(sys.modules, "pyvista", None)
     with pytest.raises(MissingDependencyError, match=r"pip install 'friedel\[view\]'"):
         save_reconstruction(finished(), tmp_path / "result.vti")
     assert list(tmp_path.iterdir()) == []

@@ -15,6 +15,7 @@ from friedel.bcdi.scans.read import read_scan
 from friedel.bcdi.scans.source import ScanSource
 from friedel.core.errors import InputError
 from friedel.core.files.arrays import read_array
+from friedel.core.observer import Recorder
 
 VOLUME = np.random.default_rng(0).poisson(4.0, (18, 17, 16)).astype(np.int32)
 
@@ -107,11 +108,14 @@ def test_a_mask_image_says_what_non_zero_means(tmp_path: Path, marks: str) -> No
     np.testing.assert_array_equal(read_scan(source).mask, bad == 0)
 
 
-def test_a_mask_of_the_wrong_sense_is_noticed_when_it_masks_all(tmp_path: Path) -> None:
+def test_a_mask_of_the_other_sense_is_noticed(tmp_path: Path) -> None:
     _npy(tmp_path / "v.npy")
     np.save(tmp_path / "m.npy", np.ones((17, 16)))
-    with pytest.raises(InputError, match="mask_marks: good"):
-        read_scan(ScanSource(path=tmp_path / "v.npy", mask=tmp_path / "m.npy"))
+    source, heard = ScanSource(path=tmp_path / "v.npy", mask=tmp_path / "m.npy"), Recorder()
+    assert read_scan(source, observer=heard).mask.all()
+    assert any("taken to mark the good" in text for _, text in heard.notes)
+    with pytest.raises(InputError, match="masks every pixel"):
+        read_scan(source.model_copy(update={"mask_marks": "bad"}))
 
 
 def test_a_3d_mask_makes_voxels_unknown(tmp_path: Path) -> None:

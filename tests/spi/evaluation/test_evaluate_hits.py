@@ -16,7 +16,7 @@ from friedel.spi.evaluation import models as evaluation_models
 from friedel.spi.evaluation.context import Evaluation
 from friedel.spi.evaluation.data import EvaluationData, LabelledFrames, joined
 from friedel.spi.evaluation.models import by_diffusion_map
-from friedel.spi.evaluation.plan import QUICK, SECTIONS, EvaluationPlan, EvaluationSizes, chosen_sections
+from friedel.spi.evaluation.plan import QUICK, SECTIONS, EvaluationPlan, EvaluationSizes
 from friedel.spi.hits.features import CHANNELS, NAME
 from friedel.spi.networks.hitnet import HitNet
 from friedel.spi.training.plan import LabelledFile
@@ -93,7 +93,7 @@ def test_the_page_is_whole_and_loads_nothing(done):
 def test_what_is_there_is_not_made_again(done, plan, monkeypatch):
     monkeypatch.setitem(evaluation.MAKERS, "speed", None)
     again = evaluation.evaluate_hits(plan.model_copy(update={"sections": ("rates", "speed")}))
-    assert again.made == ()
+    assert again.made == 0
     assert again.sections[0].figures == done[0].sections[1].figures
     # Another seed is another evaluation, and a damaged record is none.
     folder = plan.output / "sections"
@@ -205,8 +205,8 @@ def test_plans_are_read_back_and_mistakes_named(plan, tmp_path):
     with pytest.raises(PlanError, match="did you mean 'sections'"):
         EvaluationPlan.load(path)
     with pytest.raises(PlanError, match=r"unknown section 'rate'; known: domains"):
-        chosen_sections("rate")
-    assert chosen_sections("rates, speed") == ("rates", "speed")
+        EvaluationPlan.named_sections("rate")
+    assert EvaluationPlan.named_sections("rates, speed") == ("rates", "speed")
     assert set(SECTIONS) == set(evaluation.MAKERS)
     with pytest.raises(PlanError, match="no folder for the report"):
         evaluation.evaluate_hits(EvaluationPlan())

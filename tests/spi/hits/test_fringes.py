@@ -4,10 +4,12 @@ import numpy as np
 import pytest
 import torch
 
+from friedel.spi.hits import fringes
 from friedel.spi.hits.features import SIDE, local_mean, log_spectra, model_input, whitened
-from friedel.spi.hits.fringes import fringe_visibility
+from friedel.spi.hits.polar import polar_sums
 from friedel.spi.hits.prepare import Prepared
 
+Y, X = np.indices((128, 128)) - 64
 RADIUS = np.hypot(*(np.indices((128, 128)) - 64))
 
 
@@ -20,6 +22,10 @@ def prepared(light: np.ndarray, n: int = 16, *, mask: np.ndarray | None = None, 
         known=torch.from_numpy(known.astype(np.float32))[None, None],
         read_variance=noise**2,
     )
+
+
+def fringe_visibility(frames: Prepared) -> torch.Tensor:
+    return fringes.fringe_visibility(polar_sums(frames))
 
 
 BLUR = 3000 * np.exp(-RADIUS / 8) + 0.05
@@ -47,6 +53,37 @@ def test_a_hole_and_a_gap_are_no_fringes() -> None:
     mask = (RADIUS > 6) & (np.abs(np.indices((128, 128))[0] - 64) > 2)
     assert float(fringe_visibility(prepared(BLUR, mask=mask)).median()) < 2
     assert float(fringe_visibility(prepared(RINGS, mask=mask)).median()) > 20
+
+
+# Rings of a fifth of a photon a pixel about a blur: no cell of a sector shows them.
+WEAK_RINGS = 300 * np.exp(-RADIUS / 6) + 0.2 * (1 + np.cos(RADIUS * 2 * np.pi / 14))
+
+
+def test_rings_that_no_single_cell_shows_are_seen_in_the_mean_of_the_whole_ring() -> None:
+    visible = fringe_visibility(prepared(WEAK_RINGS, 64))
+    assert float((visible >= 5).float().mean()) > 0.9
+
+
+def test_streaks_and_speckles_without_rings_are_seen() -> None:
+    angle = np.arctan2(Y, X)
+    streaks = 2000 * np.exp(-RADIUS / 8) * (0.02 + np.cos(3 * angle) ** 8) + 0.02
+    assert float(fringe_visibility(prepared(streaks)).median()) > 8
+
+
+ELLIPSE = 300 * np.exp(-(Y**2 + (1.4 * X) ** 2) / 800)
+SHADED = 30 * np.exp(-RADIUS / 25) * (1 + 0.4 * np.sin(X / 25) * np.cos(Y / 30))
+BESIDE = 300 * np.exp(-np.hypot(Y - 2, X + 1.5) / 15)
+POWER = 2000 / (RADIUS + 3) ** 2
+
+
+@pytest.mark.parametrize("light", [ELLIPSE, SHADED, BESIDE, POWER], ids=["ellipse", "shaded", "beside", "power"])
+@pytest.mark.parametrize("noise", [0.0, 0.2])
+def test_no_envelope_hole_gap_or_background_looks_like_fringes(light: np.ndarray, noise: float) -> None:
+    mask = (RADIUS > 5) & (np.abs(Y - 3) > 2)
+    mask[:40, :50] = False
+    for scale in (0.02, 1.0):
+        visible = fringe_visibility(prepared(scale * light + 0.01, 64, mask=mask, noise=noise))
+        assert float(visible.quantile(0.95)) < 4
 
 
 def test_spectra_are_those_of_the_full_transform() -> None:

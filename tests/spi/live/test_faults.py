@@ -94,7 +94,7 @@ def test_a_full_disk_stops_the_writing_but_not_the_scoring(tmp_path):
 
 
 def test_a_folder_that_another_watch_writes_is_refused(tmp_path):
-    code = "import sys, time; from pathlib import Path; from friedel.spi.scores.growing_run import lock_folder\n"
+    code = "import sys, time; from pathlib import Path; from friedel.stream.account import lock_folder\n"
     code += "lock_folder(Path(sys.argv[1])); print('locked', flush=True); time.sleep(60)"
     other = subprocess.Popen([sys.executable, "-c", code, str(tmp_path / "out")], stdout=subprocess.PIPE)
     try:
@@ -124,7 +124,7 @@ def test_a_killed_writer_is_replaced_and_nothing_is_written_twice(tmp_path):
     watch = None
 
     def kill_writer():
-        pid = watch._output.scribe._process.pid
+        pid = watch.sink.output.writer.process.pid
         os.kill(pid, signal.SIGKILL)
 
     messages = [Message(number=k, frames=stack[k : k + 10]) for k in range(0, 200, 10)]

@@ -23,7 +23,7 @@ def test_two_workers_score_and_one_may_die(tmp_path, monkeypatch):
     worked = set()
 
     def kill_one():
-        client = watch._crew.cluster._client
+        client = watch.sink.pool.cluster._client
         pids = client.run(os.getpid)
         worked.update(pids.values())
         os.kill(next(iter(pids.values())), signal.SIGKILL)

@@ -6,7 +6,7 @@ from importlib import import_module
 import numpy as np
 import pytest
 from live_doubles import frames
-from live_peers import KaraboPeer, PvaPeer, SimplonPeer, free_port, swmr_peer, tiff_peer
+from live_peers import KaraboPeer, LclsPeer, PvaPeer, SimplonPeer, free_port, swmr_peer, tiff_peer
 from source_contract import SourceContract, collect, frames_of
 
 from friedel.core.errors import InputError, MissingDependencyError
@@ -193,3 +193,18 @@ def test_a_series_is_joined_in_the_middle():
     finally:
         peer.close()
     assert [event.series for event in found if isinstance(event, Begun)] == ["7", "8"]
+
+
+def test_what_lclstreamer_calls_simplon_is_understood():
+    stack = np.random.default_rng(3).poisson(2.0, (5, 80, 64))
+    peer = LclsPeer(stack)
+    source = find_source(peer.uri)
+    try:
+        source.open()
+        found = frames_of(collect(source, 5))
+    finally:
+        source.close()
+        peer.close()
+    assert sorted(found) == list(range(5)), "the sender's own numbers are all alike"
+    for number, frame in found.items():
+        np.testing.assert_array_equal(frame, stack[number])

@@ -1,4 +1,4 @@
-"""What is wrong in a crystal: vacancies, twins, stacking faults, dislocations; all of them still unrelaxed."""
+"""Defects of a crystal before relaxation: vacancies, twins, stacking faults, dislocations; facets that are held."""
 
 from dataclasses import dataclass
 

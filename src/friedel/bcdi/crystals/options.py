@@ -1,4 +1,4 @@
-"""What crystals a run draws: metals, sizes, outlines, what strains them and what is wrong in them. Draws nothing."""
+"""What crystals a run draws: metals, sizes, families of outlines, strain and defects."""
 
 from collections.abc import Callable, Mapping
 from typing import Annotated, Self

@@ -1,4 +1,4 @@
-"""Random crystals on a voxel grid, with their truth: what phasing is developed and judged on.
+"""Random crystals on a voxel grid, with their truth, and the families of strain they are drawn from.
 
 The crystals here live on array indices, without a laboratory; `friedel.bcdi.crystals.lattice` places one on an
 instrument.

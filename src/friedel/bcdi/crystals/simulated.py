@@ -1,4 +1,4 @@
-"""Crystals without atoms: facetted outlines with elastic textbook fields, in the same record as relaxed ones.
+"""Simulated crystals by seed and number: relaxed atoms, or facetted outlines with elastic textbook fields.
 
 For machines without LAMMPS, and for training sets that need thousands in minutes. The fields are models: contacts that
 decay inwards, drawn-in facets, smooth bending, dislocations in an infinite medium; nothing is relaxed.

@@ -1,49 +1,27 @@
 """Evaluate phasing: every crystal by every method once, each kept as it is finished, and one report of all."""
 
 import time
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 
 from friedel.bcdi.evaluation.conditions import Case, Condition, make_case
 from friedel.bcdi.evaluation.measured_scan import scan_section
 from friedel.bcdi.evaluation.methods import Methods, methods_of
 from friedel.bcdi.evaluation.pictures import beside_truth_figure, over_conditions_figure
-from friedel.bcdi.evaluation.plan import SECTIONS, PhasingEvaluationPlan
+from friedel.bcdi.evaluation.plan import PhasingEvaluationPlan
 from friedel.bcdi.evaluation.results import Outcome, ResultFolder, phase_case
 from friedel.bcdi.evaluation.studies import Study, studies
 from friedel.bcdi.evaluation.tables import ByCondition, speed_table, study_figures, study_tables
-from friedel.core.evaluation import EvaluationPage, Section, save_picture, write_evaluation_report
+from friedel.core.evaluation import EvaluationPage, EvaluationResult, Section, save_picture, write_evaluation_report
 from friedel.core.machine.memory import keep_freed_memory
 from friedel.core.observer import Note, Observer, Progress, silent
 
 TASK = "phasing crystals"
 
 
-@dataclass(frozen=True, kw_only=True)
-class PhasingEvaluation:
-    """What an evaluation leaves behind.
-
-    Attributes
-    ----------
-    report : Path
-        The HTML page.
-    sections : tuple of Section
-        The sections asked for, in the report's order.
-    made : int
-        Crystals phased now, one for each method; the others were there already.
-    model : str
-        Name and hash of the network evaluated.
-    """
-
-    report: Path
-    sections: tuple[Section, ...]
-    made: int
-    model: str
-
-
 def evaluate_phasing(
     plan: PhasingEvaluationPlan, output: Path | None = None, *, observer: Observer = silent
-) -> PhasingEvaluation:
+) -> EvaluationResult:
     """Evaluate a phasing network, alone and with refinement, and leave a report in a folder.
 
     Every crystal's figures are kept in the folder as soon as a method has phased it: stopped or killed, the same call
@@ -70,11 +48,11 @@ def evaluate_phasing(
     methods = methods_of(plan)
     folder.mkdir(parents=True, exist_ok=True)
     bench = _Bench(plan, folder, methods, observer)
-    sections = tuple(bench.section(name) for name in SECTIONS if name in plan.sections)
+    sections = tuple(bench.section(name) for name in plan.wanted)
     text = plan.with_sizes().text()
     (folder / "plan.yaml").write_text(text, encoding="utf-8")
     report = write_evaluation_report(folder / "report.html", sections, bench.pictures, _page(plan, methods.model, text))
-    return PhasingEvaluation(report=report, sections=sections, made=bench.made, model=methods.model)
+    return EvaluationResult(report=report, sections=sections, made=bench.made, model=methods.model)
 
 
 def _page(plan: PhasingEvaluationPlan, model: str, text: str) -> EvaluationPage:
@@ -82,9 +60,9 @@ def _page(plan: PhasingEvaluationPlan, model: str, text: str) -> EvaluationPage:
         about="3D Bragg coherent diffraction imaging · evaluation of phasing",
         model=model,
         plan=text,
-        quick="Few crystals and conditions" if plan.sizes is None and plan.size == "quick" else "",
+        quick="Few crystals and conditions" if plan.is_quick else "",
         source="Every figure here comes from a run on the machine that wrote this page.",
-        missing=tuple(name for name in SECTIONS if name not in plan.sections),
+        missing=plan.unwanted,
     )
 
 
@@ -94,7 +72,7 @@ class _Bench:
     def __init__(self, plan: PhasingEvaluationPlan, folder: Path, methods: Methods, observer: Observer) -> None:
         self.plan, self.methods, self.observer = plan, methods, observer
         self.pictures, self.results = folder / "sections", ResultFolder(folder / "crystals", plan.seed)
-        self.studies = {name: study for name, study in studies(plan.chosen_sizes).items() if name in plan.sections}
+        self.studies = {name: study for name, study in studies(plan.chosen_sizes).items() if name in plan.wanted}
         conditions = [condition for study in self.studies.values() for condition in study.conditions]
         self.total = sum(condition.crystals for condition in conditions) * len(methods.run)
         self.done = self.made = 0

@@ -123,7 +123,7 @@ def methods_of(plan: PhasingEvaluationPlan) -> Methods:
 
 def _guessing(model: PhasingModel) -> Method:
     def guess(pattern: Diffraction, seed: int) -> Answer:
-        return _timed(lambda: predict(pattern.intensities, mask=pattern.mask, model=model))
+        return _timed(lambda: predict(pattern.intensities, mask=~pattern.mask, model=model))
 
     return guess
 
@@ -133,7 +133,7 @@ def _refining(plan: PhasingEvaluationPlan) -> Method:
 
     def chain(pattern: Diffraction, seed: int) -> Answer:
         return _timed(
-            lambda: reconstruct(pattern.intensities, mask=pattern.mask, plan=options, seed=seed, device=plan.device)
+            lambda: reconstruct(pattern.intensities, mask=~pattern.mask, plan=options, seed=seed, device=plan.device)
         )
 
     return chain
@@ -144,7 +144,7 @@ def _iterating(plan: PhasingEvaluationPlan) -> Method:
 
     def iterate(pattern: Diffraction, seed: int) -> Answer:
         return _timed(
-            lambda: reconstruct(pattern.intensities, mask=pattern.mask, plan=options, seed=seed, device=plan.device)
+            lambda: reconstruct(pattern.intensities, mask=~pattern.mask, plan=options, seed=seed, device=plan.device)
         )
 
     return iterate

@@ -1,13 +1,12 @@
 """The plan of an evaluation of phasing: which network, beside what, over which conditions. Runs nothing."""
 
 from pathlib import Path
-from typing import Annotated, ClassVar, Literal, Self
+from typing import Annotated, ClassVar
 
-from pydantic import Field, field_validator
+from pydantic import Field
 
-from friedel.core.errors import PlanError
+from friedel.core.evaluation import SectionedPlan
 from friedel.core.options import Options
-from friedel.core.plan import Plan
 
 SECTIONS = ("overview", "photons", "sampling", "range", "gaps", "sizes", "scan")
 """Names of the report's sections, in its order."""
@@ -54,13 +53,16 @@ QUICK = PhasingEvaluationSizes(
 """Some minutes on two cores; shows that everything works, not what it is worth."""
 
 
-class PhasingEvaluationPlan(Plan):
+class PhasingEvaluationPlan(SectionedPlan):
     """Everything that decides an evaluation's figures."""
 
     names_or_paths: ClassVar[tuple[str, ...]] = ("model", "published")
 
     command: ClassVar[str] = "friedel evaluate phasing"
     run_it: ClassVar[str] = "friedel evaluate phasing --plan plan.yaml -o DIR"
+    known_sections: ClassVar[tuple[str, ...]] = SECTIONS
+    full: ClassVar[Options] = FULL
+    quick: ClassVar[Options] = QUICK
 
     model: str = "default"
     """Name or path of the network that is evaluated, alone and with refinement."""
@@ -74,47 +76,13 @@ class PhasingEvaluationPlan(Plan):
     """Plan of a measured scan to phase (plans/aps34idc_scan54.yaml); without it, or its files, the report says so."""
     scan_shape: tuple[Edge, Edge, Edge] | None = (64, 64, 64)
     """Central part of the scan that is phased; None takes what the scan's plan says."""
-    sections: tuple[str, ...] = SECTIONS
-    """What to do; the report shows it in its own order."""
-    size: Literal["full", "quick"] = "full"
-    """Conditions to take where none are given: for figures, or to see that it works."""
     sizes: PhasingEvaluationSizes | None = None
     """Conditions of your own; they win over ``size``."""
-    seed: Annotated[int, Field(ge=0)] = 0
-    """Seed of crystals, noise and starts; no training uses these crystals, whatever it is."""
     device: str | None = None
     """"cpu" or "cuda"; None takes a GPU if there is one."""
-    output: Path | None = None
-    """Folder for the report; the command line's ``-o`` wins."""
 
     @property
     def chosen_sizes(self) -> PhasingEvaluationSizes:
         """The sizes that hold."""
-        return self.sizes or (QUICK if self.size == "quick" else FULL)
-
-    def with_sizes(self) -> Self:
-        """Return the plan with its sizes written out."""
-        return self.model_copy(update={"sizes": self.chosen_sizes})
-
-    @field_validator("sections")
-    @classmethod
-    def _known(cls, sections: tuple[str, ...]) -> tuple[str, ...]:
-        unknown = [name for name in sections if name not in SECTIONS]
-        if unknown:
-            raise ValueError(f"unknown section {unknown[0]!r}; known: {', '.join(SECTIONS)}")
-        return sections
-
-
-def chosen_phasing_sections(names: str) -> tuple[str, ...]:
-    """Return the sections that a comma-separated text names.
-
-    Raises
-    ------
-    PlanError
-        If one is unknown.
-    """
-    found = tuple(name.strip() for name in names.split(",") if name.strip())
-    unknown = [name for name in found if name not in SECTIONS]
-    if unknown or not found:
-        raise PlanError(f"unknown section {(unknown or [names])[0]!r}; known: {', '.join(SECTIONS)}")
-    return found
+        chosen: PhasingEvaluationSizes = self.with_sizes().sizes  # type: ignore[assignment]  # never None there
+        return chosen

@@ -1,4 +1,4 @@
-"""How every independent start converged."""
+"""Curves and histograms of a reconstruction: convergence, amplitudes, resolution; strain of a store of crystals."""
 
 from collections.abc import Sequence
 

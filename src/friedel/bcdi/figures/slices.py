@@ -197,10 +197,10 @@ def _cut(volume: NDArray[np.generic], plane: tuple[int, int, int], centre: NDArr
 
 def _draw_colour_bar(figure: Figure, image: AxesImage, row: list[Axes], panel: Panel) -> Colorbar:
     shown = panel.values[np.isfinite(panel.values)]
-    beyond = bool(shown.size) and (shown.min() < panel.limits[0] or shown.max() > panel.limits[1])
-    bar = figure.colorbar(
-        image, ax=row, location="right", shrink=0.85, aspect=18, pad=0.01, extend="both" if beyond else "neither"
-    )
+    below = bool(shown.size) and bool(shown.min() < panel.limits[0])
+    above = bool(shown.size) and bool(shown.max() > panel.limits[1])
+    extend = {(False, False): "neither", (True, False): "min", (False, True): "max", (True, True): "both"}[below, above]
+    bar = figure.colorbar(image, ax=row, location="right", shrink=0.85, aspect=18, pad=0.01, extend=extend)
     if panel.limits == (-math.pi, math.pi):
         bar.set_ticks([-math.pi, -math.pi / 2, 0.0, math.pi / 2, math.pi], labels=["−π", "−π/2", "0", "π/2", "π"])
     bar.ax.tick_params(labelsize=SMALL_POINTS, colors=INK, length=2)

@@ -1,4 +1,4 @@
-"""The instrument as plain records: what the beam, the detector and the circles are, not where they stand in a scan.
+"""The instrument as records: beam, detector, circles; and the reciprocal-space grid that a scan spans.
 
 The laboratory frame is right-handed: z along the incident beam, y up, x = y × z.
 """
@@ -54,6 +54,8 @@ class Detector:
         Laboratory direction in which row and column numbers grow when all detector circles stand at zero ("y-", "x+").
     direct_beam_yx : (float, float)
         Pixel that the direct beam hits when all detector circles stand at zero.
+    shift_m : (float, float, float)
+        Laboratory ``(x, y, z)`` by which the detector is moved after its circles turned: a robot's or table's place.
     """
 
     pixel_size_m: tuple[float, float]
@@ -61,6 +63,7 @@ class Detector:
     y_axis: str = "y-"
     x_axis: str = "x+"
     direct_beam_yx: tuple[float, float]
+    shift_m: tuple[float, float, float] = (0.0, 0.0, 0.0)
 
     def __post_init__(self) -> None:
         _check_positive("pixel_size_m (y)", self.pixel_size_m[0])

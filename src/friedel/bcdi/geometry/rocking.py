@@ -1,6 +1,8 @@
-"""From the angles of a rocking scan to its reciprocal-space grid, through xrayutilities.
+"""From the readings of a scan to q: of every frame, and the reciprocal-space grid around one voxel.
 
-The grid is the tangent at the scan's centre: over one Bragg peak the arc departs from it by a fraction of a voxel.
+q = R_s⁻¹ (k_f − k_i) is taken in the frame that turns with the sample, where the lattice stands still; any circle of
+sample or detector may move, and the photon energy. The grid is the tangent at the scan's centre: over one Bragg peak
+the arc departs from it by a fraction of a voxel.
 """
 
 from collections.abc import Mapping
@@ -11,9 +13,88 @@ from scipy.spatial.transform import Rotation
 
 from friedel.bcdi.geometry.instrument import Beam, Circle, Detector, Diffractometer, ReciprocalGrid
 from friedel.core.errors import InputError
-from friedel.core.optional import load_optional
+from friedel.core.units import wavelength_angstrom
 
-Angles = Mapping[str, float | NDArray[np.float64]]
+Floats = NDArray[np.float64]
+Angles = Mapping[str, float | Floats]
+UNIT = {"x": (1.0, 0.0, 0.0), "y": (0.0, 1.0, 0.0), "z": (0.0, 0.0, 1.0)}
+# Readings within half a step of a line are even ones that tremble.
+TREMBLES = 0.5
+
+
+def direction(axis: str) -> Floats:
+    """Return the laboratory unit vector ``(x, y, z)`` of an axis name such as "y-"."""
+    return np.array(UNIT[axis[0]]) * (1.0 if axis[1] == "+" else -1.0)
+
+
+def rotation(circles: tuple[Circle, ...], angles_deg: Angles) -> Rotation:
+    """Return the product of the circles' rotations, outermost first; a stack of n if an angle is ``(n,)``."""
+    total = Rotation.identity()
+    for circle in circles:
+        angle = np.radians(np.asarray(angles_deg[circle.motor], dtype=float))
+        total = total * Rotation.from_rotvec(angle[..., None] * direction(circle.axis))
+    return total
+
+
+def pixel_ray(detector: Detector, arm: Rotation, pixel_yx: tuple[float, float]) -> Floats:
+    """Return the unit vector from the sample to a pixel, laboratory ``(x, y, z)``, ``(3,)`` or ``(n, 3)``."""
+    (pitch_y, pitch_x), (beam_y, beam_x) = detector.pixel_size_m, detector.direct_beam_yx
+    down, along = (pixel_yx[0] - beam_y) * pitch_y, (pixel_yx[1] - beam_x) * pitch_x
+    place = detector.distance_m * direction("z+")
+    place = place + down * direction(detector.y_axis) + along * direction(detector.x_axis)
+    ray = np.asarray(arm.apply(place)) + np.asarray(detector.shift_m)
+    unit: Floats = ray / np.linalg.norm(ray, axis=-1, keepdims=True)
+    return unit
+
+
+def q_of_frames(
+    *,
+    beam: Beam,
+    detector: Detector,
+    diffractometer: Diffractometer,
+    motors_deg: Angles,
+    pixel_yx: tuple[float, float],
+    energies_ev: Floats | None = None,
+) -> Floats:
+    """Return the scattering vector of one pixel in every frame.
+
+    Parameters
+    ----------
+    beam, detector, diffractometer : records
+        The instrument. Pixel numbers count from the recorded frames' own corner.
+    motors_deg : mapping
+        Degrees of every circle, by motor name: a number, or ``(n,)``.
+    pixel_yx : (float, float)
+        Row and column.
+    energies_ev : (n,) float64 or None
+        Photon energy of every frame; None: the beam's.
+
+    Returns
+    -------
+    (n, 3) float64, Å⁻¹
+        In the frame that turns with the sample; NaN where a reading is. n is 1 if nothing moves.
+
+    Raises
+    ------
+    InputError
+        If a circle has no angle.
+    """
+    circles = (*diffractometer.sample_circles, *diffractometer.detector_circles)
+    missing = [circle.motor for circle in circles if circle.motor not in motors_deg]
+    if missing:
+        raise InputError(f"no angle for circle(s) {', '.join(missing)}; the scan gives {', '.join(sorted(motors_deg))}")
+    arrays = {circle.motor: np.atleast_1d(np.asarray(motors_deg[circle.motor], float)) for circle in circles}
+    energy = np.atleast_1d(np.asarray(beam.photon_energy_ev if energies_ev is None else energies_ev, float))
+    n = max([energy.size, *(values.size for values in arrays.values())])
+    known = np.isfinite(np.broadcast_to(energy, n))
+    for values in arrays.values():
+        known = known & np.isfinite(np.broadcast_to(values, n))
+    angles = {name: np.where(known, np.broadcast_to(values, n), 0.0) for name, values in arrays.items()}
+    k = 2 * np.pi / np.array([wavelength_angstrom(value) for value in np.where(known, energy, 1e4)])
+    ray = pixel_ray(detector, rotation(diffractometer.detector_circles, angles), pixel_yx)
+    q = k[:, None] * (ray - direction("z+"))
+    turned = np.asarray(rotation(diffractometer.sample_circles, angles).inv().apply(q))
+    return np.where(known[:, None], turned, np.nan)
 
 
 def reciprocal_grid(
@@ -23,88 +104,94 @@ def reciprocal_grid(
     diffractometer: Diffractometer,
     motors_deg: Angles,
     centre: tuple[float, float, float],
+    energies_ev: Floats | None = None,
 ) -> ReciprocalGrid:
     """Return the grid around one voxel of a rocking scan.
 
     Parameters
     ----------
-    beam, detector, diffractometer : records
-        The instrument. Pixel numbers count from the recorded frames' own corner.
-    motors_deg : mapping
-        Degrees of every circle, by motor name; exactly one is an array ``(n_rocking,)``, the rocked one.
+    beam, detector, diffractometer, motors_deg, energies_ev
+        As for `q_of_frames`; at least one reading moves, evenly: `friedel.bcdi.prepare.positions` makes it so.
     centre : (float, float, float)
         ``(rocking, y, x)`` index that becomes the grid's centre.
 
     Raises
     ------
     InputError
-        If a circle has no angle, none or several motors move, or the rocked motor doesn't turn the sample.
+        If a circle has no angle, or nothing moves.
     """
-    at_centre, rocked, step = _angles_at(diffractometer, motors_deg, centre[0])
-    steps = _q_around(beam, detector, diffractometer, at_centre, rocked, step, centre[1:])
-    q_bragg, basis = steps[1, 1, 1], np.empty((3, 3))
-    for axis in range(3):
-        ends = np.moveaxis(steps, axis, 0)[:, 1, 1]
-        basis[axis] = (ends[2] - ends[0]) / 2
-    to_lab = _rotation(diffractometer.sample_circles, at_centre)
+    frames = np.array([centre[0] - 1, centre[0], centre[0] + 1])
+    moving = {name: np.asarray(values, float) for name, values in motors_deg.items() if _moves(values)}
+    energies = None if energies_ev is None or not _moves(energies_ev) else np.asarray(energies_ev, float)
+    if not moving and energies is None:
+        raise InputError("a rocking scan moves a circle of sample or detector, or the energy; this one moves none")
+    at = {name: float(np.mean(np.asarray(value))) for name, value in motors_deg.items()}
+    around = at | {name: _at(values, frames) for name, values in moving.items()}
+
+    def q(row: float, column: float) -> Floats:
+        return q_of_frames(
+            beam=beam,
+            detector=detector,
+            diffractometer=diffractometer,
+            motors_deg=around,
+            pixel_yx=(row, column),
+            energies_ev=None if energies is None else _at(energies, frames),
+        )
+
+    _, row, column = centre
+    here = q(row, column)
+    basis = np.stack([
+        (here[2] - here[0]) / 2,
+        (q(row + 1, column)[1] - q(row - 1, column)[1]) / 2,
+        (q(row, column + 1)[1] - q(row, column - 1)[1]) / 2,
+    ])  # fmt: skip
+    still = {name: float(np.atleast_1d(value)[1 if np.size(value) > 1 else 0]) for name, value in around.items()}
+    to_lab = rotation(diffractometer.sample_circles, still)
+    energy = beam.photon_energy_ev if energies is None else float(_at(energies, frames)[1])
     return ReciprocalGrid(
-        basis=to_lab.apply(basis), q_bragg=to_lab.apply(q_bragg), wavelength_angstrom=beam.wavelength_angstrom
+        basis=to_lab.apply(basis), q_bragg=to_lab.apply(here[1]), wavelength_angstrom=wavelength_angstrom(energy)
     )
 
 
-def _angles_at(diffractometer: Diffractometer, motors_deg: Angles, index: float) -> tuple[dict[str, float], str, float]:
-    names = [circle.motor for circle in (*diffractometer.sample_circles, *diffractometer.detector_circles)]
-    missing = [name for name in names if name not in motors_deg]
-    if missing:
-        raise InputError(f"no angle for circle(s) {', '.join(missing)}; the scan gives {', '.join(sorted(motors_deg))}")
-    arrays = {name: np.asarray(motors_deg[name], dtype=float) for name in names if np.ndim(motors_deg[name]) > 0}
-    moving = [name for name, values in arrays.items() if np.ptp(values) > 0]
-    if len(moving) != 1:
-        raise InputError(f"a rocking scan moves one circle, this one moves {', '.join(moving) or 'none'}")
-    if moving[0] not in [circle.motor for circle in diffractometer.sample_circles]:
-        raise InputError(f"the scan moves {moving[0]!r}, which doesn't turn the sample")
-    angles = arrays[moving[0]]
-    at = {name: float(np.mean(np.asarray(motors_deg[name]))) for name in names}
-    at[moving[0]] = float(np.interp(index, np.arange(angles.size), angles))
-    return at, moving[0], float(angles[-1] - angles[0]) / (angles.size - 1)
+def even_line(values: Floats) -> tuple[Floats, NDArray[np.bool_]]:
+    """Return the line that most readings lie on, ``(first, step)``, and which of them do, to a tenth of a step.
 
-
-def _q_around(
-    beam: Beam,
-    detector: Detector,
-    diffractometer: Diffractometer,
-    at: dict[str, float],
-    rocked: str,
-    step: float,
-    pixel: tuple[float, float],
-) -> NDArray[np.float64]:
-    """Return q at the 3 × 3 × 3 voxels around the centre, ``(3, 3, 3, xyz)``, in the frame turning with the sample."""
-    xrayutilities = load_optional(
-        "xrayutilities", package="xrayutilities", extra="bcdi", purpose="turn a diffractometer's angles into q"
+    Among the lines through two readings at least a quarter of the scan apart the one that meets most others, then
+    least squares over these: single wrong readings don't move it. NaN readings lie on no line.
+    """
+    known = np.flatnonzero(np.isfinite(values))
+    n = known.size
+    if n < 2:
+        return np.array([np.nan, np.nan]), np.zeros(values.size, bool)
+    apart = max(1, n // 4)
+    first = np.concatenate([np.arange(0, n - lag, max(1, n // 64)) for lag in range(apart, n, max(1, n // 32))])
+    second = first + np.repeat(
+        np.arange(apart, n, max(1, n // 32)),
+        [np.arange(0, n - lag, max(1, n // 64)).size for lag in range(apart, n, max(1, n // 32))],
     )
-    converter = xrayutilities.QConversion(
-        [circle.axis for circle in diffractometer.sample_circles],
-        [circle.axis for circle in diffractometer.detector_circles],
-        [0, 0, 1],
-        en=beam.photon_energy_ev,
-    )
-    # xrayutilities counts its detector channels from 0; a 3 × 3 detector centred on the pixel gives the neighbours.
-    first = detector.direct_beam_yx[0] - pixel[0] + 1, detector.direct_beam_yx[1] - pixel[1] + 1
-    (pitch_y, pitch_x), distance = detector.pixel_size_m, detector.distance_m
-    converter.init_area(
-        detector.y_axis, detector.x_axis, *first, 3, 3, distance=distance, pwidth1=pitch_y, pwidth2=pitch_x
-    )
-    circles = (*diffractometer.sample_circles, *diffractometer.detector_circles)
-    q = np.empty((3, 3, 3, 3))
-    for index, offset in enumerate((-step, 0.0, step)):
-        angles = [at[circle.motor] + (offset if circle.motor == rocked else 0.0) for circle in circles]
-        q[index] = np.stack(converter.area(*angles, deg=True), axis=-1).reshape(3, 3, 3)
-    return q
+    i, j = known[first], known[second]
+    step = (values[j] - values[i]) / (j - i)
+    rest = np.abs(values[None, known] - values[i, None] - step[:, None] * (known[None, :] - i[:, None]))
+    met = (rest <= 0.1 * np.abs(step)[:, None]).sum(axis=1)
+    best = int(met.argmax())
+    on = known[rest[best] <= 0.1 * abs(step[best])]
+    if on.size < 2:
+        return np.array([np.nan, np.nan]), np.zeros(values.size, bool)
+    slope, start = np.polyfit(on, values[on], 1)
+    lies: NDArray[np.bool_] = np.abs(values - start - slope * np.arange(values.size)) <= 0.1 * abs(slope)
+    return np.array([start, slope]), lies
 
 
-def _rotation(circles: tuple[Circle, ...], angles_deg: Mapping[str, float]) -> Rotation:
-    total = Rotation.identity()
-    for circle in circles:
-        sign = 1.0 if circle.axis[1] == "+" else -1.0
-        total = total * Rotation.from_euler(circle.axis[0], sign * angles_deg[circle.motor], degrees=True)
-    return total
+def _moves(values: float | Floats) -> bool:
+    return np.ndim(values) > 0 and bool(np.ptp(np.asarray(values)) > 0)
+
+
+def _at(values: Floats, frames: Floats) -> Floats:
+    """Return readings at fractional frame numbers: along the line of even ones, else between neighbours."""
+    (start, step), _ = even_line(values)
+    numbers = np.arange(values.size)
+    if np.isfinite(step) and (np.abs(values - start - step * numbers) <= TREMBLES * abs(step)).all():
+        return np.asarray(start + step * frames)
+    inner = np.clip(frames, 1, values.size - 2)
+    slopes = np.interp(inner, numbers, np.gradient(values))
+    return np.asarray(np.interp(inner, numbers, values) + slopes * (frames - inner))

@@ -1,11 +1,12 @@
 """What a user may decide about the live image of a crystal: one plan, which a plan of a reconstruction is too."""
 
-from typing import Annotated, ClassVar
+from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field
 
 from friedel.bcdi.plan import ReconstructionPlan
 from friedel.core.options import Options
+from friedel.stream.alarms import AlarmOptions
 
 
 class LiveCrystalOptions(Options):
@@ -49,3 +50,7 @@ class CrystalWatchPlan(ReconstructionPlan):
     """The source is called silent when nothing has come for so long, s."""
     display_s: Annotated[float, Field(gt=0)] = 0.25
     """Time between two snapshots for the display, s."""
+    log: Literal["text", "json"] = "text"
+    """What the command writes to its log: lines for people, or a JSON object a line."""
+    alarms: AlarmOptions = AlarmOptions()
+    """Whom to tell when hits get rare, the source is silent, or the disk is nearly full."""

@@ -4,7 +4,7 @@ A frame not yet measured is unknown, never dark. The counts are cleaned and cut 
 that prepare a finished scan; once every frame has come, `GrowingScan.scan` is that finished scan. It phases nothing.
 """
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -18,7 +18,7 @@ from friedel.bcdi.prepare.prepare import around_peak, clean_counts
 from friedel.bcdi.records import BraggScan, Diffraction
 from friedel.bcdi.scans.angles import Geometry, Look, Reading, scan_geometry
 from friedel.bcdi.scans.beamline import Beamline, SpecTiffLayout, load_beamline
-from friedel.bcdi.scans.detector_images import read_detector_images
+from friedel.bcdi.scans.detector_images import Recorded, read_detector_images
 from friedel.bcdi.scans.source import ScanSource
 from friedel.core.errors import InputError
 from friedel.core.files.placement import Placement
@@ -124,10 +124,9 @@ class GrowingScan:
         self._readings[index] = dict(readings or {})
         return True
 
-    def collected(self) -> Iterator[tuple[int, NDArray[Any], Mapping[str, float]]]:
-        """Yield index, frame and readings of all that has come."""
-        for index, readings in sorted(self._readings.items()):
-            yield index, self._frames[index], readings
+    def frame(self, index: int) -> tuple[NDArray[Any], Mapping[str, float]]:
+        """Return a frame that has come, and its readings."""
+        return self._frames[index], self._readings[index]
 
     def scan(self) -> BraggScan:
         """Return the scan as one record; frames that never came are NaN, in float32.
@@ -208,6 +207,7 @@ class GrowingScan:
             detector=None if found is None else found.detector,
             diffractometer=None if found is None else found.diffractometer,
             motors_deg={} if found is None else found.motors_deg,
+            energies_ev=None if found is None else found.energies_ev,
             dark=setting.dark,
             flat=setting.flat,
             monitor=monitor,
@@ -304,7 +304,9 @@ def setting_for(begun: Begun, shape: tuple[int, int], described: ScanSource | No
         return plain
     beamline = load_beamline(described.beamline)
     placement = Placement(recorded_yx=shape, region=described.region)
-    images = read_detector_images(described, begun.expected or 0, placement, dark_is=beamline.dark_is)
+    # No frame has come by which a mask's sense could be checked.
+    nothing = Recorded(frames=np.broadcast_to(np.uint8(0), (begun.expected or 1, *shape)))
+    images = read_detector_images(described, nothing, placement, dark_is=beamline.dark_is)
     layout = beamline.layout
     return ScanSetting(
         mask=mask & images.mask,

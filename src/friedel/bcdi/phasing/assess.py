@@ -7,7 +7,9 @@ import torch
 from numpy.typing import NDArray
 
 from friedel.bcdi.phasing.ambiguities import align_to, phase_difference_rad
+from friedel.bcdi.phasing.choose import PHOTON_LIMITED
 from friedel.bcdi.phasing.explore import Candidate
+from friedel.bcdi.phasing.goodness import goodness
 from friedel.bcdi.phasing.likelihood import chi
 from friedel.bcdi.phasing.measured import Measured
 from friedel.bcdi.phasing.modes import modes
@@ -31,6 +33,10 @@ MIN_EVENNESS = 0.7
 # Of an object that began as an even one: what unevenness the photons then ask for is the more telling.
 MIN_EVENNESS_FREED = 0.8
 MIN_PIECE = 0.9
+# Where photons limit the fit, solutions with stripes of 0.05 to 0.2 rad had 1.2 to 1.7 times the deviance that noise
+# gives, those without at most 1.1. Beyond this, solutions of independent starts must agree in phase to be believed.
+MAX_FACTOR = 1.2
+MAX_SPREAD_RAD = 0.1
 # Two solutions are one when they correlate at least this well after alignment.
 AGREE = 0.9
 _HALF_STEPS = 20
@@ -131,6 +137,7 @@ def assess(
         chi=_chi(best, diffraction, measured),
         chi_free=_chi_free(finalists.best, measured),
         free_deviance=finalists.best.free_deviance if measured.held_out is not None else None,
+        noise_factor=goodness(finalists.best.confined, int(support.sum()), measured).factor,
         support_voxels=int(support.sum()),
         support_fraction=float(support.mean()),
         support_threshold=threshold,
@@ -168,6 +175,7 @@ def _checks(quality: Quality, n_kept: int) -> list[tuple[bool, str]]:
         said += ": nothing to compare it with, so it may be one of several"
     return [
         (agreement >= MIN_AGREEMENT, f"agreement: {said}"),
+        _limit(quality),
         (quality.chi <= MAX_CHI, f"fit: χ = {quality.chi:.3f} on measured voxels (above {MAX_CHI} is no fit)"),
         (
             quality.support_fraction <= MAX_FILLING,
@@ -180,6 +188,19 @@ def _checks(quality: Quality, n_kept: int) -> list[tuple[bool, str]]:
             "pattern shows no fringes)",
         ),
     ]
+
+
+def _limit(quality: Quality) -> tuple[bool, str]:
+    """Return the check that no more is to be had from the photons than was found, as `_checks` does."""
+    factor, spread = quality.noise_factor or 0.0, quality.phase_spread_rad
+    said = f"limit: the fit is {factor:.2f} × what photon noise gives"
+    if factor <= MAX_FACTOR:
+        return True, f"{said}; nothing is left to be explained"
+    if quality.free_deviance is None or quality.free_deviance >= PHOTON_LIMITED:
+        return True, f"{said}: the model limits it, not photons, and a local minimum wouldn't show"
+    apart = "no other" if spread is None else f"others within {spread:.2f} rad of it"
+    told = f"{said} (above {MAX_FACTOR} it may be a local minimum unless others agree within {MAX_SPREAD_RAD} rad)"
+    return spread is not None and spread <= MAX_SPREAD_RAD, f"{told}; {apart}"
 
 
 def _of_one_crystal(best: Object, finalists: Finalists, diffraction: Diffraction) -> list[tuple[bool, str]]:

@@ -55,13 +55,15 @@ class Choice:
     reason: str
 
 
-def choose_threshold(ladder: Ladder) -> Choice:
+def choose_threshold(ladder: Ladder, *, photons: bool = True) -> Choice:
     """Choose the support's threshold from a ladder.
 
     Parameters
     ----------
     ladder : Ladder
         At least two thresholds, rising.
+    photons : bool
+        Whether the intensities count photons; nothing is said of photon noise where they don't.
     """
     surface = f"threshold {FILLED:.3g} of the bulk amplitude: voxels at least one sixth filled with crystal"
     if not np.isfinite(ladder.free_deviance).any():
@@ -79,7 +81,7 @@ def choose_threshold(ladder: Ladder) -> Choice:
         chosen,
         f"threshold {chosen:.3g} of the bulk amplitude: of {_span(ladder)} the tightest that predicts the held-out "
         f"voxels as well as any (mean deviance {ladder.free_deviance[index]:.2f}, at best {best:.2f}; "
-        f"{ladder.voxels[index]} voxels); photon noise limits this fit",
+        f"{ladder.voxels[index]} voxels)" + ("; photon noise limits this fit" if photons else ""),
     )
 
 

@@ -95,8 +95,8 @@ def explore(
         n = min(size, options.starts - first)
         thresholds = [options.start_thresholds[(first + k) % len(options.start_thresholds)] for k in range(n)]
         state = start_random(measured, support, n_starts=n, seed=seed * 1009 + first)
-        column = _column(thresholds, support)
-        wrap = ShrinkWrap(column, options.start_sigma, every=options.update_every, first=options.first_update)
+        levels = column(thresholds, support)
+        wrap = ShrinkWrap(levels, options.start_sigma, every=options.update_every, first=options.first_update)
         found += run(
             state, measured, parse_schedule(options.schedule), wrap, beta=options.beta, on_progress=on_progress
         )
@@ -138,8 +138,8 @@ def settle(
     for first in range(0, len(candidates), size):
         part = candidates[first : first + size]
         objects, supports = torch.stack([c.confined for c in part]), torch.stack([c.support for c in part])
-        column = _column(thresholds[first : first + size], supports)
-        wrap = ShrinkWrap(column, sigma, every=options.polish_update_every, first=1)
+        levels = column(thresholds[first : first + size], supports)
+        wrap = ShrinkWrap(levels, sigma, every=options.polish_update_every, first=1)
         state = start_from(measured, objects, supports)
         found += run(state, measured, parse_schedule(options.polish), wrap, beta=beta, on_progress=on_progress)
     return [
@@ -157,7 +157,7 @@ def run(
     state: State,
     measured: Measured,
     runs: Runs,
-    wrap: ShrinkWrap,
+    wrap: ShrinkWrap | None,
     *,
     beta: float,
     on_progress: Callable[[int], None],
@@ -195,7 +195,13 @@ def free_deviances(objects: Tensor, measured: Measured) -> Tensor:
     return mean_deviance(model * scale[..., None, None, None], measured.intensity, weight)
 
 
-def _column(thresholds: list[float], like: Tensor) -> Tensor:
+def ranked(candidates: list[Candidate]) -> list[Candidate]:
+    """Return the candidates with the best prediction of held-out voxels first."""
+    return sorted(candidates, key=lambda candidate: candidate.free_deviance)
+
+
+def column(thresholds: list[float], like: Tensor) -> Tensor:
+    """Return thresholds as ``(n, 1, 1, 1)``, one for each object of a batch."""
     return torch.tensor(thresholds, dtype=torch.float32, device=like.device).reshape(-1, 1, 1, 1)
 
 

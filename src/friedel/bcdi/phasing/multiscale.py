@@ -2,14 +2,17 @@
 
 from dataclasses import replace
 
+import numpy as np
 import torch
 from torch import Tensor
 
 from friedel.bcdi.phasing.measured import Measured
-from friedel.core.fourier import fourier, inverse_fourier, to_centre, to_corner
+from friedel.core.fourier import fourier, frequencies, inverse_fourier, to_centre, to_corner
 
 Shape = tuple[int, int, int]
 SHORTEST = 16
+# Longest step from one grid to the next finer: three quarters of the new pattern's voxels then have no phase yet.
+_STEP = 1.6
 
 
 def limited_shape(shape: Shape, limit: int) -> Shape:
@@ -36,6 +39,88 @@ def start_shape(shape: Shape, object_voxels: int, wanted: int, *, shortest: int 
     # Even, and no axis so short that its fringes are gone.
     z, y, x = (min(n, max(shortest, 2 * round(n * scale / 2))) for n in shape)
     return z, y, x
+
+
+def compact_shape(measured: Measured, least: Shape, *, outside: float) -> Shape:
+    """Return the shape of the smallest central part, no smaller than ``least``, that misses few of the photons.
+
+    Strain of several turns spreads the peak: a smaller part would cut it, and no object of a small support gives that.
+
+    Parameters
+    ----------
+    measured : Measured
+        The measurement.
+    least : (int, int, int)
+        Where to begin, ``(z, y, x)``.
+    outside : float
+        Share of the photons that may lie outside.
+    """
+    intensity, total = to_centre(measured.intensity), float(measured.intensity.sum())
+    shape = least
+    while shape != measured.shape:
+        if float(intensity[_middle(measured.shape, shape)].sum()) >= (1.0 - outside) * total:
+            return shape
+        z, y, x = (min(n, fast_size(m + 2)) for n, m in zip(measured.shape, shape, strict=True))
+        shape = (z, y, x)
+    return shape
+
+
+def between(coarse: Shape, fine: Shape) -> list[Shape]:
+    """Return the shapes of the grids between a coarse and a fine one, so that no step is longer than `_STEP`."""
+    ratio = max(n / m for m, n in zip(coarse, fine, strict=True))
+    steps = max(1, int(np.ceil(np.log(ratio) / np.log(_STEP) - 1e-9)))
+    shapes: list[Shape] = []
+    for k in range(1, steps):
+        z, y, x = (min(n, fast_size(m * (n / m) ** (k / steps))) for m, n in zip(coarse, fine, strict=True))
+        shapes.append((z, y, x))
+    return shapes
+
+
+def fast_size(least: float) -> int:
+    """Return the smallest even number from ``least`` up without prime factors above 5, which an FFT is fast at."""
+    n = 2 * int(np.ceil(least / 2))
+    while _without_small_factors(n) > 1:
+        n += 2
+    return n
+
+
+def _without_small_factors(n: int) -> int:
+    for prime in (2, 3, 5):
+        while n % prime == 0:
+            n //= prime
+    return n
+
+
+def windowed(measured: Measured, edge: float) -> Measured:
+    """Return a measurement whose amplitudes fall off like a Gaussian towards the grid's rim.
+
+    A pattern that is cut off at full strength belongs to an object that rings far beyond its surface: no support fits
+    it, and iterative methods put stripes into it. A soft edge leaves an object that is smooth, and compact again.
+
+    Parameters
+    ----------
+    measured : Measured
+        The measurement.
+    edge : float
+        What amplitudes in the middle of a face of the grid are multiplied by; 1 changes nothing.
+    """
+    if edge >= 1.0:
+        return measured
+    device = measured.amplitude.device
+    axes = [torch.exp(np.log(edge) * (2.0 * frequencies(n, device=device)) ** 2) for n in measured.shape]
+    window = axes[0][:, None, None] * axes[1][None, :, None] * axes[2][None, None, :] * _signal(measured)
+    return replace(measured, amplitude=measured.amplitude * window, intensity=measured.intensity * window.square())
+
+
+def _signal(measured: Measured) -> Tensor:
+    """Return the share of signal in the amplitudes, from the mean photons n of each shell: n / (n + 1), 0 to 1."""
+    device = measured.amplitude.device
+    z, y, x = (frequencies(n, device=device).square() for n in measured.shape)
+    radius = (z[:, None, None] + y[None, :, None] + x[None, None, :]).sqrt()
+    shell = (radius * max(measured.shape)).round().long().flatten()
+    counts = torch.bincount(shell, weights=measured.fitted.flatten()).clamp_min(1.0)
+    photons = torch.bincount(shell, weights=(measured.intensity * measured.fitted).flatten()) / counts
+    return (photons / (photons + 1.0))[shell].reshape(measured.shape)
 
 
 def central_part(measured: Measured, shape: Shape) -> Measured:

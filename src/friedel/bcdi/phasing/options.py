@@ -7,6 +7,7 @@ from pydantic import Field, field_validator
 from friedel.bcdi.phasing.multiscale import SHORTEST
 from friedel.bcdi.phasing.refine import RefineOptions
 from friedel.bcdi.phasing.schedule import parse_schedule
+from friedel.bcdi.phasing.strategy import Strategies
 from friedel.core.options import Options
 
 Fraction = Field(gt=0.0, lt=1.0)
@@ -84,6 +85,8 @@ class PhasingOptions(Options):
 
     start: Literal["network", "random"] = "network"
     """Begin from a network's guesses, and from random phases only where these fail; or from random phases at once."""
+    strategies: Strategies = Strategies()
+    """Stages of a run where photons are many and the box has room; the other options are for all other patterns."""
     guided: GuidedOptions = GuidedOptions()
     """What becomes of the guesses."""
     starts: int = Field(default=8, ge=1, le=1000)
@@ -131,6 +134,9 @@ class PhasingOptions(Options):
     held-out voxels whether it does; None expects nothing."""
     held_out: float = Field(default=0.05, ge=0.0, le=0.3)
     """Share of measured voxels kept from the fit until the choices are made."""
+    error_bars: Literal["none", "photons", "full"] = "full"
+    """Standard errors of the result: from photon noise and agreeing solutions; full also goes on from the solution on
+    three supports, to see what else would have fitted."""
     coherence: Literal["full", "gaussian"] = "full"
     """Coherence of the beam: full, or a Gaussian blur whose widths are fitted."""
     start_voxels: int = Field(default=800, ge=100)

@@ -1,6 +1,6 @@
 """The whole chain: a network's guesses or random starts → chosen support → refined solutions → the best, and why."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -8,12 +8,16 @@ from numpy.typing import NDArray
 
 from friedel.bcdi.phasing.ambiguities import canonical
 from friedel.bcdi.phasing.assess import AGREE, MIN_EVENNESS, assess
-from friedel.bcdi.phasing.choose import PHOTON_LIMITED
-from friedel.bcdi.phasing.guess import PhasingModel, load_phasing_model
+from friedel.bcdi.phasing.choose import PHOTON_LIMITED, Choice
+from friedel.bcdi.phasing.climb import Climbed, Climber
+from friedel.bcdi.phasing.goodness import goodness
+from friedel.bcdi.phasing.guess import Guess, PhasingModel, load_phasing_model
+from friedel.bcdi.phasing.multiscale import fast_size
 from friedel.bcdi.phasing.options import PhasingOptions
 from friedel.bcdi.phasing.plausible import evenness
 from friedel.bcdi.phasing.solver import Found, Solver
-from friedel.bcdi.phasing.ways import confirmed, from_guesses, from_object, from_random
+from friedel.bcdi.phasing.strategy import Strategy
+from friedel.bcdi.phasing.ways import confirmed, from_guesses, from_object, from_random, pursued
 from friedel.bcdi.records import Diffraction, Quality, Start
 from friedel.core.errors import InputError, WeightsError
 from friedel.core.machine.device import resolve_device
@@ -34,6 +38,8 @@ class Solution:
     support: NDArray[np.bool_]
     quality: Quality
     starts: tuple[Start, ...]
+    alternatives: tuple[NDArray[np.complex64], ...] = ()
+    """Independent solutions that agree with this one, best first, in any place and turn."""
 
 
 def solve(
@@ -81,10 +87,11 @@ def solve(
         solver = Solver(diffraction, options, seed, resolve_device(device), observer)
         if start is not None:
             return _solution(solver, from_object(solver, torch.from_numpy(np.array(start, dtype=np.complex64))), ())
-        if options.start == "network":
-            network = model or _network(solver)
-            if network is not None:
-                return _guided(solver, network)
+        network = (model or _network(solver)) if options.start == "network" else None
+        if solver.climbs:
+            return _climbed(solver, network)
+        if network is not None:
+            return _guided(solver, network)
         return _solution(solver, from_random(solver), ())
 
 
@@ -105,6 +112,55 @@ def _network(solver: Solver) -> PhasingModel | None:
             raise
         solver.observer(Warned("start", f"random, because the network can't be loaded: {error}"))
         return None
+
+
+def _climbed(solver: Solver, network: PhasingModel | None) -> Solution:
+    """Run the strategy; where the model and not photon noise limits the fit, finish what it found as such data ask."""
+    strategy, reason = _strategy(solver, network=network is not None)
+    said = _told(solver, reason, of="strategy")
+
+    def predictions(count: int) -> list[Guess]:
+        assert network is not None
+        return network.guesses(solver.diffraction, count)
+
+    climber = Climber(solver.fine, solver.coarse, predictions, seed=solver.seed, observer=solver.observer)
+    climbed = climber.run(strategy)
+    asked = solver.options.support_threshold is not None or solver.options.coherence != "full"
+    if climbed.finished[0].free_deviance < PHOTON_LIMITED and not asked:
+        solver.projecting = False
+        return _solution(solver, _found(solver, climbed), said)
+    quick = _with_options(solver, solver.options.guided.applied_to(solver.options))
+    found = pursued(quick, quick.finished_from(list(climbed.starts), list(climbed.carried)))
+    if found.finalists.agreement >= AGREE and _convincing(solver, found):
+        return _solution(quick, found, said)
+    return _solution(solver, from_random(solver, found.candidates), said)
+
+
+def _strategy(solver: Solver, *, network: bool) -> tuple[Strategy, str]:
+    """Return the strategy of the pattern's regime, and the reason."""
+    strategies = solver.options.strategies
+    if solver.strained:
+        reason = "strongly strained: the peak is spread beyond the usual coarse grid, as by strain of several turns"
+        return strategies.strained, reason
+    reason = "normal: many photons, room around the crystal, and a peak that fits the coarse grid"
+    if network:
+        return strategies.normal, reason
+    rounds = tuple(stages for stages in strategies.normal.rounds if all(stage.starts != "network" for stage in stages))
+    return strategies.normal.model_copy(update={"rounds": rounds or strategies.strained.rounds}), reason
+
+
+def _found(solver: Solver, climbed: Climbed) -> Found:
+    """Return what a strategy came to, with the reason of its support."""
+    best = climbed.finished[0]
+    reason = (
+        f"threshold {climbed.threshold:.3g} of the bulk amplitude: of supports from tight to loose the tightest that "
+    )
+    reason += (
+        f"predicts the held-out voxels as well as any (mean deviance {best.free_deviance:.2f}); photon noise limits it"
+    )
+    solver.observer(Note("support", reason))
+    finalists = solver.compare(list(climbed.finished))
+    return Found(candidates=climbed.starts, choice=Choice(climbed.threshold, reason), finalists=finalists)
 
 
 def _guided(solver: Solver, network: PhasingModel) -> Solution:
@@ -149,13 +205,36 @@ def _with_options(solver: Solver, options: PhasingOptions) -> Solver:
     return Solver(solver.diffraction, options, solver.seed, solver.device, solver.observer)
 
 
-def _told(solver: Solver, text: str) -> tuple[str, ...]:
-    solver.observer(Note("start", text))
-    return (f"start: {text}",)
+def _told(solver: Solver, text: str, *, of: str = "start") -> tuple[str, ...]:
+    solver.observer(Note(of, text))
+    return (f"{of}: {text}",)
+
+
+def _to_the_limit(solver: Solver, found: Found) -> Found:
+    """Climb from random starts where photons limit a solution but don't explain it, and take what predicts better.
+
+    Stripes don't show in agreement, for every start may have them; the fit tells. So patterns that are too small for a
+    coarse grid to save time get one here, three quarters as long.
+    """
+    best = found.finalists.best
+    fit = goodness(best.confined, int(best.support.sum()), solver.fine)
+    asked = solver.options.support_threshold is not None or solver.options.coherence != "full"
+    if solver.climbs or solver.dim or solver.tight or asked or fit.explained or best.free_deviance >= PHOTON_LIMITED:
+        return found
+    strategy, _ = _strategy(solver, network=False)
+    z, y, x = (min(n, fast_size(0.75 * n)) for n in solver.fine.shape)
+    climber = Climber(solver.fine, (z, y, x), lambda count: [], seed=solver.seed, observer=solver.observer)
+    climbed = climber.run(strategy)
+    if climbed.finished[0].free_deviance >= best.free_deviance:
+        return found
+    solver.projecting = False
+    anew = _found(solver, climbed)
+    return replace(anew, candidates=(*found.candidates, *climbed.starts))
 
 
 def _solution(solver: Solver, found: Found, reasons: tuple[str, ...]) -> Solution:
     """Merge what agrees, refit it to all voxels, judge it, and bring it to the conventions."""
+    found = _to_the_limit(solver, found)
     finalists = solver.freed(solver.merged(found))
     best = solver.refit(finalists)
     quality = assess(
@@ -169,4 +248,5 @@ def _solution(solver: Solver, found: Found, reasons: tuple[str, ...]) -> Solutio
     )
     obj, support = canonical(best, finalists.support)
     starts = solver.starts(found.candidates, finalists)
-    return Solution(object=obj, support=support, quality=quality, starts=starts)
+    others = tuple(finalists.agreeing[1:])
+    return Solution(object=obj, support=support, quality=quality, starts=starts, alternatives=others)

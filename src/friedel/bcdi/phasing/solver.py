@@ -10,16 +10,24 @@ from torch import Tensor
 from friedel.bcdi.phasing.ambiguities import align_to
 from friedel.bcdi.phasing.assess import AGREE, Finalists
 from friedel.bcdi.phasing.choose import AS_GOOD, Choice, Ladder, choose_threshold, model_limited
-from friedel.bcdi.phasing.explore import Candidate, explore, free_deviances, settle
+from friedel.bcdi.phasing.explore import Candidate, explore, free_deviances, ranked, settle
 from friedel.bcdi.phasing.guess import Guess
 from friedel.bcdi.phasing.iterate import chi_of
 from friedel.bcdi.phasing.measured import Measured, measured_from
-from friedel.bcdi.phasing.multiscale import central_part, lift, lift_support, limited_shape, lower, start_shape
+from friedel.bcdi.phasing.multiscale import (
+    central_part,
+    compact_shape,
+    lift,
+    lift_support,
+    limited_shape,
+    lower,
+    start_shape,
+)
 from friedel.bcdi.phasing.options import PhasingOptions
 from friedel.bcdi.phasing.projections import project_modulus
 from friedel.bcdi.phasing.refine import RefineOptions, few_photons, refine, with_coherence
 from friedel.bcdi.phasing.schedule import iterations_in
-from friedel.bcdi.phasing.support import autocorrelation_support, noise_level, shrink_wrap
+from friedel.bcdi.phasing.support import autocorrelation_excess, autocorrelation_support, noise_level, shrink_wrap
 from friedel.bcdi.records import Diffraction, Start
 from friedel.core.observer import Note, Observer, Progress, silent
 
@@ -34,6 +42,11 @@ _DIM_THRESHOLD = 0.2
 # Above this share of the box, the region of the autocorrelation is folded over: the sampling is too coarse for it.
 _TIGHT_BOX = 0.25
 _AUTOCORRELATION_LEVEL = 0.01
+# Between what simulated and real patterns have, see `autocorrelation_excess`.
+_MOST_EXCESS = 2.0
+# Share of the photons outside the coarse grid above which it cuts the peak. Crystals strained by one turn leave 1.5 to
+# 2.4 % outside 32³ of 64³, those of two to six turns 3 to 14 %.
+_OUTSIDE = 0.025
 _CLOSE_SIGMA, _CLOSE_EVERY = (3.0, 1.0), 20
 # Rounds after the first are for strongly strained crystals, too, and strain needs resolution.
 _SHORTEST_LATER = 32
@@ -114,6 +127,15 @@ class Solver:
             central_part(self.middle, start_shape(self.middle.shape, object_voxels, wanted, shortest=least))
             for least in (shortest, shortest if self.dim else max(shortest, _SHORTEST_LATER))
         )
+        # Strategies climb from a coarse grid: where there is one, the box leaves room, and photons are many.
+        least = max(options.start_shortest, _SHORTEST_LATER)
+        coarse = start_shape(self.fine.shape, object_voxels, wanted, shortest=least)
+        self.coarse = compact_shape(self.fine, coarse, outside=_OUTSIDE)
+        self.strained = self.coarse != coarse
+        # Unknown voxels would leak into the whole autocorrelation.
+        clean = not diffraction.mask.all() or autocorrelation_excess(self.fine) < _MOST_EXCESS
+        self.climbs = coarse != self.fine.shape and clean and not (self.dim or self.tight)
+        self.projecting = not self.dim
         if self.start.shape != self.fine.shape:
             self.observer(Note("grids", f"starts on {_size(self.start)} voxels, the result on {_size(self.fine)}"))
 
@@ -227,7 +249,7 @@ class Solver:
         if self.options.support_threshold is not None:
             choice = Choice(self.options.support_threshold, f"threshold {self.options.support_threshold:.3g}, as asked")
         else:
-            choice = choose_threshold(self.ladder(best))
+            choice = choose_threshold(self.ladder(best), photons=self.diffraction.unit == "photons")
         self.observer(Note("support", choice.reason))
         return choice
 
@@ -281,7 +303,7 @@ class Solver:
         thresholds = threshold if isinstance(threshold, list) else [threshold] * len(candidates)
         per_cycle = (iterations_in(self.options.polish) + self.refining.steps) * len(candidates)
         bar = _Bar(self.observer, task, per_cycle * len(betas))
-        if self.dim:
+        if not self.projecting:
             return self._fitted(list(candidates), thresholds, measured, bar)
         for beta in betas:
             candidates = settle(candidates, measured, thresholds, self.options, beta=beta, on_progress=bar)
@@ -393,11 +415,6 @@ class Solver:
                 agreement = finalists.correlations[k]
                 rows.append(_start(finalists.candidates[k], agreement, chosen=agreement >= AGREE))
         return tuple(rows)
-
-
-def ranked(candidates: list[Candidate]) -> list[Candidate]:
-    """Return the candidates with the best prediction of held-out voxels first."""
-    return sorted(candidates, key=lambda candidate: candidate.free_deviance)
 
 
 def lifted(candidates: list[Candidate], measured: Measured) -> list[Candidate]:

@@ -7,9 +7,9 @@ from torch import Tensor
 from friedel.bcdi.phasing.ambiguities import align_to
 from friedel.bcdi.phasing.assess import AGREE, MIN_AGREEMENT
 from friedel.bcdi.phasing.choose import PHOTON_LIMITED
-from friedel.bcdi.phasing.explore import Candidate
+from friedel.bcdi.phasing.explore import Candidate, ranked
 from friedel.bcdi.phasing.guess import Guess
-from friedel.bcdi.phasing.solver import NEAR, NEUTRAL, Found, Solver, lifted, ranked
+from friedel.bcdi.phasing.solver import NEAR, NEUTRAL, Found, Solver, lifted
 from friedel.core.observer import Warned
 
 # Guesses of one network may share an error: what they come to must agree better than random starts have to.

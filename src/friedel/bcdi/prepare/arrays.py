@@ -1,20 +1,33 @@
 """An array in memory as a `Diffraction`: the checks behind the public ``reconstruct(intensities, mask=…)``."""
 
+from dataclasses import replace
+from typing import Any
+
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from friedel.bcdi.prepare.counts import Counts, counts_from
+from friedel.bcdi.prepare.counts import Counts
 from friedel.bcdi.prepare.crop import MINIMUM, bright_middle, crop, find_peak, window_start
-from friedel.bcdi.records import Diffraction
+from friedel.bcdi.prepare.frames import one_beam, repaired_frames
+from friedel.bcdi.prepare.units import photons_from
+from friedel.bcdi.records import Diffraction, Origin
 from friedel.core.errors import InputError
-from friedel.core.observer import Note, Observer, Warned, silent
+from friedel.core.files.masks import Marks, measured_from
+from friedel.core.observer import Note, Observer, Recorder, Warned, silent, tee
 
 OFF_CENTRE_ALLOWED = 1 / 8
 MOST = 0.5
+# Both ends of a wrapped axis are next to its peak: neither can be much fainter than the other.
+WRAPPED = 0.05
 
 
 def diffraction_from_array(
-    intensities: ArrayLike, mask: ArrayLike | None = None, *, name: str = "intensities", observer: Observer = silent
+    intensities: ArrayLike,
+    mask: ArrayLike | None = None,
+    *,
+    mask_marks: Marks | None = None,
+    name: str = "intensities",
+    observer: Observer = silent,
 ) -> Diffraction:
     """Check measured intensities and make them a `Diffraction` of the same shape.
 
@@ -27,9 +40,11 @@ def diffraction_from_array(
     Parameters
     ----------
     intensities : (z, y, x), any real dtype
-        Photons; NaN where unknown.
-    mask : (z, y, x), bool or 0 and 1, or None
-        True where measured; None: everywhere.
+        Photons; NaN where unknown. A numpy masked array's mask counts, too.
+    mask : (z, y, x) or (y, x), bool or numbers, or None
+        Non-zero is bad; None: nothing is.
+    mask_marks : {"bad", "good"} or None
+        What non-zero in the mask means; None: bad, if the data don't speak against it (`friedel.core.files.masks`).
     name : str
         Origin of the data, for messages.
     observer : Observer
@@ -46,20 +61,37 @@ def diffraction_from_array(
         For complex, infinite or non-numeric values, another number of dimensions than 3, a side under 16 voxels, a mask
         of another shape, or nothing measured above zero.
     """
+    heard = Recorder()
+    tell = tee(heard, observer)
     array = _as_array(intensities, name)
     if array.ndim == 3 and min(array.shape) < MINIMUM:
         raise InputError(f"{name}: shape {array.shape} has a side under {MINIMUM} voxels, too few to phase")
-    counts = counts_from(array, _as_mask(mask, array.shape, name), name=name, observer=observer)
-    counts = _centred(counts, name, observer)
+    tell(Note("file", f"{name}: an array of {array.dtype} in memory"))
+    measured = _measured(intensities, array, mask, mask_marks, name, tell)
+    counts = photons_from(array, measured, name=name, observer=tell)
+    counts = repaired_frames(unshifted(counts, name, tell), name=name, observer=tell)
+    counts = centred(one_beam(counts, name=name, observer=tell), name, tell)
     n_unknown = float(1 - counts.mask.mean())
-    observer(Note("input", f"{name}: {array.shape}, {n_unknown:.2%} of voxels unknown", {"unknown": n_unknown}))
-    return Diffraction(intensities=counts.values, mask=counts.mask, name=name)
+    tell(Note("frames", f"{name}: {array.shape}, {n_unknown:.2%} of voxels unknown", {"unknown": n_unknown}))
+    origin = Origin().with_events(heard.events)
+    return Diffraction(intensities=counts.values, mask=counts.mask, name=name, unit=counts.unit, origin=origin)
 
 
 def as_diffraction(
-    given: ArrayLike | Diffraction, mask: ArrayLike | None = None, *, observer: Observer = silent
+    given: ArrayLike | Diffraction,
+    mask: ArrayLike | None = None,
+    *,
+    mask_marks: Marks | None = None,
+    observer: Observer = silent,
 ) -> Diffraction:
     """Return a prepared pattern as it is, and an array as `diffraction_from_array`.
+
+    Parameters
+    ----------
+    given : (z, y, x) array or Diffraction
+        The pattern.
+    mask, mask_marks, observer
+        As for `diffraction_from_array`; a `Diffraction` has a mask of its own.
 
     Raises
     ------
@@ -67,7 +99,7 @@ def as_diffraction(
         As `diffraction_from_array`; or for a mask beside a pattern that has its own.
     """
     if not isinstance(given, Diffraction):
-        return diffraction_from_array(given, mask, observer=observer)
+        return diffraction_from_array(given, mask, mask_marks=mask_marks, observer=observer)
     if mask is not None:
         raise InputError(
             f"{given.name}: a Diffraction has a mask of its own; change that one instead of giving another"
@@ -75,22 +107,33 @@ def as_diffraction(
     return given
 
 
-def _as_array(intensities: ArrayLike, name: str) -> NDArray[np.generic]:
+def _as_array(intensities: ArrayLike, name: str) -> NDArray[Any]:
     try:
         return np.asarray(intensities)
     except (ValueError, TypeError) as error:
         raise InputError(f"{name}: not an array of numbers ({error}); give a 3D array of photons") from None
 
 
-def _as_mask(mask: ArrayLike | None, shape: tuple[int, ...], name: str) -> NDArray[np.bool_] | None:
-    if mask is None:
-        return None
-    array = _as_array(mask, f"mask of {name}")
-    if array.shape != shape:
-        raise InputError(f"{name}: the mask's shape {array.shape} isn't the intensities' {shape}")
-    if array.dtype.kind not in "buif" or not np.isin(array, (0, 1)).all():
-        raise InputError(f"{name}: a mask holds True (measured) and False, or 1 and 0; this one holds other values")
-    return array.astype(bool)
+def _measured(
+    intensities: ArrayLike,
+    array: NDArray[Any],
+    mask: ArrayLike | None,
+    marks: Marks | None,
+    name: str,
+    observer: Observer,
+) -> NDArray[np.bool_] | None:
+    measured: NDArray[np.bool_] | None = None
+    if isinstance(intensities, np.ma.MaskedArray) and np.ma.getmaskarray(intensities).any():
+        measured = ~np.ma.getmaskarray(intensities)
+        left = float(measured.mean())
+        observer(Note("mask", f"{name}: the array's own mask, True is masked; it leaves {left:.2%} of the voxels"))
+    if mask is not None and array.ndim == 3:
+        given = _as_array(mask, f"mask of {name}")
+        if given.shape not in (array.shape, array.shape[1:]):
+            raise InputError(f"{name}: the mask's shape {given.shape} isn't the intensities' {array.shape}")
+        stated = measured_from(given, array, marks=marks, name=f"mask of {name}", observer=observer)
+        measured = np.array(np.broadcast_to(stated, array.shape)) & (True if measured is None else measured)
+    return measured
 
 
 def _photons_in(counts: Counts) -> float:
@@ -102,7 +145,8 @@ def _near_middle(place: tuple[float, float, float], shape: tuple[int, int, int])
     return all(abs(p - n // 2) <= OFF_CENTRE_ALLOWED * n for p, n in zip(place, shape, strict=True))
 
 
-def _centred(counts: Counts, name: str, observer: Observer) -> Counts:
+def centred(counts: Counts, name: str, observer: Observer) -> Counts:
+    """Return the counts moved so that a peak far from index ``n // 2`` comes there, and say so."""
     z, y, x = counts.mask.shape
     peak = find_peak(counts)
     off = [p - n // 2 for p, n in zip(peak, (z, y, x), strict=True)]
@@ -116,3 +160,28 @@ def _centred(counts: Counts, name: str, observer: Observer) -> Counts:
         return counts
     observer(Warned("centre", f"{name}: {where}; the array was moved, and {lost:.1%} of what was measured is lost"))
     return moved
+
+
+def unshifted(counts: Counts, name: str, observer: Observer) -> Counts:
+    """Return the counts with the origin in the middle, where an FFT left it at index 0 of some axes, and say so.
+
+    Such an axis has its peak at one end and as bright a rest of it at the other, which no crop of a pattern has.
+    """
+    axes = tuple(axis for axis in range(3) if _wrapped(counts, axis))
+    if not axes:
+        return counts
+    named = ", ".join("zyx"[axis] for axis in axes)
+    text = f"{name}: the peak lies across the ends of {named}, as an FFT leaves it: shifted to the middle (fftshift)"
+    observer(Warned("centre", text))
+    steps = tuple(counts.mask.shape[axis] // 2 for axis in axes)
+    shifted = np.roll(counts.values, steps, axes), np.roll(counts.mask, steps, axes)
+    return replace(counts, values=shifted[0], mask=shifted[1])
+
+
+def _wrapped(counts: Counts, axis: int) -> bool:
+    line = counts.values.sum(axis=tuple(other for other in range(3) if other != axis), dtype=np.float64)
+    n, edge = line.size, max(1, line.size // 16)
+    if min(int(line.argmax()), n - 1 - int(line.argmax())) > edge:
+        return False
+    low, high, middle = line[0], line[-1], line[n // 4 : n - n // 4].max()
+    return bool(min(low, high) > WRAPPED * max(low, high) and min(low, high) > middle)

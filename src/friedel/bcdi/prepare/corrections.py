@@ -111,4 +111,4 @@ def bin_counts(counts: Counts, factors: tuple[int, int, int], *, observer: Obser
     mask = share >= 0.5
     values = np.where(mask, total / np.maximum(share, 0.5), 0.0).astype(np.float32)
     observer(Note("bin", f"summed blocks of {factors} voxels; {1 - mask.mean():.2%} of the blocks are unknown"))
-    return Counts(values, mask)
+    return replace(counts, values=values, mask=mask)

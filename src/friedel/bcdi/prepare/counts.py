@@ -1,13 +1,17 @@
 """The working state of preparation: counts with a mask of what was measured; and the repair of impossible values."""
 
 from dataclasses import dataclass, replace
-from typing import Any, Self
+from typing import Any, Literal, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
 from friedel.core.errors import InputError
+from friedel.core.files.marks import Marked, find_marks, plateau
 from friedel.core.observer import Note, Observer, Warned, silent
+
+# Where marks cover more than half of what should be measured, hardly a scan is left.
+MOST_MARKED = 0.5
 
 
 @dataclass(frozen=True, eq=False)
@@ -20,10 +24,13 @@ class Counts:
         Counts; no meaning where ``mask`` is False (kept at 0 there, so that sums stay finite).
     mask : (z, y, x) bool
         True where measured.
+    unit : {"photons", "unknown"}
+        Whether the values scatter as photons do.
     """
 
     values: NDArray[np.float32]
     mask: NDArray[np.bool_]
+    unit: Literal["photons", "unknown"] = "photons"
 
     def without(self, unknown: NDArray[np.bool_]) -> Self:
         """Return the counts with more voxels unknown; ``unknown`` broadcasts from ``(y, x)``."""
@@ -36,10 +43,9 @@ def counts_from(
 ) -> Counts:
     """Check raw values and make them float32 counts.
 
-    NaN is unknown, and so is the largest value of an unsigned type (detectors mark dead pixels and gaps with it).
-    Negative whole numbers are unknown too (detectors mark with −1 and −2; a count can't be negative). Negative
-    fractions come from a background subtracted earlier: they become 0, the likeliest true intensity; taking them as
-    unknown would keep only the upward fluctuations.
+    Marks are unknown (`friedel.core.files.marks`: NaN, inf, the largest values of types and counters, -1 and -2), and
+    so is a clipped peak. Other negative values come from a background subtracted earlier: they become 0, the likeliest
+    true intensity; taking them as unknown would keep only the upward fluctuations.
 
     Parameters
     ----------
@@ -53,7 +59,7 @@ def counts_from(
     Raises
     ------
     InputError
-        If the values aren't finite real numbers in 3D, or nothing positive is left.
+        If the values aren't real numbers in 3D, or nothing positive is left.
     """
     array = np.asarray(values)
     if array.dtype.kind not in "buif":
@@ -61,42 +67,48 @@ def counts_from(
         raise InputError(f"{name}: values are {what}; intensities must be real numbers (photons)")
     if array.ndim != 3:
         raise InputError(f"{name}: a 3D array (z, y, x) is needed, got shape {array.shape}")
-    unknown = np.isnan(array) if array.dtype.kind == "f" else _type_maximum(array)
-    if array.dtype.kind == "f" and np.isinf(array).any():
-        raise InputError(
-            f"{name}: {int(np.isinf(array).sum())} values are inf; set them to NaN if they are unknown pixels"
-        )
-    _note_unknown(array, unknown, name, observer)
-    counts = Counts(array.astype(np.float32), np.broadcast_to(True if mask is None else mask, array.shape)).without(
-        unknown
-    )
+    array = array.astype(np.uint8) if array.dtype.kind == "b" else array
+    marked = find_marks(array)
+    measured = np.broadcast_to(True if mask is None else mask, array.shape)
+    if marked.unknown is not None:
+        _say_marks(marked, measured, name, observer)
+        measured = measured & ~marked.unknown
+    counts = Counts(np.where(measured, array, 0).astype(np.float32), np.array(measured))
     counts = _repair_negative(counts, name, observer)
     require_signal(counts, name)
-    return counts
+    return _without_plateau(counts, name, observer)
+
+
+def _say_marks(marked: Marked, measured: NDArray[np.bool_], name: str, observer: Observer) -> None:
+    """Say what is unknown for a mark; a part of the detector is usual, most of what a mask leaves is not."""
+    assert marked.unknown is not None
+    fraction = float(marked.unknown.mean())
+    text = f"{name}: {fraction:.2%} of voxels hold {', '.join(marked.values)}, marks of what wasn't measured: unknown"
+    if marked.values in (("NaN",), ()):
+        observer(Note("marks", text, {"fraction": fraction}))
+    else:
+        observer(Warned("marks", text, bends=float((marked.unknown & measured).mean()) > MOST_MARKED))
+
+
+def _without_plateau(counts: Counts, name: str, observer: Observer) -> Counts:
+    top = plateau(counts.values, counts.mask)
+    if top is None:
+        return counts
+    clipped = counts.mask & (counts.values == np.float32(top))
+    text = f"{name}: {int(clipped.sum())} voxels all hold {top:g}, the highest value: the detector's limit, so unknown"
+    observer(Warned("saturation", text))
+    kept = counts.without(clipped)
+    return kept if kept.values.max() > 0 else counts
 
 
 def require_signal(counts: Counts, name: str) -> None:
     """Raise InputError if no voxel is measured, or nothing was counted."""
     if not counts.mask.any():
         raise InputError(
-            f"{name}: every voxel is masked or unknown; does the mask mean the opposite (True is measured)?"
+            f"{name}: every voxel is masked or unknown; does the mask mean the opposite (non-zero is bad)?"
         )
     if not counts.values.max() > 0:
         raise InputError(f"{name}: all measured intensities are zero; check that this is the right scan or dataset")
-
-
-def _type_maximum(array: NDArray[Any]) -> NDArray[np.bool_]:
-    if array.dtype.kind != "u":
-        return np.zeros(array.shape, bool)
-    marked: NDArray[np.bool_] = array == np.iinfo(array.dtype).max
-    return marked
-
-
-def _note_unknown(array: NDArray[Any], unknown: NDArray[np.bool_], name: str, observer: Observer) -> None:
-    if unknown.any():
-        what = "NaN" if array.dtype.kind == "f" else f"at {np.iinfo(array.dtype).max}, the type's maximum"
-        fraction = float(unknown.mean())
-        observer(Note("unknown", f"{name}: {fraction:.2%} of voxels are {what}: unknown", {"fraction": fraction}))
 
 
 def _repair_negative(counts: Counts, name: str, observer: Observer) -> Counts:
@@ -104,14 +116,9 @@ def _repair_negative(counts: Counts, name: str, observer: Observer) -> Counts:
     if not negative.any():
         return counts
     n, low = int(negative.sum()), counts.values[negative]
-    if (low == np.round(low)).all():
-        observer(
-            Warned("negative", f"{name}: {n} voxels hold negative whole numbers, marks of bad pixels: taken as unknown")
-        )
-        return counts.without(negative)
     observer(
         Warned(
-            "negative",
+            "unit",
             f"{name}: {n} voxels are negative (lowest {low.min():.3g}), as after background subtraction: set to 0",
         )
     )

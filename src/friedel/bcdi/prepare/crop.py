@@ -1,5 +1,7 @@
 """The box around the peak: FFT-friendly, centred, and filled with unknown voxels where nothing was recorded."""
 
+from dataclasses import replace
+
 import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
@@ -56,7 +58,7 @@ def crop(counts: Counts, start: Triple, shape: Triple, *, observer: Observer = s
     target = tuple(slice(low - first, high - first) for (low, high), first in zip(spans, start, strict=True))
     values[target], mask[target] = counts.values[source], counts.mask[source]
     _report(counts, shape, start, spans, observer)
-    return Counts(values, mask)
+    return replace(counts, values=values, mask=mask)
 
 
 def _size(recorded: int, peak: int, factor: int, pad_fraction: float) -> int:

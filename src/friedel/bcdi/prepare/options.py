@@ -15,6 +15,8 @@ class PrepareOptions(Options):
 
     saturation: Annotated[float, Field(gt=0)] | None = None
     """Raw counts from which a pixel is unknown; None: no limit known."""
+    lost_frames: bool = True
+    """Find frames that are lost, repeated, lifted or attenuated by comparing each with those next to it."""
     flat_field: bool = True
     """Divide by the flat field, where the scan has one."""
     flat_floor: Annotated[float, Field(ge=0, lt=1)] = 0.25

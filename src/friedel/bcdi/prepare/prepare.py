@@ -1,16 +1,26 @@
 """From a raw rocking scan to a clean, centred 3D pattern: the order of the steps. Each step has its own file."""
 
+from dataclasses import replace
+
+import numpy as np
+from numpy.typing import NDArray
+
 from friedel.bcdi.geometry.instrument import ReciprocalGrid
 from friedel.bcdi.geometry.rocking import reciprocal_grid
 from friedel.bcdi.prepare.aliens import mask_aliens
+from friedel.bcdi.prepare.arrays import unshifted
 from friedel.bcdi.prepare.bad_pixels import mask_dead_pixels, mask_hot_pixels
 from friedel.bcdi.prepare.corrections import apply_flat, bin_counts, mask_saturated, normalise_monitor, subtract_dark
 from friedel.bcdi.prepare.counts import Counts, counts_from, require_signal
 from friedel.bcdi.prepare.crop import Triple, choose_shape, crop, find_peak, window_start
+from friedel.bcdi.prepare.frames import repaired_frames
 from friedel.bcdi.prepare.options import PrepareOptions
 from friedel.bcdi.prepare.oversampling import note_oversampling
+from friedel.bcdi.prepare.positions import evened
+from friedel.bcdi.prepare.units import judged_unit, photons_from
 from friedel.bcdi.records import BraggScan, Diffraction
-from friedel.core.observer import Observer, silent
+from friedel.core.errors import InputError
+from friedel.core.observer import Observer, Recorder, silent, tee
 
 DEFAULTS = PrepareOptions()
 
@@ -37,7 +47,25 @@ def prepare(scan: BraggScan, options: PrepareOptions = DEFAULTS, *, observer: Ob
     InputError
         If nothing usable is left, or an option contradicts the data.
     """
-    return around_peak(clean_counts(scan, options, observer=observer), scan, options, observer=observer)
+    heard = Recorder()
+    tell = tee(heard, observer)
+    counts = clean_counts(scan, options, observer=tell)
+    if scan.beam is None:
+        counts = unshifted(counts, scan.name, tell)
+    guess_beam = options.lost_frames and not (options.monitor and scan.monitor is not None)
+    even = evened(counts, scan, guess_beam=guess_beam, observer=tell)
+    found = around_peak(even.counts, even.scan, _with_places(options, even.places, scan.name), observer=tell)
+    return replace(found, origin=scan.origin.with_events(heard.events))
+
+
+def _with_places(options: PrepareOptions, places: NDArray[np.float64], name: str) -> PrepareOptions:
+    """Return the options with a stated centre as a frame number among the even ones."""
+    if options.centre is None or not 0 <= options.centre[0] < places.size:
+        return options
+    place = places[options.centre[0]]
+    if not np.isfinite(place):
+        raise InputError(f"{name}: frame {options.centre[0]} of the stated centre has no known position")
+    return options.model_copy(update={"centre": (round(float(place)), *options.centre[1:])})
 
 
 def around_peak(
@@ -50,14 +78,14 @@ def around_peak(
     counts : Counts
         ``(rocking, y, x)``, from `clean_counts`; frames of a scan that goes on may still be unknown.
     scan : BraggScan
-        Of the counts' shape; only its name and its geometry are looked at.
+        The same scan; only its name and its geometry are looked at.
     options, observer
         As for `prepare`.
     """
     peak = find_peak(counts, options.centre, observer=observer)
     if options.aliens:
         counts = mask_aliens(counts, peak, ratio=options.alien_ratio, observer=observer)
-    recorded = (scan.frames.shape[0], scan.frames.shape[1], scan.frames.shape[2])
+    recorded = (counts.mask.shape[0], counts.mask.shape[1], counts.mask.shape[2])
     shape = options.shape or choose_shape(recorded, peak, bin_by=options.bin, pad_fraction=options.pad_fraction)
     start = window_start(peak, shape, options.bin)
     raw = (shape[0] * options.bin[0], shape[1] * options.bin[1], shape[2] * options.bin[2])
@@ -65,14 +93,21 @@ def around_peak(
     require_signal(counts, scan.name)
     note_oversampling(counts, observer=observer)
     grid = _grid(scan, start, shape, options.bin)
-    return Diffraction(intensities=counts.values, mask=counts.mask, grid=grid, name=scan.name)
+    return Diffraction(
+        intensities=counts.values, mask=counts.mask, grid=grid, name=scan.name, unit=counts.unit, origin=scan.origin
+    )
 
 
 def clean_counts(scan: BraggScan, options: PrepareOptions = DEFAULTS, *, observer: Observer = silent) -> Counts:
     """Return the whole scan's counts after every correction that concerns single pixels and frames."""
-    counts = counts_from(scan.frames, scan.mask, name=scan.name, observer=observer)
+    # A dark is in the raw values' unit, so nothing is made photons before it is off.
+    read = counts_from if scan.dark is not None else photons_from
+    counts = read(scan.frames, scan.mask, name=scan.name, observer=observer)
     counts = mask_saturated(counts, options.saturation, observer=observer)
-    counts = subtract_dark(counts, scan.dark, observer=observer)
+    if scan.dark is not None:
+        counts = judged_unit(subtract_dark(counts, scan.dark, observer=observer), name=scan.name, observer=observer)
+    if options.lost_frames:
+        counts = repaired_frames(counts, name=scan.name, observer=observer)
     # Dead and hot are judged on raw counts, whose noise is known, before the flat field scales it.
     if options.dead_pixels:
         counts = mask_dead_pixels(counts, observer=observer)
@@ -95,6 +130,7 @@ def _grid(scan: BraggScan, start: Triple, shape: Triple, factors: Triple) -> Rec
         detector=scan.detector,
         diffractometer=scan.diffractometer,
         motors_deg=scan.motors_deg,
+        energies_ev=scan.energies_ev,
         centre=(middle[0], middle[1], middle[2]),
     )
     return grid.binned(factors)

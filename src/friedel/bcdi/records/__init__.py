@@ -9,29 +9,37 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from friedel.bcdi.records.crystal_image import CrystalImage
     from friedel.bcdi.records.measurement import BraggScan, Diffraction
+    from friedel.bcdi.records.origin import Origin
     from friedel.bcdi.records.quality import Curve, Quality
     from friedel.bcdi.records.reconstruction import Provenance, Reconstruction, Start
+    from friedel.bcdi.records.uncertainty import CrystalErrors, Uncertainty
 
 _HOMES = {
     "BraggScan": "measurement",
+    "CrystalErrors": "uncertainty",
     "CrystalImage": "crystal_image",
     "Curve": "quality",
     "Diffraction": "measurement",
+    "Origin": "origin",
     "Provenance": "reconstruction",
     "Quality": "quality",
     "Reconstruction": "reconstruction",
     "Start": "reconstruction",
+    "Uncertainty": "uncertainty",
 }
 
 __all__ = [
     "BraggScan",
+    "CrystalErrors",
     "CrystalImage",
     "Curve",
     "Diffraction",
+    "Origin",
     "Provenance",
     "Quality",
     "Reconstruction",
     "Start",
+    "Uncertainty",
 ]
 
 

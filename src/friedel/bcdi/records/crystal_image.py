@@ -5,6 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from friedel.bcdi.records.uncertainty import CrystalErrors
 from friedel.core.errors import InputError
 
 
@@ -43,6 +44,8 @@ class CrystalImage:
         Mean scattering vector h of the crystal, Å⁻¹, components ``(x, y, z)`` of ``frame``.
     d0_angstrom : float or None
         Mean spacing 2π/|h|: the spacing at zero strain.
+    errors : CrystalErrors or None
+        Standard errors of phase, displacement, strain and size, if the reconstruction has them.
     notes : tuple of str
         What was done and decided, a sentence each.
     """
@@ -60,6 +63,7 @@ class CrystalImage:
     direction: NDArray[np.float64] | None = None
     q_bragg: NDArray[np.float64] | None = None
     d0_angstrom: float | None = None
+    errors: CrystalErrors | None = None
     notes: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:

@@ -2,11 +2,13 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
 from friedel.bcdi.geometry.instrument import Beam, Detector, Diffractometer, ReciprocalGrid
+from friedel.bcdi.records.origin import NOTHING_SAID, Origin
 from friedel.core.errors import InputError
 
 
@@ -23,13 +25,17 @@ class BraggScan:
     beam, detector, diffractometer : records
         The instrument; all three None for a plain volume of unknown geometry.
     motors_deg : mapping of str to float or (n_rocking,) float64
-        Angle of each circle of ``diffractometer``, degrees; the rocked one is an array.
+        Angle of each circle of ``diffractometer``, degrees; those that move are arrays.
+    energies_ev : (n_rocking,) float64 or None
+        Photon energy of every frame of an energy scan; None: the beam's.
     dark, flat : (y, x) float32 or None
         Dark counts and relative (or absolute) flat field of the frames' region.
     monitor : (n_rocking,) float64 or None
         Incident intensity per frame, any unit.
     name : str
         Where the scan comes from, for messages and the report.
+    origin : Origin
+        What was read.
     """
 
     frames: NDArray[np.generic]
@@ -38,24 +44,23 @@ class BraggScan:
     detector: Detector | None = None
     diffractometer: Diffractometer | None = None
     motors_deg: Mapping[str, float | NDArray[np.float64]] = field(default_factory=dict)
+    energies_ev: NDArray[np.float64] | None = None
     dark: NDArray[np.float32] | None = None
     flat: NDArray[np.float32] | None = None
     monitor: NDArray[np.float64] | None = None
     name: str = "scan"
+    origin: Origin = NOTHING_SAID
+
+    def __repr__(self) -> str:
+        n, rows, columns = self.frames.shape
+        head = f"<BraggScan {self.name!r}: {n} frames of {rows} × {columns}, {self.frames.dtype}>"
+        return "\n".join(line for line in (head, str(self.origin)) if line)
 
     def __post_init__(self) -> None:
         if self.frames.ndim != 3:
             raise InputError(f"{self.name}: a rocking scan is (n_rocking, y, x), got shape {self.frames.shape}")
         if self.mask.shape != self.frames.shape[1:]:
             raise InputError(f"{self.name}: mask {self.mask.shape} doesn't fit frames of {self.frames.shape[1:]}")
-
-    def __repr__(self) -> str:
-        n, rows, columns = self.frames.shape
-        geometry = "no geometry" if self.diffractometer is None else f"{len(self.motors_deg)} circles"
-        return (
-            f"BraggScan({self.name}: {n} frames of {rows} × {columns}, {self.frames.dtype}, "
-            f"mask leaves {self.mask.mean():.1%}, {geometry})"
-        )
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -72,12 +77,18 @@ class Diffraction:
         Geometry of the voxels; None if unknown.
     name : str
         Where the data come from.
+    unit : {"photons", "unknown"}
+        Whether the values count photons, so that their noise is known; "unknown": any other scale.
+    origin : Origin
+        What was read, and the warnings that can bend a result.
     """
 
     intensities: NDArray[np.float32]
     mask: NDArray[np.bool_]
     grid: ReciprocalGrid | None = None
     name: str = "diffraction"
+    unit: Literal["photons", "unknown"] = "photons"
+    origin: Origin = NOTHING_SAID
 
     def __post_init__(self) -> None:
         if self.intensities.ndim != 3:
@@ -98,6 +109,11 @@ class Diffraction:
         from friedel.bcdi.figures.notebook import diffraction_png
 
         return diffraction_png(self)
+
+    @property
+    def warnings(self) -> tuple[str, ...]:
+        """What can bend a result, a sentence each."""
+        return self.origin.warnings
 
     @property
     def n_photons(self) -> float:

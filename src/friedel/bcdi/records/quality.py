@@ -52,6 +52,8 @@ class Quality:
         Threshold, as a fraction of the bulk amplitude, at which the support was cut.
     n_starts, n_agreeing : int
         Independent starts, and those that reached the chosen solution.
+    noise_factor : float or None
+        Mean Poisson deviance on held-out voxels over what photon noise gives the right model; 1 is the limit.
     agreement : float or None
         Median correlation between agreeing starts, after alignment.
     phase_spread_rad : float or None
@@ -64,6 +66,8 @@ class Quality:
         Resolution per laboratory axis and criterion ("prtf x": 12.1); in voxels under "… voxels" without geometry.
     isosurface_level : float
         Amplitude, as a fraction of the bulk's, at which the surface is drawn.
+    phase_error_rad : float or None
+        Standard error of the phase, RMS over the crystal: how far the image is trusted, if it is.
     trusted : bool
         Whether the checks passed.
     reasons : tuple of str
@@ -81,8 +85,10 @@ class Quality:
     isosurface_level: float = 0.5
     chi_free: float | None = None
     free_deviance: float | None = None
+    noise_factor: float | None = None
     agreement: float | None = None
     phase_spread_rad: float | None = None
+    phase_error_rad: float | None = None
     mode_fractions: tuple[float, ...] = ()
     prtf: Curve | None = None
     fsc: Curve | None = None

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from friedel.bcdi.geometry.instrument import ReciprocalGrid
 from friedel.bcdi.records.quality import Quality
+from friedel.bcdi.records.uncertainty import Uncertainty
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -31,6 +32,8 @@ class Provenance:
         Wall time of the reconstruction.
     notes : tuple of (str, str)
         What each step did: (step, sentence), in order; warnings begin with "warning: ".
+    read : tuple of (str, str)
+        What was read: (fact, sentence), as in `Origin`; what can bend the result stands under "warning".
     """
 
     plan: dict[str, Any]
@@ -40,6 +43,7 @@ class Provenance:
     started: str
     seconds: float
     notes: tuple[tuple[str, str], ...] = ()
+    read: tuple[tuple[str, str], ...] = ()
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -92,6 +96,8 @@ class Reconstruction:
         Plan, seed, versions and notes.
     starts : tuple of Start
         Every independent start, for the report.
+    uncertainty : Uncertainty or None
+        Standard errors, voxel by voxel; None if they weren't asked for.
     """
 
     object: NDArray[np.complex64]
@@ -100,6 +106,7 @@ class Reconstruction:
     provenance: Provenance
     grid: ReciprocalGrid | None = None
     starts: tuple[Start, ...] = field(default=())
+    uncertainty: Uncertainty | None = None
 
     def __repr__(self) -> str:
         shape, quality = " × ".join(str(n) for n in self.object.shape), self.quality

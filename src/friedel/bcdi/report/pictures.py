@@ -11,6 +11,7 @@ from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
 from friedel.bcdi.figures.curves import error_curves_figure, histogram_figure, resolution_figure
+from friedel.bcdi.figures.error_bars import error_slices, profiles_figure
 from friedel.bcdi.figures.intensities import intensities_figure
 from friedel.bcdi.figures.slices import crystal_slices, reconstruction_slices
 from friedel.bcdi.figures.surface import SurfaceMesh, size_words, surface_figure
@@ -43,7 +44,7 @@ def pictures(
     """Return everything the page shows, under the names its template knows."""
     bulk = _bulk(reconstruction, crystal)
     mesh = surface_mesh(reconstruction, crystal, bulk)
-    slices = [] if crystal is None else [_crystal_slices(crystal)]
+    slices = [] if crystal is None else [_crystal_slices(crystal), *_error_bars(crystal)]
     checks = [_resolution(reconstruction), _intensities(reconstruction, diffraction)]
     if crystal is None or crystal.frame != "voxels":  # there it would be the same picture again
         checks.append(_measured_slices(reconstruction))
@@ -99,6 +100,30 @@ def _crystal_slices(crystal: CrystalImage) -> Picture:
         f"−π and π are one colour.{strain}",
         alt=f"Three orthogonal slices of {known}.",
     )
+
+
+def _error_bars(crystal: CrystalImage) -> list[Picture]:
+    errors = crystal.errors
+    if errors is None or not crystal.support.any():
+        return []
+    what = "phase" if errors.strain is None else "displacement and strain"
+    return [
+        _embedded(
+            profiles_figure(crystal, errors),
+            title="How sure each voxel is",
+            caption=f"The {what} along the three lines through the centre of mass. The darker band is one standard "
+            "error to either side, the lighter one two: about 68 and 95 of a hundred voxels have the truth inside. "
+            "Errors are relative to the crystal's own mean and mean lattice; neighbours' errors go together.",
+            alt=f"Line profiles of {what} with bands of one and two standard errors.",
+        ),
+        _embedded(
+            error_slices(crystal, errors),
+            title="Standard errors",
+            caption=f"Standard errors of {what} through the middle, from photon noise and from other solutions and "
+            "supports that fit. Brighter is less sure.",
+            alt=f"Three orthogonal slices of the standard errors of {what}.",
+        ),
+    ]
 
 
 def _measured_slices(reconstruction: Reconstruction) -> Picture:

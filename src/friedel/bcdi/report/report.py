@@ -79,6 +79,7 @@ def _words(
         "reasons": quality.reasons,
         "starts": start_rows(reconstruction.starts),
         "steps": step_rows([*notes, *provenance.notes], crystal),
+        "read": provenance.read,
         "conventions": CONVENTIONS,
         "plan": plan_yaml(provenance.plan),
         "version": provenance.versions.get("friedel", ""),

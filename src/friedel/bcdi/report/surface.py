@@ -1,4 +1,4 @@
-"""The surface that the report shows, as a mesh and as what the page's turnable view needs."""
+"""The surface that report and page show, as a mesh, and one picture of a result for a logbook."""
 
 import base64
 import math

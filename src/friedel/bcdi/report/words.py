@@ -22,7 +22,10 @@ class FigureRow(NamedTuple):
 
 def verdict(quality: Quality) -> str:
     """Return the headline."""
-    return "The checks passed: this image can be trusted" if quality.trusted else "A check failed: treat with caution"
+    if not quality.trusted:
+        return "A check failed: treat with caution"
+    error = quality.phase_error_rad
+    return "The checks passed: this image can be trusted" + ("" if error is None else f" to {error:.1g} rad")
 
 
 def summary(quality: Quality) -> str:
@@ -40,6 +43,7 @@ def summary(quality: Quality) -> str:
 def figure_rows(reconstruction: Reconstruction, crystal: CrystalImage | None = None) -> list[FigureRow]:
     """Return the key figures, the ones a reader asks for first at the top; what wasn't measured is left out."""
     rows = [*_fit_rows(reconstruction.quality), *_agreement_rows(reconstruction.quality)]
+    rows += _error_rows(reconstruction, crystal)
     return [*rows, *_size_rows(reconstruction), *_strain_rows(crystal), *_resolution_rows(reconstruction.quality)]
 
 
@@ -97,6 +101,48 @@ def _agreement_rows(quality: Quality) -> list[FigureRow]:
         meaning = "share of the image that all agreeing starts have in common"
         rows.append(FigureRow("main mode", f"{quality.mode_fractions[0]:.1%}", meaning))
     return rows
+
+
+def _error_rows(reconstruction: Reconstruction, crystal: CrystalImage | None) -> list[FigureRow]:
+    uncertainty = reconstruction.uncertainty
+    if uncertainty is None:
+        return []
+    parts = f"photon noise {uncertainty.photons_rad:.2g}, other solutions that fit {uncertainty.solutions_rad:.2g}"
+    rows = [
+        FigureRow(
+            "phase error", f"{uncertainty.phase_rms_rad:.2g} rad", f"standard error, rms over the crystal: {parts}"
+        ),
+        FigureRow(
+            "fit over photon noise", f"{uncertainty.misfit:.3g}", "1 where the pattern is explained to its noise"
+        ),
+    ]
+    if crystal is None or crystal.errors is None:
+        return rows
+    errors, known = crystal.errors, crystal.voxel_size_angstrom is not None
+    scale, unit = (ANGSTROM_PER_NM, "nm") if known else (1.0, "voxels")
+    size = f"{with_error(errors.diameter / scale, errors.diameter_error / scale)} {unit}"
+    rows.append(FigureRow("diameter", size, "of the sphere of the crystal's volume"))
+    if crystal.d0_angstrom is not None and errors.d0_angstrom is not None:
+        spacing = f"{with_error(crystal.d0_angstrom, errors.d0_angstrom)} Å"
+        rows.append(
+            FigureRow("mean spacing", spacing, "of the crystal's lattice planes; the angles' errors come on top")
+        )
+    for name, values, factor, unit in (
+        ("displacement error", errors.displacement_angstrom, 1.0, "Å"),
+        ("strain error", errors.strain, 1e3, "× 10⁻³"),
+    ):
+        if values is not None and np.isfinite(values).any():
+            typical = factor * float(np.sqrt(np.nanmean(values.astype(np.float64) ** 2)))
+            rows.append(FigureRow(name, f"{typical:.2g} {unit}", "standard error of a voxel, rms over the crystal"))
+    return rows
+
+
+def with_error(value: float, error: float) -> str:
+    """Return "value ± error" with the error's first two figures and no more of the value."""
+    if not (math.isfinite(error) and error > 0):
+        return f"{value:.4g}"
+    digits = max(0, 1 - math.floor(math.log10(error)))
+    return f"{value:.{digits}f} ± {error:.{digits}f}"
 
 
 def _size_rows(reconstruction: Reconstruction) -> list[FigureRow]:

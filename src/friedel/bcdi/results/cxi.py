@@ -14,8 +14,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from friedel.bcdi.geometry.instrument import ReciprocalGrid
-from friedel.bcdi.records import CrystalImage, Diffraction, Provenance, Reconstruction
-from friedel.bcdi.results.record_json import decode_record, encode_record, plan_yaml, to_json
+from friedel.bcdi.records import CrystalErrors, CrystalImage, Diffraction, Provenance, Reconstruction, Uncertainty
+from friedel.bcdi.results.record_json import decode_record, decode_uncertainty, encode_record, plan_yaml, to_json
 from friedel.core.errors import InputError
 from friedel.core.files.cxi_mask import CXI_VERSION
 from friedel.core.files.cxi_mask import INVALID as PIXEL_IS_INVALID
@@ -88,7 +88,8 @@ def read_cxi(path: Path) -> Reconstruction:
     """
     try:
         with h5py.File(path, "r") as file:
-            quality, provenance, starts = decode_record(file[RECORD][()].decode())
+            record = file[RECORD][()].decode()
+            quality, provenance, starts = decode_record(record)
             image = file["entry_1/image_1"]
             return Reconstruction(
                 object=image["data"][()],
@@ -97,6 +98,7 @@ def read_cxi(path: Path) -> Reconstruction:
                 provenance=provenance,
                 grid=_read_grid(image),
                 starts=starts,
+                uncertainty=decode_uncertainty(record, image),
             )
     except (OSError, KeyError, RuntimeError, TypeError, ValueError, AttributeError) as error:
         hint = "read a volume of another program with the plain-volume reader, or write this one again"
@@ -113,6 +115,8 @@ def _write_object(image: h5py.Group, reconstruction: Reconstruction) -> None:
     mask = _volume(image, "mask", np.where(reconstruction.support, PIXEL_INSIDE_SUPPORT, 0).astype(np.uint32))
     mask.attrs["long_name"] = f"bit {PIXEL_INSIDE_SUPPORT:#x}: inside the support"
     _volume(image, "support", reconstruction.support.astype(np.uint8))
+    if reconstruction.uncertainty is not None:
+        _write_uncertainty(image, reconstruction.uncertainty)
     basis = reconstruction.voxel_basis_angstrom
     _write_frame(image, obj.shape, None if basis is None else basis / ANGSTROM_PER_M, "m")
     if grid is not None:
@@ -121,6 +125,15 @@ def _write_object(image: h5py.Group, reconstruction: Reconstruction) -> None:
         _quantity(image, "wavelength", grid.wavelength_angstrom / ANGSTROM_PER_M, "m")
         image["source_1"] = h5py.SoftLink("/entry_1/instrument_1/source_1")
     write_process(image.create_group("process_1"), reconstruction.provenance)
+
+
+def _write_uncertainty(image: h5py.Group, uncertainty: Uncertainty) -> None:
+    phase = _volume(image, "phase_error", uncertainty.phase_rad, units="rad")
+    phase.attrs["long_name"] = "standard error of the phase; NaN outside the support"
+    amplitude = _volume(image, "amplitude_error", uncertainty.amplitude)
+    amplitude.attrs["long_name"] = "standard error of the amplitude as a fraction of the bulk's"
+    deviations = _volume(image, "deviations", uncertainty.deviations, axes="deviation:voxel")
+    deviations.attrs["long_name"] = "square root of the covariance of data[support]: one row a deviation"
 
 
 def _write_crystal(image: h5py.Group, crystal: CrystalImage) -> None:
@@ -138,11 +151,28 @@ def _write_crystal(image: h5py.Group, crystal: CrystalImage) -> None:
         _volume(image, "strain", crystal.strain)
     if crystal.d_spacing_angstrom is not None:
         _volume(image, "d_spacing", crystal.d_spacing_angstrom / np.float32(ANGSTROM_PER_M), units="m")
+    if crystal.errors is not None:
+        _write_errors(image, crystal.errors, known_size=size is not None)
     if crystal.q_bragg is not None:
         _quantity(image, "q_bragg", crystal.q_bragg * ANGSTROM_PER_M, "m^-1")
     process = image.create_group("process_1")
     process["program"] = "friedel"
     process["comments"] = "\n".join(crystal.notes)
+
+
+def _write_errors(image: h5py.Group, errors: CrystalErrors, *, known_size: bool) -> None:
+    """Write standard errors under the name of what they belong to and ``_error``."""
+    _volume(image, "phase_error", errors.phase_rad, units="rad")
+    if errors.displacement_angstrom is not None:
+        values = errors.displacement_angstrom / np.float32(ANGSTROM_PER_M)
+        _volume(image, "displacement_error", values, units="m")
+    if errors.strain is not None:
+        _volume(image, "strain_error", errors.strain)
+    if errors.d0_angstrom is not None:
+        _quantity(image, "d0_error", errors.d0_angstrom / ANGSTROM_PER_M, "m")
+    scale, unit = (1 / ANGSTROM_PER_M, "m") if known_size else (1.0, "voxel")
+    _quantity(image, "diameter", errors.diameter * scale, unit)
+    _quantity(image, "diameter_error", errors.diameter_error * scale, unit)
 
 
 def _write_intensities(image: h5py.Group, diffraction: Diffraction) -> None:
@@ -250,6 +280,8 @@ def write_process(process: h5py.Group, provenance: Provenance) -> None:
     _write_note(process.create_group("note_1"), "the complete plan, defaults included", "text/yaml", plan)
     _write_note(process.create_group("note_2"), "what each step did", "text/plain", steps)
     _write_note(process.create_group("note_3"), "versions", "application/json", to_json(provenance.versions))
+    read = "\n".join(f"{name}: {text}" for name, text in provenance.read)
+    _write_note(process.create_group("note_4"), "what was read", "text/plain", read)
 
 
 def write_result(result: h5py.Group, reconstruction: Reconstruction) -> None:

@@ -14,7 +14,10 @@ import numpy as np
 import yaml
 from numpy.typing import NDArray
 
-from friedel.bcdi.records import Curve, Provenance, Quality, Reconstruction, Start
+from friedel.bcdi.records import Curve, Provenance, Quality, Reconstruction, Start, Uncertainty
+
+UNCERTAINTY_ARRAYS = {"deviations": "deviations", "phase_error": "phase_rad", "amplitude_error": "amplitude"}
+"""Names in a file of the arrays of an `Uncertainty`, and of its fields."""
 
 
 def encode_record(reconstruction: Reconstruction) -> str:
@@ -23,6 +26,7 @@ def encode_record(reconstruction: Reconstruction) -> str:
         "quality": reconstruction.quality.as_dict(),
         "provenance": asdict(reconstruction.provenance),
         "starts": [asdict(start) for start in reconstruction.starts],
+        "uncertainty": None if reconstruction.uncertainty is None else reconstruction.uncertainty.figures(),
     }
     return to_json(record)
 
@@ -38,6 +42,30 @@ def decode_record(text: str) -> tuple[Quality, Provenance, tuple[Start, ...]]:
     record = json.loads(text)
     starts = tuple(_start(values) for values in record["starts"])
     return _quality(record["quality"]), _provenance(record["provenance"]), starts
+
+
+def decode_uncertainty(text: str, arrays: Mapping[str, Any]) -> Uncertainty | None:
+    """Return the standard errors from the JSON of `encode_record` and the arrays beside it; None if there are none.
+
+    Parameters
+    ----------
+    text : str
+        The JSON.
+    arrays : mapping of str to array
+        ``deviations``, ``phase_error`` and ``amplitude_error``, see `UNCERTAINTY_ARRAYS`.
+
+    Raises
+    ------
+    ValueError, KeyError, TypeError
+        If text and arrays aren't such a record.
+    """
+    values = json.loads(text).get("uncertainty")
+    if values is None:
+        return None
+    known: dict[str, Any] = {name: _number(value) for name, value in values.items() if name != "origins"}
+    known |= {field: np.asarray(arrays[name]) for name, field in UNCERTAINTY_ARRAYS.items()}
+    known |= {"origins": tuple(values["origins"]), "n_solutions": int(values["n_solutions"])}
+    return Uncertainty(**known)
 
 
 def to_json(value: Any) -> str:
@@ -79,8 +107,8 @@ def _curve(values: dict[str, Any]) -> Curve:
 
 
 def _provenance(values: dict[str, Any]) -> Provenance:
-    notes = tuple((str(step), str(text)) for step, text in values["notes"])
-    return Provenance(**{**values, "notes": notes})
+    notes, read = (tuple((str(step), str(text)) for step, text in values.get(key, ())) for key in ("notes", "read"))
+    return Provenance(**{**values, "notes": notes, "read": read})
 
 
 def _start(values: dict[str, Any]) -> Start:

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from friedel.bcdi.records import CrystalImage, Reconstruction
+from friedel.bcdi.records import CrystalErrors, CrystalImage, Reconstruction
 from friedel.core.optional import load_optional
 from friedel.core.units import ANGSTROM_PER_NM
 
@@ -35,11 +35,16 @@ def write_reconstruction_vti(path: Path, reconstruction: Reconstruction) -> None
         "phase": reconstruction.phase,
         "support": reconstruction.support.astype(np.uint8),
     }
+    if reconstruction.uncertainty is not None:
+        volumes["phase_error"] = reconstruction.uncertainty.phase_rad
+        volumes["amplitude_error"] = reconstruction.uncertainty.amplitude
     _write(path, volumes, spacing, {"frame": frame})
 
 
 def write_crystal_vti(path: Path, crystal: CrystalImage) -> None:
     """Write amplitude (bulk = 1), phase (rad), support and, where known, displacement (nm), strain and spacing (nm).
+
+    Standard errors stand beside them, in the same units, under the same names with ``_error``.
 
     Raises
     ------
@@ -61,6 +66,8 @@ def write_crystal_vti(path: Path, crystal: CrystalImage) -> None:
         volumes["d_spacing_nm"] = crystal.d_spacing_angstrom / np.float32(ANGSTROM_PER_NM)
     if crystal.turns is not None:
         volumes["turns"] = crystal.turns.astype(np.uint8)
+    if crystal.errors is not None:
+        volumes |= _errors(crystal.errors)
     size, unit = crystal.voxel_size_angstrom, "voxels" if crystal.voxel_size_angstrom is None else "nanometres"
     spacing = 1.0 if size is None else size / ANGSTROM_PER_NM
     words = {"frame": f"lengths in {unit}; axes: {crystal.frame}"}
@@ -68,6 +75,15 @@ def write_crystal_vti(path: Path, crystal: CrystalImage) -> None:
         x, y, z = crystal.direction
         words["direction"] = f"displacement and strain along h: x {x:.6f}, y {y:.6f}, z {z:.6f}"
     _write(path, volumes, (spacing, spacing, spacing), words)
+
+
+def _errors(errors: CrystalErrors) -> dict[str, NDArray[Any]]:
+    volumes: dict[str, NDArray[Any]] = {"phase_error": errors.phase_rad}
+    if errors.displacement_angstrom is not None:
+        volumes["displacement_error_nm"] = errors.displacement_angstrom / np.float32(ANGSTROM_PER_NM)
+    if errors.strain is not None:
+        volumes["strain_error"] = errors.strain
+    return volumes
 
 
 def _right_angled_spacing_nm(basis: NDArray[np.float64] | None) -> tuple[tuple[float, float, float], str]:

@@ -12,9 +12,12 @@ from friedel.bcdi.scans.source import ScanSource
 from friedel.core.errors import InputError
 from friedel.core.files.placement import Placement
 from friedel.core.observer import Note, Observer, silent
+from friedel.core.units import photon_energy_ev
 
 TO_SI = {"m": 1.0, "cm": 1e-2, "mm": 1e-3, "um": 1e-6, "eV": 1.0, "keV": 1e3}
 TREMBLE = 0.02
+# A monochromator's reading trembles by less than this share; an energy scan spans many times more.
+ENERGY_TREMBLE = 1e-4
 Reading = float | NDArray[np.float64]
 Look = Callable[[str], Reading | None]
 
@@ -27,6 +30,7 @@ class Geometry:
     detector: Detector
     diffractometer: Diffractometer
     motors_deg: Mapping[str, Reading]
+    energies_ev: NDArray[np.float64] | None = None
 
 
 def scan_geometry(
@@ -57,18 +61,22 @@ def scan_geometry(
     """
     circles = (*beamline.sample_circles, *beamline.detector_circles)
     motors = _still({circle.motor: _angle(circle, look, beamline.name) for circle in circles})
-    energy = source.energy_ev or _quantity(beamline.energy, look, "photon energy", "energy_ev")
-    if not 1e3 < energy < 2e5:
-        raise _untrue(f"photon energy {energy:g} eV", beamline.name, "energy_ev")
-    distance = source.distance_m or _quantity(beamline.detector.distance, look, "detector distance", "distance_m")
+    energy, energies = _energy(beamline, source, look, observer)
+    distance = source.distance_m or _mean(
+        _quantity(beamline.detector.distance, look, "detector distance", "distance_m")
+    )
     if not 0.01 < distance < 100:
         raise _untrue(f"detector distance {distance:g} m", beamline.name, "distance_m")
+    origin = _where_from(source.distance_m, beamline.detector.distance, look, "distance_m")
+    observer(Note("distance", f"{distance:.6g} m, {origin}", {"distance_m": distance}))
+    shift = [_shift(quantity, look) for quantity in _shifts(beamline)]
     detector = Detector(
         pixel_size_m=beamline.detector.pixel_size_m,
         distance_m=distance,
         y_axis=beamline.detector.y_axis,
         x_axis=beamline.detector.x_axis,
         direct_beam_yx=_direct_beam(beamline, source, placement, observer),
+        shift_m=(shift[0], shift[1], shift[2]),
     )
     observer(Note("geometry", f"{beamline.name}: {energy:.6g} eV, detector at {distance:.6g} m", _figures(motors)))
     return Geometry(
@@ -76,7 +84,41 @@ def scan_geometry(
         detector=detector,
         diffractometer=_diffractometer(beamline),
         motors_deg=motors,
+        energies_ev=energies,
     )
+
+
+def _energy(
+    beamline: Beamline, source: ScanSource, look: Look, observer: Observer
+) -> tuple[float, NDArray[np.float64] | None]:
+    """Return the photon energy, eV, and that of every frame where it is scanned."""
+    reading = source.energy_ev or _quantity(beamline.energy, look, "photon energy", "energy_ev")
+    energies = np.atleast_1d(np.asarray(reading, dtype=np.float64))
+    known = energies[np.isfinite(energies)]
+    energy = float(np.median(known)) if known.size else float("nan")
+    if not 1e3 < energy < 2e5:
+        raise _untrue(f"photon energy {energy:g} eV", beamline.name, "energy_ev")
+    origin = _where_from(source.energy_ev, beamline.energy, look, "energy_ev")
+    scanned = energies.size > 1 and _spread(energies) > ENERGY_TREMBLE * energy
+    what = f"{known.min():.6g} to {known.max():.6g} eV, scanned" if scanned else f"{energy:.6g} eV"
+    observer(Note("energy", f"{what}, {origin}", {"energy_ev": energy}))
+    return energy, energies if scanned else None
+
+
+def _where_from(stated: float | None, quantity: Quantity | None, look: Look, option: str) -> str:
+    if stated is not None:
+        return f"stated with {option!r}"
+    if quantity is not None and quantity.motor is not None and look(quantity.motor) is not None:
+        return f"recorded as {quantity.motor!r}"
+    return "from the beamline's description: the scan doesn't record it"
+
+
+def _shifts(beamline: Beamline) -> tuple[Quantity | None, Quantity | None, Quantity | None]:
+    return beamline.detector.shift_x, beamline.detector.shift_y, beamline.detector.shift_z
+
+
+def _shift(quantity: Quantity | None, look: Look) -> float:
+    return 0.0 if quantity is None else _mean(_quantity(quantity, look, "detector's shift", "beamline"))
 
 
 def _untrue(what: str, beamline: str, option: str) -> InputError:
@@ -103,32 +145,55 @@ def _angle(circle: CircleOptions, look: Look, beamline: str) -> Reading:
 
 
 def _still(motors: Mapping[str, Reading]) -> dict[str, Reading]:
-    """Take the mean of motors that only tremble: encoders are read at every point, whether or not the motor moves."""
-    widest = max((float(np.ptp(angle)) for angle in motors.values()), default=0.0)
+    """Take the median of motors that only tremble: encoders are read at every point, whether or not the motor moves."""
+    widest = max((_spread(angle) for angle in motors.values()), default=0.0)
     return {
-        name: float(np.mean(angle)) if np.ptp(angle) <= TREMBLE * widest else angle for name, angle in motors.items()
+        name: _mean(angle) if np.ndim(angle) == 0 or _spread(angle) <= TREMBLE * widest else angle
+        for name, angle in motors.items()
     }
 
 
-def _quantity(quantity: Quantity | None, look: Look, what: str, option: str) -> float:
+def _spread(angle: Reading) -> float:
+    """Return the range of a motor's positions, single wrong ones left out."""
+    values = np.atleast_1d(np.asarray(angle, dtype=np.float64))
+    known = values[np.isfinite(values)]
+    return float(np.ptp(np.percentile(known, (3, 97)))) if known.size else 0.0
+
+
+def _mean(reading: Reading) -> float:
+    values = np.atleast_1d(np.asarray(reading, dtype=np.float64))
+    known = values[np.isfinite(values)]
+    return float(np.median(known)) if known.size else float("nan")
+
+
+def _quantity(quantity: Quantity | None, look: Look, what: str, option: str) -> Reading:
     reading = look(quantity.motor) if quantity is not None and quantity.motor is not None else None
     value = reading if reading is not None else (quantity.value if quantity is not None else None)
     if value is None or quantity is None:
         raise InputError(f"the {what} is not recorded with the scan; state it with the option {option!r}")
-    return float(np.mean(value)) * TO_SI[quantity.unit]
+    if quantity.unit == "angstrom":
+        return photon_energy_ev(1.0) / (np.asarray(value, dtype=np.float64) * quantity.scale)
+    return value * quantity.scale * TO_SI[quantity.unit]
 
 
 def _direct_beam(
     beamline: Beamline, source: ScanSource, placement: Placement, observer: Observer
 ) -> tuple[float, float]:
     stated = source.direct_beam_yx or beamline.detector.direct_beam_yx
+    if stated is None and not beamline.detector_circles:
+        raise InputError(
+            f"beamline {beamline.name!r} has a detector without circles, so only the direct beam's pixel says where it "
+            "looks; state 'direct_beam_yx' with the scan"
+        )
     if stated is None:
         text = "direct-beam pixel not stated: the detector's angles are taken to point at the centre of the frames"
-        observer(Note("geometry", text))
+        observer(Note("direct beam", text))
         return placement.middle_of_recorded
+    origin = "stated with 'direct_beam_yx'" if source.direct_beam_yx else "from the beamline's description"
+    observer(Note("direct beam", f"pixel {stated[0]:.6g}, {stated[1]:.6g} of the full chip, {origin}"))
     y0, _, x0, _ = placement.on_chip
     return stated[0] - y0, stated[1] - x0
 
 
 def _figures(motors: Mapping[str, Reading]) -> dict[str, float]:
-    return {f"{name}_deg": float(np.mean(angle)) for name, angle in motors.items()}
+    return {f"{name}_deg": _mean(angle) for name, angle in motors.items()}

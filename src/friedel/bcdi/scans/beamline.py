@@ -26,7 +26,7 @@ class CircleOptions(Options):
     axis: AxisName
     """Laboratory axis the circle turns about, right-handed for "+"; z along the beam, y up, x = y × z."""
     names: tuple[str, ...] = ()
-    """Other names the motor goes by in files (SPEC's long name, for one)."""
+    """Other names the motor goes by in files (SPEC's long name; with a slash in it a path in HDF5, ``*`` for any)."""
     sign: Literal[-1, 1] = 1
     """Sign between the motor's reading and the circle's angle."""
     offset_deg: float = 0.0
@@ -42,8 +42,10 @@ class Quantity(Options):
     """Motor name; with a slash in it, a dataset's path inside the scan's HDF5 entry."""
     value: float | None = None
     """The number itself, where no motor has it."""
-    unit: Literal["m", "cm", "mm", "um", "eV", "keV"]
-    """Unit of the motor or the value."""
+    unit: Literal["m", "cm", "mm", "um", "eV", "keV", "angstrom"]
+    """Unit of the motor or the value; "angstrom" is the wavelength in place of the energy."""
+    scale: float = 1.0
+    """Multiplies the motor's reading or the value: -1 where the motor counts against the axis."""
 
     @model_validator(mode="after")
     def _one_source(self) -> Self:
@@ -59,6 +61,12 @@ class DetectorOptions(Options):
     """Pixel pitch along rows' numbers (y) and columns' numbers (x)."""
     distance: Quantity | None = None
     """Sample to detector; None: every scan must state it."""
+    shift_x: Quantity | None = None
+    """Laboratory shift of the detector after its circles turned, along x: a robot's or a table's place; None: 0."""
+    shift_y: Quantity | None = None
+    """The same along y."""
+    shift_z: Quantity | None = None
+    """The same along z, added to what the distance gives."""
     y_axis: AxisName = "y-"
     """Laboratory direction of growing row numbers with all detector circles at zero."""
     x_axis: AxisName = "x+"
@@ -68,7 +76,7 @@ class DetectorOptions(Options):
 
 
 class SpecTiffLayout(Options):
-    """A folder of TIFF frames and a SPEC file."""
+    """A folder of TIFF (or EDF, CBF) frames, or one file of several pages, and a SPEC file."""
 
     kind: Literal["spec_tiff"]
     """Which reader understands the layout."""
@@ -82,19 +90,50 @@ class SpecTiffLayout(Options):
     """SPEC column of the incident intensity; None: not used."""
 
 
+class ScannedColumn(Options):
+    """Positions of the scanned motor that stand under a name which isn't the motor's."""
+
+    positions: str
+    """Path of the positions ``(n,)`` inside the entry."""
+    motor: str | None = None
+    """The circle that is scanned, where the file doesn't name it."""
+    motor_named_in: str | None = None
+    """Path of a text inside the entry that ends in one of ``motors``."""
+    motors: tuple[str, ...] = ()
+    """Circles it may name."""
+
+
 class Hdf5Layout(Options):
     """An HDF5 file in the BLISS or NeXus manner."""
 
     kind: Literal["hdf5"]
     """Which reader understands the layout."""
     entry: str = "{scan}.1"
-    """Path of a scan's group; ``{scan}`` is the scan number. A trailing match counts: "name_12.1" for "12.1"."""
+    """Path of a scan's group; ``{scan}`` is the scan number. A trailing match counts: "name_12.1" for "12.1"; so do
+    ``*``."""
     frames: tuple[str, ...]
     """Paths of the frames ``(n, y, x)`` inside the entry, the first one present is read; ``*`` matches any name."""
     positioners: tuple[str, ...]
     """Groups holding the motors, inside the entry; the first that knows a motor wins."""
+    scanned: ScannedColumn | None = None
+    """Where the scanned motor's positions stand, if not under the motor's name."""
     monitor: str | None = None
     """Path of the incident intensity ``(n,)``; None: not used."""
+
+
+class FioLayout(Options):
+    """An EIGER's master file, its data files beside it, and a ``.fio`` text file with motors and counters."""
+
+    kind: Literal["fio"]
+    """Which reader understands the layout."""
+    master: str = "*_{scan:05d}_master.h5"
+    """Pattern of the master file, sought below the given path."""
+    fio: str = "*_{scan:05d}.fio"
+    """Pattern of the text file, sought in the folders above the master file, unless the option 'spec' names it."""
+    frames: str = "entry/data"
+    """Group or dataset of the frames in the master file."""
+    monitor: str | None = None
+    """Column of the incident intensity; None: not used."""
 
 
 class Beamline(Options):
@@ -114,7 +153,7 @@ class Beamline(Options):
     """The pixel detector."""
     dark_is: Literal["bad_pixels", "offset"] = "offset"
     """Meaning of the dark file: marks on bad pixels (non-zero is bad), or counts to subtract."""
-    layout: Annotated[SpecTiffLayout | Hdf5Layout, Field(discriminator="kind")]
+    layout: Annotated[SpecTiffLayout | Hdf5Layout | FioLayout, Field(discriminator="kind")]
     """How the files lie."""
 
 

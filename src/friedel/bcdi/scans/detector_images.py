@@ -1,6 +1,7 @@
-"""Dark, flat and mask images of a detector, cut to the region that the frames show."""
+"""Dark, flat and mask images of a detector, cut to the region that the frames show; masks beside the data, too."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
@@ -9,9 +10,20 @@ from numpy.typing import NDArray
 
 from friedel.bcdi.scans.source import ScanSource
 from friedel.core.errors import InputError
-from friedel.core.files.arrays import read_array
+from friedel.core.files.arrays import HDF5_SUFFIXES, masks_in, read_array, suffix_of
+from friedel.core.files.masks import measured_from
 from friedel.core.files.placement import Placement
-from friedel.core.observer import Note, Observer, silent
+from friedel.core.observer import Note, Observer, Warned, listed, silent
+
+# Names of counters of the incident beam, in small letters.
+MONITORS = (
+    "mon", "monitor", "mon0", "mon1", "mon2", "imonitor", "i0", "izero", "ic0", "ic1", "ionchamber", "srcur",
+    "curpetra",
+)  # fmt: skip
+# A steady change that bends a rocking curve by more than its noise.
+STEADY_CHANGE = 0.1
+# With more frames lost than this share, the result hangs on what the phasing makes of them.
+MOST_LOST = 0.25
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -27,22 +39,44 @@ class DetectorImages:
     flat: NDArray[np.float32] | None = None
 
 
+@dataclass(frozen=True, eq=False, kw_only=True)
+class Recorded:
+    """Frames as they were read, and what their file says of them.
+
+    Attributes
+    ----------
+    frames : (n, y, x), any real dtype
+        The window that was read.
+    lost : (n, y, x) bool or None
+        Voxels that were never written.
+    masks : mapping of str to array
+        Masks beside the data, by name, of the frames as recorded, ``(y, x)`` or ``(n, y, x)``.
+    bits : bool
+        Whether whole numbers in these are CXI's bits.
+    """
+
+    frames: NDArray[Any]
+    lost: NDArray[np.bool_] | None = None
+    masks: Mapping[str, NDArray[Any]] = field(default_factory=dict)
+    bits: bool = False
+
+
 def read_detector_images(
     source: ScanSource,
-    n_frames: int,
+    recorded: Recorded,
     placement: Placement,
     *,
     dark_is: Literal["bad_pixels", "offset"] = "offset",
     observer: Observer = silent,
 ) -> DetectorImages:
-    """Read the dark, flat and mask of a source and cut them to the frames.
+    """Read the dark, flat and masks of a source and cut them to the frames.
 
     Parameters
     ----------
     source : ScanSource
         Paths, and options that go before the other arguments.
-    n_frames : int
-        Frames of the scan, for a 3D mask.
+    recorded : Recorded
+        The frames, by which a mask's sense is checked, and the masks beside them.
     placement : Placement
         Which pixels the frames are.
     dark_is : {"bad_pixels", "offset"}
@@ -51,22 +85,76 @@ def read_detector_images(
     Raises
     ------
     InputError
-        If an image can't be read, or doesn't cover the region.
+        If an image can't be read, doesn't cover the region, or leaves doubt about its sense.
     """
     images = {name: _image(getattr(source, name)) for name in ("dark", "flat") if getattr(source, name) is not None}
-    mask, unknown = _mask(source, n_frames, placement)
     cut = {
         name: _cut(image, placement, getattr(source, name), name, observer).astype(np.float32)
         for name, image in images.items()
     }
-    good = np.ones(placement.shape, bool) if mask is None else _cut(mask, placement, source.mask, "mask", observer)
+    good, unknown = _masks(source, recorded, placement, observer)
     dark = cut.get("dark")
     if dark is not None and (source.dark_is or dark_is) == "bad_pixels":
         good = good & (dark == 0)
         text = f"{int((dark != 0).sum())} pixels that the dark image marks as hot are unknown; nothing is subtracted"
         observer(Note("dark", text, {"pixels": float((dark != 0).sum())}))
         dark = None
+    if recorded.lost is not None and recorded.lost.any():
+        unknown = recorded.lost if unknown is None else unknown | recorded.lost
     return DetectorImages(mask=good, unknown=unknown, dark=dark, flat=cut.get("flat"))
+
+
+def _masks(
+    source: ScanSource, recorded: Recorded, placement: Placement, observer: Observer
+) -> tuple[NDArray[np.bool_], NDArray[np.bool_] | None]:
+    """Return where the pixels measure, and which voxels don't (None: all those do)."""
+    good, unknown = np.ones(placement.shape, bool), None
+    given: list[tuple[str, NDArray[Any], bool]] = []
+    if source.mask is not None:
+        name = f"{source.mask.name}" + (f" {source.mask_dataset}" if source.mask_dataset else "")
+        given.append((name, _mask_file(source), suffix_of(source.mask) == ".cxi"))
+    if source.mask_beside or source.mask_dataset is not None:
+        given += [(f"{name} beside the data", values, recorded.bits) for name, values in recorded.masks.items()]
+    if not given:
+        observer(Note("mask", "none given, and none lies beside the data"))
+    for name, values, bits in given:
+        measured = measured_from(
+            _window(values, recorded, placement, source, observer),
+            recorded.frames,
+            marks=source.mask_marks,
+            bits=bits,
+            name=name,
+            observer=observer,
+        )
+        if measured.ndim == 2:
+            good = good & measured
+        else:
+            unknown = ~measured if unknown is None else unknown | ~measured
+    return good, unknown
+
+
+def _mask_file(source: ScanSource) -> NDArray[Any]:
+    assert source.mask is not None
+    if source.mask_dataset is None and suffix_of(source.mask) in (*HDF5_SUFFIXES, ".npz", ".mat"):
+        named = masks_in(source.mask)
+        if len(named) == 1:
+            return next(iter(named.values()))
+    return read_array(source.mask, dataset=source.mask_dataset, ndim=(2, 3))
+
+
+def _window(
+    values: NDArray[Any], recorded: Recorded, placement: Placement, source: ScanSource, observer: Observer
+) -> NDArray[Any]:
+    """Return a mask cut to the frames that were read."""
+    if values.ndim == 3 and values.shape[0] == 1:
+        values = values[0]
+    if values.ndim == 2:
+        return _cut(values, placement, source.mask or source.path, "mask", observer)
+    volume = (len(recorded.frames), *placement.recorded_yx)
+    if values.shape != volume:
+        raise InputError(f"{source.mask or source.path}: 3D mask of shape {values.shape}, but the volume is {volume}")
+    y0, y1, x0, x1 = placement.window_in_frames
+    return values[:, y0:y1, x0:x1]
 
 
 def with_unknown(frames: NDArray[Any], unknown: NDArray[np.bool_] | None) -> NDArray[Any]:
@@ -78,29 +166,65 @@ def with_unknown(frames: NDArray[Any], unknown: NDArray[np.bool_] | None) -> NDA
     return marked
 
 
+def say_frames(
+    n_expected: int,
+    lost: NDArray[np.bool_] | None,
+    observer: Observer,
+    *,
+    name: str,
+    missing: tuple[str, ...] = (),
+    dtype: str = "",
+) -> None:
+    """Say how many frames there are, and which were never written, whole or in part.
+
+    Raises
+    ------
+    InputError
+        If none was.
+    """
+    empty = np.zeros(n_expected, bool) if lost is None else lost.all(axis=(1, 2))
+    parts = np.zeros(n_expected, bool) if lost is None else lost.any(axis=(1, 2)) & ~empty
+    there = n_expected - int(empty.sum())
+    observer(Note("frames", f"{name}: {n_expected} expected, {there} there, {dtype}", {"frames": float(there)}))
+    if there == 0:
+        raise InputError(f"{name}: none of its {n_expected} frames was ever written")
+    gone = f"; missing: {', '.join(missing[:5])}" if missing else ""
+    if empty.any():
+        text = f"{name}: frames {listed(np.flatnonzero(empty))} were never written: unknown, not dark{gone}"
+        observer(Warned("lost frames", text, bends=bool(empty.sum() > MOST_LOST * n_expected)))
+    if parts.any():
+        text = f"{name}: parts of frames {listed(np.flatnonzero(parts))} were never written: unknown, not dark{gone}"
+        observer(Warned("lost frames", text))
+
+
+def watch_monitors(columns: Mapping[str, Any], observer: Observer) -> None:
+    """Warn where a counter of the incident beam, which the beamline's description doesn't use, changes steadily.
+
+    Parameters
+    ----------
+    columns : mapping of str to (n,) float64
+        The scan's counters.
+    """
+    for name, values in columns.items():
+        known = np.asarray(values, dtype=np.float64)
+        known = known[np.isfinite(known) & (known > 0)] if known.ndim == 1 else known[:0]
+        if name.lower() not in MONITORS or known.size < 8:
+            continue
+        numbers = np.arange(known.size)
+        slope, start = np.polyfit(numbers, known, 1)
+        change = abs(slope) * (known.size - 1) / max(start, start + slope * (known.size - 1))
+        scatter = float(np.std(known - start - slope * numbers))
+        if change > STEADY_CHANGE and scatter < 0.5 * abs(slope) * known.size:
+            text = f"counter {name!r} changes by {change:.0%} over the scan, and the beamline's description uses no "
+            text += f"monitor: if it sees the incident beam, set 'monitor' to {name!r}"
+            observer(Warned("beam", text, bends=True))
+
+
 def _image(path: Path) -> NDArray[Any]:
     image = read_array(path, ndim=2)
     if not np.isfinite(image).all():
         raise InputError(f"{path}: holds NaN or inf; a dark or flat image must be finite everywhere")
     return image
-
-
-def _mask(
-    source: ScanSource, n_frames: int, placement: Placement
-) -> tuple[NDArray[np.bool_] | None, NDArray[np.bool_] | None]:
-    if source.mask is None:
-        return None, None
-    values = read_array(source.mask, ndim=(2, 3))
-    good = (values == 0) if source.mask_marks == "bad" else (values != 0)
-    if not good.any():
-        raise InputError(f"{source.mask}: masks every pixel; does non-zero mean good there? Then set mask_marks: good")
-    if good.ndim == 2:
-        return good, None
-    if good.shape != (n_frames, *placement.recorded_yx):
-        volume = (n_frames, *placement.recorded_yx)
-        raise InputError(f"{source.mask}: 3D mask of shape {good.shape}, but the volume is {volume}")
-    y0, y1, x0, x1 = placement.window_in_frames
-    return None, ~good[:, y0:y1, x0:x1]
 
 
 def _cut(image: NDArray[Any], placement: Placement, path: Path | None, kind: str, observer: Observer) -> NDArray[Any]:

@@ -5,22 +5,33 @@ from typing import Any
 
 import h5py
 import numpy as np
-from numpy.typing import NDArray
 
 from friedel.bcdi.records import BraggScan
 from friedel.bcdi.scans.angles import Reading, scan_geometry
 from friedel.bcdi.scans.beamline import Beamline, Hdf5Layout
-from friedel.bcdi.scans.detector_images import read_detector_images, with_unknown
+from friedel.bcdi.scans.detector_images import (
+    MONITORS,
+    Recorded,
+    read_detector_images,
+    say_frames,
+    watch_monitors,
+    with_unknown,
+)
 from friedel.bcdi.scans.source import ScanSource
 from friedel.core.errors import InputError
-from friedel.core.files.arrays import dataset_at
 from friedel.core.files.damage import readable, require_file
+from friedel.core.files.frame_stack import FrameStack, find_stack, frames_in, masks_beside, stack_at
 from friedel.core.files.placement import Placement
-from friedel.core.observer import Note, Observer, Progress, Warned, silent
+from friedel.core.observer import Note, Observer, Warned, silent
+
+# A column may have so many values more or less than there are frames: one end of a scan, or the edges of its steps.
+LOOSE_ENDS = 1
+# A column of another length than this share of the frames belongs to something else.
+NEARLY_ALL = 0.9
 
 
 def read_hdf5_scan(source: ScanSource, beamline: Beamline, *, observer: Observer = silent) -> BraggScan:
-    """Read frames, motors, dark, flat and mask of one scan.
+    """Read frames, motors, dark, flat and masks of one scan.
 
     Raises
     ------
@@ -33,24 +44,27 @@ def read_hdf5_scan(source: ScanSource, beamline: Beamline, *, observer: Observer
     require_file(source.path)
     with readable(source.path), h5py.File(source.path, "r") as file:
         entry = _entry(file, layout, source)
-        dataset = _frames_dataset(entry, layout, source)
-        recorded_yx = dataset.shape[1], dataset.shape[2]
-        placement = Placement(recorded_yx=recorded_yx, window=source.window, region=source.region)
-        frames = _frames(dataset, placement, source, observer)
-        readings = _Readings(entry, layout.positioners, len(frames))
-        n_frames, rows, columns = frames.shape
+        stack = _stack(entry, layout, source)
+        placement = Placement(recorded_yx=stack.shape[1:], window=source.window, region=source.region)
+        name = f"{source.path.name} {entry.name.strip('/')}"
+        recorded = read_stack(entry, stack, placement, observer, name=name)
+        readings = Readings(entry, layout, len(recorded.frames), observer)
         geometry = scan_geometry(beamline, source, readings.look, placement, observer=observer)
         monitor = readings.at(layout.monitor) if layout.monitor else None
-        name = f"{source.path.name} {entry.name.strip('/')}"
-    images = read_detector_images(source, n_frames, placement, dark_is=beamline.dark_is, observer=observer)
-    observer(Note("reading", f"{name}: {n_frames} frames of {rows} × {columns}, {frames.dtype}"))
+        if monitor is None:
+            watch_monitors(readings.columns(), observer)
+        observer(Note("file", f"{source.path}, dataset {entry.name.rstrip('/')}/{stack.name}"))
+    images = read_detector_images(source, recorded, placement, dark_is=beamline.dark_is, observer=observer)
+    n_frames, rows, columns = recorded.frames.shape
+    observer(Note("reading", f"{name}: {n_frames} frames of {rows} × {columns}, {recorded.frames.dtype}"))
     return BraggScan(
-        frames=with_unknown(frames, images.unknown),
+        frames=with_unknown(recorded.frames, images.unknown),
         mask=images.mask,
         beam=geometry.beam,
         detector=geometry.detector,
         diffractometer=geometry.diffractometer,
         motors_deg=geometry.motors_deg,
+        energies_ev=geometry.energies_ev,
         dark=images.dark,
         flat=images.flat,
         monitor=None if monitor is None else np.broadcast_to(monitor, n_frames),
@@ -58,39 +72,122 @@ def read_hdf5_scan(source: ScanSource, beamline: Beamline, *, observer: Observer
     )
 
 
-class _Readings:
+def read_stack(
+    entry: h5py.Group, stack: FrameStack, placement: Placement, observer: Observer, *, name: str
+) -> Recorded:
+    """Read the window of a stack's frames and the masks beside it, and say what of it was never written."""
+    frames, lost = stack.read(placement.window_in_frames, observer=observer)
+    say_frames(len(frames), lost, observer, name=name, missing=stack.missing, dtype=str(frames.dtype))
+    masks = masks_beside(entry, stack) or masks_beside(entry.file, stack)
+    return Recorded(frames=frames, lost=lost, masks=masks, bits=stack.path.suffix.lower() == ".cxi")
+
+
+class Readings:
     """The motors of an entry: a number, or one per frame."""
 
-    def __init__(self, entry: h5py.Group, groups: tuple[str, ...], n_frames: int) -> None:
-        self.entry, self.groups, self.n_frames = entry, groups, n_frames
+    def __init__(self, entry: h5py.Group, layout: Hdf5Layout, n_frames: int, observer: Observer = silent) -> None:
+        self.entry, self.groups, self.n_frames, self.observer = entry, layout.positioners, n_frames, observer
+        self.actuator = _actuator(entry, layout)
+        self.unfit: dict[str, int] = {}
 
     def look(self, name: str) -> Reading | None:
+        """Return a motor's reading; what it was scanned through goes before where it stood."""
+        if self.actuator is not None and self.actuator[0] == name:
+            return self.at(self.actuator[1])
         paths = [name] if "/" in name else [f"{group}/{name}" for group in self.groups]
         readings = [reading for path in paths if (reading := self.at(path)) is not None]
         # The scanned motor stands in one group with all its positions and may stand in another at its start.
-        return next((reading for reading in readings if np.ndim(reading) > 0), readings[0] if readings else None)
+        found = next((reading for reading in readings if np.ndim(reading) > 0), readings[0] if readings else None)
+        unfit = [(path, self.unfit[path]) for path in paths if path in self.unfit]
+        if unfit and np.ndim(found if found is not None else 0.0) == 0:
+            path, size = unfit[0]
+            raise InputError(
+                f"{self.entry.file.filename}: {self.n_frames} frames but {size} positions in {path}: which frame was "
+                "where isn't known; is it another scan's, or are frames missing?"
+            )
+        return found
+
+    def columns(self) -> dict[str, Reading]:
+        """Return what has a value per frame in the groups of motors and counters, by name."""
+        found: dict[str, Reading] = {}
+        for group in {*self.groups, "measurement"}:
+            item = _get(self.entry, group)
+            for name in item if isinstance(item, h5py.Group) else ():
+                reading = self.at(f"{group}/{name}") if name.lower() in MONITORS else None
+                if reading is not None and np.ndim(reading) == 1:
+                    found.setdefault(name, reading)
+        return found
 
     def at(self, path: str) -> Reading | None:
-        found = self.entry.get(path)
+        """Return what stands at a path: a number, or one per frame; None if there is nothing of that kind."""
+        found = _get(self.entry, path)
         if isinstance(found, h5py.Group):
-            found = found.get("value")
+            found = _get(found, "value")
         if not isinstance(found, h5py.Dataset) or found.dtype.kind not in "iuf":
             return None
         values = np.asarray(found[()], dtype=np.float64).ravel()
-        if values.size >= self.n_frames > 1:
-            return values[: self.n_frames]
-        return float(values[0]) if values.size == 1 else None
+        if values.size == 1:
+            return float(values[0])
+        if values.size == self.n_frames:
+            return values
+        if self.n_frames > 1 and NEARLY_ALL * self.n_frames <= values.size <= self.n_frames + LOOSE_ENDS:
+            text = f"{path} has {values.size} positions for {self.n_frames} frames; "
+            end = "the last is left out" if values.size > self.n_frames else "the last frames have none"
+            self.observer(Warned("angles", text + end))
+            padded = np.full(self.n_frames, np.nan)
+            padded[: min(values.size, self.n_frames)] = values[: self.n_frames]
+            return padded
+        if values.size > 1:
+            self.unfit[path] = values.size
+        return None
+
+
+def _actuator(entry: h5py.Group, layout: Hdf5Layout) -> tuple[str, str] | None:
+    """Return the scanned motor and the path of its positions, where a file keeps these under a name of their own."""
+    scanned = layout.scanned
+    if scanned is None or not isinstance(_get(entry, scanned.positions), h5py.Dataset):
+        return None
+    if scanned.motor_named_in is None:
+        return (scanned.motor, scanned.positions) if scanned.motor else None
+    text = _get(entry, scanned.motor_named_in)
+    if not isinstance(text, h5py.Dataset):
+        return (scanned.motor, scanned.positions) if scanned.motor else None
+    words = text[()]
+    words = words[0] if isinstance(words, np.ndarray) and words.size else words
+    name = words.decode("utf-8", "replace") if isinstance(words, bytes) else str(words)
+    motor = next((known for known in scanned.motors if name.strip().lower().endswith(known.lower())), scanned.motor)
+    return (motor, scanned.positions) if motor else None
+
+
+def _get(group: h5py.Group, path: str) -> Any:
+    """Return what is at a path, whose parts may hold ``*``; None if nothing is."""
+    if "*" not in path:
+        try:
+            return group.get(path)
+        except (KeyError, OSError):
+            return None
+    first, _, rest = path.partition("/")
+    names = [name for name in group if fnmatch(name, first)]
+    for name in names:
+        item = group.get(name)
+        found = item if not rest else _get(item, rest) if isinstance(item, h5py.Group) else None
+        if found is not None:
+            return found
+    return None
 
 
 def _entry(file: h5py.File, layout: Hdf5Layout, source: ScanSource) -> h5py.Group:
-    entries = [name for name, found in file.items() if isinstance(found, h5py.Group)]
-    if "{scan}" in layout.entry and source.scan is None:
+    entries = [name for name in file if isinstance(_get(file, name), h5py.Group)]
+    if "{scan" in layout.entry and source.number is None:
         raise InputError(
             f"{source.path}: holds {', '.join(entries[:10]) or 'nothing'}; choose one with the option 'scan'"
         )
-    wanted = layout.entry.format(scan=source.scan)
-    if isinstance(file.get(wanted), h5py.Group):
-        return file[wanted]
+    wanted = layout.entry.format(scan=source.number)
+    if source.order is not None and wanted.endswith(".1"):
+        wanted = f"{source.number}.{source.order}"
+    found = _get(file, wanted)
+    if isinstance(found, h5py.Group):
+        return found
     ending = [name for name in entries if name.endswith(f"_{wanted}")]
     if len(ending) != 1:
         raise InputError(
@@ -99,39 +196,19 @@ def _entry(file: h5py.File, layout: Hdf5Layout, source: ScanSource) -> h5py.Grou
     return file[ending[0]]
 
 
-def _frames_dataset(entry: h5py.Group, layout: Hdf5Layout, source: ScanSource) -> h5py.Dataset:
-    patterns = (source.dataset,) if source.dataset else layout.frames
-    found: list[str] = []
-
-    def visit(name: str, item: h5py.Dataset | h5py.Group) -> None:
-        if isinstance(item, h5py.Dataset) and item.ndim == 3:
-            found.append(name)
-
-    entry.visititems(visit)
-    # visititems skips soft and external links, which is how BLISS refers to frames; names without * are tried as such.
-    direct = [name for name in patterns if "*" not in name and isinstance(entry.get(name), h5py.Dataset)]
-    matched = direct or [name for pattern in patterns for name in found if fnmatch(name, pattern)]
-    if not matched:
-        candidates = ", ".join(found) or "none"
-        raise InputError(
-            f"{source.path}: {entry.name} has no frames at {', '.join(patterns)}; its 3D datasets: {candidates}. "
-            "Choose one with the option 'dataset'"
-        )
-    dataset = dataset_at(entry, matched[0], source.path)
-    if dataset.ndim != 3 or dataset.dtype.kind not in "iuf" or 0 in dataset.shape:
-        raise InputError(
-            f"{source.path}: {dataset.name} is {dataset.dtype} of shape {dataset.shape}, not frames (n, y, x)"
-        )
-    return dataset
-
-
-def _frames(dataset: h5py.Dataset, placement: Placement, source: ScanSource, observer: Observer) -> NDArray[Any]:
-    written = dataset.id.get_offset() is not None or dataset.is_virtual or dataset.id.get_storage_size() > 0
-    if not written:
-        observer(Warned("frames", f"{source.path}: {dataset.name} was never written; all its frames would be empty"))
-    y0, y1, x0, x1 = placement.window_in_frames
-    out = np.empty((len(dataset), *placement.shape), dataset.dtype)
-    for index in range(len(out)):
-        dataset.read_direct(out, np.s_[index, y0:y1, x0:x1], np.s_[index])
-        observer(Progress("reading frames", index + 1, len(out)))
-    return out
+def _stack(entry: h5py.Group, layout: Hdf5Layout, source: ScanSource) -> FrameStack:
+    if source.dataset:
+        return stack_at(entry, source.dataset, source.path)
+    for pattern in layout.frames:
+        if "*" not in pattern and _get(entry, pattern) is not None:
+            return stack_at(entry, pattern, source.path)
+    there = frames_in(entry)
+    matched = [name for pattern in layout.frames for name in there if fnmatch(name, pattern)]
+    if matched:
+        return stack_at(entry, matched[0], source.path)
+    if len(there) == 1:
+        return find_stack(entry, source.path)
+    raise InputError(
+        f"{source.path}: {entry.name} has no frames at {', '.join(layout.frames)}; its 3D datasets: "
+        f"{', '.join(there) or 'none'}. Choose one with the option 'dataset'"
+    )

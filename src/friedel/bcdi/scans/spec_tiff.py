@@ -1,5 +1,6 @@
-"""A rocking scan kept as a folder of TIFF frames and a SPEC file."""
+"""A rocking scan kept as TIFF, EDF or CBF frames and a SPEC file."""
 
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -8,12 +9,13 @@ from numpy.typing import NDArray
 from friedel.bcdi.records import BraggScan
 from friedel.bcdi.scans.angles import Reading, scan_geometry
 from friedel.bcdi.scans.beamline import Beamline, SpecTiffLayout
-from friedel.bcdi.scans.detector_images import read_detector_images, with_unknown
+from friedel.bcdi.scans.detector_images import Recorded, read_detector_images, say_frames, watch_monitors, with_unknown
 from friedel.bcdi.scans.source import ScanSource
 from friedel.core.errors import InputError
+from friedel.core.files.arrays import read_volume
 from friedel.core.files.placement import Placement
 from friedel.core.files.spec import SpecScan, read_spec_scan
-from friedel.core.files.tiff import find_frames, frame_shape, read_frames
+from friedel.core.files.tiff import find_frames, find_pages, frame_shape, read_frames
 from friedel.core.observer import Note, Observer, Warned, silent
 
 SUM_TOLERANCE = 0.01
@@ -21,7 +23,7 @@ SUM_REFUSED = 0.2
 
 
 def read_spec_tiff(source: ScanSource, beamline: Beamline, *, observer: Observer = silent) -> BraggScan:
-    """Read frames, motors, dark, flat and mask of one scan.
+    """Read frames, motors, dark, flat and masks of one scan.
 
     Raises
     ------
@@ -33,22 +35,32 @@ def read_spec_tiff(source: ScanSource, beamline: Beamline, *, observer: Observer
         raise InputError(
             f"{source.path}: beamline {beamline.name!r} keeps angles in a SPEC file; name it with the option 'spec'"
         )
-    spec = read_spec_scan(source.spec, source.scan)
-    files = find_frames(source.path, layout.folder.format(scan=spec.number))
-    placement = _placement(frame_shape(files), spec, layout, source, observer)
-    frames = read_frames(files, spec.n_points, window=source.window, observer=observer)
+    spec = read_spec_scan(source.spec, source.number, order=source.order)
+    for note in spec.notes:
+        observer(Warned("file", f"{source.spec.name}: {note}"))
+    frames, recorded_yx, where = _frames(source, spec, layout, observer)
+    placement = _placement(recorded_yx, spec, layout, source, observer)
     n_frames, rows, columns = frames.shape
     if source.window is None:
         _check_sums(frames, spec, layout, source, observer)
-    images = read_detector_images(source, n_frames, placement, dark_is=beamline.dark_is, observer=observer)
+    name = f"{source.path.name} scan {spec.number}"
+    observer(Note("file", f"{where}; angles in {source.spec}, scan {spec.number}: {spec.command}"))
+    lost = np.isnan(frames) if frames.dtype.kind == "f" and np.isnan(frames).any() else None
+    say_frames(n_frames, lost, observer, name=name, dtype=str(frames.dtype))
+    images = read_detector_images(
+        source, Recorded(frames=frames), placement, dark_is=beamline.dark_is, observer=observer
+    )
 
-    def look(name: str) -> Reading | None:
-        column = spec.columns.get(name)
-        return column[:n_frames] if column is not None else spec.motors.get(name)
+    def look(motor: str) -> Reading | None:
+        column = spec.columns.get(motor)
+        if column is None:
+            return spec.motors.get(motor)
+        return fitted_column(column, n_frames, motor, source.spec, observer)
 
     geometry = scan_geometry(beamline, source, look, placement, observer=observer)
     monitor = spec.columns.get(layout.monitor or "")
-    name = f"{source.path.name} scan {spec.number}"
+    if monitor is None:
+        watch_monitors(spec.columns, observer)
     observer(Note("reading", f"{name}: {n_frames} frames of {rows} × {columns}, {frames.dtype}; {spec.command}"))
     return BraggScan(
         frames=with_unknown(frames, images.unknown),
@@ -57,11 +69,52 @@ def read_spec_tiff(source: ScanSource, beamline: Beamline, *, observer: Observer
         detector=geometry.detector,
         diffractometer=geometry.diffractometer,
         motors_deg=geometry.motors_deg,
+        energies_ev=geometry.energies_ev,
         dark=images.dark,
         flat=images.flat,
-        monitor=monitor[:n_frames] if monitor is not None else None,
+        monitor=monitor[:n_frames] if monitor is not None and monitor.size >= n_frames else None,
         name=name,
     )
+
+
+def fitted_column(
+    column: NDArray[np.float64], n_frames: int, motor: str, path: Path | None, observer: Observer
+) -> NDArray[np.float64]:
+    """Return a column with as many values as there are frames; NaN where it is too short.
+
+    Raises
+    ------
+    InputError
+        If there are twice as many of one as of the other: they belong to different scans.
+    """
+    if column.size == n_frames:
+        return column
+    if not 0.5 * n_frames <= column.size <= 2 * n_frames:
+        raise InputError(
+            f"{path}: {column.size} positions of {motor!r} but {n_frames} frames: they belong to different scans, or "
+            "the copy is incomplete"
+        )
+    text = f"{column.size} positions of {motor!r} for {n_frames} frames; the first of each belong together"
+    observer(Warned("angles", text))
+    fitted = np.full(n_frames, np.nan)
+    fitted[: min(column.size, n_frames)] = column[:n_frames]
+    return fitted
+
+
+def _frames(
+    source: ScanSource, spec: SpecScan, layout: SpecTiffLayout, observer: Observer
+) -> tuple[NDArray[Any], tuple[int, int], str]:
+    """Return the window of the frames, rows and columns as recorded, and where they were found."""
+    folder = layout.folder.format(scan=spec.number)
+    pages = find_pages(source.path, folder)
+    if pages is not None:
+        whole = read_volume(pages).values
+        y0, y1, x0, x1 = source.window or (0, whole.shape[1], 0, whole.shape[2])
+        return whole[:, y0:y1, x0:x1], (whole.shape[1], whole.shape[2]), f"{pages}, {len(whole)} pages"
+    files = find_frames(source.path, folder)
+    frames = read_frames(files, spec.n_points, window=source.window, observer=observer)
+    numbers = f"numbered {min(files)} to {max(files)}"
+    return frames, frame_shape(files), f"{next(iter(files.values())).parent}, {len(files)} files {numbers}"
 
 
 def _placement(
@@ -93,4 +146,5 @@ def _check_sums(
         )
     if differ.any():
         which = ", ".join(map(str, np.flatnonzero(differ)[:8]))
-        observer(Warned("frames", f"frames {which} don't have the sum that SPEC counted; they are used as they are"))
+        text = f"frames {which} don't have the sum that SPEC counted; they are used as they are"
+        observer(Warned("frames", text, bends=True))

@@ -1,17 +1,19 @@
 """The analysis from end to end: surface, laboratory grid, ramp, refraction, displacement, strain."""
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
 from friedel.bcdi.geometry.instrument import ReciprocalGrid
-from friedel.bcdi.records import CrystalImage, Reconstruction
-from friedel.bcdi.strain.gradient import displacement_along_h, mean_gradient, phase_gradient, phase_turns, smoothed
+from friedel.bcdi.records import CrystalErrors, CrystalImage, Reconstruction, Uncertainty
+from friedel.bcdi.strain.errors import crystal_errors, size_of
+from friedel.bcdi.strain.gradient import displacement_along_h, phase_turns, smoothed
 from friedel.bcdi.strain.options import StrainOptions
+from friedel.bcdi.strain.placed import Placed, strain_along_h, without_ramp
 from friedel.bcdi.strain.refraction import path_length, refraction_factor, refractive_decrements
-from friedel.bcdi.strain.regrid import CubicGrid, grid_around, regridded, rotation_to, unit
+from friedel.bcdi.strain.regrid import grid_around, regridded, rotation_to, unit
 from friedel.bcdi.strain.surface import Isosurface, find_isosurface, inside_of
 from friedel.core.observer import Note, Observer, Recorder, Warned, silent, tee
 from friedel.core.units import photon_energy_ev
@@ -21,25 +23,6 @@ Mask = NDArray[np.bool_]
 
 TRUSTED = 0.5
 """Voxels below this fraction of the surface's amplitude are too dark for their phase to be used."""
-
-
-@dataclass(frozen=True, eq=False)
-class _Placed:
-    """A field on its cubic grid, with the vectors in the grid's frame, components ``(x, y, z)``.
-
-    ``factor`` is exp(iφ), continued beyond the surface so that derivatives there have neighbours; ψ is their product.
-    """
-
-    amplitude: Floats
-    factor: NDArray[np.complex128]
-    inside: Mask
-    grid: CubicGrid
-    h: Floats
-    k_in: Floats
-
-    @property
-    def known(self) -> Mask:
-        return np.asarray(np.abs(self.factor) > 0)
 
 
 def analyse(
@@ -78,7 +61,12 @@ def analyse(
         placed = _correct_refraction(placed, chosen.refraction_material, tell)
     if chosen.remove_ramp:
         placed = _remove_ramp(placed, tell)
-    return _measure(placed, chosen, surface, recorder, tell)
+    image = _measure(placed, chosen, surface, tell)
+    errors = crystal_errors(
+        reconstruction, placed, smoothing_voxels=chosen.smoothing_voxels, ramp_removed=chosen.remove_ramp
+    )
+    _tell_errors(errors, tell)
+    return replace(image, errors=errors, notes=_sentences(recorder))
 
 
 def _surface(reconstruction: Reconstruction, options: StrainOptions, tell: Observer) -> Isosurface:
@@ -104,13 +92,22 @@ def _on_voxels(reconstruction: Reconstruction, surface: Isosurface, recorder: Re
         isosurface_level=surface.level,
         bulk_amplitude=surface.bulk,
         frame="voxels",
+        errors=_errors_on_voxels(reconstruction.uncertainty, inside),
         notes=_sentences(recorder),
     )
 
 
+def _errors_on_voxels(uncertainty: Uncertainty | None, inside: Mask) -> CrystalErrors | None:
+    if uncertainty is None:
+        return None
+    diameter, diameter_error = size_of(uncertainty, 1.0)
+    phase = np.where(inside, uncertainty.phase_rad, np.nan).astype(np.float32)
+    return CrystalErrors(phase_rad=phase, diameter=diameter, diameter_error=diameter_error)
+
+
 def _place(
     reconstruction: Reconstruction, grid: ReciprocalGrid, options: StrainOptions, surface: Isosurface, tell: Observer
-) -> _Placed:
+) -> Placed:
     shape, psi = reconstruction.object.shape, reconstruction.object
     turn = rotation_to(options.frame, grid.q_bragg / np.linalg.norm(grid.q_bragg))
     basis = grid.object_basis((shape[0], shape[1], shape[2])) @ turn.T
@@ -123,10 +120,12 @@ def _place(
     tell(Note("grid", text, {"voxel_size_angstrom": cubic.voxel_size, "voxels_inside": float(inside.sum())}))
     if dropped:
         tell(Note("grid", f"{dropped} voxels above the surface's level but apart from the crystal were left out"))
-    return _Placed(amplitude, factor, inside, cubic, h=turn @ grid.q_bragg, k_in=turn @ k_in)
+    return Placed(
+        amplitude, factor, inside, cubic, h=turn @ grid.q_bragg, k_in=turn @ k_in, basis=basis, trusted=trusted
+    )
 
 
-def _correct_refraction(placed: _Placed, formula: str, tell: Observer) -> _Placed:
+def _correct_refraction(placed: Placed, formula: str, tell: Observer) -> Placed:
     wavelength = 2 * np.pi / float(np.linalg.norm(placed.k_in))
     delta, beta = refractive_decrements(formula, photon_energy_ev(wavelength))
     near = placed.known & ndimage.binary_dilation(placed.inside, iterations=2)
@@ -138,26 +137,20 @@ def _correct_refraction(placed: _Placed, formula: str, tell: Observer) -> _Place
     return replace(placed, amplitude=placed.amplitude * np.abs(undo), factor=factor)
 
 
-def _remove_ramp(placed: _Placed, tell: Observer) -> _Placed:
-    """Move the mean phase gradient from the object into h, where it belongs: F peaks at h plus the gradient."""
-    ramp = mean_gradient(placed.amplitude * placed.factor, placed.inside)[::-1] / placed.grid.voxel_size
-    factor = placed.factor * np.exp(-1j * (placed.grid.positions() @ ramp))
-    factor *= np.exp(-1j * np.angle((placed.amplitude * factor)[placed.inside].sum()))
-    h = placed.h + ramp
-    change = float(np.linalg.norm(placed.h) / np.linalg.norm(h) - 1)
+def _remove_ramp(placed: Placed, tell: Observer) -> Placed:
+    flat = without_ramp(placed)
+    change = flat.spacing / placed.spacing - 1
     text = f"mean phase gradient taken out of the object and into h; the mean spacing changes by {change:.1e}"
     tell(Note("ramp", text, {"relative_change_of_spacing": change}))
-    return replace(placed, factor=factor, h=h)
+    return flat
 
 
-def _measure(
-    placed: _Placed, options: StrainOptions, surface: Isosurface, recorder: Recorder, tell: Observer
-) -> CrystalImage:
+def _measure(placed: Placed, options: StrainOptions, surface: Isosurface, tell: Observer) -> CrystalImage:
     length = float(np.linalg.norm(placed.h))
     direction, d0 = placed.h / length, 2 * np.pi / length
     turns = _turns(placed, tell)
     smooth = smoothed(placed.factor, options.smoothing_voxels)
-    strain = _strain(smooth, placed, direction, length)
+    strain = strain_along_h(smooth, placed)
     text = f"strain is relative to the crystal's mean lattice, d = {d0:.5f} Å, which is as true as the angles"
     tell(Note("strain", text, {"d0_angstrom": d0}))
     return CrystalImage(
@@ -174,18 +167,21 @@ def _measure(
         direction=direction,
         q_bragg=placed.h,
         d0_angstrom=d0,
-        notes=_sentences(recorder),
     )
 
 
-def _strain(factor: NDArray[np.complex128], placed: _Placed, direction: Floats, length: float) -> Floats:
-    """Return ∂u/∂n = −(n·∇φ)/|h|, NaN outside."""
-    gradient = phase_gradient(factor, np.abs(factor) > 0) / placed.grid.voxel_size
-    along = np.tensordot(direction[::-1], gradient, axes=1)
-    return np.where(placed.inside, -along / length, np.nan)
+def _tell_errors(errors: CrystalErrors | None, tell: Observer) -> None:
+    if errors is None or errors.strain is None or errors.displacement_angstrom is None:
+        return
+    strain, displacement = (
+        float(np.sqrt(np.nanmean(values.astype(np.float64) ** 2)))
+        for values in (errors.strain, errors.displacement_angstrom)
+    )
+    text = f"standard errors, rms over the crystal: displacement {displacement:.2g} Å, strain {strain:.1e}"
+    tell(Note("errors", text, {"displacement_angstrom": displacement, "strain": strain}))
 
 
-def _turns(placed: _Placed, tell: Observer) -> Mask:
+def _turns(placed: Placed, tell: Observer) -> Mask:
     # A dislocation's core is dark and may lie outside the isosurface: close the surface over it before looking.
     closed = ndimage.binary_closing(placed.inside, iterations=2)
     turns = phase_turns(placed.factor, closed)

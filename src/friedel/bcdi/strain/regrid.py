@@ -86,11 +86,21 @@ def regridded(
         exp(iφ), continued beyond the surface; 0 far outside.
     """
     box = _box(trusted)
-    middle = np.array(field.shape) // 2 - np.array([cut.start for cut in box])
-    index = np.moveaxis(grid.positions() @ np.linalg.inv(basis) + middle, -1, 0)
-    amplitude = np.abs(_at(np.asarray(field[box], dtype=np.complex128), index))
-    factor = _at(continued(field[box], trusted[box], layers=LAYERS), index)
-    return amplitude, unit(np.where(np.abs(factor) > 0.1, factor, 0))
+    amplitude = np.abs(_at(np.asarray(field[box], dtype=np.complex128), _index(field.shape, basis, grid, box)))
+    return amplitude, phase_factor(field, basis, grid, trusted=trusted)
+
+
+def phase_factor(field: NDArray[np.complexfloating], basis: Floats, grid: CubicGrid, *, trusted: Mask) -> Complexes:
+    """Return the factor exp(iφ) of `regridded` alone, ``(z, y, x)``; parameters as there."""
+    box = _box(trusted)
+    factor = _at(continued(field[box], trusted[box], layers=LAYERS), _index(field.shape, basis, grid, box))
+    return unit(np.where(np.abs(factor) > 0.1, factor, 0))
+
+
+def _index(shape: tuple[int, ...], basis: Floats, grid: CubicGrid, box: tuple[slice, slice, slice]) -> Floats:
+    """Return where the grid's voxels lie in the box of an array of steps ``basis``, ``(3, z, y, x)`` in voxels."""
+    middle = np.array(shape) // 2 - np.array([cut.start for cut in box])
+    return np.moveaxis(grid.positions() @ np.linalg.inv(basis) + middle, -1, 0)
 
 
 def continued(field: NDArray[np.complexfloating], trusted: Mask, *, layers: int) -> Complexes:

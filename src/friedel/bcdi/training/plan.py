@@ -102,7 +102,7 @@ class PhasingNetworkOptions(Options):
     """Which network, and how patterns are brought to its grid."""
 
     architecture: str = "phase_unet"
-    """Name of the network (`friedel.networks.ARCHITECTURES`); "cdi_nn" is 3D-CDI-NN as published."""
+    """Name of the network (`friedel.core.networks.ARCHITECTURES`); "cdi_nn" is 3D-CDI-NN as published."""
     options: dict[str, Any] = Field(default_factory=dict)
     """Arguments of its constructor."""
     oversampling: Annotated[float, Field(ge=1)] = 1.5

@@ -1,5 +1,6 @@
 """Files that appear whole or not at all. Knows nothing of formats: it hands out a name to write to and swaps it in."""
 
+import glob
 import os
 import secrets
 import shutil
@@ -81,6 +82,17 @@ def appearing(folder: Path) -> Iterator[Path]:
         _settle(unfinished, target)
     finally:
         shutil.rmtree(unfinished, ignore_errors=True)
+
+
+def remove_unfinished(folder: Path, name: str = "") -> int:
+    """Remove what `appearing` left in a folder when a process was killed; return how many there were.
+
+    Only where nobody else is writing. ``name`` limits it to one folder's; empty: all.
+    """
+    found = [path for path in folder.glob(f".{glob.escape(name) or '*'}-unfinished-*") if path.is_dir()]
+    for path in found:
+        shutil.rmtree(path, ignore_errors=True)
+    return len(found)
 
 
 def _settle(unfinished: Path, target: Path) -> None:

@@ -6,6 +6,8 @@ that is there readable; `WhatIsThere.n_bytes` tells a caller which data are real
 
 import io
 import os
+import subprocess
+import sys
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,11 +16,16 @@ import h5py
 from friedel.core.errors import InputError
 from friedel.core.files.damage import readable
 
-CONVENTIONAL = ("entry_1/data_1/data", "entry/data/data")
-"""Where CXI and NeXus keep the frames; taken if they are there, whatever else is."""
+CONVENTIONAL = ("entry_1/image_1/data", "entry_1/data_1/data", "entry/data/data")
+"""Where CXI and NeXus keep the frames, assembled ones before those of modules; taken whatever else is there."""
 # No file is so long: whatever length the header promises, the padded file has it.
 _PRETENDED_BYTES = 1 << 50
 _CHUNK_CACHE_BYTES = 64 << 20
+_SIGNATURE = b"\x89HDF\r\n\x1a\n"
+# Open for writing, and readable meanwhile (HDF5 File Format Specification 3.0, "File Consistency Flags").
+_WRITER = 0x1 | 0x4
+# An ordinary file opens in milliseconds, on a slow network file system within a second or two.
+_PATIENCE_S = 10.0
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -58,12 +65,35 @@ def open_hdf5(path: Path) -> OpenedFile:
 
 
 def _being_written(path: Path) -> OpenedFile | None:
+    """Open a file that says it is being written; HDF5 may try such a one for ever, so another process tries first."""
+    if not _says_written(path) or not _opens_in_time(path):
+        return None
     try:
         file = h5py.File(path, "r", libver="latest", swmr=True, locking=False, rdcc_nbytes=_CHUNK_CACHE_BYTES)
     except OSError:
         return None
     n_bytes = path.stat().st_size
     return OpenedFile(file=file, n_bytes=n_bytes, notes=("the file is still being written, or its writer was killed",))
+
+
+def _says_written(path: Path) -> bool:
+    """Read HDF5's mark of an open writer: versions 2 and 3 of the superblock keep it in their twelfth byte."""
+    with path.open("rb") as file:
+        head = file.read(12)
+    return len(head) == 12 and head[:8] == _SIGNATURE and head[8] >= 2 and bool(head[11] & _WRITER)
+
+
+def _opens_in_time(path: Path) -> bool:
+    """Say whether another process opens the file and finds what is in it within a few seconds."""
+    script = (
+        "import sys, h5py\n"
+        "with h5py.File(sys.argv[1], 'r', libver='latest', swmr=True, locking=False) as file: file.visit(lambda name: None)"
+    )
+    command = [sys.executable, "-I", "-c", script, str(path)]
+    try:
+        return subprocess.run(command, capture_output=True, timeout=_PATIENCE_S, check=False).returncode == 0
+    except (subprocess.TimeoutExpired, OSError):
+        return False
 
 
 def _cut_off(path: Path, error: OSError) -> OpenedFile:

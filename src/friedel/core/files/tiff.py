@@ -1,4 +1,4 @@
-"""A numbered series of TIFF frames into one array: which are there, which are missing, whether they fit together."""
+"""A numbered series of TIFF, EDF or CBF frames into one array: what is there, what is missing, whether it fits."""
 
 import re
 from collections.abc import Sequence
@@ -10,7 +10,7 @@ import tifffile
 from numpy.typing import NDArray
 
 from friedel.core.errors import InputError
-from friedel.core.files.arrays import TIFF_SUFFIXES
+from friedel.core.files.arrays import FABIO_SUFFIXES, TIFF_SUFFIXES, read_array, suffix_of
 from friedel.core.files.damage import readable
 from friedel.core.files.placement import Region
 from friedel.core.observer import Observer, Progress, Warned, silent
@@ -18,8 +18,42 @@ from friedel.core.observer import Observer, Progress, Warned, silent
 MISSING_ALLOWED = 0.05
 
 
+def find_pages(path: Path, pattern: str) -> Path | None:
+    """Return the one file that holds all frames of a scan as its pages; None if there is none such.
+
+    Parameters
+    ----------
+    path : Path
+        The file itself, its folder, or one above it.
+    pattern : str
+        Name pattern of the frames' folder, or of the file, sought below ``path``.
+    """
+    if path.is_file():
+        return path if _n_pages(path) > 1 else None
+    if not path.is_dir():
+        return None
+    below = [path, *sorted(found for found in path.rglob(pattern) if found.is_dir())]
+    files = [found for folder in below for found in folder.iterdir() if found.is_file() and _is_frame(found)]
+    named = [file for file in files if file.match(f"{pattern}.*")] or files
+    several = [file for file in named if _n_pages(file) > 1] if len(named) <= 3 else []
+    return several[0] if len(several) == 1 else None
+
+
+def _is_frame(path: Path) -> bool:
+    return suffix_of(path) in (*TIFF_SUFFIXES, *FABIO_SUFFIXES)
+
+
+def _n_pages(path: Path) -> int:
+    with readable(path):
+        if path.suffix.lower() in TIFF_SUFFIXES:
+            with tifffile.TiffFile(path) as file:
+                return max(len(file.pages), file.series[0].shape[0] if file.series[0].ndim == 3 else 1)
+        values = read_array(path)
+        return values.shape[0] if values.ndim == 3 else 1
+
+
 def find_frames(folder: Path, pattern: str) -> dict[int, Path]:
-    """Return the TIFF frames of a scan by number, in order.
+    """Return the frames of a scan by number, in order.
 
     Parameters
     ----------
@@ -73,9 +107,7 @@ def read_frames(
     InputError
         If a frame is damaged or of another shape, or more than 5 % of those inside the series are missing.
     """
-    first = min(frames)
-    # Counting starts at 0 or 1; any other first number means that earlier frames are missing.
-    first = first if first <= 1 else 0
+    first = _first_number(frames, n_points)
     numbers = _expected(first, max(frames), n_points, frames, observer)
     missing = [number for number in numbers if number not in frames]
     _check_missing(missing, len(numbers), frames, observer)
@@ -89,6 +121,15 @@ def read_frames(
     return out
 
 
+def _first_number(frames: dict[int, Path], n_points: int | None) -> int:
+    """Return where the counting began: at the first file, unless the last says that earlier ones are missing."""
+    first, last = min(frames), max(frames)
+    if n_points is None or last - first + 1 >= n_points:
+        return first
+    # The whole series ends where it should if it began at 0 or 1.
+    return next((begun for begun in (0, 1) if begun < first and begun + n_points - 1 == last), first)
+
+
 def frame_shape(frames: dict[int, Path]) -> tuple[int, int]:
     """Return rows and columns of the first frame."""
     rows, columns = _read(frames[min(frames)]).shape
@@ -98,8 +139,9 @@ def frame_shape(frames: dict[int, Path]) -> tuple[int, int]:
 def _numbered(folder: Path) -> dict[int, Path]:
     found: dict[int, Path] = {}
     for path in sorted(folder.iterdir()):
-        match = re.search(r"(\d+)$", path.stem)
-        if match and path.suffix.lower() in TIFF_SUFFIXES:
+        suffix = suffix_of(path)
+        match = re.search(r"(\d+)$", path.name[: len(path.name) - len(suffix)])
+        if match and _is_frame(path):
             if int(match[1]) in found:
                 raise InputError(
                     f"{folder}: two frames numbered {int(match[1])} ({found[int(match[1])].name}, {path.name})"
@@ -137,8 +179,7 @@ def _check_missing(missing: Sequence[int], n_expected: int, frames: dict[int, Pa
 
 
 def _read(path: Path) -> NDArray[Any]:
-    with readable(path):
-        frame = np.asarray(tifffile.imread(path))
+    frame = read_array(path)
     if frame.ndim != 2 or frame.dtype.kind not in "iuf":
         raise InputError(f"{path}: one real 2D frame was expected, got {frame.dtype} of shape {frame.shape}")
     return frame

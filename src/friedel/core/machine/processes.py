@@ -1,31 +1,25 @@
-"""Ctrl-C and SIGTERM end long work cleanly instead of breaking into it; and a process is ended for certain."""
+"""Ctrl-C, SIGTERM and SIGHUP end long work cleanly instead of breaking into it."""
 
 import signal
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from multiprocessing.process import BaseProcess
 
 
 @contextmanager
 def on_signal(stop: Callable[[], None]) -> Iterator[None]:
-    """Call ``stop`` on SIGINT and SIGTERM for as long as the block runs, where this is the main thread."""
+    """Call ``stop`` on SIGINT, SIGTERM and SIGHUP for as long as the block runs, where this is the main thread.
+
+    A signal that is being ignored (SIGHUP under ``nohup``) stays so.
+    """
     if threading.current_thread() is not threading.main_thread():
         yield
         return
-    before = {number: signal.signal(number, lambda *_: stop()) for number in (signal.SIGINT, signal.SIGTERM)}
+    wanted = [getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name)]
+    heeded = [number for number in wanted if signal.getsignal(number) is not signal.SIG_IGN]
+    before = {number: signal.signal(number, lambda *_: stop()) for number in heeded}
     try:
         yield
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
-
-
-def end_process(process: BaseProcess, leave_s: float) -> None:
-    """End a process: asked first, and killed if it hasn't left in time; safe to call twice."""
-    if process.is_alive():
-        process.terminate()
-    process.join(leave_s)
-    if process.is_alive():
-        process.kill()
-        process.join()

@@ -1,4 +1,4 @@
-"""How many threads torch takes for a piece of work: small arrays are done before a second thread has woken up."""
+"""Threads: how many the numerical libraries take, work on pieces in several threads, reading ahead in one."""
 
 import os
 import sys

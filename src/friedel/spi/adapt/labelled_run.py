@@ -1,4 +1,4 @@
-"""A run as adapting needs it: an even sample of its frames, and some chosen ones, through the model's eyes."""
+"""A run as adapting needs it: an even sample of its frames and some chosen ones, with a model's features of them."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass

@@ -3,13 +3,14 @@
 import time
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from friedel._version import __version__
 from friedel.core.errors import InputError, PlanError
@@ -19,15 +20,20 @@ from friedel.core.observer import Observer, Progress, Recorder, Warned, silent, 
 from friedel.spi.classify.files import JOURNALS, journal_folder, journal_name, write_files
 from friedel.spi.classify.plan import ClassifyPlan
 from friedel.spi.classify.report import report_pictures, write_classify_report
-from friedel.spi.classify.score import FileTask, Outcome, Scorer, joined_mask, open_source, score_file
+from friedel.spi.classify.score import FileTask, Outcome, Scorer, joined_mask, score_file
+from friedel.spi.frames.beam import read_beam
 from friedel.spi.frames.files import FrameFiles, list_files
 from friedel.spi.frames.mask import read_mask
-from friedel.spi.hits.selection import select
-from friedel.spi.records import FrameStatus
+from friedel.spi.frames.series import find_series
+from friedel.spi.hits.selection import precision_estimate, select
+from friedel.spi.hits.size_modes import size_modes
+from friedel.spi.records import Beam, FrameStatus, HitScores
 from friedel.spi.scores.scored_run import ScoredRun
 
 # A file written to within this time is looked at again for new frames.
 _STILL_GROWING_S = 60.0
+# Records of what was read that the summary holds; the notes have a sentence of each.
+_MOST_READ = 200
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -44,6 +50,8 @@ class ClassifyResult:
         The files written, by what they are for.
     n_new : int
         Frames scored now; the others' scores were kept from an earlier, interrupted run.
+    failed : mapping of str to str
+        Files of several that are not in the results, by path, and why.
     seconds : float
         From the first read to the last write.
     """
@@ -53,6 +61,7 @@ class ClassifyResult:
     files: Mapping[str, Path]
     n_new: int
     seconds: float
+    failed: Mapping[str, str] = field(default_factory=dict)
 
 
 def run_classification(
@@ -94,26 +103,88 @@ def run_classification(
     keep_freed_memory()
     recorder = Recorder()
     tell = tee(recorder, observer)
-    tasks, n_frames = _survey(plan, plan.frames, folder)
+    failed: dict[Path, str] = {}
+    tasks, n_frames = _survey(plan, plan.frames, folder, failed, tell)
     scorer = partial(_loaded, model, plan.model, device)
     with journal_folder(folder):
         if plan.cluster is None:
             loaded = scorer()
             began = time.perf_counter()
-            outcomes = _score_here(tasks, n_frames, loaded, tell)
+            outcomes = _score_here(tasks, n_frames, loaded, failed, tell)
         else:
             from friedel.spi.classify.cluster import score_on_cluster
 
             began = time.perf_counter()
-            outcomes = score_on_cluster(tasks, scorer, plan.cluster, observer=tell)
+            outcomes = score_on_cluster(tasks, scorer, plan.cluster, failed=failed, observer=tell)
+        _tell_growth(tasks, outcomes, tell)
+        run, written, figures = _leave_behind(tasks, outcomes, plan, folder, failed, recorder, tell)
+    return ClassifyResult(
+        run=run,
+        figures=figures,
+        files={name: folder / path.name for name, path in written.items()},
+        n_new=sum(outcome.n_new for outcome in outcomes),
+        seconds=time.perf_counter() - began,
+        failed={str(path): why for path, why in failed.items()},
+    )
+
+
+def _leave_behind(
+    tasks: list[FileTask],
+    outcomes: list[Outcome],
+    plan: ClassifyPlan,
+    folder: Path,
+    failed: dict[Path, str],
+    recorder: Recorder,
+    observer: Observer,
+) -> tuple[ScoredRun, dict[str, Path], dict[str, Any]]:
+    """Write the results of the files that are still there; return the run, the files and the summary.
+
+    Raises
+    ------
+    InputError
+        If no file is left, or nothing can be written.
+    """
+    while True:
+        gone = _drop_vanished(tasks, outcomes, failed, observer)
+        if not outcomes:
+            raise InputError(next(iter(failed.values())))
         run = _selected_run(outcomes, plan)
-        figures = _figures(run)
-        _tell_growth(run, plan.frames, tell)
-        with appearing(folder) as unfinished:
-            written = _write(unfinished, run, plan, folder, figures, recorder, tell)
-    seconds, n_new = time.perf_counter() - began, sum(outcome.n_new for outcome in outcomes)
-    files = {name: folder / path.name for name, path in written.items()}
-    return ClassifyResult(run=run, figures=figures, files=files, n_new=n_new, seconds=seconds)
+        figures = _figures(run) | {"failed": {str(path): why for path, why in failed.items()}}
+        try:
+            with appearing(folder) as unfinished:
+                return run, _write(unfinished, run, plan, folder, figures, recorder, observer), figures
+        except InputError:
+            # Frames are read once more for pictures and selection: a file that has just vanished is left out.
+            if len(outcomes) == 1 or not any(_why_gone(task) for task in tasks if task.path not in gone):
+                raise
+
+
+def _drop_vanished(
+    tasks: list[FileTask], outcomes: list[Outcome], failed: dict[Path, str], observer: Observer
+) -> set[Path]:
+    """Leave out what was scored and can't be opened any more, if there is more; return what is gone."""
+    by_path = {task.path: task for task in tasks}
+    for outcome in list(outcomes) if len(outcomes) > 1 or failed else ():
+        path = outcome.files[0].path
+        why = _why_gone(by_path[path]) if path in by_path else ""
+        if why:
+            outcomes.remove(outcome)
+            _fail(path, f"{why}; its {outcome.n_frames} scores are kept", failed, observer)
+    return set(failed)
+
+
+def _why_gone(task: FileTask) -> str:
+    """Return why a series that was scored can't be opened any more; empty if it can."""
+    try:
+        task.series.open().close()
+    except (InputError, OSError) as error:
+        return str(error)
+    return ""
+
+
+def _fail(path: Path, why: str, failed: dict[Path, str], observer: Observer) -> None:
+    failed[path] = why
+    observer(Warned(path.name, f"is not in the results: {why.removeprefix(f'{path}: ')}"))
 
 
 def _loaded(model: Scorer | None, name: str, device: str | None) -> Scorer:
@@ -124,22 +195,30 @@ def _loaded(model: Scorer | None, name: str, device: str | None) -> Scorer:
     return load_model(name, device=device)
 
 
-def _survey(plan: ClassifyPlan, files: FrameFiles, folder: Path) -> tuple[list[FileTask], int]:
+def _survey(
+    plan: ClassifyPlan, files: FrameFiles, folder: Path, failed: dict[Path, str], observer: Observer
+) -> tuple[list[FileTask], int]:
     """Open every file once, so that whatever is wrong with one is said before any work is done.
+
+    Of a folder or of several files, those that can't be read are named and left out.
 
     Raises
     ------
     InputError
-        If a file can't be read, a mask doesn't fit, or there is no frame in any.
+        If the only file, or every file, can't be read, a mask doesn't fit, or there is no frame in any.
     """
     mask = None if files.mask is None else read_mask(files.mask, dataset=files.mask_dataset, marks=files.mask_marks)
+
+    def broken(path: Path, error: InputError) -> None:
+        _fail(path, str(error), failed, observer)
+
     tasks, n_frames = [], 0
-    for path in list_files(files.paths):
-        journal = folder / JOURNALS / journal_name(path, files.dataset)
-        task = FileTask(path=path, files=files, mask=mask, journal=journal, fresh=plan.fresh)
-        with open_source(path, files) as source:
-            joined_mask(source, task)
-            n_frames += source.shape[0]
+    for series in find_series(list_files(files.paths), files.options, broken=broken):
+        journal = folder / JOURNALS / journal_name(series.path, series.parts[0].dataset)
+        task = FileTask(series=series, files=files, mask=mask, journal=journal, fresh=plan.fresh)
+        if mask is not None:
+            _require_mask_fits(task)
+        n_frames += sum(part.n_frames for part in series.parts)
         tasks.append(task)
     if n_frames == 0:
         names = ", ".join(str(task.path) for task in tasks[:5])
@@ -147,7 +226,17 @@ def _survey(plan: ClassifyPlan, files: FrameFiles, folder: Path) -> tuple[list[F
     return tasks, n_frames
 
 
-def _score_here(tasks: list[FileTask], n_frames: int, model: Scorer, observer: Observer) -> list[Outcome]:
+def _require_mask_fits(task: FileTask) -> None:
+    source = task.series.open()
+    try:
+        joined_mask(source, task)
+    finally:
+        source.close()
+
+
+def _score_here(
+    tasks: list[FileTask], n_frames: int, model: Scorer, failed: dict[Path, str], observer: Observer
+) -> list[Outcome]:
     outcomes: list[Outcome] = []
     done = good = 0
 
@@ -161,15 +250,21 @@ def _score_here(tasks: list[FileTask], n_frames: int, model: Scorer, observer: O
         except KeyboardInterrupt:
             observer(Warned("stopped", "what is scored so far is kept; the same command goes on from there"))
             raise
-        done += len(outcomes[-1].file.scores)
-        good += int(outcomes[-1].file.scores["good"].sum())
+        except (InputError, OSError) as error:
+            if len(tasks) == 1:
+                raise
+            _fail(task.path, str(error), failed, observer)
+            continue
+        done += outcomes[-1].n_frames
+        good += outcomes[-1].n_good
     return outcomes
 
 
 def _selected_run(outcomes: list[Outcome], plan: ClassifyPlan) -> ScoredRun:
-    files = tuple(outcome.file for outcome in outcomes)
+    files = tuple(file for outcome in outcomes for file in outcome.files)
     n_frames = sum(len(file.scores) for file in files)
-    whole = ScoredRun(files=files, selected=np.zeros(n_frames, bool), model=outcomes[0].model)
+    beam = read_beam(files[0].path) if plan.beam is None else Beam(**plan.beam.model_dump())
+    whole = ScoredRun(files=files, selected=np.zeros(n_frames, bool), model=outcomes[0].model, beam=beam)
     return replace(whole, selected=select(whole.scores, plan.select))
 
 
@@ -180,28 +275,42 @@ def _figures(run: ScoredRun) -> dict[str, Any]:
         "frames": run.n_frames,
         "selected": int(run.selected.sum()),
         "hit_rate": float(run.selected.mean()),
+        "precision": precision_estimate(scores, run.selected),
+        "blank": int((scores.blank >= 0.5).sum()),
         "unsure": int(scores.unsure.sum()),
         "odd": int((scores.strange > 1).sum()),
         "skipped": run.n_frames - counts["scored"],
+        "sizes": _sizes(scores, run.selected),
         "status": counts,
+        "read": [dict(file.read) for file in run.files if file.read][:_MOST_READ],
         "model": run.model,
         "classified": datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC"),
         "version": __version__,
     }
 
 
-def _tell_growth(run: ScoredRun, files: FrameFiles, observer: Observer) -> None:
+def _sizes(scores: HitScores, selected: NDArray[np.bool_]) -> dict[str, Any]:
+    """Return the modes of the selected frames' sizes, the main one first."""
+    modes = [asdict(mode) for mode in size_modes(scores.diameter[selected])]
+    return {"unit": scores.length_unit, "measured": int(np.isfinite(scores.diameter[selected]).sum()), "modes": modes}
+
+
+def _tell_growth(tasks: list[FileTask], outcomes: list[Outcome], observer: Observer) -> None:
     """Say which files have got more frames while they were being scored."""
-    for file in run.files:
-        if time.time() - file.path.stat().st_mtime > _STILL_GROWING_S:
+    for task, outcome in zip(tasks, outcomes, strict=True):
+        if time.time() - task.path.stat().st_mtime > _STILL_GROWING_S or len(task.series.parts) > 1:
             continue
-        with open_source(file.path, files) as source:
-            more = source.shape[0] - len(file.scores)
+        try:
+            source = task.series.open()
+        except InputError:  # it is being written to, and can't be read at this moment
+            continue
+        more = source.shape[0] - outcome.n_frames
+        source.close()
         if more > 0:
             text = (
                 f"has grown by {more} frames meanwhile; the same command scores them and leaves the others as they are"
             )
-            observer(Warned(file.path.name, text))
+            observer(Warned(task.path.name, text))
 
 
 def _write(

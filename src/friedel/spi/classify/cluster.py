@@ -1,7 +1,9 @@
 """Many files at once: each is a task of Dask, scored into its own journal by a worker with a model of its own."""
 
 from collections.abc import Callable, Sequence
+from pathlib import Path
 
+from friedel.core.errors import InputError
 from friedel.core.machine.cluster import ClusterOptions, dask_client
 from friedel.core.observer import Observer, Progress, Recorder, Warned, silent
 from friedel.spi.classify.score import FileTask, Outcome, Scorer, score_file
@@ -14,6 +16,7 @@ def score_on_cluster(
     load: Callable[[], Scorer],
     options: ClusterOptions,
     *,
+    failed: dict[Path, str],
     observer: Observer = silent,
 ) -> list[Outcome]:
     """Score files on Dask's workers; return what each gave, in order.
@@ -26,6 +29,8 @@ def score_on_cluster(
         Makes the model, once in each worker; must be picklable.
     options : ClusterOptions
         Which cluster.
+    failed : dict of Path to str
+        Gets the files of several that can't be read, and why.
     observer : Observer
         Hears of each finished file, and of what was odd about it.
 
@@ -34,7 +39,7 @@ def score_on_cluster(
     MissingDependencyError
         If Dask isn't installed.
     InputError
-        If a file can't be read; what the others have scored by then is kept.
+        If the only file can't be read.
     """
     with dask_client(options) as client:
         from distributed import as_completed
@@ -42,11 +47,17 @@ def score_on_cluster(
         futures = {client.submit(_score, task, load, pure=False): index for index, task in enumerate(tasks)}
         done: dict[int, Outcome] = {}
         for future in as_completed(futures):
-            done[futures[future]], warnings = future.result()
+            task = tasks[futures[future]]
+            try:
+                done[futures[future]], warnings = future.result()
+            except (InputError, OSError) as error:
+                if len(tasks) == 1:
+                    raise
+                failed[task.path], warnings = str(error), [Warned(task.path.name, f"is not in the results: {error}")]
             for warning in warnings:
                 observer(warning)
             observer(Progress("scoring files", len(done), len(tasks)))
-    return [done[index] for index in range(len(tasks))]
+    return [done[index] for index in sorted(done)]
 
 
 def _score(task: FileTask, load: Callable[[], Scorer]) -> tuple[Outcome, list[Warned]]:

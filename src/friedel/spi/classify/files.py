@@ -1,4 +1,4 @@
-"""The files a classification leaves: scores, selected frames, plan and figures. The report is `classify_report`."""
+"""The folder of a classification and the files it leaves: scores, selected frames, plan and figures."""
 
 import hashlib
 import importlib
@@ -9,22 +9,15 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Any
 
-import numpy as np
-from numpy.typing import NDArray
-
 from friedel.core.errors import InputError
-from friedel.core.machine.threads import in_threads
-from friedel.core.observer import Observer, Warned
+from friedel.core.observer import Observer
+from friedel.spi.classify.photons import write_photon_files
 from friedel.spi.classify.plan import ClassifyPlan
-from friedel.spi.frames.emc import SparseFrame, sparse, to_photons, write_emc
 from friedel.spi.frames.files import FrameFiles
 from friedel.spi.scores.files import write_scores_csv, write_scores_hdf5
 from friedel.spi.scores.frame_reader import read_chosen
 from friedel.spi.scores.scored_run import ScoredRun
 from friedel.spi.scores.selection_cxi import linkable, write_selection
-
-_SAMPLE = 64
-_WHOLE = 1e-3
 
 
 def write_files(
@@ -78,52 +71,8 @@ def _write_frames(
         copy = (lambda picked: (frames for _, _, frames in read_chosen(run, files, picked))) if copied else None
         write_selection(written["selection"], run, beside=target, copy=copy)
     if plan.emc.write:
-        written |= _write_emc_files(folder, run, plan.emc.adu_per_photon, files, observer)
+        written |= write_photon_files(folder, run, files, adu_per_photon=plan.emc.adu_per_photon, observer=observer)
     return written
-
-
-def _write_emc_files(
-    folder: Path, run: ScoredRun, adu_per_photon: float | None, files: FrameFiles, observer: Observer
-) -> dict[str, Path]:
-    """Write one ``.emc`` file for each number of pixels, because the format knows but one."""
-    shapes: dict[tuple[int, int], list[tuple[int, NDArray[np.intp]]]] = {}
-    for index, frames in run.chosen(run.selected):
-        shapes.setdefault(run.files[index].shape[1:], []).append((index, frames))
-    written = {}
-    for number, (shape, picked) in enumerate(shapes.items(), start=1):
-        if adu_per_photon is None and not _holds_photons(run, files, picked):
-            text = "not written: the frames are not whole photons; say how many detector units a photon makes, with "
-            observer(Warned("selection.emc", text + "--set emc.adu_per_photon=…"))
-            continue
-        name = "photons" if number == 1 else f"photons {number}"
-        written[name] = folder / ("selection.emc" if number == 1 else f"selection_{number}.emc")
-        n_frames = sum(len(frames) for _, frames in picked)
-        photons = _photons(run, files, picked, adu_per_photon or 1.0)
-        write_emc(written[name], photons, n_frames=n_frames, n_pixels=shape[0] * shape[1])
-    return written
-
-
-def _photons(
-    run: ScoredRun, files: FrameFiles, picked: list[tuple[int, NDArray[np.intp]]], adu_per_photon: float
-) -> Iterator[SparseFrame]:
-    def photons(block: tuple[int, NDArray[np.intp], NDArray[Any]]) -> list[SparseFrame]:
-        index, _, frames = block
-        mask = run.files[index].mask
-        hiding = None if mask is None or mask.all() else mask
-        return [sparse(to_photons(frame, hiding, adu_per_photon=adu_per_photon)) for frame in frames]
-
-    for block in in_threads(photons, read_chosen(run, files, picked)):
-        yield from block
-
-
-def _holds_photons(run: ScoredRun, files: FrameFiles, picked: list[tuple[int, NDArray[np.intp]]]) -> bool:
-    """Say whether the frames are counts already: integers, or floats of which a sample is whole and not negative."""
-    if all(np.dtype(run.files[index].dtype).kind in "iu" for index, _ in picked):
-        return True
-    index, frames = picked[0]
-    _, _, sample = next(read_chosen(run, files, [(index, frames[:_SAMPLE])]))
-    measured = sample[np.isfinite(sample)]
-    return bool((np.abs(measured - np.rint(measured)) < _WHOLE).all() and (measured > -_WHOLE).all())
 
 
 JOURNALS = "journal"

@@ -28,6 +28,7 @@ class Tile:
     single: str
     fringes: str
     strange: str
+    size: str
     alt: str
 
 
@@ -95,12 +96,15 @@ def _tiles(run: ScoredRun, scores: HitScores, files: FrameFiles, numbers: NDArra
 
 def _tile(frame: NDArray[Any], mask: NDArray[np.bool_] | None, scores: HitScores, number: int, name: str) -> Tile:
     single, fringes, strange = (float(values[number]) for values in (scores.single, scores.fringes, scores.strange))
+    diameter = float(scores.diameter[number])
+    size = "" if np.isnan(diameter) else f"{_short(diameter)} {scores.length_unit}"
     return Tile(
         uri=picture_uri(frame, mask),
         name=name,
         single=f"{single:.1%}",
         fringes=_short(fringes),
         strange=_short(strange),
+        size=size,
         alt=f"Frame {name}: single with {single:.1%}, fringes {_short(fringes)}, strangeness {_short(strange)}.",
     )
 

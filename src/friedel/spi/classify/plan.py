@@ -21,6 +21,17 @@ class EmcOptions(Options):
     """Detector units a photon makes; None: integers, and floats that are all whole, are photons already."""
 
 
+class BeamOptions(Options):
+    """What makes nanometres of sizes, where the file doesn't say it."""
+
+    photon_energy_ev: Annotated[float, Field(gt=0)]
+    """Photon energy."""
+    distance_m: Annotated[float, Field(gt=0)]
+    """From the particles to the detector."""
+    pixel_size_m: Annotated[float, Field(gt=0)]
+    """Pixel pitch of the frames."""
+
+
 class ClassifyPlan(Plan):
     """Everything that decides a classification's result; only the frames must be named."""
 
@@ -31,6 +42,8 @@ class ClassifyPlan(Plan):
     """Which files to read; None only while they are named elsewhere (on the command line)."""
     model: str = "default"
     """Name of shipped weights, or path of others."""
+    beam: BeamOptions | None = None
+    """Photon energy, distance and pixel size; None: what the first file says (CXI, NeXus), else sizes are in pixels."""
     select: SelectionOptions = SelectionOptions()
     """Which frames to keep."""
     selection: Literal["link", "copy", "none"] = "link"

@@ -13,6 +13,7 @@ from friedel.core.report import render_page
 from friedel.spi.classify.gallery import galleries, powders
 from friedel.spi.classify.plan import ClassifyPlan
 from friedel.spi.frames.files import FrameFiles
+from friedel.spi.hits.size_modes import SizeMode, size_modes
 from friedel.spi.records import FrameStatus, HitScores
 from friedel.spi.scores.scored_run import ScoredRun
 
@@ -101,6 +102,8 @@ def _charts(run: ScoredRun, scores: HitScores) -> dict[str, Any]:
         "height": HEIGHT,
         "bars": score_bars(scores.single[scored], run.selected[scored]) if scored.any() else [],
         "rate": rate_line(run.selected),
+        "sizes": size_bars(scores.diameter[run.selected]),
+        "size_unit": scores.length_unit,
     }
 
 
@@ -164,6 +167,40 @@ def score_bars(single: NDArray[np.float32], selected: NDArray[np.bool_]) -> list
         )
         for number, (count, kept) in enumerate(zip(everyone.tolist(), chosen.tolist(), strict=True))
     ]
+
+
+@dataclass(frozen=True, kw_only=True)
+class SizeChart:
+    """The histogram of sizes: bars over the logarithm of the diameter, the axis' ticks, and the modes in words."""
+
+    bars: list[Bar]
+    ticks: list[tuple[float, str]]
+    modes: tuple[SizeMode, ...]
+
+
+def size_bars(diameters: NDArray[np.float32]) -> SizeChart | None:
+    """Return the histogram of the selected frames' diameters, those of the main mode marked; None without sizes."""
+    known = diameters[np.isfinite(diameters)]
+    if not known.size:
+        return None
+    modes = size_modes(known)
+    low, high = float(known.min()) * 0.95, float(known.max()) * 1.05
+    edges = np.geomspace(low, high, _BINS + 1)
+    everyone, _ = np.histogram(known, edges)
+    main, _ = np.histogram(known[modes[0].holds(known)] if modes else known[:0], edges)
+    scale, step = HEIGHT / everyone.max(), WIDTH / _BINS
+    bars = [
+        Bar(
+            x=number * step + 0.5,
+            width=step - 1,
+            height=float(count * scale),
+            chosen_height=float(inside * scale),
+            text=f"{edges[number]:.3g} to {edges[number + 1]:.3g}: {count} frames, {inside} in the main mode",
+        )
+        for number, (count, inside) in enumerate(zip(everyone.tolist(), main.tolist(), strict=True))
+    ]
+    ticks = [(number / 4 * WIDTH, f"{low * (high / low) ** (number / 4):.3g}") for number in range(5)]
+    return SizeChart(bars=bars, ticks=ticks, modes=modes)
 
 
 def rate_line(selected: NDArray[np.bool_]) -> Line | None:

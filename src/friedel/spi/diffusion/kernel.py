@@ -1,4 +1,4 @@
-"""The width of a Gaussian kernel, chosen from the data: where the log-sum curve is steepest."""
+"""The Gaussian kernel of a diffusion map: distances, bandwidth from the log-sum curve, normalisation."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager

@@ -4,16 +4,24 @@ import hashlib
 import json
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 
 from friedel._version import __version__
-from friedel.core.evaluation import EvaluationPage, Section, read_section, write_evaluation_report, write_section
+from friedel.core.evaluation import (
+    EvaluationPage,
+    EvaluationResult,
+    Section,
+    read_section,
+    write_evaluation_report,
+    write_section,
+)
 from friedel.core.machine.memory import keep_freed_memory
 from friedel.core.observer import Note, Observer, silent
 from friedel.spi.evaluation.accuracy import calibration, domains, methods, rates
+from friedel.spi.evaluation.answers import answers
 from friedel.spi.evaluation.context import Evaluation
-from friedel.spi.evaluation.plan import SECTIONS, EvaluationPlan
+from friedel.spi.evaluation.plan import EvaluationPlan
 from friedel.spi.evaluation.studies import depths, looks, shapes, speed
 from friedel.spi.forward.independent import Beads
 
@@ -21,6 +29,7 @@ MAKERS: Mapping[str, Callable[[Evaluation], Section]] = {
     "domains": domains,
     "methods": methods,
     "rates": rates,
+    "answers": answers,
     "calibration": calibration,
     "shapes": shapes,
     "depths": depths,
@@ -28,28 +37,6 @@ MAKERS: Mapping[str, Callable[[Evaluation], Section]] = {
     "speed": speed,
 }
 """What makes each section of the report, by name."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class EvaluationResult:
-    """What an evaluation leaves behind.
-
-    Attributes
-    ----------
-    report : Path
-        The HTML page.
-    sections : tuple of Section
-        The sections asked for, in the report's order.
-    made : tuple of str
-        Names of those made now; the others were there already.
-    model : str
-        Name and hash of the model evaluated.
-    """
-
-    report: Path
-    sections: tuple[Section, ...]
-    made: tuple[str, ...]
-    model: str
 
 
 def evaluate_hits(plan: EvaluationPlan, output: Path | None = None, *, observer: Observer = silent) -> EvaluationResult:
@@ -80,16 +67,16 @@ def evaluate_hits(plan: EvaluationPlan, output: Path | None = None, *, observer:
     keep_freed_memory()
     folder.mkdir(parents=True, exist_ok=True)
     given = Evaluation(plan=plan, folder=folder, molecules=_molecules(plan), observer=observer)
-    found, made = [], []
-    for name in (name for name in SECTIONS if name in plan.sections):
+    found, made = [], 0
+    for name in plan.wanted:
         section = read_section(given.pictures, name, _key(given, name))
         if section is None:
             section = _make(given, name)
-            made.append(name)
+            made += 1
         found.append(section)
     (folder / "plan.yaml").write_text(plan.with_sizes().text(), encoding="utf-8")
     report = write_evaluation_report(folder / "report.html", found, given.pictures, _page(plan, given.model.name))
-    return EvaluationResult(report=report, sections=tuple(found), made=tuple(made), model=given.model.name)
+    return EvaluationResult(report=report, sections=tuple(found), made=made, model=given.model.name)
 
 
 def _page(plan: EvaluationPlan, model: str) -> EvaluationPage:
@@ -97,10 +84,10 @@ def _page(plan: EvaluationPlan, model: str) -> EvaluationPage:
         about="Single-particle imaging · evaluation of a classifier",
         model=model,
         plan=plan.with_sizes().text(),
-        quick="Few frames and short trainings" if plan.sizes is None and plan.size == "quick" else "",
+        quick="Few frames and short trainings" if plan.is_quick else "",
         source="Every figure here comes from a run on the machine that wrote this page, except those in columns called "
         '"the paper".',
-        missing=tuple(name for name in SECTIONS if name not in plan.sections),
+        missing=plan.unwanted,
     )
 
 

@@ -1,17 +1,16 @@
 """The plan of an evaluation: which model, which comparisons, and how large each is. Runs nothing."""
 
 from pathlib import Path
-from typing import Annotated, ClassVar, Literal, Self
+from typing import Annotated, ClassVar
 
-from pydantic import Field, field_validator
+from pydantic import Field
 
-from friedel.core.errors import PlanError
+from friedel.core.evaluation import SectionedPlan
 from friedel.core.options import Options
-from friedel.core.plan import Plan
 from friedel.spi.particles.particle import PARTICLES
 from friedel.spi.training.plan import LabelledFile
 
-SECTIONS = ("domains", "methods", "rates", "calibration", "shapes", "depths", "looks", "speed")
+SECTIONS = ("domains", "methods", "rates", "answers", "calibration", "shapes", "depths", "looks", "speed")
 """Names of the report's sections, in its order."""
 Count = Annotated[int, Field(ge=1)]
 
@@ -71,13 +70,16 @@ QUICK = EvaluationSizes(
 """Some minutes on two cores; shows that everything works, not what it is worth."""
 
 
-class EvaluationPlan(Plan):
+class EvaluationPlan(SectionedPlan):
     """Everything that decides an evaluation's figures."""
 
     names_or_paths: ClassVar[tuple[str, ...]] = ("model",)
 
     command: ClassVar[str] = "friedel evaluate hits"
     run_it: ClassVar[str] = "friedel evaluate hits --plan plan.yaml -o DIR"
+    known_sections: ClassVar[tuple[str, ...]] = SECTIONS
+    full: ClassVar[Options] = FULL
+    quick: ClassVar[Options] = QUICK
 
     model: str = "default"
     """Name or path of the model that is evaluated."""
@@ -87,45 +89,11 @@ class EvaluationPlan(Plan):
     """PDB or mmCIF files whose particles join the second domain (extra "particles")."""
     files: tuple[LabelledFile, ...] = ()
     """Labelled runs that join the second domain: measured, or simulated elsewhere. Never ones trained on."""
-    sections: tuple[str, ...] = SECTIONS
-    """What to do; the report shows it in its own order."""
-    size: Literal["full", "quick"] = "full"
-    """Sizes to take where none are given: for figures, or to see that it works."""
     sizes: EvaluationSizes | None = None
     """Sizes of your own; they win over ``size``."""
-    seed: Annotated[int, Field(ge=0)] = 0
-    """Seed of weights and orders; frames have seeds of their own, that no training uses."""
-    output: Path | None = None
-    """Folder for the report; the command line's ``-o`` wins."""
 
     @property
     def chosen_sizes(self) -> EvaluationSizes:
         """The sizes that hold."""
-        return self.sizes or (QUICK if self.size == "quick" else FULL)
-
-    def with_sizes(self) -> Self:
-        """Return the plan with its sizes written out."""
-        return self.model_copy(update={"sizes": self.chosen_sizes})
-
-    @field_validator("sections")
-    @classmethod
-    def _known(cls, sections: tuple[str, ...]) -> tuple[str, ...]:
-        unknown = [name for name in sections if name not in SECTIONS]
-        if unknown:
-            raise ValueError(f"unknown section {unknown[0]!r}; known: {', '.join(SECTIONS)}")
-        return sections
-
-
-def chosen_sections(names: str) -> tuple[str, ...]:
-    """Return the sections that a comma-separated text names.
-
-    Raises
-    ------
-    PlanError
-        If one is unknown.
-    """
-    found = tuple(name.strip() for name in names.split(",") if name.strip())
-    unknown = [name for name in found if name not in SECTIONS]
-    if unknown or not found:
-        raise PlanError(f"unknown section {(unknown or [names])[0]!r}; known: {', '.join(SECTIONS)}")
-    return found
+        chosen: EvaluationSizes = self.with_sizes().sizes  # type: ignore[assignment]  # never None there
+        return chosen

@@ -1,4 +1,4 @@
-"""Experiments nobody has done: beams, detectors, masks and particles drawn as widely as real ones differ.
+"""Domain randomisation: beams, detectors, masks and particles drawn as widely as real experiments differ.
 
 A classifier trained on many of them has seen no laboratory more often than another (domain randomisation).
 """
@@ -64,6 +64,7 @@ def draw_experiment(
         frame_shape=frame_shape,
         centre_offset_px=(float(rng.normal(0, 1.5)), float(rng.normal(0, 1.5))),
         faintest=_log_uniform(rng, 0.02, 0.3),
+        surface_softness=_sometimes(rng, 0.35, 0.01, 0.15),
         focus_um=diameter_nm * 1e-3 * _log_uniform(rng, 4, 60),
         bad_kinds=bad_kinds if bad_kinds is not None else _draw_shares(rng),
         readout=_draw_readout(rng),
@@ -82,7 +83,7 @@ def _photons_at_unit_fluence(options: ParticleRunOptions, mask: NDArray[np.bool_
 
 def _draw_shares(rng: np.random.Generator) -> dict[Kind, float]:
     kinds = (Kind.SEVERAL, Kind.TOUCHING, Kind.DEBRIS, Kind.DROPLET, Kind.EMPTY, Kind.STREAK)
-    shares = rng.dirichlet(np.array([0.45, 0.25, 0.15, 0.08, 0.05, 0.03]) * 8)
+    shares = rng.dirichlet(np.array([0.38, 0.24, 0.13, 0.07, 0.15, 0.03]) * 8)
     return {kind: float(share) for kind, share in zip(kinds, shares, strict=True)}
 
 
@@ -92,6 +93,10 @@ def _draw_readout(rng: np.random.Generator) -> ReadoutOptions:
         background_photons=_sometimes(rng, 0.6, 0.003, 2.0),
         background_width=rng.uniform(0.1, 0.8),
         flat_background_photons=_sometimes(rng, 0.5, 1e-4, 0.1),
+        halo_photons=_sometimes(rng, 0.4, 0.01, 3.0),
+        halo_steepness=rng.uniform(1.0, 3.5),
+        halo_ring=_sometimes(rng, 0.4, 0.05, 0.6),
+        charge_sharing=_sometimes(rng, 0.3, 0.01, 0.12) if integrating else 0.0,
         fluctuation=_sometimes(rng, 0.6, 0.05, 0.8),
         fringe_blur=_sometimes(rng, 0.5, 0.05, 0.7),
         centre_jitter_px=_sometimes(rng, 0.5, 0.1, 1.5),

@@ -40,6 +40,8 @@ class ParticleRunOptions(Options):
     """Mean diameter of the particles' enclosing sphere."""
     diameter_spread: float = Field(default=0.05, ge=0, le=1)
     """Relative standard deviation of the diameter."""
+    surface_softness: float = Field(default=0.0, ge=0, le=0.5)
+    """Width (standard deviation) over which the particles' surface fades, relative to their radius."""
     electron_density_per_nm3: float = Field(default=430.0, gt=0)
     """Of the particle's material (protein 430, water 334, gold 4660)."""
     photon_energy_ev: float = Field(default=1600.0, gt=0)
@@ -189,7 +191,7 @@ def _photons(
     body: Particle,
 ) -> Floats:
     """Return the photons expected from the bodies alone, ``(n, y, x)``: fluence × r_e² |F|² × solid angle."""
-    field = amplitudes(shots, body, geometry)
+    field = amplitudes(shots, body, geometry, softness=options.surface_softness)
     light: Floats = np.square(field.real)
     light += np.square(field.imag)
     light *= _photons_per_volume(options, geometry) * mask

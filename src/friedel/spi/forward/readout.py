@@ -6,7 +6,7 @@ From expected photons to a frame; the sample is `scene`'s.
 import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field
-from scipy.ndimage import gaussian_filter, zoom
+from scipy.ndimage import correlate1d, gaussian_filter, zoom
 
 from friedel.core.options import Options
 
@@ -25,6 +25,15 @@ class ReadoutOptions(Options):
     """Width of the background about the centre, as a fraction of the frame's edge."""
     flat_background_photons: float = Field(default=0.0, ge=0)
     """Expected photons a pixel spread evenly (fluorescence, stray light)."""
+    halo_photons: float = Field(default=0.0, ge=0)
+    """Expected photons a pixel of the beamline's own scattering, 4 pixels off the beam; it falls as a power of the
+    distance, and changes from shot to shot by half."""
+    halo_steepness: float = Field(default=2.0, ge=0, le=5)
+    """Power by which that light falls."""
+    halo_ring: float = Field(default=0.0, ge=0, le=1)
+    """Strength of a faint ring in it, as from an aperture, relative to the light it lies on."""
+    charge_sharing: float = Field(default=0.0, ge=0, lt=0.5)
+    """Share of a pixel's charge that its four neighbours get."""
     fluctuation: float = Field(default=0.0, ge=0, le=2)
     """Relative standard deviation of smooth, large-scale changes of the intensity from shot to shot."""
     fringe_blur: float = Field(default=0.0, ge=0, le=1)
@@ -77,6 +86,7 @@ class Readout:
         self.dead = faults < options.dead_fraction
         self.hot = faults > 1 - options.hot_fraction
         self.bars = _bars(mask.shape, centre, rng) if options.overflow else None
+        self.halo = self._halo(rng) if options.halo_photons else None
 
     def expected(self, photons: Floats, period_px: float, streak: bool, rng: np.random.Generator) -> Floats:
         """Return one shot's expected photons with all light that isn't the sample's, ``(y, x)``.
@@ -101,7 +111,9 @@ class Readout:
             light = light * _smooth_field(light.shape, o.fluctuation, rng)
         light = light + o.flat_background_photons
         if o.background_photons:
-            light = light + self._halo(rng)
+            light = light + self._background(rng)
+        if self.halo is not None:
+            light = light + self.halo * np.float32(rng.gamma(4, 1 / 4))
         return light + self._streak(rng, light) if streak else light
 
     def _radius(self, offset_px: float, rng: np.random.Generator) -> Floats:
@@ -110,6 +122,14 @@ class Readout:
         return np.sqrt((y - centre[0]) ** 2 + (x - centre[1]) ** 2).astype(np.float32)
 
     def _halo(self, rng: np.random.Generator) -> Floats:
+        """Return the beamline's scattering, the same in every shot but for its strength."""
+        o = self.options
+        radius, place = self._radius(1.0, rng), rng.uniform(0.08, 0.35) * max(self.mask.shape)
+        ring = 1 + o.halo_ring * np.exp(-(((radius - place) / (0.25 * place)) ** 2))
+        light = o.halo_photons * (8 / (radius + 4)) ** o.halo_steepness * ring
+        return np.asarray(light, dtype=np.float32)
+
+    def _background(self, rng: np.random.Generator) -> Floats:
         width = self.options.background_width * max(self.mask.shape) * rng.uniform(0.7, 1.4)
         return self.options.background_photons * rng.uniform(0.3, 1.5) * np.exp(-self._radius(2.0, rng) / width)
 
@@ -129,6 +149,8 @@ class Readout:
         if self.bars is not None:
             expected = expected * np.exp(o.overflow * rng.uniform(0.3, 1.5) * self.bars)
         signal = poisson(expected * self.mask, rng)
+        if o.charge_sharing:
+            signal = _shared(signal, o.charge_sharing)
         if np.isfinite(o.saturation_photons):
             signal = _spilled(signal, o.saturation_photons)
         if o.gain_spread:
@@ -160,6 +182,13 @@ def poisson(expected: Floats, rng: np.random.Generator) -> NDArray[np.float32]:
     thrown = rng.random(rng.poisson(cumulative[-1])) * cumulative[-1]
     np.add.at(counts, np.searchsorted(cumulative, thrown, side="right"), 1)
     return counts.reshape(expected.shape)
+
+
+def _shared(signal: Floats, share: float) -> Floats:
+    """Give each pixel's four neighbours their part of its charge."""
+    kernel = np.array([share / 4, -share / 2, share / 4], dtype=np.float32)
+    gained = correlate1d(signal, kernel, axis=0, mode="nearest") + correlate1d(signal, kernel, axis=1, mode="nearest")
+    return np.asarray(signal + gained, dtype=np.float32)
 
 
 def _smooth_field(shape: tuple[int, ...], strength: float, rng: np.random.Generator) -> Floats:

@@ -1,4 +1,4 @@
-"""Who stands in the focus of one shot: a particle, several, a droplet, debris, or nothing.
+"""What stands in the focus of one shot: a particle, several, a droplet, debris, or nothing.
 
 Draws bodies; `ewald` gives their amplitudes. Lengths in Å, axes (z, y, x) with z along the beam.
 """
@@ -205,7 +205,7 @@ _DRAWS: dict[Kind, Callable[[Species, np.random.Generator], Bodies]] = {
 }
 
 
-def amplitudes(shots: list[Bodies], particle: Particle, geometry: FrameGeometry) -> Complexes:
+def amplitudes(shots: list[Bodies], particle: Particle, geometry: FrameGeometry, *, softness: float = 0.0) -> Complexes:
     """Return the scattered amplitude of each shot.
 
     Parameters
@@ -215,6 +215,8 @@ def amplitudes(shots: list[Bodies], particle: Particle, geometry: FrameGeometry)
         The run's species.
     geometry : FrameGeometry
         The pixels' places.
+    softness : float
+        Standard deviation of a Gaussian that blurs the particles' surface, as a fraction of their radius.
 
     Returns
     -------
@@ -226,6 +228,8 @@ def amplitudes(shots: list[Bodies], particle: Particle, geometry: FrameGeometry)
     fields = np.empty((len(every), *geometry.shape), dtype=np.complex64)
     if of_species.any():
         fields[of_species] = frame_slices(particle, geometry, every.rotations[of_species], every.diameters[of_species])
+        if softness:
+            fields[of_species] *= _blur(geometry, np.float32(softness / 2) * every.diameters[of_species])
     if not of_species.all():
         round_ = sphere_slices(geometry.q, every.diameters[~of_species], softness=every.softness[~of_species])
         fields[~of_species] = round_
@@ -235,6 +239,12 @@ def amplitudes(shots: list[Bodies], particle: Particle, geometry: FrameGeometry)
         # Single-precision sine and cosine are several times quicker than a complex exponential.
         fields[k] *= np.cos(path) - 1j * np.sin(path)
     return _sums(fields, [len(bodies) for bodies in shots])
+
+
+def _blur(geometry: FrameGeometry, widths: Floats) -> Floats:
+    """Return what a blur of the density by Gaussians of these widths (Å) multiplies amplitudes by, ``(n, y, x)``."""
+    squared = np.sum(np.square(geometry.q), axis=-1)
+    return np.asarray(np.exp(-0.5 * squared * np.square(widths)[:, None, None]), dtype=np.float32)
 
 
 def _joined(shots: list[Bodies]) -> Bodies:

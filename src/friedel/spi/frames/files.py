@@ -1,12 +1,13 @@
 """Which files of frames to read, and how: the options a user types, and the files they mean. Opens nothing."""
 
+from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Literal
 
 from friedel.core.errors import InputError
 from friedel.core.options import Options
-from friedel.spi.frames.source import SUFFIXES
+from friedel.spi.frames.source import SUFFIXES, FrameOptions
 
 # How the European XFEL begins the names of a run's files: raw, calibrated, or calibrated by another procedure.
 _RUN_MARKS = ("RAW-R", "CORR-R", "PROC-R", "REDU-R")
@@ -16,17 +17,27 @@ class FrameFiles(Options):
     """The frames of one run: a file, several, or folders."""
 
     paths: tuple[Path, ...]
-    """Files (``.cxi .h5 .hdf5 .nxs .npy .npz``), folders of such files, or folders of European XFEL runs."""
+    """Files (``.cxi .h5 .hdf5 .nxs .npy .npz .emc .tif .cbf .edf``), folders of them, or folders of European XFEL runs."""
     dataset: str | None = None
-    """Path of the frames inside HDF5, array's name in ``.npz``, "SOURCE KEY" in a run; None: the only candidate."""
+    """Path of the frames inside HDF5 (``*`` for several), array's name in ``.npz``, "SOURCE KEY" in a run; None: the only
+    candidate."""
     mask: Path | None = None
     """Mask ``(y, x)`` for all files (``.npy .tif .h5 .cxi .edf``), beside the one a file itself may bring."""
     mask_dataset: str | None = None
     """The mask's name inside its file; None: the only 2D array."""
-    mask_marks: Literal["cxi", "bad", "good"] = "cxi"
-    """Meaning of the mask's values: CXI's bits (0 is good, 1 is bad), or what anything but 0 means."""
+    mask_marks: Literal["bad", "good", "cxi"] | None = None
+    """What anything but 0 means in the mask, or CXI's bits; None: bad, unless that leaves so little that it is asked."""
+    own_mask: Literal["bad", "good", "none"] | None = None
+    """The same of the masks that lie beside the frames in their own files; "none" leaves them out."""
     geometry: Path | None = None
-    """CrystFEL geometry file, for a European XFEL detector of 16 modules."""
+    """CrystFEL geometry file, for a detector whose modules aren't put together yet."""
+    centre: tuple[float, float] | None = None
+    """Pixel (y, x) of the frames that the direct beam hits; None: the geometry's, else where the pattern is symmetric."""
+
+    @property
+    def options(self) -> FrameOptions:
+        """How to read each file."""
+        return FrameOptions(dataset=self.dataset, geometry=self.geometry, own_mask=self.own_mask)
 
 
 def list_files(paths: Sequence[Path]) -> list[Path]:
@@ -38,7 +49,7 @@ def list_files(paths: Sequence[Path]) -> list[Path]:
         If a path isn't there, a folder holds no frames, or a file is named twice.
     """
     found = [path for given in paths for path in _expand(given)]
-    twice = sorted({str(path) for path in found if found.count(path) > 1}) if len(found) < 10_000 else []
+    twice = sorted(str(path) for path, count in Counter(found).items() if count > 1)
     if twice:
         raise InputError(f"named twice: {', '.join(twice)}; its frames would be counted twice")
     return found

@@ -1,9 +1,10 @@
-"""Frames in HDF5 and CXI files, compressed or not, whole, cut off or still growing.
+"""Frames in HDF5 and CXI files, compressed or not, whole, cut off or still growing, in one dataset or in many.
 
 Chunks are read and decompressed by HDF5 itself in the reading thread: measured against reading raw chunks and
 decompressing them apart, it is as quick, and it knows every filter.
 """
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,30 +14,54 @@ from h5py import h5z
 from numpy.typing import NDArray
 
 from friedel.core.errors import InputError
-from friedel.core.files.cxi_mask import good_pixels
-from friedel.core.files.damage import DAMAGED, readable
-from friedel.core.files.hdf5 import CONVENTIONAL, OpenedFile, open_hdf5
-from friedel.spi.frames.source import plain_numbers
+from friedel.core.files.damage import readable
+from friedel.core.files.hdf5 import OpenedFile, open_hdf5
+from friedel.core.files.written import unwritten
+from friedel.spi.frames import hdf5_layout as layout
+from friedel.spi.frames.assembly import Assembly, read_assembly
+from friedel.spi.frames.emc import open_emc_frames
+from friedel.spi.frames.source import Beside, FrameOptions, FrameSource
 
-MASKS = ("mask", "pixel_mask")
+# Frames longer than so many times their width are modules on top of each other.
+_LONGEST = 8
 
 
 class Hdf5Frames:
-    """A `friedel.spi.frames.source.FrameSource` over one dataset ``(n, y, x)`` of an open HDF5 file."""
+    """A `friedel.spi.frames.source.FrameSource` over datasets of frames of one shape in an open HDF5 file."""
 
-    def __init__(self, path: Path, opened: OpenedFile, dataset: h5py.Dataset, mask: NDArray[Any] | None) -> None:
-        self.path, self.dataset = path, str(dataset.name).strip("/")
-        self.dtype: np.dtype[Any] = dataset.dtype.newbyteorder("=")
-        self.block = int(dataset.chunks[0]) if dataset.chunks else 1
-        self._opened, self._data = opened, dataset
-        self._missing = _missing_frames(dataset, opened.n_bytes)
+    def __init__(self, path: Path, opened: OpenedFile, names: Sequence[str], options: FrameOptions) -> None:
+        self.path, self.dataset = path, layout.pattern_of(names)
+        self._opened, self._parts = opened, [opened.file[name] for name in names]
+        first = self._parts[0]
+        self._recorded = _recorded(first)
+        self._assembly = _assembly(path, self.dataset, self._recorded, options.geometry)
+        self.centre = None if self._assembly is None else self._assembly.centre
+        self._starts = np.cumsum([0, *(_length(part) for part in self._parts)])
+        gone = [_missing_frames(part, opened.n_bytes, path) for part in self._parts]
+        self._missing = np.concatenate([missing for missing, _ in gone])
+        self._holes = [
+            hole for (_, holes), start in zip(gone, self._starts, strict=False) for hole in _moved(holes, start)
+        ]
+        self.expected = int(self._starts[-1])
         n_there = _n_there(self._missing)
-        self.shape = (n_there, int(dataset.shape[1]), int(dataset.shape[2]))
-        self.mask, self._frame_mask, mask_notes = _sort_mask(mask, dataset.shape)
-        if self._frame_mask is not None:
+        self.shape = (n_there, *(self._recorded if self._assembly is None else self._assembly.shape))
+        self.dtype: np.dtype[Any] = first.dtype.newbyteorder("=")
+        self.mask, self._frame_masks, self.beside = self._read_masks(names, options)
+        if self._frame_masks or self._holes:
             self.dtype = np.dtype(np.float32)
-        self.linkable = opened.n_bytes is None and self._frame_mask is None and bool(dataset.dtype.isnative)
-        self.notes: tuple[str, ...] = (*opened.notes, *_shortfall(n_there, dataset), *mask_notes)
+        self.block = int(first.chunks[0]) if first.chunks and first.ndim > 2 else 1
+        plain = self._assembly is None and self.dtype == first.dtype and first.ndim == 3
+        self.linkable = opened.n_bytes is None and plain and len(names) == 1 and bool(first.dtype.isnative)
+        self.notes: tuple[str, ...] = (*opened.notes, *_shortfall(n_there, self), *self._odd(names))
+
+    @property
+    def files(self) -> tuple[Path, ...]:
+        """The file, and those its frames really lie in."""
+        folder = self.path.resolve().parent
+        names = {part.file.filename for part in self._parts}
+        names |= {str(folder / s.file_name) for part in self._parts if part.is_virtual for s in part.virtual_sources()}
+        behind = {Path(name) for name in names if not name.endswith("/.") and name != str(self.path)}
+        return (self.path, *sorted(behind))
 
     def read(self, start: int, stop: int) -> NDArray[Any]:
         """Return the frames ``start`` to ``stop``; NaN where a mask of their own hides a pixel.
@@ -48,27 +73,85 @@ class Hdf5Frames:
         """
         if self._missing[start:stop].any():
             raise OSError(f"{self.path}: some of the frames {start} to {stop} are not in the file")
-        values = np.asarray(self._data[start:stop])
+        values = self._stretch(self._parts, start, stop)
         if not values.dtype.isnative:
             values = values.astype(values.dtype.newbyteorder("="))
-        if self._frame_mask is not None:
-            values = np.where(good_pixels(self._frame_mask[start:stop]), values, np.nan).astype(np.float32)
-        return values
+        for names in self._frame_masks:
+            masks = self._stretch([self._opened.file[name] for name in names], start, stop)
+            values = np.where(layout.good_from(masks, names[0]), values, np.nan).astype(np.float32)
+        if self._holes:
+            values = self._with_holes(values.astype(np.float32), start)
+        return values if self._assembly is None else self._assembly.put_together(values)
 
     def close(self) -> None:
         """Close the file."""
         self._opened.file.close()
 
+    def _stretch(self, parts: Sequence[h5py.Dataset], start: int, stop: int) -> NDArray[Any]:
+        first = int(np.searchsorted(self._starts, start, side="right")) - 1
+        found = []
+        for index in range(first, len(parts)):
+            low, high = int(self._starts[index]), int(self._starts[index + 1])
+            if low >= stop:
+                break
+            found.append(_slab(parts[index], max(start - low, 0), min(stop, high) - low, self._recorded))
+        return found[0] if len(found) == 1 else np.concatenate([np.zeros((0, *self._recorded), self.dtype), *found])
 
-def open_hdf5_frames(path: Path, *, dataset: str | None = None) -> Hdf5Frames:
+    def _with_holes(self, values: NDArray[Any], start: int) -> NDArray[Any]:
+        for hole in self._holes:
+            low, high = max(hole[0].start - start, 0), min(hole[0].stop - start, len(values))
+            if low < high:
+                values[(slice(low, high), *hole[1:])] = np.nan
+        return values
+
+    def _read_masks(
+        self, names: Sequence[str], options: FrameOptions
+    ) -> tuple[NDArray[np.bool_] | None, list[list[str]], Beside]:
+        """Return the mask of all frames, the names of masks of each frame, and what to say of them."""
+        good = None if self._assembly is None else self._assembly.measured
+        each: list[list[str]] = []
+        if options.own_mask == "none":
+            return good, each, Beside()
+        file, said = self._opened.file, []
+        shape = (_length(self._parts[0]), *self._recorded)
+        for name in layout.mask_names(file, names[0], shape):
+            item = file[name]
+            _load_filters(item)
+            if item.shape == shape and shape[0] > 1:
+                each.append([name] if len(names) == 1 else _alike(name, names))
+                said.append(f"{name} (of each frame)")
+                continue
+            own = layout.good_from(np.asarray(item[()]).reshape(self._recorded), name)
+            own = ~own if options.own_mask == "good" else own
+            if options.own_mask is None:
+                layout.require_sense(own, name, self.path, "frames.own_mask")
+            own = own if self._assembly is None else self._assembly.put_together(own[None])[0]
+            good = own if good is None else good & own
+            said.append(name)
+        sense = "anything but 0 is good" if options.own_mask == "good" else "anything but 0 is bad"
+        return good, each, Beside(mask=", ".join(said), sense=sense if said else "")
+
+    def _odd(self, names: Sequence[str]) -> list[str]:
+        odd = [
+            f"{name} links to a file that isn't there: its frames are lost"
+            for name in layout.missing_links(self._opened.file, names)
+        ]
+        if self.mask is None and not self._frame_masks:
+            shape = (_length(self._parts[0]), *self._recorded)
+            misfit = layout.misfits(self._opened.file, names[0], shape)
+            odd += [f"the file's own {item} doesn't fit its frames {self._recorded} and is not used" for item in misfit]
+        return odd
+
+
+def open_hdf5_frames(path: Path, options: FrameOptions) -> FrameSource:
     """Open the frames of an HDF5 or CXI file.
 
     Parameters
     ----------
     path : Path
         The file.
-    dataset : str, optional
-        Path of the frames in it; None: where CXI and NeXus keep them, else the only 3D dataset of numbers.
+    options : FrameOptions
+        Which dataset, what its mask means, the modules' geometry.
 
     Raises
     ------
@@ -78,77 +161,89 @@ def open_hdf5_frames(path: Path, *, dataset: str | None = None) -> Hdf5Frames:
     opened = open_hdf5(path)
     try:
         with readable(path):
-            found = _frames_dataset(opened.file, path, dataset)
-            _require_sources(found, path)
-            _load_filters(found)
-            return Hdf5Frames(path, opened, found, _own_mask(found))
+            if "place_ones" in opened.file and options.dataset is None:
+                opened.file.close()
+                return open_emc_frames(path)
+            names = dataset_names(opened.file, path, options)
+            for name in names:
+                _load_filters(opened.file[name])
+                if len(names) > 1 and name == names[1]:
+                    break  # the others are of the same kind
+            return Hdf5Frames(path, opened, names, options)
     except BaseException:
         opened.file.close()
         raise
 
 
-def _frames_dataset(file: h5py.File, path: Path, name: str | None) -> h5py.Dataset:
-    if name is not None:
-        return _named(file, path, name)
-    for usual in CONVENTIONAL:
-        found = _get(file, usual)
-        if isinstance(found, h5py.Dataset) and _is_frames(found):
-            return found
-    candidates = [found for found in _datasets(file) if _is_frames(found)]
-    if len(candidates) == 1:
-        return candidates[0]
-    if candidates:
-        raise InputError(f"{path}: holds several 3D datasets; choose one with --dataset: {_listing(candidates)}")
-    raise InputError(f"{path}: holds no 3D dataset of frames (n, y, x); it holds {_listing(_datasets(file))}")
+def dataset_names(file: h5py.File, path: Path, options: FrameOptions) -> list[str]:
+    """Return the datasets to read; they are frames of one shape and number type.
+
+    Raises
+    ------
+    InputError
+        If they aren't: they are listed.
+    """
+    groups = grouped_names(file, path, options)
+    if len(groups) > 1:
+        listing = "; ".join(f"{names[0]} {file[names[0]].shape} {file[names[0]].dtype}" for names in groups)
+        raise InputError(f"{path}: its entries hold frames of different shapes; choose one with --dataset: {listing}")
+    return groups[0]
 
 
-def _named(file: h5py.File, path: Path, name: str) -> h5py.Dataset:
-    found = _get(file, name)
-    if not isinstance(found, h5py.Dataset):
-        frames = [item for item in _datasets(file) if _is_frames(item)]
-        raise InputError(f"{path}: no dataset {name!r}; its 3D datasets: {_listing(frames)}")
-    if not _is_frames(found):
-        raise InputError(f"{path}: {name} is {found.dtype} of shape {found.shape}, not frames (n, y, x) of numbers")
-    return found
+def grouped_names(file: h5py.File, path: Path, options: FrameOptions) -> list[list[str]]:
+    """Return all datasets of frames of a file, grouped by what can be read as one: shape and number type."""
+    if options.dataset is not None:
+        names = layout.named_frames(file, path, options.dataset)
+    else:
+        names = layout.frame_names(file, path, modules=options.geometry is not None)
+    groups: dict[Any, list[str]] = {}
+    for name in names:
+        groups.setdefault((_recorded(file[name]), file[name].ndim, file[name].dtype.str), []).append(name)
+    return list(groups.values()) if len(groups) == 1 else [[name] for name in names]
 
 
-def _is_frames(found: h5py.Dataset) -> bool:
-    masks = str(found.name).rsplit("/", 1)[-1] in MASKS
-    return found.ndim == 3 and plain_numbers(found.dtype) and not masks and min(found.shape[1:]) > 1
+def _alike(mask: str, names: Sequence[str]) -> list[str]:
+    """Return the masks that lie to the other datasets as the first's does to the first: in their own groups."""
+    own, tail = names[0].split("/")[0], mask.split("/")[1:]
+    return [
+        "/".join([name.split("/")[0] if mask.split("/")[0] == own else mask.split("/")[0], *tail]) for name in names
+    ]
 
 
-def _datasets(group: h5py.Group) -> list[h5py.Dataset]:
-    """Return every dataset below a group, in order; a damaged one is passed over, links are not followed."""
-    found: list[h5py.Dataset] = []
-    for name in group:
-        if not isinstance(group.get(name, getlink=True), h5py.HardLink):
-            continue
-        item = _get(group, name)
-        if isinstance(item, h5py.Dataset):
-            found.append(item)
-        elif isinstance(item, h5py.Group):
-            found += _datasets(item)
-    return found
+def _recorded(dataset: h5py.Dataset) -> tuple[int, ...]:
+    """Return the shape of one frame as recorded: ``(y, x)`` or ``(modules, y, x)``."""
+    shape = tuple(int(n) for n in dataset.shape)
+    if dataset.ndim == 2:
+        return shape
+    return shape[2:] if dataset.ndim == 4 and shape[1] == 1 else shape[1:]
 
 
-def _get(group: h5py.Group, name: str) -> h5py.Group | h5py.Dataset | None:
-    try:
-        return group.get(name)
-    except DAMAGED:
-        return None
+def _length(dataset: h5py.Dataset) -> int:
+    return int(dataset.shape[0]) if dataset.ndim > 2 else 1
 
 
-def _listing(datasets: list[h5py.Dataset]) -> str:
-    named = [f"{str(item.name).strip('/')} {item.shape} {item.dtype}" for item in datasets[:20]]
-    return "; ".join(named) or "nothing"
+def _slab(dataset: h5py.Dataset, start: int, stop: int, recorded: tuple[int, ...]) -> NDArray[Any]:
+    values = np.asarray(dataset[()] if dataset.ndim == 2 else dataset[start:stop])
+    return values.reshape(-1, *recorded)
 
 
-def _require_sources(dataset: h5py.Dataset, path: Path) -> None:
-    """Raise InputError if the dataset is a view of files that aren't there: HDF5 would read zeros."""
-    names = {source.file_name for source in dataset.virtual_sources()} if dataset.is_virtual else set()
-    for name in sorted(names - {"."}):
-        if not (path.resolve().parent / name).is_file():
-            raise InputError(f"{path}: {dataset.name} is a view of {name}, which is missing; bring it back beside it")
+def _assembly(path: Path, name: str, recorded: tuple[int, ...], geometry: Path | None) -> Assembly | None:
+    """Return how modules are put together, or None for frames that are whole.
+
+    Raises
+    ------
+    InputError
+        If there are modules and no geometry.
+    """
+    if geometry is not None:
+        return read_assembly(geometry, recorded)
+    stacked = len(recorded) > 2 or max(recorded) >= _LONGEST * min(recorded)
+    if stacked:
+        raise InputError(
+            f"{path}: {name} holds frames of {' × '.join(str(n) for n in recorded)}: modules that aren't put together; "
+            "name the detector's CrystFEL geometry with --geometry, or another dataset with --dataset"
+        )
+    return None
 
 
 def _load_filters(dataset: h5py.Dataset) -> None:
@@ -159,43 +254,36 @@ def _load_filters(dataset: h5py.Dataset) -> None:
         import hdf5plugin  # noqa: F401
 
 
-def _own_mask(dataset: h5py.Dataset) -> NDArray[Any] | None:
-    """Return the mask that stands beside the frames, ``(y, x)`` or ``(n, y, x)``, or None."""
-    for name in MASKS:
-        found = _get(dataset.parent, name)
-        if isinstance(found, h5py.Dataset) and found.dtype.kind in "bui":
-            _load_filters(found)
-            return found if found.ndim == 3 else np.asarray(found[()])
-    return None
+Box = tuple[slice, ...]
 
 
-def _sort_mask(
-    mask: NDArray[Any] | None, shape: tuple[int, ...]
-) -> tuple[NDArray[np.bool_] | None, NDArray[Any] | None, tuple[str, ...]]:
-    """Return the mask of all frames, the mask of each frame, and a note if there is one that fits neither."""
-    if mask is None:
-        return None, None, ()
-    if mask.ndim == 2 and mask.shape == shape[1:]:
-        return good_pixels(mask), None, ()
-    if mask.ndim == 3 and mask.shape == shape:
-        return None, mask, ()
-    return None, None, (f"the file's own mask {mask.shape} doesn't fit its frames {shape[1:]} and is not used",)
+def _moved(holes: Sequence[Box], start: int) -> list[Box]:
+    return [(slice(hole[0].start + int(start), hole[0].stop + int(start)), *hole[1:]) for hole in holes]
 
 
-def _missing_frames(dataset: h5py.Dataset, n_bytes: int | None) -> NDArray[np.bool_]:
-    """Return which frames were never written, or lie beyond the end of a cut-off file, ``(n,)``."""
-    n_frames = int(dataset.shape[0])
-    missing = np.zeros(n_frames, bool)
-    if dataset.is_virtual or n_frames == 0:
-        return missing
+def _missing_frames(dataset: h5py.Dataset, n_bytes: int | None, path: Path) -> tuple[NDArray[np.bool_], list[Box]]:
+    """Return which frames were never written, or lie beyond the end of a cut-off file, ``(n,)``; and parts of others."""
+    missing = np.zeros(_length(dataset), bool)
+    if dataset.is_virtual:
+        boxes = unwritten(dataset, path)
+        whole = [
+            box
+            for box in boxes
+            if all(part.stop - part.start >= n for part, n in zip(box[1:], dataset.shape[1:], strict=True))
+        ]
+        for box in whole:
+            missing[box[0]] = True
+        return missing, [box for box in boxes if box not in whole]
+    if dataset.size == 0 or dataset.ndim == 2:
+        return missing, []
     if dataset.chunks:
-        return _missing_chunks(dataset, n_bytes)
+        return _missing_chunks(dataset, n_bytes), []
     offset, frame_bytes = dataset.id.get_offset(), int(np.prod(dataset.shape[1:])) * dataset.dtype.itemsize
     if offset is None:
         missing[:] = dataset.id.get_storage_size() == 0 and dataset.external is None
     elif n_bytes is not None:
         missing[max((n_bytes - offset) // frame_bytes, 0) :] = True
-    return missing
+    return missing, []
 
 
 def _missing_chunks(dataset: h5py.Dataset, n_bytes: int | None) -> NDArray[np.bool_]:
@@ -209,7 +297,7 @@ def _missing_chunks(dataset: h5py.Dataset, n_bytes: int | None) -> NDArray[np.bo
             per_slab[chunk.chunk_offset[0] // dataset.chunks[0]] += 1
 
     dataset.id.chunk_iter(count)
-    incomplete = per_slab < counts[1] * counts[2]
+    incomplete = per_slab < int(np.prod(counts[1:]))
     return np.repeat(incomplete, dataset.chunks[0])[: dataset.shape[0]]
 
 
@@ -219,7 +307,7 @@ def _n_there(missing: NDArray[np.bool_]) -> int:
     return int(there[-1]) + 1 if there.size else 0
 
 
-def _shortfall(n_there: int, dataset: h5py.Dataset) -> tuple[str, ...]:
-    if n_there == dataset.shape[0]:
+def _shortfall(n_there: int, source: Hdf5Frames) -> tuple[str, ...]:
+    if n_there == source.expected:
         return ()
-    return (f"{n_there} of the {dataset.shape[0]} frames that {str(dataset.name).strip('/')} has room for are there",)
+    return (f"{n_there} of the {source.expected} frames that {source.dataset} has room for are there",)

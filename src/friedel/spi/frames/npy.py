@@ -10,7 +10,13 @@ from numpy.typing import NDArray
 
 from friedel.core.errors import InputError
 from friedel.core.files.damage import readable
-from friedel.spi.frames.source import plain_numbers
+from friedel.spi.frames.assembly import read_assembly
+from friedel.spi.frames.hdf5_layout import MASKS, NOT_FRAMES, good_from, require_sense
+from friedel.spi.frames.source import Beside, FrameOptions, OwnMask, plain_numbers
+
+_PLAIN = FrameOptions()
+_SMALLEST_IMAGE = 32
+_WANTED = "frames (n, y, x) of numbers were expected"
 
 
 class NpyFrames:
@@ -28,23 +34,63 @@ class NpyFrames:
         The archive the stream comes from.
     """
 
-    mask: NDArray[np.bool_] | None = None
     block = 1
     linkable = False
 
     def __init__(
-        self, path: Path, stream: Any, n_bytes: int, *, dataset: str = "", archive: zipfile.ZipFile | None = None
+        self,
+        path: Path,
+        stream: Any,
+        n_bytes: int,
+        *,
+        dataset: str = "",
+        archive: zipfile.ZipFile | None = None,
+        options: FrameOptions = _PLAIN,
     ) -> None:
         self.path, self.dataset = path, dataset
         self._stream, self._archive = stream, archive
         promised, stored = _header(path, stream)
-        self._offset, self._stored = stream.tell(), stored
+        self._offset, self._stored, self._recorded = stream.tell(), stored, promised[1:]
+        self._assembly = None if options.geometry is None else read_assembly(options.geometry, self._recorded)
+        if self._assembly is None and len(self._recorded) != 2:
+            raise InputError(f"{path}: the array is {stored} of shape {promised}; {_WANTED}")
+        self.centre = None if self._assembly is None else self._assembly.centre
         self.dtype: np.dtype[Any] = stored.newbyteorder("=")
-        self._frame_bytes = promised[1] * promised[2] * stored.itemsize
+        self._frame_bytes = int(np.prod(self._recorded)) * stored.itemsize
         n_there = min(promised[0], max(n_bytes - self._offset, 0) // self._frame_bytes)
-        self.shape = (n_there, promised[1], promised[2])
+        rows, columns = self._recorded if self._assembly is None else self._assembly.shape
+        self.shape, self.expected = (n_there, rows, columns), promised[0]
         note = f"the file was cut off: {n_there} of {promised[0]} frames are there"
         self.notes: tuple[str, ...] = () if n_there == promised[0] else (note,)
+        self._each: NDArray[np.bool_] | None = None
+        self.mask, self.beside = self._own_mask(options.own_mask)
+        if self._each is not None:
+            self.dtype = np.dtype(np.float32)
+
+    @property
+    def files(self) -> tuple[Path, ...]:
+        """The file."""
+        return (self.path,)
+
+    def _own_mask(self, meaning: OwnMask | None) -> tuple[NDArray[np.bool_] | None, Beside]:
+        """Return the mask that stands beside the frames in an archive, joined with the modules' outline."""
+        outline = None if self._assembly is None else self._assembly.measured
+        names = [] if self._archive is None or meaning == "none" else [n[:-4] for n in self._archive.namelist()]
+        for name in (name for name in names if name.lower() in MASKS):
+            values = _small_array(self._archive, name)
+            if values is None or values.shape not in (self._recorded, (self.expected, *self._recorded)):
+                continue
+            good = good_from(values, name)
+            good = ~good if meaning == "good" else good
+            if meaning is None:
+                require_sense(good, name, self.path, "frames.own_mask")
+            if good.ndim > len(self._recorded):
+                self._each = good
+                return outline, Beside(mask=f"{name} (of each frame)", sense=f"anything but 0 is {meaning or 'bad'}")
+            good = good if self._assembly is None else self._assembly.put_together(good[None])[0]
+            sense = f"anything but 0 is {meaning or 'bad'}"
+            return (good if outline is None else good & outline), Beside(mask=name, sense=sense)
+        return outline, Beside()
 
     def read(self, start: int, stop: int) -> NDArray[Any]:
         """Return the frames ``start`` to ``stop``.
@@ -57,11 +103,14 @@ class NpyFrames:
             If they can't be unpacked.
         """
         self._stream.seek(self._offset + start * self._frame_bytes)
-        values = np.empty((stop - start, *self.shape[1:]), self._stored)
+        values = np.empty((stop - start, *self._recorded), self._stored)
         there = self._stream.readinto(values.data.cast("B")) if values.size else 0
         if there != values.nbytes:
             raise OSError(f"{self.path}: ends within the frames {start} to {stop}")
-        return values if self._stored.isnative else values.astype(self.dtype)
+        values = values if self._stored.isnative else values.astype(self._stored.newbyteorder("="))
+        if self._each is not None:
+            values = np.where(self._each[start:stop], values, np.nan).astype(np.float32)
+        return values if self._assembly is None else self._assembly.put_together(values)
 
     def close(self) -> None:
         """Close the file."""
@@ -70,7 +119,7 @@ class NpyFrames:
             self._archive.close()
 
 
-def open_npy_frames(path: Path, *, dataset: str | None = None) -> NpyFrames:
+def open_npy_frames(path: Path, options: FrameOptions) -> NpyFrames:
     """Open the frames of a ``.npy`` file, or of the only 3D array of an ``.npz`` file (or the one named).
 
     Raises
@@ -83,38 +132,46 @@ def open_npy_frames(path: Path, *, dataset: str | None = None) -> NpyFrames:
         raise InputError(f"{path}: the file is empty (0 bytes); nothing was written to it yet, or the copy failed")
     with readable(path):
         if path.suffix.lower() == ".npz":
-            return _from_archive(path, dataset)
+            return _from_archive(path, options)
         stream = path.open("rb")
         try:
-            return NpyFrames(path, stream, n_bytes)
+            return NpyFrames(path, stream, n_bytes, options=options)
         except BaseException:
             stream.close()
             raise
 
 
-def _from_archive(path: Path, dataset: str | None) -> NpyFrames:
+def _from_archive(path: Path, options: FrameOptions) -> NpyFrames:
     archive = zipfile.ZipFile(path)
     try:
-        name = _member(path, archive, dataset)
+        name = _member(path, archive, options)
         stream = archive.open(f"{name}.npy")
-        return NpyFrames(path, stream, archive.getinfo(f"{name}.npy").file_size, dataset=name, archive=archive)
+        n_bytes = archive.getinfo(f"{name}.npy").file_size
+        return NpyFrames(path, stream, n_bytes, dataset=name, archive=archive, options=options)
     except BaseException:
         archive.close()
         raise
 
 
-def _member(path: Path, archive: zipfile.ZipFile, dataset: str | None) -> str:
+def _member(path: Path, archive: zipfile.ZipFile, options: FrameOptions) -> str:
     shapes = {name.removesuffix(".npy"): _shape(archive, name) for name in archive.namelist() if name.endswith(".npy")}
-    frames = [name for name, shape in shapes.items() if len(shape) == 3]
-    if dataset is not None and dataset in shapes:
-        return dataset
-    if dataset is None and len(frames) == 1:
+    wanted = (3,) if options.geometry is None else (3, 4)
+    frames = [name for name, shape in shapes.items() if len(shape) in wanted and name.lower() not in NOT_FRAMES]
+    if options.dataset is not None and options.dataset in shapes:
+        return options.dataset
+    if options.dataset is None and len(frames) == 1:
         return frames[0]
     listing = "; ".join(f"{name} {shape}" for name, shape in shapes.items()) or "nothing"
-    if dataset is not None:
-        raise InputError(f"{path}: no array {dataset!r}; it holds {listing}")
+    if options.dataset is not None:
+        raise InputError(f"{path}: no array {options.dataset!r}; it holds {listing}")
     what = "several 3D arrays; choose one with --dataset" if frames else "no 3D array of frames (n, y, x)"
     raise InputError(f"{path}: holds {what}: {listing}")
+
+
+def _small_array(archive: Any, name: str) -> NDArray[Any] | None:
+    with archive.open(f"{name}.npy") as stream:
+        values = npy.read_array(stream, allow_pickle=False)
+    return values if values.dtype.kind in "buif" else None
 
 
 def _shape(archive: zipfile.ZipFile, name: str) -> tuple[int, ...]:
@@ -128,10 +185,11 @@ def _array_header(stream: IO[bytes]) -> tuple[tuple[int, ...], bool, np.dtype[An
     return tuple(shape), bool(by_columns), np.dtype(dtype)
 
 
-def _header(path: Path, stream: IO[bytes]) -> tuple[tuple[int, int, int], np.dtype[Any]]:
+def _header(path: Path, stream: IO[bytes]) -> tuple[tuple[int, ...], np.dtype[Any]]:
     shape, by_columns, dtype = _array_header(stream)
-    if len(shape) != 3 or not plain_numbers(dtype) or 0 in shape[1:]:
-        raise InputError(f"{path}: the array is {dtype} of shape {shape}; frames (n, y, x) of numbers were expected")
+    image = len(shape) == 2 and min(shape) >= _SMALLEST_IMAGE
+    if not (image or len(shape) in (3, 4)) or not plain_numbers(dtype) or 0 in shape[1:]:
+        raise InputError(f"{path}: the array is {dtype} of shape {shape}; {_WANTED}")
     if by_columns:
         raise InputError(f"{path}: the array is in Fortran order, frame after frame can't be read; save it in C order")
-    return (shape[0], shape[1], shape[2]), dtype
+    return ((1, *shape) if image else shape), dtype

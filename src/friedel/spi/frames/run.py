@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from friedel.core.errors import InputError
-from friedel.spi.frames.source import FrameSource, open_source
+from friedel.spi.frames.source import FrameOptions, FrameSource, open_source
 
 
 class Run:
@@ -28,7 +28,7 @@ class Run:
     """
 
     def __init__(self, path: Path, *, dataset: str | None = None, geometry: Path | None = None) -> None:
-        self.source: FrameSource = open_source(path, dataset=dataset, geometry=geometry)
+        self.source: FrameSource = open_source(path, FrameOptions(dataset=dataset, geometry=geometry))
 
     @property
     def shape(self) -> tuple[int, int, int]:

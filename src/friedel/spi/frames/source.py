@@ -1,13 +1,13 @@
 """Where single-particle frames come from: one small interface, whatever the file. Reads; judges nothing.
 
-Each kind of file has its own module (`frames_hdf5`, `frames_npy`, `frames_xfel`), imported when such a file is met.
+Each kind of file has its own module (`hdf5`, `npy`, `xfel`, `emc`, `images`), imported when such a file is met.
 """
 
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Literal, Protocol, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,9 +17,50 @@ from friedel.core.files.damage import DAMAGED
 
 HDF5_SUFFIXES = (".h5", ".hdf5", ".nxs", ".cxi")
 NUMPY_SUFFIXES = (".npy", ".npz")
-SUFFIXES = (*HDF5_SUFFIXES, *NUMPY_SUFFIXES)
+EMC_SUFFIXES = (".emc",)
+IMAGE_SUFFIXES = (".tif", ".tiff", ".cbf", ".edf")
+SUFFIXES = (*HDF5_SUFFIXES, *NUMPY_SUFFIXES, *EMC_SUFFIXES, *IMAGE_SUFFIXES)
 BATCH_BYTES = 32 << 20
 BATCH_FRAMES = 112
+
+
+OwnMask: TypeAlias = Literal["bad", "good", "none"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class FrameOptions:
+    """How to read a file of frames.
+
+    Attributes
+    ----------
+    dataset : str or None
+        Where the frames are in it; None: the only candidate.
+    geometry : Path or None
+        CrystFEL geometry file, for modules that aren't put together.
+    own_mask : {"bad", "good", "none"} or None
+        What anything but 0 means in the file's own mask, or that it isn't used; None: bad, unless that leaves so
+        little that it must be asked.
+    """
+
+    dataset: str | None = None
+    geometry: Path | None = None
+    own_mask: OwnMask | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Beside:
+    """What was found beside the frames.
+
+    Attributes
+    ----------
+    mask : str
+        Where the file's own mask lies; empty without one.
+    sense : str
+        What its values were taken to mean.
+    """
+
+    mask: str = ""
+    sense: str = ""
 
 
 class FrameSource(Protocol):
@@ -43,6 +84,14 @@ class FrameSource(Protocol):
         HDF5 can refer to the frames where they are, just as `read` returns them.
     notes : tuple of str
         What is odd about the file, one sentence each.
+    expected : int
+        Frames that the file says it has, or has room for.
+    centre : (float, float) or None
+        Pixel (y, x) that the direct beam hits, where a geometry tells.
+    beside : Beside
+        What was found beside the frames.
+    files : tuple of Path
+        Every file the frames lie in.
     """
 
     path: Path
@@ -53,6 +102,13 @@ class FrameSource(Protocol):
     block: int
     linkable: bool
     notes: tuple[str, ...]
+    expected: int
+    centre: tuple[float, float] | None
+    beside: Beside
+
+    @property
+    def files(self) -> tuple[Path, ...]:
+        """Every file the frames lie in."""
 
     def read(self, start: int, stop: int) -> NDArray[Any]:
         """Return the frames ``start`` to ``stop``, ``(stop - start, y, x)``; raises what the format's parser raises."""
@@ -81,48 +137,67 @@ class Batch:
 
 
 @contextmanager
-def open_frames(path: Path, *, dataset: str | None = None, geometry: Path | None = None) -> Iterator[FrameSource]:
+def open_frames(
+    path: Path, *, dataset: str | None = None, geometry: Path | None = None, own_mask: OwnMask | None = None
+) -> Iterator[FrameSource]:
     """Open a file of frames, or a folder that is a European XFEL run, for as long as the block runs.
 
     Parameters
     ----------
     path : Path
-        ``.cxi .h5 .hdf5 .nxs .npy .npz``, or the folder of a run.
+        ``.cxi .h5 .hdf5 .nxs .npy .npz .emc .tif .cbf .edf``, or the folder of a run.
     dataset : str, optional
         Path of the frames inside HDF5, name of the array in ``.npz``, "source key" in a run; None: the only candidate.
     geometry : Path, optional
-        CrystFEL geometry file, for a run's detector of many modules.
+        CrystFEL geometry file, for modules that aren't put together.
+    own_mask : {"bad", "good", "none"}, optional
+        What anything but 0 means in the file's own mask, or that it isn't to be used.
 
     Raises
     ------
     InputError
-        If there is no such file, it is damaged or of unknown kind, or holds no or several candidates (it lists them).
+        If there is no such file, it is damaged or of unknown kind, or holds no or several candidates (it lists them),
+        or a geometry is given that can't be used.
     """
-    source = open_source(path, dataset=dataset, geometry=geometry)
+    source = open_source(path, FrameOptions(dataset=dataset, geometry=geometry, own_mask=own_mask))
     try:
         yield source
     finally:
         source.close()
 
 
-def open_source(path: Path, *, dataset: str | None = None, geometry: Path | None = None) -> FrameSource:
-    """Open a file of frames, or a run, until its `close`; parameters and errors as `open_frames`."""
+def open_source(path: Path, options: FrameOptions) -> FrameSource:
+    """Open a file of frames; the caller closes it. See `open_frames`."""
     if not path.exists():
         raise InputError(f"{path}: no such file or folder; check the path")
     suffix = path.suffix.lower()
+    if options.geometry is not None and not options.geometry.is_file():
+        raise InputError(f"{options.geometry}: no such geometry file; check the path")
     if path.is_dir():
         from friedel.spi.frames.xfel import open_xfel_frames
 
-        return open_xfel_frames(path, dataset=dataset, geometry=geometry)
+        return open_xfel_frames(path, options)
     if suffix in HDF5_SUFFIXES:
         from friedel.spi.frames.hdf5 import open_hdf5_frames
 
-        return open_hdf5_frames(path, dataset=dataset)
+        return open_hdf5_frames(path, options)
     if suffix in NUMPY_SUFFIXES:
         from friedel.spi.frames.npy import open_npy_frames
 
-        return open_npy_frames(path, dataset=dataset)
-    raise InputError(f"{path}: unknown kind of file {suffix!r}; frames are read from {', '.join(SUFFIXES)} or a run")
+        return open_npy_frames(path, options)
+    if suffix not in SUFFIXES:
+        raise InputError(
+            f"{path}: unknown kind of file {suffix!r}; frames are read from {', '.join(SUFFIXES)} or a run"
+        )
+    if options.geometry is not None:
+        raise InputError(f"{path}: its frames are whole images; a geometry has no use: leave --geometry out")
+    if suffix in EMC_SUFFIXES:
+        from friedel.spi.frames.emc import open_emc_frames
+
+        return open_emc_frames(path)
+    from friedel.spi.frames.images import open_image_frames
+
+    return open_image_frames(path)
 
 
 def batch_length(source: FrameSource) -> int:

@@ -1,8 +1,9 @@
-"""Fringe visibility: how far a pattern's light rises again on its way outwards, in units of its own noise.
+"""Fringe visibility: how much fringes, streaks and speckles a pattern shows, in units of its own noise.
 
-A round blur without fringes only ever falls from the beam outwards, whatever its size, background and mask. Fringes
-rise. So along rays from the beam each stretch is compared with the next one further out, on several scales, and the
-significance of the rises is summed. No model, no training.
+A blur without fringes only ever falls from the beam outwards, and around it varies as an ellipse does, whatever its
+size, background and mask. So two things count: light that rises again along rays from the beam (fringes), and light
+that varies around the beam faster than twice a turn (streaks, speckles). Both on several scales, and summed over
+sectors: a weak ring shows in no single cell. No model of a particle, no training.
 """
 
 from dataclasses import dataclass
@@ -12,83 +13,145 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from friedel.spi.hits.prepare import EDGE, Prepared
+from friedel.spi.hits.polar import SECTORS, Polar
 
-_SECTORS = 16
-_RINGS = EDGE // 2
-_CELLS = _SECTORS * _RINGS
 _SCALES = (1, 2, 4, 8)
-# Rises of less than this many standard deviations are what noise alone makes.
-_LEAST_RISE = 3.0
-# What noise alone leaves of a rise, on average: ∫ (t² − 9) over a normal distribution's tail beyond 3.
+_SCALES_AROUND = (4, 8)
+# What noise alone makes: rises and variations of less than so many standard deviations don't count.
+_LEAST = 3.0
+# ∫ (t² − 9) over a normal distribution's tail beyond 3, and over both.
 _NOISE_LEAVES = 2.5e-3
+# Changes of less than this share of the light may be the detector's, or the beam's.
+_UNEVEN_RAYS, _UNEVEN_AROUND = 0.05, 0.25
+# Modules of an integrating detector drift by about this part of a pixel's read noise, together.
+_DRIFT = 0.3
+_HALF_A_PHOTON = 0.5
+# Enough for axes of 1 : 2 within the fringes' noise.
+_NEWTON_STEPS = 4
 
 
-@dataclass(frozen=True, eq=False)
-class _Polar:
-    """Pixels in layers: the first of every cell (sector, ring), the second of every cell that has one, and so on.
-
-    Cells stand in order of size in every layer, so that a layer is added to the first so many sums in one step.
-    """
-
-    order: Tensor
-    layers: tuple[int, ...]
-    places: Tensor
-
-
-@cache
-def _polar() -> _Polar:
-    y, x = np.indices((EDGE, EDGE)) - EDGE // 2
-    ring = np.rint(np.hypot(y, x)).astype(np.int64)
-    sector = np.minimum(((np.arctan2(y, x) / (2 * np.pi) + 0.5) * _SECTORS).astype(np.int64), _SECTORS - 1)
-    cell = np.where(ring < _RINGS, sector * _RINGS + ring, _CELLS).ravel()
-    sizes = np.bincount(cell, minlength=_CELLS + 1)[:_CELLS]
-    by_size, by_cell = np.argsort(-sizes, kind="stable"), np.argsort(cell, kind="stable")
-    starts = np.cumsum(sizes) - sizes
-    layers = tuple(int((sizes > depth).sum()) for depth in range(sizes.max()))
-    order = np.concatenate([by_cell[starts[by_size[:length]] + depth] for depth, length in enumerate(layers)])
-    return _Polar(order=torch.from_numpy(order), layers=layers, places=torch.from_numpy(np.argsort(by_size)))
-
-
-def _cells(values: Tensor) -> Tensor:
-    """Return sums over cells, ``(n, sectors, rings)``, of images ``(n, 1, 128, 128)``."""
-    polar = _polar()
-    layers = torch.split(values.flatten(1).index_select(1, polar.order), list(polar.layers), dim=1)
-    sums = torch.zeros(len(values), _CELLS)
-    for layer in layers:
-        sums[:, : layer.shape[1]] += layer
-    return sums.index_select(1, polar.places).reshape(len(values), _SECTORS, _RINGS)
-
-
-def fringe_visibility(prepared: Prepared) -> Tensor:
+def fringe_visibility(frames: Polar) -> Tensor:
     """Return each frame's fringe visibility.
 
     Parameters
     ----------
-    prepared : Prepared
-        Frames in photons, 128² about the beam.
+    frames : Polar
+        Photons about the beam.
 
     Returns
     -------
     (n,) float32, at least 0
-        √Σ t² over the significant rises t of one scale, the greatest of the scales 1, 2, 4 and 8 pixels, less what
-        noise alone gives. About 0 without fringes; grows with the square root of the photons in them.
+        √(rises² + variation²), each √Σ t² over what is significant, the greatest of its scales, less what noise alone
+        gives. About 0 without fringes; grows with the square root of the photons in them.
     """
-    photons, area = _cells(prepared.photons), _cells(prepared.known)
-    scores = []
+    return torch.hypot(rises(frames), variation_around(frames))
+
+
+def rises(frames: Polar) -> Tensor:
+    """Return the significance of light that rises outwards, ``(n,)``."""
+    photons, area = (values[:, ::2] + values[:, 1::2] for values in (frames.photons, frames.area))
+    best = torch.zeros(len(photons))
     for scale in _SCALES:
-        scores.append(_rises(photons, area, prepared.read_variance, scale))
+        best = torch.maximum(best, _Changes.outwards(photons, area, frames.read_variance, scale).significance())
         photons, area = (values[..., ::2] + values[..., 1::2] for values in (photons, area))
-    return torch.stack(scores).amax(0)
+    return best.sqrt()
 
 
-def _rises(n: Tensor, a: Tensor, read_variance: float, scale: int) -> Tensor:
-    """Return √Σ t² of the rises between neighbouring stretches: their photons n and areas a, ``scale`` rings each."""
-    enough = (a[..., :-1] > scale * 0.5) & (a[..., 1:] > scale * 0.5)
-    share = 1 / a.clamp_min(1e-3)
-    density = n * share
-    variance = n.clamp_min(0).add_(1).mul_(share**2).add_(read_variance * share)
-    rise = (density[..., 1:] - density[..., :-1]).div_((variance[..., 1:] + variance[..., :-1]).sqrt_())
-    significant = rise.clamp_min_(_LEAST_RISE).square_().sub_(_LEAST_RISE**2).mul_(enough)
-    expected = _NOISE_LEAVES * enough.sum(dim=(1, 2))
-    return (significant.sum(dim=(1, 2)) - expected).clamp_min(0).sqrt()
+@dataclass(frozen=True, eq=False)
+class _Changes:
+    """Changes of the light from stretch to stretch of each sector, weighed so that sectors can be added.
+
+    Attributes
+    ----------
+    rise, variance, least, uneven, counted : (n, sectors, stretches) float32
+        The change and its variance by counting; the variance of one photon more, for no count of zero is without
+        error; what unevenness can make; and whether both stretches were measured.
+    """
+
+    rise: Tensor
+    variance: Tensor
+    least: Tensor
+    uneven: Tensor
+    counted: Tensor
+
+    @classmethod
+    def outwards(cls, n: Tensor, a: Tensor, read_variance: float, scale: int) -> "_Changes":
+        """Compare stretches of ``scale`` rings with the next ones of the same sector: a mask then makes no rise."""
+        share = 1 / a.clamp_min(1e-3)
+        density = n * share
+        noise = (n.clamp_min(0) * share).add_(read_variance).mul_(share)
+        counted = ((a[..., :-1] > scale * 0.5) & (a[..., 1:] > scale * 0.5)).to(n.dtype)
+        inner, outer = share[..., :-1], share[..., 1:]
+        weight = counted / (inner + outer)
+        squared = weight**2
+        drift = _DRIFT**2 * read_variance
+        return cls(
+            rise=(density[..., 1:] - density[..., :-1]).mul_(weight),
+            variance=(noise[..., 1:] + noise[..., :-1] + drift).mul_(squared),
+            least=(squared * (inner**2 + outer**2)).expand_as(density[..., 1:]),
+            uneven=density[..., :-1].clamp_min(0) * weight * _UNEVEN_RAYS,
+            counted=counted,
+        )
+
+    def significance(self) -> Tensor:
+        """Return Σ t² of the significant rises, ``(n,)``: the greatest of single sectors, and of 2, 4 … together."""
+        t = self.rise / (self.variance + self.least).addcmul_(self.uneven, self.uneven).add_(1e-12).sqrt_()
+        significant = t.clamp_min_(_LEAST).square_().sub_(_LEAST**2).sum((1, 2))
+        mine = significant - _NOISE_LEAVES * self.counted.sum((1, 2))
+        return torch.maximum(mine, self._halved().significance()) if self.rise.shape[1] > 1 else mine
+
+    def _halved(self) -> "_Changes":
+        rise, variance, uneven = (v[:, ::2] + v[:, 1::2] for v in (self.rise, self.variance, self.uneven))
+        least, counted = (torch.maximum(v[:, ::2], v[:, 1::2]) for v in (self.least, self.counted))
+        return _Changes(rise, variance, least, uneven, counted)
+
+
+def variation_around(frames: Polar) -> Tensor:
+    """Return the significance of light that varies around the beam faster than an ellipse's, ``(n,)``.
+
+    Opposite sectors are added, so that a beam off the centre makes nothing.
+    """
+    best, read_variance = torch.zeros(len(frames)), frames.read_variance
+    for scale in _SCALES_AROUND:
+        n, a = (values.reshape(len(values), SECTORS // 2, -1, scale).sum(-1).mT for values in frames.half_turn())
+        known = (a > scale).to(n.dtype)
+        known = known * (known.sum(-1, keepdim=True) >= SECTORS // 4)
+        n, a = n * known, a * known
+        model = _ellipse(n, a, read_variance)
+        variance = model + (_UNEVEN_AROUND * model) ** 2 + read_variance * (a + (_DRIFT * a) ** 2) + _HALF_A_PHOTON
+        t = (n - model).div_(variance.sqrt_())
+        significant = t.abs_().clamp_min_(_LEAST).square_().sub_(_LEAST**2).sum((1, 2))
+        best = torch.maximum(best, significant - 2 * _NOISE_LEAVES * known.sum((1, 2)))
+    return best.sqrt()
+
+
+@cache
+def _twice_a_turn() -> Tensor:
+    """Return cos 2θ and sin 2θ of the sectors of a half turn, ``(2, sectors / 2)``."""
+    angle = 2 * np.pi * (np.arange(SECTORS // 2) + 0.5) / SECTORS
+    return torch.tensor(np.stack([np.cos(2 * angle), np.sin(2 * angle)]), dtype=torch.float32)
+
+
+def _ellipse(n: Tensor, a: Tensor, read_variance: float) -> Tensor:
+    """Return the photons expected around each ring, area · exp(c₀ + c cos 2θ + s sin 2θ), by quasi-likelihood.
+
+    ``n`` and ``a`` are ``(frames, rings, sectors)``. That is what an ellipse of Gaussian light, of any axes, has.
+    """
+    cosine, sine = _twice_a_turn()
+    total = n.sum(-1, keepdim=True).clamp_min(0) + _HALF_A_PHOTON
+    c = s = torch.zeros_like(total)
+    model = a * (total / a.sum(-1, keepdim=True).clamp_min(1e-3))
+    for _ in range(_NEWTON_STEPS):
+        share = model / (model + read_variance * a + _HALF_A_PHOTON)
+        weight, gap = share * model, share * (n - model)
+        sums = weight.sum(-1, keepdim=True).clamp_min(1e-6)
+        dc, ds = (turn - (weight @ turn)[..., None] / sums for turn in (cosine, sine))
+        cc, ss, cs = ((weight * one * other).sum(-1, keepdim=True) for one, other in ((dc, dc), (ds, ds), (dc, ds)))
+        gc, gs = ((gap * turn).sum(-1, keepdim=True) for turn in (dc, ds))
+        cc, ss = cc + 1, ss + 1
+        det = cc * ss - cs**2
+        c = c + ((ss * gc - cs * gs) / det).clamp_(-1, 1)
+        s = s + ((cc * gs - cs * gc) / det).clamp_(-1, 1)
+        model = a * torch.exp(c * cosine + s * sine)
+        model = model * (total / model.sum(-1, keepdim=True).clamp_min(1e-6))
+    return model

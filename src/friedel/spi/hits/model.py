@@ -3,7 +3,7 @@
 `load_model` gives one by name or path; `friedel.classify` is the short way.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -16,23 +16,27 @@ from torch import Tensor, nn
 from friedel.core.errors import WeightsError
 from friedel.core.machine.device import resolve_device
 from friedel.core.networks import ModelCard, WeightsStamp, load_statistics, load_weights, weights_stamp
+from friedel.spi.hits.background import Background, blank_probability
 from friedel.spi.hits.calibration import calibration_from
 from friedel.spi.hits.features import NAME as FRINGES
 from friedel.spi.hits.features import model_input
 from friedel.spi.hits.fringes import fringe_visibility
+from friedel.spi.hits.polar import Polar, polar_sums
 from friedel.spi.hits.prepare import Prepared, RunConstants, checked_mask, prepare
-from friedel.spi.hits.run_calibration import measure_run
+from friedel.spi.hits.run_calibration import measure_run, picked_frames
+from friedel.spi.hits.sizes import measured_sizes
 from friedel.spi.hits.standardise import Standardiser
 from friedel.spi.hits.strange import strangeness
 from friedel.spi.networks.hitnet import HitNet
-from friedel.spi.records import FrameStatus, HitScores
+from friedel.spi.records import FrameStatus, HitScores, joined_scores, no_scores
 
 BATCH = 256
 """Frames scored at once: enough to keep the cores busy, few enough to stay in their caches."""
 
 # Used where a model's card names no other.
 _SINGLE_FROM = 0.5
-_FRINGES_FROM = 8.0
+# Noise alone reaches 3 in one frame of 200.
+_FRINGES_FROM = 5.0
 _UNSURE = (0.1, 0.9)
 # One pixel in so many tells of most frames that they aren't constant.
 _GLANCE = 61
@@ -66,9 +70,20 @@ class HitModel:
         """Name and first part of the hash of the weights."""
         return f"{self.card.name} {self.card.sha256[:12]}".strip()
 
-    def measure(self, frames: NDArray[Any], mask: NDArray[np.bool_] | None = None) -> RunConstants:
-        """Measure what a run's frames have in common, to score its parts alike (`measure_run`)."""
-        return measure_run(frames, checked_mask(frames, mask))
+    def measure(
+        self,
+        frames: NDArray[Any],
+        mask: NDArray[np.bool_] | None = None,
+        *,
+        centre: tuple[float, float] | None = None,
+    ) -> RunConstants:
+        """Measure what a run's frames have in common, to score its parts alike (`measure_run`), blanks included."""
+        measured = checked_mask(frames, mask)
+        sample = frames[picked_frames(frames, measured)]
+        constants = measure_run(sample, measured, centre=centre)
+        if not len(sample):
+            return constants
+        return replace(constants, background=Background.measured(polar_sums(prepare(sample, measured, constants))))
 
     def score(
         self, frames: NDArray[Any], mask: NDArray[np.bool_] | None = None, *, run: RunConstants | None = None
@@ -90,10 +105,11 @@ class HitModel:
             If the frames aren't such an array, or the mask doesn't fit them.
         """
         measured = checked_mask(frames, mask)
-        constants = run or measure_run(frames, measured)
-        parts = [self._batch(frames[k : k + BATCH], measured, constants) for k in range(0, len(frames), BATCH)]
-        columns = [np.concatenate(column) for column in zip(*parts, strict=True)] if parts else [_none()] * 4
-        return self._scores(*columns)
+        constants = run or self.measure(frames, measured)
+        if not len(frames):
+            return no_scores(self.name)
+        firsts = range(0, len(frames), BATCH)
+        return joined_scores([self._batch(frames[k : k + BATCH], measured, constants) for k in firsts])
 
     def features(
         self, frames: NDArray[Any], mask: NDArray[np.bool_] | None = None, *, run: RunConstants | None = None
@@ -128,33 +144,43 @@ class HitModel:
         return torch.from_numpy(Standardiser.from_statistics(self.statistics)(frames, mask))
 
     @torch.no_grad()
-    def _batch(
-        self, frames: NDArray[Any], mask: NDArray[np.bool_], constants: RunConstants
-    ) -> tuple[Array, Array, Array, NDArray[np.uint8]]:
+    def _batch(self, frames: NDArray[Any], mask: NDArray[np.bool_], constants: RunConstants) -> HitScores:
         prepared = prepare(frames, mask, constants)
         described = self._features(frames, mask, prepared)
         scores = self.head(described)
-        logits = (scores[:, 1] - scores[:, 0]).cpu().numpy()
-        strange = strangeness(described, self.statistics).cpu().numpy()
-        return logits, fringe_visibility(prepared).numpy(), strange, _status(prepared)
-
-    def _scores(self, logits: Array, fringes: Array, strange: Array, status: NDArray[np.uint8]) -> HitScores:
+        status = _status(prepared)
         scored = status == FrameStatus.SCORED
-        single = np.where(scored, calibration_from(_calibration(self.card))(logits), 0.0).astype(np.float32)
-        visible = np.where(scored, fringes, 0.0).astype(np.float32)
+        around, background = polar_sums(prepared), constants.background
+        fringes = fringe_visibility(around) / (1.0 if background is None else background.structure)
+        blank = np.where(scored, blank_probability(around, fringes, background).numpy(), 0.0).astype(np.float32)
+        alone = calibration_from(_calibration(self.card))((scores[:, 1] - scores[:, 0]).cpu().numpy())
+        single = np.where(scored, alone * (1 - blank), 0.0).astype(np.float32)
+        visible = np.where(scored, fringes.numpy(), 0.0).astype(np.float32)
         low, high = _number(self.card, "unsure_low", _UNSURE[0]), _number(self.card, "unsure_high", _UNSURE[1])
-        good = (single >= _number(self.card, "single_from", _SINGLE_FROM)) & (
-            visible >= _number(self.card, "fringes_from", _FRINGES_FROM)
-        )
+        shown = visible >= _number(self.card, "fringes_from", _FRINGES_FROM)
         return HitScores(
             single=single,
+            blank=blank,
             fringes=visible,
-            strange=strange.astype(np.float32),
+            strange=strangeness(described, self.statistics).cpu().numpy().astype(np.float32),
             unsure=scored & (single > low) & (single < high),
-            good=scored & good,
-            status=status.astype(np.uint8),
+            good=scored & shown & (single >= _number(self.card, "single_from", _SINGLE_FROM)),
+            status=status,
             model=self.name,
+            **_sizes(around, scored & shown & (single > low)),
         )
+
+
+def _sizes(around: Polar, wanted: NDArray[np.bool_]) -> dict[str, Any]:
+    """Return the sizes of the frames wanted, of hits, and NaN for the others, by their names in `HitScores`."""
+    rows = torch.from_numpy(np.flatnonzero(wanted))
+    sizes = measured_sizes(around.rows(rows)).placed(rows, len(wanted))
+    return {
+        "diameter": sizes.diameter.numpy(),
+        "diameter_error": sizes.diameter_error.numpy(),
+        "fluence": sizes.forward.numpy(),
+        "asphericity": sizes.asphericity.numpy(),
+    }
 
 
 def load_model(model: str | Path = "default", *, device: str | torch.device | None = None) -> HitModel:
@@ -224,7 +250,3 @@ def _calibration(card: ModelCard) -> dict[str, Any]:
 def _number(card: ModelCard, key: str, otherwise: float) -> float:
     value = card.extra.get(key, otherwise)
     return float(value) if isinstance(value, int | float) else otherwise
-
-
-def _none() -> NDArray[Any]:
-    return np.zeros(0, dtype=np.float32)

@@ -1,9 +1,12 @@
 """Frames of any detector, made alike: the square around the beam, in a stated number of pixels, in photons.
 
-What holds for a whole run (centre, gain, noise, pixels that are blind) is measured once, by `run_constants`.
+What holds for a whole run (centre, pedestal, gain, noise, marks, pixels that are blind) is measured once, by
+`run_calibration`.
 """
 
+import io
 from dataclasses import dataclass
+from typing import TYPE_CHECKING, Self
 
 import numpy as np
 import torch
@@ -12,6 +15,10 @@ from torch import Tensor
 from torch.nn import functional
 
 from friedel.core.errors import InputError
+from friedel.spi.hits.photon_unit import MARKS
+
+if TYPE_CHECKING:
+    from friedel.spi.hits.background import Background
 
 EDGE = 128
 """Pixels along the edge of the square that models see."""
@@ -39,6 +46,16 @@ class RunConstants:
         Variance of a pixel's noise without light, photons².
     faulty : (128, 128) bool tensor or None
         Pixels of the square to leave out, beyond the mask.
+    pedestal : float
+        Detector units of a pixel without light.
+    marks : tuple of float
+        Values that stand for "no count", beside those that always do.
+    counted : bool
+        The frames hold counted photons, in multiples of the gain, above the pedestal.
+    measured : bool
+        The frames had light enough to tell the gain.
+    background : Background or None
+        What the run's blanks look like, where it has enough of them.
     """
 
     binning: int
@@ -46,6 +63,47 @@ class RunConstants:
     gain: float = 1.0
     read_variance: float = 0.0
     faulty: Tensor | None = None
+    pedestal: float = 0.0
+    marks: tuple[float, ...] = ()
+    counted: bool = True
+    measured: bool = True
+    background: "Background | None" = None
+
+    def to_bytes(self) -> bytes:
+        """Return the constants as the bytes of an ``.npz`` archive."""
+        file = io.BytesIO()
+        numbers = {name: np.asarray(getattr(self, name)) for name in _NUMBERS}
+        faulty = np.zeros((0, 0), bool) if self.faulty is None else self.faulty.numpy()
+        blanks = np.zeros(0, np.float32)
+        if self.background is not None:
+            numbers_of = (self.background.level, self.background.spread, self.background.structure)
+            blanks = np.array([*numbers_of, *self.background.profile.tolist()])
+        arrays = {"faulty": faulty, "marks": np.array(self.marks), "centre": np.array(self.centre), "blanks": blanks}
+        np.savez(file, allow_pickle=False, **arrays, **numbers)
+        return file.getvalue()
+
+    @classmethod
+    def from_bytes(cls, data: bytes) -> Self:
+        """Return what `to_bytes` made."""
+        from friedel.spi.hits.background import Background
+
+        with np.load(io.BytesIO(data), allow_pickle=False) as kept:
+            faulty, blanks = kept["faulty"], kept["blanks"]
+            background = None
+            if blanks.size:
+                level, spread, structure = (float(value) for value in blanks[:3])
+                profile = torch.from_numpy(blanks[3:].astype(np.float32))
+                background = Background(profile=profile, level=level, spread=spread, structure=structure)
+            return cls(
+                background=background,
+                centre=(int(kept["centre"][0]), int(kept["centre"][1])),
+                faulty=torch.from_numpy(faulty) if faulty.size else None,
+                marks=tuple(float(mark) for mark in kept["marks"]),
+                **{name: kind(kept[name]) for name, kind in _NUMBERS.items()},
+            )
+
+
+_NUMBERS = {"binning": int, "gain": float, "read_variance": float, "pedestal": float, "counted": bool, "measured": bool}
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -111,14 +169,9 @@ def prepare(frames: NDArray[np.generic], mask: NDArray[np.bool_], constants: Run
     -------
     Prepared
     """
-    rows, columns = (_window(n, c, constants.binning) for n, c in zip(mask.shape, constants.centre, strict=True))
-    part = torch.from_numpy(_native(frames[:, rows[0], columns[0]])).float()[:, None]
-    known = torch.from_numpy(mask[rows[0], columns[0]].astype(np.float32))[None, None]
-    if frames.dtype.kind == "f" and not torch.isfinite(part.sum()):
-        finite = torch.isfinite(part)
-        part, known = torch.where(finite, part, torch.zeros(())), known * finite
-    part = part * known
-    part, known = (_binned(values, constants.binning) for values in (part, known))
+    windows = [_window(n, c, constants.binning) for n, c in zip(mask.shape, constants.centre, strict=True)]
+    rows, columns = windows
+    part, known = loaded(frames[:, rows[0], columns[0]], mask[rows[0], columns[0]], constants)
     padding = (*columns[1], *rows[1])
     if any(padding):
         part, known = functional.pad(part, padding), functional.pad(known, padding)
@@ -130,6 +183,49 @@ def prepare(frames: NDArray[np.generic], mask: NDArray[np.bool_], constants: Run
     return Prepared(photons=photons, known=known, read_variance=constants.read_variance)
 
 
+def loaded(frames: NDArray[np.generic], mask: NDArray[np.bool_], constants: RunConstants) -> tuple[Tensor, Tensor]:
+    """Return frames as binned floats above the pedestal, and the share of each pixel that is known.
+
+    Parameters
+    ----------
+    frames : (n, y, x), any real dtype
+        Detector units; NaN, infinities and marks are unknown.
+    mask : (y, x) bool
+        True where the detector measures.
+    constants : RunConstants
+        Of which binning, pedestal and marks are used.
+
+    Returns
+    -------
+    part : (n, 1, y // binning, x // binning) float32
+        Mean over each pixel's parts, 0 where they are unknown.
+    known : (1 or n, 1, y // binning, x // binning) float32
+        0 … 1.
+    """
+    part = torch.from_numpy(_native(frames)).float()[:, None]
+    known = torch.from_numpy(mask.astype(np.float32))[None, None]
+    if not mask.all():  # first of all: what stands in masked pixels decides nothing
+        part = part.masked_fill(known == 0, 0.0)
+    unknown = _unknown(part, constants.marks, floats=frames.dtype.kind == "f")
+    if unknown is not None:
+        part, known = part.masked_fill(unknown, 0.0), known * ~unknown
+    if constants.pedestal:
+        part = (part - constants.pedestal) * known
+    return _binned(part, constants.binning), _binned(known, constants.binning)
+
+
+def _unknown(part: Tensor, marks: tuple[float, ...], *, floats: bool) -> Tensor | None:
+    """Return where a value is no measurement, or None where that is nowhere so; most batches need but one look."""
+    if not part.numel():
+        return None
+    unknown = None if not floats or torch.isfinite(part.sum()) else ~torch.isfinite(part)
+    looked_for = (*(MARKS if unknown is not None or part.amax() >= min(MARKS) else ()), *marks)
+    for mark in looked_for:
+        found = part == np.float32(mark)
+        unknown = found if unknown is None else unknown | found
+    return unknown
+
+
 def _without_common_mode(photons: Tensor, known: Tensor) -> Tensor:
     """Take out the offset that the halves of each row share: the median of their outer, darker ends."""
     left, right = (photons[..., ends].median(-1, keepdim=True).values for ends in _ROW_ENDS)
@@ -139,7 +235,7 @@ def _without_common_mode(photons: Tensor, known: Tensor) -> Tensor:
 
 def _native(frames: NDArray[np.generic]) -> NDArray[np.generic]:
     """Return the frames in a type that torch knows; integers of 16 bits take the shortest way to float."""
-    if frames.dtype in (np.uint32, np.uint64):
+    if frames.dtype in (np.uint32, np.uint64) or frames.dtype.itemsize > 8:
         return frames.astype(np.float32)
     if not frames.dtype.isnative:
         frames = frames.astype(frames.dtype.newbyteorder("="))

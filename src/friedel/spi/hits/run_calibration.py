@@ -1,14 +1,14 @@
-"""What a run's own frames tell about it: where the beam stands, how much a photon counts, how much a pixel jitters."""
+"""What a run's own frames tell about it: where the beam stands, what a photon counts, which pixels are at fault."""
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
-from torch.nn import functional
 
-from friedel.spi.hits.prepare import EDGE, Prepared, RunConstants, natural_binning, prepare
+from friedel.spi.hits.photon_unit import find_marks, measured_values, photon_unit, tile_statistics
+from friedel.spi.hits.prepare import Prepared, RunConstants, loaded, natural_binning, prepare
 
 SAMPLE = 256
 """Frames that are enough to measure a run by."""
@@ -16,129 +16,180 @@ SAMPLE = 256
 _REACH_PX = 8
 # A centre that makes the mean pattern this much more symmetric than the frame's middle does is believed.
 _CLEARLY_BETTER = 0.8
-# A detector noisier than this, in photons, couldn't have been used for single particles: the gain is wrong, not it.
-_NOISIEST = 0.7
-_TILE = 8
+# One this much farther out than a few pixels must be better by this than the best of those.
+_FARTHER_BETTER = 0.6
+# Rows of a frame that decide whether it is among the sample, and what scatters the numbers made of them.
+_ROWS, _SCATTER = 16, 1000 * 0.6180339887498949
+# Whole frames looked at for the unit of their numbers and the beam's place; so many at once.
+_OVERVIEW, _AT_ONCE = 128, 32
 
 
-def measure_run(frames: NDArray[np.generic], mask: NDArray[np.bool_]) -> RunConstants:
-    """Measure binning, centre, gain, read noise and faulty pixels from some frames of a run.
+def measure_run(
+    frames: NDArray[np.generic], mask: NDArray[np.bool_], *, centre: tuple[float, float] | None = None
+) -> RunConstants:
+    """Measure binning, centre, pedestal, gain, read noise, marks and faulty pixels from some frames of a run.
 
     Parameters
     ----------
     frames : (n, y, x)
-        A sample of the run; more than `SAMPLE` of them are thinned out evenly.
+        A sample of the run; of more than `SAMPLE` frames, so many are picked by what is in them, in whatever order
+        they come.
     mask : (y, x) bool
         True where the detector measures.
+    centre : (float, float), optional
+        Pixel (y, x) of the frames that the direct beam hits; None looks for it.
 
     Returns
     -------
     RunConstants
         The same for the same frames, so that a run can be taken up again.
     """
-    sample = frames[:: max(1, len(frames) // SAMPLE)][:SAMPLE]
     binning = natural_binning(mask.shape)
     middle = (mask.shape[0] // binning // 2, mask.shape[1] // binning // 2)
-    constants = RunConstants(binning=binning, centre=middle)
-    if not len(sample):
+    constants = RunConstants(binning=binning, centre=_binned_centre(centre, binning) or middle)
+    if not len(frames):
         return constants
-    first = prepare(sample, mask, constants)
-    shift = symmetry_centre(first)
-    constants = replace(constants, centre=(middle[0] + shift[0], middle[1] + shift[1]))
-    whole = _whole_photons(sample)
-    if not whole:
-        constants = replace(constants, faulty=unchanging_pixels(first))
-    gain, variance = photon_transfer(prepare(sample, mask, constants), whole=whole)
-    constants = replace(constants, gain=gain, read_variance=variance)
-    faulty = faulty_pixels(prepare(sample, mask, constants))
-    return replace(constants, faulty=faulty if constants.faulty is None else faulty | constants.faulty)
+    sample = frames[picked_frames(frames, mask)]
+    constants = replace(constants, marks=find_marks(sample, mask))
+    overview = _Overview.of(sample, mask, constants)
+    unit = photon_unit(overview.tile_mean, overview.tile_variance, measured_values(sample, mask, constants.marks))
+    if centre is None:
+        shift = symmetry_centre(overview.pattern(unit.pedestal), overview.weight)
+        constants = replace(constants, centre=(middle[0] + shift[0], middle[1] + shift[1]))
+    constants = replace(
+        constants,
+        gain=unit.gain,
+        pedestal=unit.pedestal,
+        read_variance=unit.read_variance,
+        counted=unit.counted,
+        measured=unit.measured,
+    )
+    prepared = prepare(sample, mask, replace(constants, read_variance=0.0))
+    still = None if unit.counted else unchanging_pixels(prepared)
+    if constants.read_variance:
+        prepared = prepare(sample, mask, replace(constants, faulty=still))
+    faulty = faulty_pixels(prepared)
+    return replace(constants, faulty=faulty if still is None else faulty | still)
 
 
-def symmetry_centre(prepared: Prepared) -> tuple[int, int]:
+def _binned_centre(centre: tuple[float, float] | None, binning: int) -> tuple[int, int] | None:
+    return None if centre is None else (round(centre[0] / binning), round(centre[1] / binning))
+
+
+def picked_frames(frames: NDArray[np.generic], mask: NDArray[np.bool_]) -> NDArray[np.intp]:
+    """Return the numbers of the frames, `SAMPLE` at most, to measure a run by: chosen by their own measured values.
+
+    So the same frames in another order, of another type, or with other values under the mask give the same sample.
+    """
+    if len(frames) <= SAMPLE:
+        return np.arange(len(frames))
+    rows = np.unique(np.linspace(0, mask.shape[0] - 1, _ROWS).astype(int))
+    weights = np.random.default_rng(0).random(mask[rows].shape) * mask[rows]
+    keys = np.empty(len(frames))
+    for first in range(0, len(frames), SAMPLE):
+        part = frames[first : first + SAMPLE][:, rows].astype(np.float32, order="C")
+        part[~np.isfinite(part)] = 0
+        part[:, ~mask[rows]] = 0
+        keys[first : first + SAMPLE] = part.astype(np.float64).reshape(len(part), -1) @ weights.reshape(-1)
+    return np.asarray(np.argsort(np.modf(np.abs(keys) * _SCATTER)[0], kind="stable")[:SAMPLE])
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class _Overview:
+    """Whole frames in short: their sum and how often each pixel was known, ``(y, x)`` binned; and tiles of each."""
+
+    total: Tensor
+    weight: Tensor
+    tile_mean: Tensor
+    tile_variance: Tensor
+    scale: int
+
+    @classmethod
+    def of(cls, sample: NDArray[np.generic], mask: NDArray[np.bool_], constants: RunConstants) -> "_Overview":
+        step = max(1, len(sample) // _OVERVIEW)
+        total: Tensor | float = 0.0
+        weight: Tensor | float = 0.0
+        tiles = []
+        for first in range(0, len(sample), _AT_ONCE * step):
+            part, known = loaded(sample[first : first + _AT_ONCE * step : step], mask, constants)
+            part = part * constants.binning**2
+            tiles.append(tile_statistics(part, known))
+            total = total + part.sum(0)[0].double()
+            weight = weight + known.sum(0)[0].double() * (len(part) / len(known))
+        mean, variance = (torch.cat(column) for column in zip(*tiles, strict=True))
+        assert isinstance(total, Tensor)
+        assert isinstance(weight, Tensor)
+        scale = constants.binning**2
+        return cls(total=total, weight=weight, tile_mean=mean, tile_variance=variance, scale=scale)
+
+    def pattern(self, pedestal: float) -> NDArray[np.float64]:
+        """Return the mean pattern, ``(y, x)``, without its pedestal."""
+        mean = self.total / self.weight.clamp_min(1e-6) - pedestal * self.scale
+        return np.asarray(torch.where(self.weight > 0, mean, torch.zeros((), dtype=torch.float64)).numpy())
+
+
+def symmetry_centre(mean: NDArray[np.float64], weight: Tensor) -> tuple[int, int]:
     """Return by how many pixels (y, x) the beam stands off the middle, from the mean pattern's inversion symmetry.
 
     The mean of many patterns is symmetric about the beam (Friedel's law and random orientations). (0, 0) where no
-    other centre is clearly better.
-    """
-    weight = prepared.known.sum(0) * (len(prepared.photons) / len(prepared.known))
-    mean = torch.where(weight > 0, prepared.photons.sum(0) / weight.clamp_min(1e-6), torch.zeros(()))[0]
-    root, known = mean.clamp_min(0).sqrt(), (weight[0] > 0.5).float()
-    costs = torch.full((2 * _REACH_PX + 1, 2 * _REACH_PX + 1), torch.inf)
-    for dy in range(-_REACH_PX, _REACH_PX + 1):
-        for dx in range(-_REACH_PX, _REACH_PX + 1):
-            costs[dy + _REACH_PX, dx + _REACH_PX] = _asymmetry(root, known, dy, dx)
-    best = int(costs.argmin())
-    dy, dx = best // costs.shape[1] - _REACH_PX, best % costs.shape[1] - _REACH_PX
-    clear = costs.flatten()[best] < _CLEARLY_BETTER * costs[_REACH_PX, _REACH_PX]
-    return (dy, dx) if clear else (0, 0)
-
-
-def _asymmetry(root: Tensor, known: Tensor, dy: int, dx: int) -> float:
-    """Return ‖s(c + r) − s(c − r)‖² / ‖s‖² over pixels of which both are known, the centre off by (dy, dx)."""
-    half = EDGE // 2 - _REACH_PX - 1
-    rows = slice(EDGE // 2 + dy - half, EDGE // 2 + dy + half + 1)
-    columns = slice(EDGE // 2 + dx - half, EDGE // 2 + dx + half + 1)
-    s, m = root[rows, columns], known[rows, columns]
-    both = m * m.flip(0, 1)
-    return float((both * (s - s.flip(0, 1)) ** 2).sum() / (both * s**2).sum().clamp_min(1e-12))
-
-
-def _whole_photons(sample: NDArray[np.generic]) -> bool:
-    """Return whether the values are small whole numbers that begin at one: counted photons."""
-    part = sample[: min(len(sample), 16)].astype(np.float64)
-    values = part[np.isfinite(part) & (part != 0)]
-    return bool(values.size) and values.min() == 1 and bool(np.all(values == np.rint(values)))
-
-
-def photon_transfer(prepared: Prepared, *, whole: bool) -> tuple[float, float]:
-    """Return the gain and the read noise's variance in photons², from how the variance of pixels follows their mean.
-
-    The variance comes from second differences along rows, in which smooth patterns cancel; tiles that fringes make
-    more variable than photons can are weighed down.
+    other centre is clearly better. A centre up to a tenth of the frame away is found; beyond a few pixels it must be
+    the more convincing the farther it is.
 
     Parameters
     ----------
-    prepared : Prepared
-        In detector units.
-    whole : bool
-        Whether the values are counted photons; then the gain is 1.
-
-    References
-    ----------
-    Janesick, Photon Transfer (SPIE Press 2007), chapter 5.
+    mean : (y, x)
+        The mean pattern.
+    weight : (y, x)
+        How often each pixel was measured.
     """
-    mean, variance = _tile_statistics(prepared.photons, prepared.known)
-    if whole or len(mean) < 10:
-        return 1.0, 0.0
-    slope, offset = _robust_line(mean, variance)
-    slope = max(slope, offset**0.5 / _NOISIEST, 1e-9)
-    return slope, offset / slope**2
+    known = (weight > 0.5 * weight.max().clamp_min(1e-9)).numpy().astype(np.float64)
+    root = np.sqrt(np.clip(mean, 0, None)) * known
+    reach = min(max(_REACH_PX, -(-max(root.shape) // 10) + 2), min(root.shape) // 3)
+    near = _search(root, known, (0, 0), min(_REACH_PX, reach), reach)
+    at_middle = _asymmetry(root, known, (0, 0), reach)
+    found = near if near[0] < _CLEARLY_BETTER * at_middle else (at_middle, (0, 0))
+    coarse = max(1, min(root.shape) // 64)
+    small = [_shrunk(values, coarse) for values in (root, known)]
+    _, (dy, dx) = _search(small[0], small[1], (0, 0), reach // coarse, reach // coarse)
+    far = _search(root, known, (dy * coarse, dx * coarse), coarse + 1, reach)
+    return far[1] if far[0] < _FARTHER_BETTER * found[0] else found[1]
 
 
-def _tile_statistics(frames: Tensor, known: Tensor) -> tuple[Tensor, Tensor]:
-    whole = (known > 0.99).float()
-    triple = whole[..., :-2] * whole[..., 1:-1] * whole[..., 2:]
-    second = frames[..., :-2] - 2 * frames[..., 1:-1] + frames[..., 2:]
-    share = functional.avg_pool2d(triple, _TILE)
-    mean = functional.avg_pool2d(frames[..., 1:-1] * triple, _TILE) / share.clamp_min(0.1)
-    variance = functional.avg_pool2d(second**2 * triple, _TILE) / 6 / share.clamp_min(0.1)
-    enough = (share > 0.5).expand_as(mean)
-    return mean[enough].double().clamp_min(0), variance[enough].double()
+def _search(
+    root: NDArray[np.float64], known: NDArray[np.float64], about: tuple[int, int], radius: int, reach: int
+) -> tuple[float, tuple[int, int]]:
+    """Return the least asymmetry, and the shift with it, within ``radius`` of a shift and ``reach`` of the middle.
+
+    Every other shift is looked at, then the neighbours of the best.
+    """
+    best = (np.inf, about)
+    for centre, offsets in ((about, range(-radius, radius + 1, 2 if radius > 2 else 1)), (None, range(-1, 2))):
+        y, x = centre or best[1]
+        shifts = [(y + dy, x + dx) for dy in offsets for dx in offsets]
+        inside = [shift for shift in shifts if max(abs(shift[0]), abs(shift[1])) <= reach]
+        best = min([best, *((_asymmetry(root, known, shift, reach), shift) for shift in inside)])
+    return best
 
 
-def _robust_line(mean: Tensor, variance: Tensor) -> tuple[float, float]:
-    """Return slope and offset of variance against mean; each weight is the inverse square of the expected variance."""
-    slope, offset = float(variance.sum() / mean.sum().clamp_min(1e-9)), 0.0
-    for _ in range(12):
-        expected = (offset + slope * mean).clamp_min(1e-9 * slope + 1e-12)
-        outlying = (variance / expected).clamp_min(1) - 1
-        weight = 1 / ((expected + 1e-6 * slope) ** 2 * (1 + outlying**2))
-        total = weight.sum()
-        x, y = (weight * mean).sum() / total, (weight * variance).sum() / total
-        slope = float((weight * (mean - x) * (variance - y)).sum() / ((weight * (mean - x) ** 2).sum() + 1e-30))
-        slope = max(slope, 1e-9)
-        offset = max(float(y - slope * x), 0.0)
-    return slope, offset
+def _asymmetry(root: NDArray[np.float64], known: NDArray[np.float64], shift: tuple[int, int], reach: int) -> float:
+    """Return ‖s(c + r) − s(c − r)‖² / ‖s‖² over pixels of which both are known, the centre off by (dy, dx)."""
+    windows = []
+    for n, off in zip(root.shape, shift, strict=True):
+        half = max((n - 1) // 2 - reach, 1)
+        windows.append(slice(n // 2 + off - half, n // 2 + off + half + 1))
+    s, m = root[windows[0], windows[1]], known[windows[0], windows[1]]
+    both = m * m[::-1, ::-1]
+    return float((both * (s - s[::-1, ::-1]) ** 2).sum() / max(float((both * s * s).sum()), 1e-12))
+
+
+def _shrunk(values: NDArray[np.float64], factor: int) -> NDArray[np.float64]:
+    """Return means over squares about the middle, so that the middle stays the middle pixel."""
+    sides = [(n // 2 // factor, (n - 1) // 2 // factor) for n in values.shape]
+    cut = values[
+        tuple(slice(n // 2 - a * factor, n // 2 + b * factor) for n, (a, b) in zip(values.shape, sides, strict=True))
+    ]
+    rows, columns = (sum(side) for side in sides)
+    return np.asarray(cut.reshape(rows, factor, columns, factor).mean(axis=(1, 3)))
 
 
 Pixels = NDArray[np.bool_]

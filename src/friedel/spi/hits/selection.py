@@ -1,12 +1,13 @@
 """Which frames to keep, from their scores. The default needs no hand: the model's own selection."""
 
-from typing import Annotated
+from typing import Annotated, Literal
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import Field
+from pydantic import Field, field_validator
 
 from friedel.core.options import Options
+from friedel.spi.hits.size_modes import size_modes
 from friedel.spi.records import FrameStatus, HitScores
 
 
@@ -21,12 +22,24 @@ class SelectionOptions(Options):
     """Most a frame may differ from everything seen in training; 1 leaves out what the rarest percent there reached."""
     unsure: bool = True
     """Keep frames in the model's unsure band."""
+    size: tuple[Annotated[float, Field(gt=0)], Annotated[float, Field(gt=0)]] | None = None
+    """Least and greatest diameter, nm where the beam and the detector's place are known, else pixels."""
+    mode: Literal["any", "main"] = "any"
+    """``main``: only frames of the commonest size, which leaves out most droplets and dimers."""
+
+    @field_validator("size")
+    @classmethod
+    def _rising(cls, size: tuple[float, float] | None) -> tuple[float, float] | None:
+        if size is not None and size[0] >= size[1]:
+            raise ValueError(f"the least diameter {size[0]} must be smaller than the greatest {size[1]}")
+        return size
 
 
 def select(scores: HitScores, options: SelectionOptions) -> NDArray[np.bool_]:
     """Return which frames are selected, ``(n,)``; a frame without a score never is.
 
-    A limit on ``single`` or ``fringes`` takes the place of the default selection; the others narrow what is left.
+    A limit on ``single`` or ``fringes`` takes the place of the default selection; the others narrow what is left. The
+    main mode is that of the frames selected by all other limits; where there are too few sizes to tell, all are kept.
     """
     chosen = scores.good.copy()
     if options.single is not None or options.fringes is not None:
@@ -35,4 +48,14 @@ def select(scores: HitScores, options: SelectionOptions) -> NDArray[np.bool_]:
         chosen &= scores.strange <= options.strange
     if not options.unsure:
         chosen &= ~scores.unsure
-    return chosen & (scores.status == FrameStatus.SCORED)
+    chosen &= scores.status == FrameStatus.SCORED
+    if options.size is not None:
+        chosen &= (scores.diameter >= options.size[0]) & (scores.diameter <= options.size[1])
+    if options.mode == "main" and (modes := size_modes(scores.diameter[chosen])):
+        chosen &= modes[0].holds(scores.diameter)
+    return chosen
+
+
+def precision_estimate(scores: HitScores, selected: NDArray[np.bool_]) -> float | None:
+    """Return the share of the selected frames that are single, as their own probabilities foretell; None if none is."""
+    return float(scores.single[selected].mean()) if selected.any() else None

@@ -90,7 +90,7 @@ class Standardiser:
         return np.clip(values, -_LIMIT, _LIMIT, out=values)[:, None]
 
     def statistics(self) -> dict[str, Tensor]:
-        """Return both arrays by name, for `friedel.networks.save_weights`."""
+        """Return both arrays by name, for `friedel.core.networks.save_weights`."""
         return {"mean": torch.from_numpy(self.mean), "deviation": torch.from_numpy(self.deviation)}
 
     @classmethod

@@ -4,7 +4,6 @@ Constants of friedel's own models last: they are written beside the results. Tho
 cross the pipe between processes.
 """
 
-import io
 import pickle
 import zlib
 from pathlib import Path
@@ -22,35 +21,17 @@ def pack_constants(run: Any) -> bytes:
     """Return constants as bytes."""
     if type(run).__module__ != _MODULE:  # asked by name: importing it would load torch for a scorer that has no need
         return pickle.dumps(run)
-    file = io.BytesIO()
-    np.savez(
-        file,
-        binning=run.binning,
-        centre=np.array(run.centre),
-        gain=run.gain,
-        read_variance=run.read_variance,
-        faulty=np.zeros((0, 0), bool) if run.faulty is None else run.faulty.numpy(),
-    )
-    return file.getvalue()
+    packed: bytes = run.to_bytes()
+    return packed
 
 
 def unpack_constants(data: bytes) -> Any:
     """Return what `pack_constants` packed; only for bytes of this program's own processes, or `load_constants`."""
     if not data.startswith(_ZIP):
         return pickle.loads(data)
-    import torch
-
     from friedel.spi.hits.prepare import RunConstants
 
-    with np.load(io.BytesIO(data), allow_pickle=False) as kept:
-        faulty = kept["faulty"]
-        return RunConstants(
-            binning=int(kept["binning"]),
-            centre=(int(kept["centre"][0]), int(kept["centre"][1])),
-            gain=float(kept["gain"]),
-            read_variance=float(kept["read_variance"]),
-            faulty=torch.from_numpy(faulty) if faulty.size else None,
-        )
+    return RunConstants.from_bytes(data)
 
 
 def identity(model: str, shape: tuple[int, int], mask: NDArray[np.bool_] | None) -> str:

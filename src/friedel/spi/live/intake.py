@@ -7,6 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from friedel.core.errors import InputError
+from friedel.core.observer import Observer, Warned
 from friedel.spi.live.plan import QueueOptions
 from friedel.stream.batches import Batches, make_ring
 from friedel.stream.ledger import Ledger
@@ -28,14 +29,19 @@ class Intake:
         Size of ring and sample.
     mask : (y, x) bool or None
         The mask given for all frames; the series' own narrows it.
+    observer : Observer
+        Hears if memory is short.
     """
 
-    def __init__(self, ledger: Ledger, options: QueueOptions, mask: NDArray[np.bool_] | None) -> None:
+    def __init__(
+        self, ledger: Ledger, options: QueueOptions, mask: NDArray[np.bool_] | None, observer: Observer
+    ) -> None:
+        self._observer = observer
         self._ledger, self._options, self._given_mask = ledger, options, mask
         self._own_mask: NDArray[np.bool_] | None = None
         self._settled = False
         self.stopping = threading.Event()
-        self.draining = False
+        self.draining = self.patient = False
         self.batches: Batches | None = None
         self.mask: NDArray[np.bool_] | None = None
         self.generation = 0
@@ -50,8 +56,11 @@ class Intake:
             return f"{frames.dtype} of {frames.ndim} axes is no frame"
         if min(frames.shape[1:]) < SMALLEST:
             return f"smaller than {SMALLEST} × {SMALLEST} pixels"
+        shape = (frames.shape[1], frames.shape[2])
+        if not self._settled and (reason := self._mask_mismatch(shape)):
+            return reason
         if not self._settled:
-            self._settle((frames.shape[1], frames.shape[2]), frames.dtype.newbyteorder("="))
+            self._settle(shape, frames.dtype.newbyteorder("="))
         assert self.batches is not None
         layout = self.batches.ring.layout
         if frames.shape[1:] != layout.shape:
@@ -70,13 +79,19 @@ class Intake:
         return self.batches is None or self.batches.wait_for_room(timeout_s)
 
     def _settle(self, shape: tuple[int, int], dtype: np.dtype[Any]) -> None:
-        mask = self._joined_mask(shape)
+        mask = self._joined_mask()
         before = None if self.batches is None else self.batches.ring.layout
         same = before is not None and (before.shape, np.dtype(before.dtype)) == (shape, dtype)
         if not same or not _equal(mask, self.mask):
             self._drain()
-            ring = make_ring(shape, dtype, frames_per_slot=self._options.batch, n_bytes=self._options.memory_mb << 20)
-            self.batches = Batches(ring, self._ledger, sample_frames=self._options.sample)
+            wanted = self._options.memory_mb << 20
+            ring = make_ring(shape, dtype, frames_per_slot=self._options.batch, n_bytes=wanted)
+            if ring.n_bytes < wanted // 2:
+                text = f"{ring.n_bytes >> 20} MiB of it for frames that wait, where the plan says {wanted >> 20}"
+                self._observer(Warned("shared memory", f"is short: {text}; overload will come sooner"))
+            self.batches = Batches(
+                ring, self._ledger, sample_frames=self._options.sample, patient=self.patient, stopping=self.stopping
+            )
             self.mask = mask
             self.generation += 1
         self._settled = True
@@ -91,11 +106,25 @@ class Intake:
         self.draining = False
         self.batches.ring.close()
 
-    def _joined_mask(self, shape: tuple[int, int]) -> NDArray[np.bool_] | None:
+    def _mask_mismatch(self, shape: tuple[int, int]) -> str:
+        """Say whose mask doesn't fit frames of this shape; empty if they do.
+
+        Raises
+        ------
+        InputError
+            If it is the given one, and no frame has come that it fits.
+        """
+        for whose, mask in (("source's", self._own_mask), ("given", self._given_mask)):
+            if mask is None or mask.shape == shape:
+                continue
+            text = f"the {whose} mask is {mask.shape}, the frames are {shape}"
+            if whose == "given" and self.batches is None:
+                raise InputError(f"{text}; give the mask of these frames")
+            return text
+        return ""
+
+    def _joined_mask(self) -> NDArray[np.bool_] | None:
         masks = [mask for mask in (self._given_mask, self._own_mask) if mask is not None]
-        for mask in masks:
-            if mask.shape != shape:
-                raise InputError(f"the mask is {mask.shape}, the frames are {shape}; give the mask of these frames")
         return np.logical_and.reduce(masks) if masks else None
 
 

@@ -1,6 +1,5 @@
-"""The folder of a watch as the watch sees it: locked, taken up again, written through the writing process, closed."""
+"""The files of a watch as the watch sees it: taken up again, written through the writing process, closed."""
 
-import os
 import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -11,18 +10,20 @@ from numpy.typing import NDArray
 
 from friedel._version import __version__
 from friedel.core.errors import InputError
-from friedel.core.observer import Note, Observer, Warned
+from friedel.core.observer import Note, Warned
 from friedel.spi.live.calibration import identity, load_constants, save_constants
+from friedel.spi.live.growing import RunStart, ScoredFrames
 from friedel.spi.live.plan import WatchPlan
-from friedel.spi.live.scribe import Scribe
-from friedel.spi.live.writing import Finish, NoteLedger, Open, Write, numbers_in
-from friedel.spi.scores.growing_run import RunStart, ScoredFrames, lock_folder
+from friedel.spi.live.writer_client import WriterClient
+from friedel.spi.live.writing import FinishFiles, NoteLedger, OpenPart, WriteBatch, written_in
+from friedel.stream.account import Account
 from friedel.stream.batches import Batch, RingLayout
-from friedel.stream.ledger import Ledger, LedgerCounts
+from friedel.stream.ledger import LedgerCounts
+from friedel.stream.watching import Watch
 
 LEDGER_COLUMNS = ("time", "seen", "processed", "dropped", "late", "duplicate", "malformed", "waiting", "missing")
 _CLOSE_S = 60.0
-_POLL_S = 0.05
+_POLL_S = 0.01
 
 
 class Output:
@@ -30,39 +31,36 @@ class Output:
 
     Parameters
     ----------
-    folder : Path
-        Where they are written; made and locked here.
+    watch : Watch
+        Whose folder it is, locked.
     plan : WatchPlan
         What is kept.
-    ledger : Ledger
-        Counts what can't be written.
-    observer : Observer
-        Hears why.
     free : function
         Called with a batch whose frames aren't needed any more.
 
     Raises
     ------
     InputError
-        If another watch writes there, it can't be written, or what is there is damaged or not to be continued.
+        If it can't be written, or what is there is damaged or not to be continued.
     """
 
-    def __init__(
-        self, folder: Path, plan: WatchPlan, *, ledger: Ledger, observer: Observer, free: Callable[[Batch], None]
-    ) -> None:
-        self._folder, self._plan, self._observer = folder, plan, observer
+    def __init__(self, watch: Watch, plan: WatchPlan, *, free: Callable[[Batch], None]) -> None:
+        assert watch.setting.folder is not None
+        assert watch.account is not None  # there is one where there is a folder
+        self._folder, self._plan, self._observer = watch.setting.folder, plan, watch.observer
         self._free = free
-        self._lock: int | None = lock_folder(folder)
-        self.earlier = self._take_up()
+        self.earlier = self._take_up(watch.account)
         self._clock = time.time() - time.monotonic()
-        (folder / "plan.yaml").write_text(plan.text(), encoding="utf-8")
-        self.scribe = Scribe(folder, plan.keep, ledger, observer, free)
+        self._write_plan(plan.text())
+        self.writer = WriterClient(
+            self._folder, plan.keep, watch.session, watch.ledger, watch.observer, free, wake=watch.wake
+        )
 
     def open(self, layout: RingLayout, mask: NDArray[np.bool_] | None, *, model: str, source: str) -> None:
         """Begin a part for this kind of frames."""
         about = {"model": model, "source": source, "version": __version__, "plan": self._plan.text()}
         start = RunStart(shape=layout.shape, dtype=layout.dtype, mask=mask, about=about, ledger_columns=LEDGER_COLUMNS)
-        self.scribe.open(Open(layout, start))
+        self.writer.open(OpenPart(layout, start))
 
     def constants(self, model: str, layout: RingLayout, mask: NDArray[np.bool_] | None) -> bytes | None:
         """Return the constants of an earlier watch of such frames, if there are any."""
@@ -86,7 +84,7 @@ class Output:
             scores=scores,
             selected=selected,
         )
-        self.scribe.write(Write(batch.ticket, batch.slot if kept else None, scored), batch if kept else None)
+        self.writer.write(WriteBatch(batch.ticket, batch.slot if kept else None, scored), batch if kept else None)
         if not kept:
             self._free(batch)
 
@@ -94,30 +92,34 @@ class Output:
         """Add the counts to the file and the log."""
         line = f"{time.strftime('%Y-%m-%d %H:%M:%S')} {counts.sentence()}"
         values = counts.as_dict() | {"time": time.time()}
-        self.scribe.note(NoteLedger(tuple(float(values[name]) for name in LEDGER_COLUMNS), line))
+        self.writer.note(NoteLedger(tuple(float(values[name]) for name in LEDGER_COLUMNS), line))
 
     def finish(self, summary: Mapping[str, Any]) -> dict[str, Path]:
         """Have all files closed; return them by what they are."""
-        self.scribe.finish(Finish(summary))
+        self.writer.finish(FinishFiles(summary))
         began = time.monotonic()
-        while self.scribe.finished is None and time.monotonic() - began < _CLOSE_S:
-            if self.scribe.orders.poll(_POLL_S):
-                self.scribe.hear()
-        finished = self.scribe.finished
+        while self.writer.finished is None and time.monotonic() - began < _CLOSE_S:
+            self.writer.hear()
+            time.sleep(_POLL_S)
+        finished = self.writer.finished
         if finished is None or finished.refused:
             reason = "the writing process doesn't answer" if finished is None else finished.refused
             self._observer(Warned("results", f"{self._folder}: not all could be written: {reason}"))
         return {} if finished is None else {name: Path(path) for name, path in finished.files.items()}
 
     def close(self) -> None:
-        """End the writing process and let go of the folder."""
-        self.scribe.stop()
-        if self._lock is not None:
-            os.close(self._lock)
-            self._lock = None
+        """End the writing process."""
+        self.writer.stop()
 
-    def _take_up(self) -> dict[str, NDArray[np.int64]]:
-        done = numbers_in(self._folder)
+    def _write_plan(self, text: str) -> None:
+        try:
+            (self._folder / "plan.yaml").write_text(text, encoding="utf-8")
+        except OSError as error:
+            reason = error.strerror or str(error)
+            raise InputError(f"{self._folder}: can't be written ({reason}); choose another folder") from error
+
+    def _take_up(self, account: Account) -> dict[str, NDArray[np.int64]]:
+        done = written_in(self._folder, account)
         if done and not self._plan.keep.resume:
             text = "holds results already, and the plan says not to resume; name another folder"
             raise InputError(f"{self._folder}: {text}")

@@ -10,6 +10,7 @@ from friedel.core.options import Options
 from friedel.core.plan import Plan
 from friedel.spi.classify.plan import EmcOptions
 from friedel.spi.hits.selection import SelectionOptions
+from friedel.stream.alarms import AlarmOptions
 
 
 class QueueOptions(Options):
@@ -70,6 +71,10 @@ class WatchPlan(Plan):
     """The source is called silent when nothing has come for so long, s."""
     display_s: Annotated[float, Field(gt=0)] = 0.25
     """Time between two snapshots for the display, s."""
+    log: Literal["text", "json"] = "text"
+    """What the command writes to its log: lines for people, or a JSON object a line."""
+    alarms: AlarmOptions = AlarmOptions()
+    """Whom to tell when hits get rare, the source is silent, or the disk is nearly full."""
     log_s: Annotated[float, Field(gt=0)] = 10.0
     """Time between two lines of the ledger in the log, s."""
     output: Path | None = None

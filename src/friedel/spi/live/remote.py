@@ -18,9 +18,10 @@ from numpy.typing import NDArray
 
 from friedel.spi.classify.score import Scorer
 from friedel.spi.live.calibration import pack_constants, unpack_constants
-from friedel.spi.live.scoring import Attach, Constants, Failed, Measure, Measured, Ready, Score, Scored, load_scorer
+from friedel.spi.live.scoring import Attach, Constants, Failed, Measure, Measured, Score, Scored, load_scorer
 from friedel.spi.scores.scored_run import pack_scores
 from friedel.stream.batches import FrameRing, open_ring
+from friedel.stream.processes import Ready
 
 _LOOK_S = 1.0
 # What a worker of Dask keeps: models by name.
@@ -55,6 +56,11 @@ class Spokesman(threading.Thread):
         self._ring: FrameRing | None = None
         self._mask: NDArray[np.bool_] | None = None
         self._constants = b""
+
+    @property
+    def pid(self) -> None:
+        """No process of this machine."""
+        return None
 
     def run(self) -> None:
         """Pass on orders until the pipe is closed or the worker is gone."""

@@ -1,11 +1,10 @@
 """The scoring stage: a process that scores the frames of the slots it is handed, and nothing else.
 
-Orders come and answers go through one pipe; frames stay in shared memory. The process ignores Ctrl-C: who started it
-decides when it ends. It gives way to the receiver (nice), so that a full queue never keeps frames from being received.
+Orders come and answers go through one pipe; frames stay in shared memory. It gives way to the receiver (nice), so that
+a full queue never keeps frames from being received.
 """
 
 import os
-import signal
 from collections.abc import Callable
 from dataclasses import dataclass
 from importlib import import_module
@@ -21,6 +20,7 @@ from friedel.spi.classify.score import Scorer
 from friedel.spi.live.calibration import pack_constants, unpack_constants
 from friedel.spi.scores.scored_run import pack_scores
 from friedel.stream.batches import FrameRing, RingLayout, open_ring
+from friedel.stream.processes import Ready
 
 _NICER = 5
 
@@ -54,13 +54,6 @@ class Score:
     ticket: int
     slot: int
     n: int
-
-
-@dataclass(frozen=True)
-class Ready:
-    """The model is loaded."""
-
-    model: str
 
 
 @dataclass(frozen=True)
@@ -112,7 +105,6 @@ def load_scorer(model: str, device: str | None) -> Scorer:
 
 def run_scorer(orders: Connection, model: str, device: str | None) -> None:
     """Carry out orders until the pipe is closed; the main function of a scoring process."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
     _give_way()
     try:
         scorer = load_scorer(model, device)
@@ -126,7 +118,7 @@ def run_scorer(orders: Connection, model: str, device: str | None) -> None:
             answer = stage.obey(orders.recv())
             if answer is not None:
                 orders.send(answer)
-    except (EOFError, OSError):  # the other end is closed
+    finally:
         stage.close()
 
 

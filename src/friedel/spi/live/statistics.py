@@ -6,11 +6,13 @@ from collections import deque
 import numpy as np
 from numpy.typing import NDArray
 
-from friedel.spi.live.view import HitsView, Thumbnail
+from friedel.spi.hits.size_modes import described, size_modes
+from friedel.spi.live.view import SIZE_BINS, SIZE_RANGE, HitsView, Thumbnail
 from friedel.spi.records import FrameStatus, HitScores
 
 _STRETCHES = 600
 _GALLERY = 6
+_LATEST_SIZES = 2000
 _BETWEEN_PICTURES_S = 0.25
 _EDGE, _POWDER_EDGE = 128, 256
 _BRIGHTEST = 99.8
@@ -61,7 +63,9 @@ class HitStatistics:
         self._drawn = dict.fromkeys(self._galleries, 0.0)
         self._powder: NDArray[np.float64] | None = None
         self._n_powder = 0
-        self.selected = self.unsure = self.odd = 0
+        self.selected = self.blank = self.unsure = self.odd = 0
+        self._sizes = np.zeros(SIZE_BINS, np.int64)
+        self._latest_sizes: deque[float] = deque(maxlen=_LATEST_SIZES)
         self.model = ""
 
     def add(
@@ -78,7 +82,9 @@ class HitStatistics:
         self._histogram += np.histogram(scores.single[scored], bins=20, range=(0, 1))[0]
         self._rate.add(time.time(), len(scores), int(selected.sum()))
         self.selected += int(selected.sum())
+        self.blank += int((scores.blank >= 0.5).sum())
         self.unsure += int(scores.unsure.sum())
+        self._add_sizes(scores.diameter[selected])
         self.odd += int((scores.strange > 1).sum())
         self.model = scores.model
         self._add_powder(frames, selected)
@@ -94,14 +100,25 @@ class HitStatistics:
             rate_times=times,
             rates=rates,
             histogram=self._histogram.copy(),
-            **{kind: tuple(gallery) for kind, gallery in self._galleries.items()},
+            singles=tuple(self._galleries["singles"]),
+            unsure=tuple(self._galleries["unsure"]),
+            rejected=tuple(self._galleries["rejected"]),
             powder=powder,
             n_powder=self._n_powder,
             selected=self.selected,
+            blank_count=self.blank,
+            sizes=self._sizes.copy(),
+            main_size=described(size_modes(list(self._latest_sizes))[:1], "px"),
             unsure_count=self.unsure,
             odd_count=self.odd,
             model=self.model,
         )
+
+    def _add_sizes(self, diameters: NDArray[np.float32]) -> None:
+        known = diameters[np.isfinite(diameters)]
+        self._latest_sizes.extend(known.tolist())
+        low, high = np.log(SIZE_RANGE)
+        self._sizes += np.histogram(np.log(known), bins=SIZE_BINS, range=(low, high))[0]
 
     def _add_powder(self, frames: NDArray[np.generic], selected: NDArray[np.bool_]) -> None:
         if not selected.any():

@@ -1,9 +1,11 @@
 """What a page shows of single hits: frozen records, small, ready for JSON. Draws nothing."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
+
+SIZE_BINS, SIZE_RANGE = 40, (2.0, 42.0)
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -46,8 +48,15 @@ class HitsView:
         Mean of all selected frames, at most 256 pixels an edge, in the frames' own unit.
     n_powder : int
         Frames in it.
-    selected, unsure_count, odd_count : int
-        Frames selected, unsure and unlike anything seen in training, so far.
+    selected, blank_count, unsure_count, odd_count : int
+        Frames selected, blank, unsure and unlike anything seen in training, so far.
+    sizes : (40,) int64
+        Selected frames by the logarithm of their diameter, from ``size_range[0]`` to ``size_range[1]`` pixels of the
+        real-space image in equal steps.
+    size_range : (float, float)
+        The smallest and the largest diameter.
+    main_size : str
+        The main mode of the latest sizes in words; empty where there are too few.
     model : str
         Name and hash of the weights.
     """
@@ -61,6 +70,10 @@ class HitsView:
     powder: NDArray[np.float32] | None = None
     n_powder: int = 0
     selected: int = 0
+    blank_count: int = 0
     unsure_count: int = 0
     odd_count: int = 0
+    sizes: NDArray[np.int64] = field(default_factory=lambda: np.zeros(SIZE_BINS, np.int64))
+    size_range: tuple[float, float] = SIZE_RANGE
+    main_size: str = ""
     model: str = ""

@@ -88,7 +88,7 @@ class Iteration:
         """Standard deviation (rad) of a Gaussian in SO(3) with each posterior's entropy; not below a grid cell's."""
         cells = self.found.photons.shape[0] * self.found.photons.shape[2]
         volume = np.exp(self.found.entropy.cpu().numpy()) * 8 * np.pi**2 / cells
-        return np.cbrt(volume / (2 * np.pi * np.e) ** 1.5).astype(np.float32)
+        return np.cbrt(volume / (2 * np.pi * math.e) ** 1.5).astype(np.float32)
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)

@@ -30,8 +30,8 @@ _BAND, _WIDEST_BAND = 1.6, 0.35
 """Harmonics kept, in the speckles' ball's diameters and at most (cycles per voxel): beyond, only noise."""
 _SURVEY_FRAMES, _SURVEY_BAND, _SURVEY_STEP = 3000, 0.45, 3.0
 STRANGE, STRANGE_FIT = -6.0, -3.0
-"""Standard deviations (of the frames above it) below the frames' median from which a frame is named: of its log-likelihood, or of its
-fit if that also is less than `_WORTH` of the median."""
+"""Standard deviations (of the upper half of frames) below the median from which a frame is named: of its
+log-likelihood; or of its fit, if that also is less than `_WORTH` of the median."""
 _WORTH = 0.65
 _FAINT = 0.03
 """Visibility below which frames are round or empty; 200 frames of pure noise stay below 0.01."""

@@ -77,6 +77,26 @@ def capsule(aspect: float) -> Body:
     return Body(depth, 1.0 + half_line)
 
 
+def dumbbell(apart: float, neck: float) -> Body:
+    """Return two balls of radius 1 joined by a cylinder along the first axis: one body with a waist.
+
+    Parameters
+    ----------
+    apart : float
+        Distance of the balls' centres.
+    neck : float
+        Radius of the cylinder between them, at most 1.
+    """
+    half = apart / 2
+
+    def depth(r: Floats) -> Floats:
+        across, along = np.hypot(r[..., 1], r[..., 2]), np.abs(r[..., 0])
+        balls = 1.0 - np.hypot(across, along - half)
+        return np.asarray(np.maximum(balls, np.minimum(neck - across, half - along)))
+
+    return Body(depth, 1.0 + half)
+
+
 def facetted(outline: Polyhedron) -> Body:
     """Return a convex polyhedron as a body."""
     return Body(outline.depth, float(np.linalg.norm(outline.vertices, axis=1).max()))

@@ -1,4 +1,4 @@
-"""Single particles by name, on a voxel grid: what the simulator shoots at.
+"""Single particles by name, on a voxel grid: density, diameter and electrons.
 
 A particle is a density without a length: whoever simulates gives it a size. Proportions (aspect, tube, shell, outline)
 are drawn; orientation is not, because every frame draws its own.
@@ -17,7 +17,7 @@ from friedel.core.errors import InputError
 from friedel.core.polyhedra import Polyhedron
 from friedel.spi.particles import bodies
 from friedel.spi.particles.blob import blob
-from friedel.spi.particles.bodies import Body, ball, capsule, ellipsoid, facetted, filled, torus
+from friedel.spi.particles.bodies import Body, ball, capsule, dumbbell, ellipsoid, facetted, filled, torus
 
 Rng: TypeAlias = np.random.Generator
 Density: TypeAlias = NDArray[np.float32]
@@ -112,7 +112,7 @@ def _random_ellipsoid(rng: Rng) -> Body:
 
 
 def _random_torus(rng: Rng) -> Body:
-    return torus(float(rng.uniform(0.2, 0.6)))
+    return torus(float(rng.uniform(0.15, 0.7)))
 
 
 def _random_rod(rng: Rng) -> Body:
@@ -122,11 +122,29 @@ def _random_rod(rng: Rng) -> Body:
     return capsule(aspect) if round_one else facetted(_prism(sides, aspect))
 
 
+def _random_disc(rng: Rng) -> Body:
+    """Return something flat: an oblate ellipsoid, or a plate of four to eight sides."""
+    flatness, round_one = float(rng.uniform(0.2, 0.5)), bool(rng.random() < 0.5)
+    sides = int(rng.integers(4, 9))
+    return ellipsoid((flatness, 1.0, 1.0)) if round_one else facetted(_prism(sides, flatness))
+
+
+def _random_dumbbell(rng: Rng) -> Body:
+    """Return one body with a waist, which is never thinner than 0.6 of its ends: thinner ones look like a pair."""
+    return dumbbell(float(rng.uniform(1.0, 1.9)), float(rng.uniform(0.6, 0.95)))
+
+
 def _prism(sides: int, aspect: float) -> Polyhedron:
     angles = 2 * np.pi * np.arange(sides) / sides
     walls = np.column_stack([np.zeros(sides), np.cos(angles), np.sin(angles)])
     ends = np.array([[1.0, 0.0, 0.0], [-1.0, 0.0, 0.0]])
     return Polyhedron(np.vstack([walls, ends]), np.concatenate([np.ones(sides), np.full(2, aspect)]))
+
+
+def _tetrahedron() -> Polyhedron:
+    """Return a regular tetrahedron whose faces lie at distance 1."""
+    normals = np.array([[1.0, 1, 1], [1, -1, -1], [-1, 1, -1], [-1, -1, 1]]) / np.sqrt(3)
+    return Polyhedron(normals, np.ones(4))
 
 
 def _core_shell(rng: Rng, n: int, diameter: float) -> Density:
@@ -152,9 +170,12 @@ _MAKERS: Mapping[str, Callable[[Rng, int, float], Density]] = {
     "sphere": _solid(lambda rng: ball()),
     "ellipsoid": _solid(_random_ellipsoid),
     "cube": _regular(outlines.cube(1.0)),
+    "tetrahedron": _regular(_tetrahedron()),
     "octahedron": _regular(outlines.octahedron(1.0)),
     "dodecahedron": _regular(bodies.dodecahedron(1.0)),
     "rod": _solid(_random_rod),
+    "disc": _solid(_random_disc),
+    "dumbbell": _solid(_random_dumbbell),
     "core_shell": _core_shell,
     "convex": _solid(lambda rng: facetted(outlines.random_convex(rng))),
     "blob": lambda rng, n, diameter: blob(rng, n=n, diameter_voxels=diameter),

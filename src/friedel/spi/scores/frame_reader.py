@@ -30,7 +30,9 @@ def read_chosen(
         File's number, and numbers of frames in it, ascending.
     """
     for index, frames in picked:
-        with open_frames(run.files[index].path, dataset=files.dataset, geometry=files.geometry) as source:
+        file = run.files[index]
+        options = {"geometry": files.geometry, "own_mask": files.own_mask}
+        with open_frames(file.path, dataset=file.dataset or files.dataset, **options) as source:
             length = batch_length(source)
             edges = np.searchsorted(frames, np.arange(length, source.shape[0] + length, length))
             for wanted in np.split(frames, edges):

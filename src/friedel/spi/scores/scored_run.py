@@ -1,19 +1,47 @@
 """The scores of a run, frame by frame, beside where each frame is. Writes nothing."""
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from friedel.spi.records import HitScores
+from friedel.spi.hits.size_units import in_nanometres
+from friedel.spi.records import SIZES, Beam, HitScores
 
 SCORE = np.dtype(
-    [("single", "<f4"), ("fringes", "<f4"), ("strange", "<f4"), ("unsure", "u1"), ("good", "u1"), ("status", "u1")]
+    [
+        *((name, "<f4") for name in ("single", "blank", "fringes", "strange")),
+        *((name, "<f4") for name in SIZES),
+        *((name, "u1") for name in ("unsure", "good", "status")),
+    ]
 )
-"""A frame's scores as they lie in files: 15 bytes."""
+"""A frame's scores as they lie in files: 35 bytes."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class FrameUnit:
+    """What the numbers in frames mean.
+
+    Attributes
+    ----------
+    gain, pedestal : float
+        Numbers a photon, and without light.
+    marks : tuple of float
+        Numbers that stand for "no count".
+    counted : bool
+        They are counted photons, in multiples of the gain.
+    measured : bool
+        There was light enough to tell the gain.
+    """
+
+    gain: float = 1.0
+    pedestal: float = 0.0
+    marks: tuple[float, ...] = ()
+    counted: bool = True
+    measured: bool = True
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -36,6 +64,10 @@ class ScoredFile:
         True where the detector measures.
     linkable : bool
         HDF5 can refer to its frames as they are.
+    unit : FrameUnit
+        What its numbers mean.
+    read : mapping
+        What was read of it, in words and numbers.
     """
 
     path: Path
@@ -45,6 +77,8 @@ class ScoredFile:
     scores: NDArray[Any]
     mask: NDArray[np.bool_] | None = None
     linkable: bool = False
+    unit: FrameUnit | None = None
+    read: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -59,11 +93,17 @@ class ScoredRun:
         Over all frames of all files, in order.
     model : str
         Name and hash of the weights that scored them.
+    beam : Beam or None
+        Photon energy, distance and pixel size, where they are known: sizes are then in nm.
+    length_unit : str
+        Of the sizes in the files' scores.
     """
 
     files: tuple[ScoredFile, ...]
     selected: NDArray[np.bool_]
     model: str
+    beam: Beam | None = None
+    length_unit: str = "px"
 
     @property
     def n_frames(self) -> int:
@@ -72,8 +112,11 @@ class ScoredRun:
 
     @property
     def scores(self) -> HitScores:
-        """The scores of all frames as one record."""
-        return unpack_scores(np.concatenate([file.scores for file in self.files]), self.model)
+        """The scores of all frames as one record; sizes in nm where the beam is known and frames are of one shape."""
+        packed = np.concatenate([file.scores for file in self.files])
+        scores = replace(unpack_scores(packed, self.model), length_unit=self.length_unit)
+        shapes = {file.shape[1:] for file in self.files}
+        return scores if self.beam is None or len(shapes) > 1 else in_nanometres(scores, self.beam, *shapes)
 
     @property
     def starts(self) -> NDArray[np.int64]:
@@ -89,6 +132,14 @@ class ScoredRun:
                 yield index, inside
 
 
+def without_score(packed: NDArray[Any], rows: NDArray[np.bool_], status: int) -> None:
+    """Take the scores of some frames away, in place, and give them a status that says why."""
+    packed[rows] = np.zeros((), packed.dtype)
+    packed["status"][rows] = status
+    for name in SIZES:
+        packed[name][rows] = np.nan
+
+
 def pack_scores(scores: HitScores) -> NDArray[Any]:
     """Return scores as an array ``(n,)`` of `SCORE`."""
     packed = np.empty(len(scores), SCORE)
@@ -99,12 +150,6 @@ def pack_scores(scores: HitScores) -> NDArray[Any]:
 
 def unpack_scores(packed: NDArray[Any], model: str) -> HitScores:
     """Return an array of `SCORE` as the record."""
-    return HitScores(
-        single=packed["single"].copy(),
-        fringes=packed["fringes"].copy(),
-        strange=packed["strange"].copy(),
-        unsure=packed["unsure"].astype(bool),
-        good=packed["good"].astype(bool),
-        status=packed["status"].copy(),
-        model=model,
-    )
+    columns: dict[str, Any] = {name: packed[name].copy() for name in SCORE.names or ()}
+    columns |= {name: packed[name].astype(bool) for name in ("unsure", "good")}
+    return HitScores(**columns, model=model)

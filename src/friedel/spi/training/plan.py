@@ -69,9 +69,11 @@ class ModelOptions(Options):
     """Which network, and what it is shown."""
 
     architecture: str = "resnet"
-    """Name of the network (`friedel.networks.ARCHITECTURES`)."""
+    """Name of the network (`friedel.core.networks.ARCHITECTURES`)."""
     options: dict[str, Any] = Field(default_factory=dict)
     """Arguments of its constructor."""
+    start: str = ""
+    """Name or path of trained weights of the same network to start from, instead of random ones."""
     preprocessing: str = "standardise"
     """What turns frames into its input (`friedel.spi.training.preprocessing.PREPROCESSING`)."""
 

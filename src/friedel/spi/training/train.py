@@ -9,7 +9,7 @@ from numpy.typing import ArrayLike, NDArray
 from torch import Tensor, nn
 
 from friedel.core.errors import InputError, PlanError
-from friedel.core.networks import MODEL_FILE, ModelCard, TrainedModel, build_network, save_weights
+from friedel.core.networks import MODEL_FILE, ModelCard, TrainedModel, build_network, load_weights, save_weights
 from friedel.core.observer import Note, Observer, silent
 from friedel.core.training.checkpoints import has_checkpoints
 from friedel.core.training.libraries import first_process
@@ -97,7 +97,16 @@ def train_hits(
 def _network(plan: TrainingPlan) -> nn.Module:
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(plan.seed)
-        return build_network(plan.model.architecture, plan.model.options)
+        network = build_network(plan.model.architecture, plan.model.options)
+    if plan.model.start:
+        trained, card = load_weights(plan.model.start)
+        if (card.architecture, card.options) != (plan.model.architecture, plan.model.options):
+            raise PlanError(
+                f"model.start: {plan.model.start!r} is a {card.architecture} with options {card.options}, the plan "
+                f"trains a {plan.model.architecture} with {plan.model.options}; start from weights of the same network"
+            )
+        network.load_state_dict(trained.state_dict())
+    return network
 
 
 def _inputs(

@@ -14,7 +14,13 @@ _PURPOSE = "decompress what the detector sends"
 
 
 def unpack(
-    data: Any, method: str, dtype: np.dtype[Any], shape: tuple[int, ...], *, headed: bool = True
+    data: Any,
+    method: str,
+    dtype: np.dtype[Any],
+    shape: tuple[int, ...],
+    *,
+    headed: bool = True,
+    block: int = _BITSHUFFLE_BLOCK,
 ) -> NDArray[Any]:
     """Return a block's array.
 
@@ -28,6 +34,8 @@ def unpack(
         Of the array.
     headed : bool
         A block of "bslz4" begins with HDF5's 12 bytes (size and block's size).
+    block : int
+        The size of its inner blocks, bytes, where it doesn't.
 
     Raises
     ------
@@ -38,7 +46,7 @@ def unpack(
     """
     n_bytes = int(np.prod(shape)) * dtype.itemsize
     if method == "bslz4":
-        plain = _bitshuffled(data if headed else struct.pack(">QI", n_bytes, _BITSHUFFLE_BLOCK) + bytes(data), dtype)
+        plain = _bitshuffled(data if headed else struct.pack(">QI", n_bytes, block) + bytes(data), dtype)
     elif method == "lz4":
         lz4 = load_optional("lz4.block", package="lz4", extra="simplon", purpose=_PURPOSE)
         plain = _guarded(lambda: lz4.decompress(bytes(data), uncompressed_size=n_bytes))

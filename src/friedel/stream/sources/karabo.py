@@ -83,8 +83,16 @@ class KaraboSource:
                 self._heard = time.monotonic()
                 return Malformed(reason="a train that can't be decoded")
             self._heard = time.monotonic()
-            return self._event(data, meta)
+            return self._understood(data, meta)
         return None
+
+    def _understood(self, data: Mapping[str, Any], meta: Mapping[str, Any]) -> Event:
+        try:
+            return self._event(data, meta)
+        except InputError:
+            raise
+        except Exception:  # a train of another structure than any bridge sends
+            return Malformed(reason="a train that makes no sense")
 
     def close(self) -> None:
         """Disconnect."""

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field
 
-from friedel.core.errors import InputError
+from friedel.core.errors import InputError, MissingDependencyError
 from friedel.core.optional import load_optional
 from friedel.core.options import Options
 from friedel.stream.sources.compression import unpack
@@ -89,16 +89,18 @@ class PvaSource:
 
 def decode(value: Any) -> Event:
     """Return the frame of an NTNDArray, or what is wrong with it."""
-    number = int(value["uniqueId"])
+    number: int | None = None
     try:
+        number = int(value["uniqueId"])
         frame = _frame(value)
-    except ValueError as error:
-        return Malformed(reason=str(error), number=number)
-    except (KeyError, TypeError, AttributeError):
-        return Malformed(reason="a structure that is no NTNDArray", number=number)
-    stamp = value["dataTimeStamp"]
-    seconds = float(stamp["secondsPastEpoch"]) + 1e-9 * float(stamp["nanoseconds"])
-    meta = {item["name"]: plain for item in value["attribute"] if (plain := _plain(item["value"])) is not None}
+        stamp = value["dataTimeStamp"]
+        seconds = float(stamp["secondsPastEpoch"]) + 1e-9 * float(stamp["nanoseconds"])
+        meta = {item["name"]: plain for item in value["attribute"] if (plain := _plain(item["value"])) is not None}
+    except MissingDependencyError:
+        raise
+    except Exception as error:  # whatever a structure of another kind raises
+        known = type(error) is ValueError
+        return Malformed(reason=str(error) if known else "a structure that is no NTNDArray", number=number)
     return Message(number=number, frames=frame[None], timestamp=seconds or float("nan"), meta=meta)
 
 

@@ -1,16 +1,19 @@
 """``simplon://``: the ZeroMQ stream of Dectris detectors, version 1 (JSON and blocks) or 2 (CBOR), told by its bytes.
 
 ``simplon://detector:9999?channel=threshold_1&socket=PULL``. A version 1 series is joined in the middle, too.
+LCLStreamer calls a format of its own by this name (a letter, then CBOR); it is understood as well. Its numbers don't
+tell one frame from the next, so frames are counted as they come: what is missing there can't be known.
 """
 
 import json
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
-from friedel.core.errors import InputError
+from friedel.core.errors import InputError, MissingDependencyError
 from friedel.core.optional import load_optional
 from friedel.core.options import Options
 from friedel.stream.sources.compression import unpack
@@ -20,6 +23,8 @@ from friedel.stream.sources.source import Source, SourceAddress
 _PORT = "9999"
 _QUEUED = 10_000
 _DAMAGED = "a message that can't be decoded"
+# LCLStreamer's inner blocks, elements.
+_LCLS_BLOCK = 4096
 
 
 class SimplonOptions(Options):
@@ -47,7 +52,11 @@ class SimplonSource:
         self._context: Any = None
         self._socket: Any = None
         self._series: str | None = None
+        # What the starts of the latest series said: a stray message of another series doesn't make it forgotten.
+        self._starts: dict[str, dict[str, Any]] = {}
         self._pending: list[Event] = []
+        self._lcls_shape: tuple[int, ...] | None = None
+        self._lcls_count = 0
 
     def open(self) -> None:
         """Connect; ZeroMQ waits for a detector that isn't there yet, and comes back to one that was restarted."""
@@ -66,11 +75,11 @@ class SimplonSource:
             return None
         parts = [frame.buffer for frame in self._socket.recv_multipart(copy=False)]
         try:
-            self._pending = self._cbor(parts[0]) if len(parts) == 1 and parts[0][:1] != b"{" else self._json(parts)
-        except ValueError as error:
-            self._pending = [Malformed(reason=str(error) if type(error) is ValueError else _DAMAGED)]
-        except (KeyError, TypeError, IndexError, AttributeError):
-            self._pending = [Malformed(reason=_DAMAGED)]
+            self._pending = self._events(parts)
+        except MissingDependencyError:
+            raise
+        except Exception as error:  # garbage raises anything: OverflowError, RecursionError, ZeroDivisionError …
+            self._pending = [Malformed(reason=_reason(error))]
         return self._pending.pop(0) if self._pending else None
 
     def close(self) -> None:
@@ -80,41 +89,81 @@ class SimplonSource:
             self._context = self._socket = None
 
     def _began(self, series: str, **known: Any) -> list[Event]:
-        if series == self._series:
+        """Return that a series begins, if it does; with what its start said, whenever that came."""
+        if known:
+            self._starts[series] = known
+        elif series == self._series:
             return []
         self._series = series
-        return [Begun(series=series, **known)]
+        return [Begun(series=series, **self._starts.get(series, {}))]
+
+    def _image_of(self, series: str, event: Event, **known: Any) -> list[Event]:
+        """Return an image after its series' beginning; a damaged one begins no series, and of another is no number."""
+        if not isinstance(event, Malformed):
+            return [*self._began(series, **(known if series != self._series else {})), event]
+        return [event if series == self._series else replace(event, number=None)]
+
+    def _events(self, parts: list[Any]) -> list[Event]:
+        first = bytes(parts[0][:1])
+        if len(parts) > 1 or first == b"{":
+            return self._json(parts)
+        # In CBOR these letters begin a text, which no SIMPLON message is.
+        return self._lcls(parts[0]) if first in (b"c", b"m") else self._cbor(parts[0])
+
+    def _lcls(self, data: Any) -> list[Event]:
+        message = decode_message(bytes(data[1:]))
+        if message["type"] == "start":
+            self._lcls_shape = tuple(int(size) for size in str(message["shape"]).split("x"))
+            return self._began(f"run {message['run_number']}", lasting=False)
+        if message["type"] != "image":
+            return []
+        if self._lcls_shape is None:
+            return [Malformed(reason="an image before the start of its run, which says its shape")]
+        dtype = np.dtype(str(message["dtype"]))
+        block = _LCLS_BLOCK * dtype.itemsize
+        frame = unpack(message["compressed_data"], "bslz4", dtype, self._lcls_shape, headed=False, block=block)
+        self._lcls_count += 1
+        frames = frame if frame.ndim == 3 else frame[None]
+        if frames.ndim != 3:
+            return [Malformed(reason=f"a frame of {frame.ndim} axes")]
+        # A detector of several panels comes as ``(panel, y, x)``: they are put one below the other.
+        whole = frames.reshape(1, -1, frames.shape[2])
+        meta = {"message_id": message.get("message_id"), "photon_energy_ev": message.get("photon_energy")}
+        return self._image_of(f"run {message['run']}", Message(number=self._lcls_count - 1, frames=whole, meta=meta))
 
     def _json(self, parts: list[Any]) -> list[Event]:
         head = json.loads(bytes(parts[0]))
         kind = head["htype"].partition("-")[0]
         if kind == "dheader":
-            self._series = None
-            return self._began(str(head["series"]), **_header(parts))
+            return self._began(str(head["series"]), **{"lasting": False, **_header(parts)})
         if kind == "dimage":
-            return [*self._began(str(head["series"])), _image(head, parts)]
+            return self._image_of(str(head["series"]), _image(head, parts))
         return []
 
     def _cbor(self, data: Any) -> list[Event]:
         message = decode_message(bytes(data))
         series = str(message.get("series_unique_id") or message["series_id"])
         if message["type"] == "start":
-            self._series = None
             channel = self._options.channel or next(iter(message.get("channels") or [""]))
             bad = (message.get("pixel_mask") or {}).get(channel)
             mask = None if bad is None else np.asarray(bad) == 0
             return self._began(series, lasting=True, expected=message.get("number_of_images"), mask=mask)
         if message["type"] != "image":
             return []
-        return [*self._began(series, lasting=True), self._v2_image(message)]
+        return self._image_of(series, self._v2_image(message), lasting=True)
 
     def _v2_image(self, message: Mapping[str, Any]) -> Event:
-        number, channels = int(message["image_id"]), message["data"]
-        frame = channels[self._options.channel] if self._options.channel else next(iter(channels.values()))
+        number = int(message["image_id"])
+        try:
+            channels = message["data"]
+            frame = channels[self._options.channel] if self._options.channel else next(iter(channels.values()))
+            start = message.get("start_time") or (0, 1)
+            meta = {"start_s": start[0] / start[1]}
+        except Exception as error:  # as for the whole message; its number is known, and so isn't missing
+            return Malformed(reason=_reason(error), number=number)
         if not isinstance(frame, np.ndarray) or frame.ndim != 2:
             return Malformed(reason=_DAMAGED, number=number)
-        start = message.get("start_time") or (0, 1)
-        return Message(number=number, frames=frame[None], meta={"start_s": start[0] / start[1]})
+        return Message(number=number, frames=frame[None], meta=meta)
 
 
 def _header(parts: list[Any]) -> dict[str, Any]:
@@ -136,12 +185,17 @@ def _image(head: dict[str, Any], parts: list[Any]) -> Event:
         told = json.loads(bytes(parts[1]))
         frame = _v1_frame(told, parts[2])
         times = json.loads(bytes(parts[3])) if len(parts) > 3 else {}
-    except ValueError as error:
-        return Malformed(reason=str(error) if type(error) is ValueError else _DAMAGED, number=number)
-    except (KeyError, TypeError, IndexError):
-        return Malformed(reason=_DAMAGED, number=number)
-    stamp = 1e-9 * float(times.get("start_time", "nan"))
+        stamp = 1e-9 * float(times.get("start_time", "nan"))
+    except MissingDependencyError:
+        raise
+    except Exception as error:  # as for the whole message; its number is known, and so isn't missing
+        return Malformed(reason=_reason(error), number=number)
     return Message(number=number, frames=frame[None], timestamp=stamp)
+
+
+def _reason(error: Exception) -> str:
+    """Return the words of an error of this module's own; others' words differ from one message to the next."""
+    return str(error) if type(error) is ValueError else _DAMAGED
 
 
 def _v1_frame(told: dict[str, Any], data: Any) -> NDArray[Any]:

@@ -51,18 +51,19 @@ export function curve(holder, xs, ys, { showX, showY, low, high, described, rang
   for (const [px, py] of shown) put("circle", { cx: px, cy: py, r: 0.3 * size, class: "dot" });
 }
 
-// Counts in equal steps from 0 to 1, on a scale of roots so that few stand beside many; kept from the threshold on.
-export function bars(holder, counts, threshold, described) {
+// Counts in equal steps from 0 to 1 (or of a logarithm, between other ends), on a scale of roots so that few stand beside many; kept from the threshold on.
+export function bars(holder, counts, threshold, described, ends = [0, 0.5, 1]) {
   const { width, height, size, put } = sheet(holder, described);
   const bottom = height - 1.8 * size, top = 0.5 * size, most = Math.sqrt(Math.max(...counts, 1));
-  const step = width / counts.length, gap = Math.min(2, step / 5);
+  const step = width / counts.length, gap = Math.min(2, step / 5), logarithmic = ends[0] > 0;
+  const at = (part) => (logarithmic ? ends[0] * (ends[2] / ends[0]) ** part : part).toFixed(logarithmic ? 1 : 2);
   counts.forEach((count, k) => {
     const tall = (Math.sqrt(count) / most) * (bottom - top), from = k / counts.length;
     const kept = threshold !== null && from + 1e-9 >= threshold;
     const bar = put("rect", { x: k * step + gap / 2, y: bottom - tall, width: step - gap, height: tall, rx: Math.min(2, step / 4), class: kept ? "kept" : "left" });
-    bar.appendChild(element("title", {}, `${from.toFixed(2)}–${(from + 1 / counts.length).toFixed(2)}: ${count} frames`));
+    bar.appendChild(element("title", {}, `${at(from)}–${at(from + 1 / counts.length)}: ${count} frames`));
   });
   put("line", { x1: 0, x2: width, y1: bottom, y2: bottom, class: "base" });
   if (threshold !== null) put("line", { x1: threshold * width, x2: threshold * width, y1: top - 4, y2: bottom, class: "mark" });
-  for (const [value, anchor] of [[0, "start"], [0.5, "middle"], [1, "end"]]) put("text", { x: value * width, y: height - 0.35 * size, "text-anchor": anchor }, value);
+  for (const [value, anchor] of [[0, "start"], [0.5, "middle"], [1, "end"]]) put("text", { x: value * width, y: height - 0.35 * size, "text-anchor": anchor }, ends[2 * value]);
 }

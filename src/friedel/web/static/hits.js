@@ -10,10 +10,14 @@ export function showRates(rates, state) {
   const known = shares.filter(Number.isFinite), latest = known.length ? known[known.length - 1] : null;
   at("hitrate").textContent = latest === null ? "–" : percent(latest);
   at("selected").textContent = count(rates.selected);
+  at("blankcount").textContent = count(rates.blank_count);
   at("unsurecount").textContent = count(rates.unsure_count);
   const high = Math.min(1, Math.max(0.02, ...known) * 1.15);
   curve(at("rates"), times, shares, { showX: clock, showY: percent, low: 0, high, described: `Hit rate over time, ${latest === null ? "unknown" : percent(latest)} now` });
   bars(at("scores"), Array.from(unpack(rates.histogram).values), state.threshold, "Scored frames by their probability of being a single hit");
+  const [small, large] = rates.size_range;
+  bars(at("sizes"), Array.from(unpack(rates.sizes).values), 0, "Selected frames by the logarithm of their diameter", [small, Math.sqrt(small * large).toFixed(1), large]);
+  at("sizetext").textContent = `Pixels of the real-space image, logarithmic. ${rates.main_size ? `Main size ${rates.main_size}` : "Too few sizes yet"}`;
 }
 
 export function showGallery(gallery) {

@@ -25,6 +25,7 @@ from friedel.spi.scores.scored_run import SCORE
 RESULT, DATA, LEDGER, SERIES = "entry_1/result_1", "entry_1/data_1", "entry_1/ledger_1", "entry_1/series_1/name"
 _ROWS = 8192
 _NAME_BYTES = 256
+_COPIED_BYTES = 16 << 20
 _COLUMNS: dict[str, Any] = {
     "number": np.int64, "series": np.uint32, "timestamp": np.float64, "arrival": np.float64, "selected": np.uint8,
 }  # fmt: skip
@@ -106,7 +107,8 @@ class GrowingRun:
 
     def __init__(self, path: Path, start: RunStart, *, keep_free_bytes: int) -> None:
         self.path, self._keep_free = path, keep_free_bytes
-        self._require_room(1 << 20)
+        self.rows = self.pictures = 0
+        require_room(path.parent, 1 << 20, keep_free=keep_free_bytes)
         try:
             self._file = h5py.File(path, "x", libver="latest")
         except OSError as error:
@@ -125,7 +127,7 @@ class GrowingRun:
             If there isn't room for them; the file is as it was.
         """
         n_pictures = 0 if scored.frames is None else len(scored.frames)
-        self._require_room(n_pictures * self._frame_bytes)
+        require_room(self.path.parent, n_pictures * self._frame_bytes, keep_free=self._keep_free)
         index = self._series_index(scored.series)
         columns: dict[str, NDArray[Any]] = {
             "number": scored.numbers, "series": np.full(len(scored.numbers), index, np.uint32),
@@ -140,6 +142,8 @@ class GrowingRun:
             _extend(self._file[f"{RESULT}/{name}"], values)
         for name in SCORE.names or ():
             _extend(self._file[f"{RESULT}/{name}"], scored.scores[name])
+        self.rows += len(scored.numbers)
+        self.pictures += n_pictures
 
     def note_ledger(self, row: Sequence[float]) -> None:
         """Add a row to the ledger.
@@ -149,7 +153,7 @@ class GrowingRun:
         OSError
             If the disk is full.
         """
-        self._require_room(0)
+        require_room(self.path.parent, 0, keep_free=self._keep_free)
         _extend(self._file[f"{LEDGER}/counts"], np.array([row]))
 
     def flush(self) -> None:
@@ -168,11 +172,18 @@ class GrowingRun:
             _extend(self._file[SERIES], np.array([name.encode()[:_NAME_BYTES]], f"S{_NAME_BYTES}"))
         return self._series[name]
 
-    def _require_room(self, n_bytes: int) -> None:
-        free = shutil.disk_usage(self.path.parent).free
-        if free < self._keep_free + n_bytes:
-            text = f"only {free >> 20} MiB are free, and {self._keep_free >> 20} MiB are kept free"
-            raise OSError(errno.ENOSPC, text)
+
+def require_room(folder: Path, n_bytes: int, *, keep_free: int) -> None:
+    """Make sure that a disk has room for so many bytes beside what is to be kept free.
+
+    Raises
+    ------
+    OSError
+        If it hasn't.
+    """
+    free = shutil.disk_usage(folder).free
+    if free < keep_free + n_bytes:
+        raise OSError(errno.ENOSPC, f"only {free >> 20} MiB are free, and {keep_free >> 20} MiB are kept free")
 
 
 def _lay_out(file: h5py.File, start: RunStart) -> None:
@@ -247,26 +258,61 @@ def next_part(folder: Path, stem: str) -> Path:
     return folder / f"{stem}_{number:03d}.cxi"
 
 
-def lock_folder(folder: Path) -> int:
-    """Make the folder if need be and take its lock, for this process alone; return the descriptor that holds it.
+def mend(path: Path, *, rows: int, pictures: int) -> None:
+    """Make an ordinary file, of so many rows and pictures, of one whose writer was killed or gave it up.
+
+    A file that is one already stays. One in which nothing counts and that can't be read goes.
 
     Raises
     ------
-    InputError
-        If another process writes there, or nothing can be written.
+    OSError
+        If it can't be read, or there is no room for the copy; the file is then as it was.
     """
-    import fcntl
+    if _is_whole(path, rows, pictures):
+        return
+    draft = path.with_name(f".{path.name}.mending")
+    try:
+        require_room(path.parent, path.stat().st_size, keep_free=0)
+        with open_growing(path) as found, h5py.File(draft, "w", libver="latest") as made:
+            _copy_group(found, made, {RESULT: rows, DATA: pictures})
+        os.replace(draft, path)
+    except (OSError, KeyError, RuntimeError) as error:
+        if rows:
+            raise OSError(str(error)) from error
+        path.unlink()
+    finally:
+        draft.unlink(missing_ok=True)
 
+
+def _is_whole(path: Path, rows: int, pictures: int) -> bool:
     try:
-        folder.mkdir(parents=True, exist_ok=True)
-        descriptor = os.open(folder / ".lock", os.O_RDWR | os.O_CREAT, 0o644)
-    except OSError as error:
-        raise InputError(f"{folder}: can't be written ({error.strerror or error}); choose another folder") from error
-    try:
-        fcntl.lockf(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError:
-        os.close(descriptor)
-        raise InputError(
-            f"{folder}: locked: another process is writing its results there; stop it, or choose another folder"
-        ) from None
-    return descriptor
+        with h5py.File(path, "r", locking=False) as file:
+            return (len(file[f"{RESULT}/number"]), len(file[f"{DATA}/data"])) == (rows, pictures)
+    except (OSError, KeyError):
+        return False
+
+
+def _copy_group(found: h5py.Group, made: h5py.Group, counts: dict[str, int]) -> None:
+    """Copy everything; of growing datasets below the named groups the first so many entries."""
+    made.attrs.update(found.attrs)
+    for name, item in found.items():
+        if isinstance(item, h5py.Group):
+            _copy_group(item, made.create_group(name), counts)
+            continue
+        cut = counts.get(found.name.strip("/")) if item.maxshape and item.maxshape[0] is None else None
+        _copy_dataset(item, made, name, cut)
+
+
+def _copy_dataset(found: h5py.Dataset, made: h5py.Group, name: str, cut: int | None) -> None:
+    if found.shape == ():
+        made[name] = found[()]
+        made[name].attrs.update(found.attrs)
+        return
+    count = len(found) if cut is None else cut
+    copy = made.create_dataset(
+        name, (count, *found.shape[1:]), found.dtype, maxshape=found.maxshape, chunks=found.chunks
+    )
+    copy.attrs.update(found.attrs)
+    step = max(_COPIED_BYTES // max(int(np.prod(found.shape[1:])) * found.dtype.itemsize, 1), 1)
+    for first in range(0, count, step):
+        copy[first : min(first + step, count)] = found[first : min(first + step, count)]

@@ -1,0 +1,304 @@
+"""The loop that runs a strategy: from starts on a coarse grid to what photons allow on the whole pattern.
+
+`strategy` says what is done; this says how. A candidate carries its object from a prediction to the result. Nothing
+here knows a regime.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from friedel.bcdi.phasing.ambiguities import align_to
+from friedel.bcdi.phasing.choose import FILLED, PHOTON_LIMITED
+from friedel.bcdi.phasing.explore import Candidate, batch_size, column, free_deviances, ranked, run
+from friedel.bcdi.phasing.goodness import EXPLAINED, Goodness, goodness
+from friedel.bcdi.phasing.guess import Guess
+from friedel.bcdi.phasing.iterate import ShrinkWrap, State, chi_of, start_from, start_random
+from friedel.bcdi.phasing.measured import Measured
+from friedel.bcdi.phasing.multiscale import Shape, between, central_part, lift, lift_support, lower, windowed
+from friedel.bcdi.phasing.place import placed
+from friedel.bcdi.phasing.refine import RefineOptions, refine
+from friedel.bcdi.phasing.schedule import iterations_in, parse_schedule
+from friedel.bcdi.phasing.strategy import Stage, Strategy
+from friedel.bcdi.phasing.support import autocorrelation_support, grown, noise_level, shrink_wrap
+from friedel.core.observer import Note, Observer, Progress
+
+# Of two thresholds whose held-out deviances differ by less, the tighter is taken: its object has less freedom.
+_AS_GOOD = 1.002
+# Two solutions this much alike are one, and what they share isn't a stripe of either.
+ALIKE = 0.99
+# Above this deviance a loosest support is tried no further: it is another solution, or the model, that is wrong.
+_FAR = 4.0
+_LEVEL, _LEAST_LEVEL = 0.01, 0.001
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class Climbed:
+    """What a strategy came to.
+
+    Attributes
+    ----------
+    starts : tuple of Candidate
+        Every start as it was left on the coarse grid.
+    carried : tuple of Candidate
+        The best, on the whole pattern, before the last refinement.
+    finished : tuple of Candidate
+        Those refined to the limit, best first.
+    threshold : float
+        Of the best one's support.
+    """
+
+    starts: tuple[Candidate, ...]
+    carried: tuple[Candidate, ...]
+    finished: tuple[Candidate, ...]
+    threshold: float
+
+
+class Climber:
+    """One run of a strategy on one measurement.
+
+    Parameters
+    ----------
+    measured : Measured
+        The whole pattern, with its held-out voxels.
+    coarse : (int, int, int)
+        Shape of the central part on which starts run.
+    predictions : callable
+        Returns so many predictions of a network.
+    seed : int
+        Seed of the random starts.
+    observer : Observer
+        Hears progress and decisions.
+    """
+
+    def __init__(
+        self,
+        measured: Measured,
+        coarse: Shape,
+        predictions: Callable[[int], list[Guess]],
+        *,
+        seed: int,
+        observer: Observer,
+    ) -> None:
+        self.measured, self.coarse, self.predictions = measured, coarse, predictions
+        self.seed, self.observer = seed, observer
+        self.pool: list[Candidate] = []
+        self.finished: list[Candidate] = []
+        self.thresholds: dict[int, float] = {}
+
+    def run(self, strategy: Strategy) -> Climbed:
+        """Run the rounds until the pattern is explained, or to their end."""
+        carried: list[Candidate] = []
+        for number, stages in enumerate(strategy.rounds, start=1):
+            for stage in stages:
+                carried = self.found(carried, stage)
+            last = number == len(strategy.rounds)
+            if not last and alike(carried) < max(stage.agreeing for stage in stages):
+                continue
+            for stage in strategy.climb:
+                carried = self.raised(carried, stage)
+            self.finished += carried
+            if self.explained(carried):
+                break
+        best = ranked(self.finished)
+        return Climbed(
+            starts=tuple(self.pool),
+            carried=tuple(carried),
+            finished=tuple(best),
+            threshold=self.thresholds[best[0].number],
+        )
+
+    def found(self, carried: list[Candidate], stage: Stage) -> list[Candidate]:
+        """Return the best candidates after a stage on the coarse grid."""
+        if stage.starts != "none":
+            self.pool += self.started(stage)
+        else:
+            gone = self.iterated(carried, self.part(self.coarse, stage.window), stage)
+            now = {candidate.number: candidate for candidate in gone}
+            self.pool = [now.get(candidate.number, candidate) for candidate in self.pool]
+        return ranked(self.pool)[: stage.keep]
+
+    def raised(self, carried: list[Candidate], stage: Stage) -> list[Candidate]:
+        """Return the best candidates after a stage of the climb."""
+        for shape in self.shapes(stage):
+            measured = self.part(shape, stage.window)
+            if stage.schedule:
+                carried = self.iterated([_lifted(c, measured.shape) for c in carried], measured, stage)
+        return (self.limited(carried, stage) if stage.descend else ranked(carried))[: stage.keep]
+
+    def explained(self, finished: list[Candidate]) -> bool:
+        """Say whether photon noise explains what is left, and two solutions are one."""
+        fit = self.fit(finished[0])
+        said = f"{fit.factor:.2f} × what photon noise gives, from {len(self.pool)} starts"
+        self.observer(Note("fit", said, {"factor": fit.factor, "spread": fit.spread}))
+        return fit.explained and alike(finished) >= ALIKE
+
+    def fit(self, candidate: Candidate) -> Goodness:
+        """Return how far a candidate on the whole pattern is from what photons allow."""
+        return goodness(candidate.confined, int(candidate.support.sum()), self.measured)
+
+    def shapes(self, stage: Stage) -> list[Shape]:
+        """Return the grids of a stage."""
+        return between(self.coarse, self.measured.shape) if stage.grid == "between" else [self.measured.shape]
+
+    def part(self, shape: Shape, window: float) -> Measured:
+        """Return the pattern's central part with soft edges."""
+        whole = self.measured if shape == self.measured.shape else central_part(self.measured, shape)
+        return windowed(whole, window)
+
+    def started(self, stage: Stage) -> list[Candidate]:
+        """Return the new candidates of a stage after its schedule, on the coarse grid."""
+        measured = self.part(self.coarse, stage.window)
+        first = len(self.pool)
+        if stage.starts == "network":
+            candidates = self.iterated(self.predicted(stage, measured), measured, stage)
+        else:
+            candidates = self.drawn(stage, measured, seed=self.seed * 1009 + first)
+        return [replace(candidate, number=first + k) for k, candidate in enumerate(candidates)]
+
+    def predicted(self, stage: Stage, measured: Measured) -> list[Candidate]:
+        """Return the network's predictions on the coarse grid, each with a support."""
+        objects = np.stack([guess.object for guess in self.predictions(stage.count)])
+        lowered = lower(torch.from_numpy(objects).to(measured.amplitude.device), measured.shape)
+        supports = shrink_wrap(
+            lowered, torch.ones_like(lowered, dtype=torch.bool), threshold=stage.thresholds[0], sigma=stage.sigma[0]
+        )
+        return [
+            Candidate(projected, support, (), (), float("inf"))
+            for projected, support in zip(lowered, supports, strict=True)
+        ]
+
+    def drawn(self, stage: Stage, measured: Measured, *, seed: int) -> list[Candidate]:
+        """Return random starts after the stage's schedule."""
+        level = max(_LEAST_LEVEL, min(_LEVEL, noise_level(measured)))
+        support = autocorrelation_support(measured, level=level)
+        state = start_random(measured, support, n_starts=stage.count, seed=seed)
+        candidates = [
+            Candidate(projected, inside, (), (), float("inf"))
+            for projected, inside in zip(state.projected, state.support, strict=True)
+        ]
+        return self.iterated(candidates, measured, stage)
+
+    def iterated(self, candidates: list[Candidate], measured: Measured, stage: Stage) -> list[Candidate]:
+        """Return the candidates after the stage's schedule, with the supports following."""
+        runs, total = parse_schedule(stage.schedule), iterations_in(stage.schedule) * len(candidates)
+        size, done = batch_size(measured), 0
+
+        def told(more: int) -> None:
+            nonlocal done
+            done += more
+            self.observer(Progress(stage.name, min(done, total), total))
+
+        told(0)
+        found: list[Candidate] = []
+        for first in range(0, len(candidates), size):
+            part = candidates[first : first + size]
+            state = _state(part, measured)
+            thresholds = [stage.thresholds[(first + k) % len(stage.thresholds)] for k in range(len(part))]
+            wrap = None
+            if stage.every:
+                wrap = ShrinkWrap(column(thresholds, state.support), stage.sigma, every=stage.every, first=stage.first)
+            found += run(state, measured, runs, wrap, beta=stage.beta, on_progress=told)
+        return [_following(old, new) for old, new in zip(candidates, found, strict=True)]
+
+    def limited(self, carried: list[Candidate], stage: Stage) -> list[Candidate]:
+        """Return the candidates refined, best first; the best one's support decides the threshold of the others'."""
+        best, *others = ranked([self.refined_first(candidate, stage) for candidate in carried])
+        best, threshold = self.descended(best, stage)
+        self.thresholds.update({candidate.number: threshold for candidate in carried})
+        if best.free_deviance > _FAR:
+            return ranked([best, *others])
+        return ranked([best, *(self.refined(other, threshold, stage) for other in others)])
+
+    def refined_first(self, candidate: Candidate, stage: Stage) -> Candidate:
+        """Return a candidate after its first refinement, in its place between the voxels if the stage looks for it."""
+        support = candidate.support
+        if stage.tight is not None:
+            candidate = replace(candidate, projected=placed(candidate.confined, self.measured))
+            support = _wrapped(candidate.projected, stage.tight)
+        obj = refine(candidate.projected, support, self.measured, _steps(stage.steps[1])).obj
+        return self.judged(replace(candidate, projected=obj, support=support), stage.steps[1])
+
+    def descended(self, candidate: Candidate, stage: Stage) -> tuple[Candidate, float]:
+        """Return a candidate refined on ever looser supports while held-out voxels gain by it, and the threshold."""
+        tried: list[tuple[Candidate, float]] = []
+        for k, threshold in enumerate(stage.descend):
+            candidate = self.refined(candidate, threshold, stage)
+            tried.append((candidate, threshold))
+            self.observer(Progress(stage.name, k + 1, len(stage.descend)))
+            least = min(one.free_deviance for one, _ in tried)
+            if candidate.free_deviance > min(_FAR, _AS_GOOD * least):
+                break
+        self.observer(Progress(stage.name, len(stage.descend), len(stage.descend)))
+        lowest = self.lowest_threshold(min((one for one, _ in tried), key=lambda one: one.free_deviance))
+        allowed = [pair for pair in tried if pair[1] >= lowest] or tried[:1]
+        least = min(one.free_deviance for one, _ in allowed)
+        return next(pair for pair in allowed if pair[0].free_deviance <= _AS_GOOD * least)
+
+    def lowest_threshold(self, best: Candidate) -> float:
+        """Return the loosest support to consider: any where photons limit the fit, the crystal's where the model does.
+
+        In between it rises with the misfit that photon noise leaves unexplained: no two seeds are treated apart.
+        """
+        unexplained = (self.fit(best).factor - EXPLAINED) / (PHOTON_LIMITED - EXPLAINED)
+        return FILLED * min(1.0, max(0.0, unexplained))
+
+    def refined(self, candidate: Candidate, threshold: float, stage: Stage) -> Candidate:
+        """Refine on a support one voxel wider, choose the support from that, and refine on it."""
+        wide = grown(candidate.support, 1)
+        loose = refine(candidate.projected, wide, self.measured, _steps(stage.steps[0])).obj
+        support = _wrapped(loose, threshold)
+        obj = refine(loose, support, self.measured, _steps(stage.steps[1])).obj
+        return self.judged(replace(candidate, projected=obj, support=support), sum(stage.steps))
+
+    def judged(self, candidate: Candidate, steps: int) -> Candidate:
+        """Return a refined candidate with its figures of merit."""
+        obj, before = candidate.confined[None], candidate.iterations[-1] if candidate.iterations else 0
+        return replace(
+            candidate,
+            iterations=(*candidate.iterations, before + steps),
+            chis=(*candidate.chis, float(chi_of(obj, self.measured)[0])),
+            free_deviance=float(free_deviances(obj, self.measured)[0]),
+        )
+
+
+def _steps(count: int) -> RefineOptions:
+    return RefineOptions(steps=count, early_stop=False)
+
+
+def alike(candidates: list[Candidate]) -> float:
+    """Return the correlation of the best two; 0 where there is one alone."""
+    if len(candidates) < 2:
+        return 0.0
+    first, second = (candidate.confined.cpu().numpy() for candidate in candidates[:2])
+    return align_to(second, first)[1]
+
+
+def _wrapped(obj: Tensor, threshold: float) -> Tensor:
+    anywhere = torch.ones_like(obj, dtype=torch.bool)[None]
+    return shrink_wrap(obj[None], anywhere, threshold=threshold, sigma=0.0)[0]
+
+
+def _lifted(candidate: Candidate, shape: Shape) -> Candidate:
+    if tuple(candidate.projected.shape) == shape:
+        return candidate
+    return replace(
+        candidate,
+        projected=lift(candidate.confined, shape),
+        support=lift_support(candidate.support, shape),
+    )
+
+
+def _state(candidates: list[Candidate], measured: Measured) -> State:
+    objects = torch.stack([candidate.confined for candidate in candidates])
+    return start_from(measured, objects, torch.stack([candidate.support for candidate in candidates]))
+
+
+def _following(old: Candidate, new: Candidate) -> Candidate:
+    """Return the new state of a candidate with its history and number."""
+    before = old.iterations[-1] if old.iterations else 0
+    iterations = (*old.iterations, *(before + k for k in new.iterations))
+    return replace(new, iterations=iterations, chis=(*old.chis, *new.chis), number=old.number)

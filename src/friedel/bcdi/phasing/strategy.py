@@ -1,0 +1,120 @@
+"""What a run does, as data: a regime with its reason, and the stages that follow from it.
+
+This file is the whole of the default: change it in a plan under ``phasing: strategy:``, or read in a result what was
+done. `climb` runs any tuple of stages in one loop.
+"""
+
+from typing import Literal
+
+from pydantic import Field, field_validator
+
+from friedel.bcdi.phasing.schedule import parse_schedule
+from friedel.core.options import Options
+
+
+class Stage(Options):
+    """One step of a run: what becomes of the candidates on one grid."""
+
+    name: str
+    """What reports and progress call it."""
+    grid: Literal["coarse", "between", "whole"]
+    """The pattern's central part on which objects are found; each grid between it and the whole; the whole pattern."""
+    starts: Literal["none", "network", "random"] = "none"
+    """Candidates that are added here: a network's predictions or random phases."""
+    count: int = Field(default=0, ge=0, le=1000)
+    """Their number."""
+    window: float = Field(default=0.3, gt=0.0, le=1.0)
+    """Factor of the amplitudes in the middle of the grid's faces; 1 uses them as they are."""
+    schedule: str = ""
+    """Iterations of every candidate (ER, HIO, RAAR, DM); empty for none."""
+    beta: float = Field(default=0.9, gt=0.0, le=1.0)
+    """Feedback of HIO and RAAR."""
+    thresholds: tuple[float, ...] = (0.1,)
+    """Of the support, as fractions of the bulk amplitude: the candidates take them in turn."""
+    sigma: tuple[float, float] = (1.0, 0.5)
+    """Smoothing before the threshold at the first and at the last iteration, voxels."""
+    first: int = Field(default=20, ge=1)
+    """Iterations before the support first moves."""
+    every: int = Field(default=20, ge=0)
+    """Iterations between its updates; 0 keeps it."""
+    tight: float | None = Field(default=None, gt=0.0, lt=1.0)
+    """Threshold of a support on which objects are moved to where they lie between the voxels, and first refined."""
+    descend: tuple[float, ...] = ()
+    """Thresholds of the refinement's supports, tight to loose, tried while held-out voxels are predicted better."""
+    steps: tuple[int, int] = (12, 20)
+    """Steps of each refinement: on a support one voxel wider, then on the one chosen from it."""
+    keep: int = Field(default=2, ge=1)
+    """Candidates that go on."""
+    agreeing: float = Field(default=0.0, ge=0.0, le=1.0)
+    """How well the best two must correlate here; else the run goes on with the next stage that adds starts."""
+
+    @field_validator("schedule")
+    @classmethod
+    def _readable(cls, text: str) -> str:
+        if text:
+            parse_schedule(text)
+        return text
+
+
+class Strategy(Options):
+    """What a run does."""
+
+    rounds: tuple[tuple[Stage, ...], ...]
+    """Rounds of stages on the coarse grid, each beginning with starts; the next follows while the last isn't enough."""
+    climb: tuple[Stage, ...]
+    """What every round goes on with: from the best on the coarse grid to the limit on the whole pattern."""
+
+
+CLIMB = (
+    Stage(name="finer", grid="between", schedule="150*RAAR+10*ER", first=1),
+    Stage(name="full resolution", grid="whole", schedule="60*RAAR+10*ER", first=1),
+    Stage(name="support", grid="whole", window=1.0, tight=0.3, descend=(0.14, 0.1, 0.07, 0.05, 0.035)),
+    Stage(
+        name="limit",
+        grid="whole",
+        window=0.5,
+        schedule="150*RAAR+10*ER",
+        every=0,
+        descend=(0.1, 0.07, 0.05, 0.035),
+    ),
+)
+"""From a coarse solution to what photons allow. The support comes out right to the voxel before the limit is sought: on
+it, iterations with soft edges undo the stripes that are left (64³, 1e8 photons: 0.019 to 0.012 rad, 0.016 to 0.009)."""
+_PREDICTIONS = Stage(
+    name="predictions",
+    grid="coarse",
+    starts="network",
+    count=4,
+    schedule="100*HIO+200*RAAR+20*ER",
+    agreeing=0.97,
+)
+_RANDOM = Stage(
+    name="random starts",
+    grid="coarse",
+    starts="random",
+    count=4,
+    schedule="300*HIO+300*RAAR+20*ER",
+    thresholds=(0.13, 0.06, 0.13, 0.09),
+    first=60,
+    agreeing=0.9,
+)
+_MORE = _RANDOM.model_copy(update={"name": "more random starts", "thresholds": (0.06, 0.09), "agreeing": 0.0})
+_LOOSE = _RANDOM.model_copy(update={"thresholds": (0.06, 0.13, 0.06, 0.09), "agreeing": 0.0})
+_GOING_ON = Stage(
+    name="going on",
+    grid="coarse",
+    schedule="3*(150*HIO+100*RAAR)+20*ER",
+    thresholds=(0.07,),
+    sigma=(0.5, 0.5),
+    first=1,
+)
+"""Strain of several turns dims parts of a crystal: a loose support that follows closely finds them, and in rounds."""
+
+
+class Strategies(Options):
+    """The strategy of each regime. Which one a pattern asks for is found once, and told with its reason."""
+
+    normal: Strategy = Strategy(rounds=((_PREDICTIONS,), (_RANDOM,), (_MORE,)), climb=CLIMB)
+    """The network's predictions; where they don't agree, or photon noise doesn't explain them, random starts."""
+    strained: Strategy = Strategy(rounds=((_LOOSE, _GOING_ON), (_MORE, _GOING_ON)), climb=CLIMB)
+    """Strain of several turns, which is beyond the network and spreads the peak: random starts on a finer grid."""

@@ -1,0 +1,300 @@
+"""Where in reciprocal space every frame of a scan was taken; and frames on an even grid from those that weren't.
+
+Of an even scan the positions are fitted by a line, which single wrong readings don't move. Of any other, each frame
+counts at its own q: the intensities along the scan are interpolated to even steps as what they are, functions without
+periods finer than the crystal's thickness allows, and are unknown where no frame is near enough.
+"""
+
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from friedel.bcdi.geometry.rocking import even_line, q_of_frames
+from friedel.bcdi.prepare.counts import Counts
+from friedel.bcdi.prepare.frames import one_beam
+from friedel.bcdi.records import BraggScan
+from friedel.core.errors import InputError
+from friedel.core.observer import Note, Observer, Warned, listed, silent
+
+Floats = NDArray[np.float64]
+# Of an even scan so many readings may be wrong; beyond, what is even is not known.
+FEW = 0.05
+LEAST_FRAMES = 8
+# Frames off the scan's line in q by more than this share of its length belong to no rocking scan.
+MOST_ASIDE = 0.1
+# Positions this close, in steps, are one position.
+SAME = 0.05
+# Two frames at one position whose counts differ by more than so many times photon noise weren't taken there.
+MOST_DISAGREEMENT = 4.0
+# Highest frequency of the intensities, in cycles a step, and share of noise, that are tried.
+BANDS = (0.5, 0.42, 0.34, 0.26, 0.18, 0.12)
+NOISES = (1e-4, 1e-2)
+# An interpolated frame is unknown where its expected error exceeds this share of the intensities' own variance.
+MOST_UNSURE = 0.05
+BRIGHT_PIXELS = 2000
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class Evened:
+    """A scan whose frames are evenly spaced in q.
+
+    Attributes
+    ----------
+    counts : Counts
+        ``(n, y, x)``.
+    scan : BraggScan
+        The scan with the readings of these frames; its raw frames are untouched.
+    places : (n_recorded,) float64
+        Where the recorded frames lie among the even ones; NaN if that isn't known.
+    """
+
+    counts: Counts
+    scan: BraggScan
+    places: Floats
+
+
+def evened(counts: Counts, scan: BraggScan, *, guess_beam: bool = True, observer: Observer = silent) -> Evened:
+    """Return a scan on even steps.
+
+    Parameters
+    ----------
+    counts : Counts
+        ``(n, y, x)``, clean.
+    scan : BraggScan
+        As read; without geometry its frames are taken as even.
+    guess_beam : bool
+        Whether runs of frames behind an attenuator are looked for.
+    observer : Observer
+        Hears how even the steps are, and what was done.
+
+    Raises
+    ------
+    InputError
+        If nothing moves, too few positions are known, or the frames don't follow one line in q.
+    """
+    n = len(counts.mask)
+    q = _q(counts, scan)
+    if q is None:
+        counts = one_beam(counts, name=scan.name, observer=observer) if guess_beam else counts
+        return Evened(counts=counts, scan=scan, places=np.arange(n, dtype=float))
+    along = _along(q, scan.name)
+    along = _believed(along, counts, scan.name, observer)
+    on = even_line(along)[1]
+    known = np.isfinite(along)
+    if known.sum() < LEAST_FRAMES:
+        raise InputError(
+            f"{scan.name}: the position of only {int(known.sum())} of {n} frames is known; at least {LEAST_FRAMES} "
+            "are needed: check the scanned motor's column in the file"
+        )
+    if (known & ~on).sum() <= max(2, FEW * known.sum()) and on.sum() >= LEAST_FRAMES:
+        even = _even(counts, scan, on, known, observer)
+        return replace(even, counts=one_beam(even.counts, name=scan.name, observer=observer)) if guess_beam else even
+    if guess_beam:
+        step = _typical_step(np.sort(along[known]))
+        counts = one_beam(counts, name=scan.name, places=along / step, observer=observer)
+    return _resampled(counts, scan, along, observer)
+
+
+def _q(counts: Counts, scan: BraggScan) -> Floats | None:
+    if scan.beam is None or scan.detector is None or scan.diffractometer is None:
+        return None
+    image = counts.values.sum(axis=0)
+    row, column = np.unravel_index(int(image.argmax()), image.shape)
+    q = q_of_frames(
+        beam=scan.beam,
+        detector=scan.detector,
+        diffractometer=scan.diffractometer,
+        motors_deg=scan.motors_deg,
+        pixel_yx=(float(row), float(column)),
+        energies_ev=scan.energies_ev,
+    )
+    n = len(counts.mask)
+    if len(q) == 1:
+        raise InputError(
+            f"{scan.name}: a rocking scan moves a circle of sample or detector, or the energy; this one moves none"
+        )
+    if len(q) != n:
+        raise InputError(f"{scan.name}: {n} frames, but {len(q)} readings of the motors; they belong to other scans")
+    return q
+
+
+def _along(q: Floats, name: str) -> Floats:
+    """Return each frame's place along the line that the scan follows, Å⁻¹ from its middle; NaN if far from all."""
+    known = np.isfinite(q).all(axis=1)
+    if not known.any():
+        raise InputError(f"{name}: no frame has a position; check the scanned motor's column in the file")
+    middle = np.median(q[known], axis=0)
+    away = np.linalg.norm(q - middle, axis=1)
+    typical = float(np.median(away[known]))
+    near = known & (away <= 8 * typical)
+    _, lengths, axes = np.linalg.svd(q[near] - q[near].mean(axis=0), full_matrices=False)
+    if not lengths[0] > 0 or not typical > 0:
+        raise InputError(f"{name}: all frames were taken at one position; the scanned motor's readings don't change")
+    along: Floats = np.where(near, (q - middle) @ axes[0], np.nan)
+    aside = np.linalg.norm((q - middle) - along[:, None] * axes[0], axis=1)
+    span = float(np.nanmax(along) - np.nanmin(along))
+    if np.median(aside[near]) > MOST_ASIDE * span:
+        raise InputError(
+            f"{name}: the frames don't follow one line in q (half are off it by {np.median(aside[near]) / span:.0%} of "
+            "its length); is it a mesh of two motors? Choose one line of it"
+        )
+    numbers = np.flatnonzero(near)
+    falls = float(((numbers - numbers.mean()) * (along[near] - along[near].mean())).sum()) < 0
+    return -along if falls else along
+
+
+def _believed(along: Floats, counts: Counts, name: str, observer: Observer) -> Floats:
+    """Return the places without those of a reading that stood still while the frames went on changing."""
+    step = float(np.median(np.abs(np.diff(along[np.isfinite(along)])))) or float(np.nanmax(np.abs(along))) / along.size
+    same = np.abs(np.diff(along)) < SAME * step
+    stuck = [
+        index + 1
+        for index in map(int, np.flatnonzero(same))
+        if _disagreement(counts, index, index + 1) > MOST_DISAGREEMENT
+    ]
+    if len(stuck) < 2:
+        return along
+    text = f"{name}: frames {listed(stuck)} have the position of the frame before them but other counts: the reading "
+    observer(Warned("angles", text + "stood still, so where they lie isn't known", bends=len(stuck) > FEW * along.size))
+    believed = along.copy()
+    believed[stuck] = np.nan
+    return believed
+
+
+def _disagreement(counts: Counts, i: int, j: int) -> float:
+    """Return the mean square difference of two frames over that of photon noise, on voxels that have counts."""
+    a, b = counts.values[i].astype(np.float64), counts.values[j].astype(np.float64)
+    some = counts.mask[i] & counts.mask[j] & (a + b >= 4)
+    if some.sum() < 4:
+        return 0.0
+    return float(((a - b)[some] ** 2 / (a + b)[some]).mean())
+
+
+def _even(
+    counts: Counts, scan: BraggScan, on: NDArray[np.bool_], known: NDArray[np.bool_], observer: Observer
+) -> Evened:
+    """Return an even scan with its readings on their line; frames whose reading is elsewhere are unknown."""
+    n = on.size
+    wrong, absent = np.flatnonzero(known & ~on), np.flatnonzero(~known)
+    inside = absent[(absent > 0) & (absent < n - 1)] if absent.size <= FEW * n else absent[:0]
+    away = np.setdiff1d(np.concatenate([wrong, absent]), inside)
+    motors = {name: _on_line(value, on) if np.ndim(value) > 0 else value for name, value in scan.motors_deg.items()}
+    energies = None if scan.energies_ev is None else _on_line(scan.energies_ev, on)
+    if away.size:
+        unknown = np.zeros(counts.mask.shape, bool)
+        unknown[away] = True
+        counts = counts.without(unknown)
+        text = f"{scan.name}: the readings of frames {listed(away)} don't lie on the scan's even steps: their counts "
+        observer(Warned("angles", text + "are unknown, the steps are those of the others"))
+    if inside.size:
+        text = f"{scan.name}: frames {listed(inside)} have no reading; taken to lie on the others' even steps"
+        observer(Warned("angles", text))
+    observer(Note("angles", f"{scan.name}: {_steps(motors, energies)}, even"))
+    return Evened(
+        counts=counts, scan=replace(scan, motors_deg=motors, energies_ev=energies), places=np.arange(n, dtype=float)
+    )
+
+
+def _on_line(values: float | Floats, on: NDArray[np.bool_]) -> Floats:
+    numbers = np.arange(on.size)
+    slope, start = np.polyfit(numbers[on], np.asarray(values, float)[on], 1)
+    line: Floats = start + slope * numbers
+    return line
+
+
+def _steps(motors: dict[str, float | Floats], energies: Floats | None) -> str:
+    moving = {f"{name}": values for name, values in motors.items() if np.ndim(values) > 0 and np.ptp(values) > 0}
+    said = [f"{name} {v[0]:.5g}° to {v[-1]:.5g}° in steps of {(v[-1] - v[0]) / (v.size - 1):.4g}°"
+            for name, v in ((name, np.asarray(values)) for name, values in moving.items())]  # fmt: skip
+    if energies is not None and np.ptp(energies) > 0:
+        step = (energies[-1] - energies[0]) / (energies.size - 1)
+        said.append(f"energy {energies[0]:.6g} to {energies[-1]:.6g} eV in steps of {step:.4g} eV")
+    return "; ".join(said)
+
+
+def _resampled(counts: Counts, scan: BraggScan, along: Floats, observer: Observer) -> Evened:
+    usable = np.isfinite(along) & counts.mask.any(axis=(1, 2))
+    order = np.flatnonzero(usable)[np.argsort(along[usable], kind="stable")]
+    places = along[order]
+    step = _typical_step(places)
+    target = np.arange(places[0], places[-1] + 0.5 * step, step)
+    weights, sure = _weights(places / step, target / step, counts, order)
+    values, mask = _applied(weights, counts, order)
+    mask &= sure[:, None, None]
+    motors = {
+        name: np.interp(target, places, np.asarray(value, float)[order]) if np.ndim(value) > 0 else value
+        for name, value in scan.motors_deg.items()
+    }
+    energies = None if scan.energies_ev is None else np.interp(target, places, scan.energies_ev[order])
+    gaps = np.diff(places) / step
+    text = (
+        f"{scan.name}: {_steps(motors, energies)} on average, uneven: from {gaps.min():.2f} to {gaps.max():.2f} steps "
+    )
+    text += f"apart, {int((gaps < SAME).sum())} at one place; interpolated to {target.size} even steps"
+    lost = int((~sure).sum())
+    observer(Warned("angles", text + (f", {lost} of them unknown for want of a frame near by" if lost else "")))
+    off = np.flatnonzero(~np.isfinite(along))
+    if off.size:
+        bends = off.size > FEW * along.size
+        observer(Warned("angles", f"{scan.name}: frames {listed(off)} have no usable position: left out", bends=bends))
+    found = np.full(along.size, np.nan)
+    found[order] = (places - target[0]) / step
+    return Evened(
+        counts=replace(counts, values=values, mask=mask),
+        scan=replace(scan, motors_deg=motors, energies_ev=energies),
+        places=found,
+    )
+
+
+def _typical_step(places: Floats) -> float:
+    """Return the mean distance between neighbouring places, doubles and holes left out."""
+    gaps = np.diff(places)
+    gaps = gaps[gaps > SAME * np.median(gaps[gaps > 0])]
+    usual = gaps[gaps <= 2.5 * np.median(gaps)]
+    return float(usual.mean())
+
+
+def _weights(
+    places: Floats, target: Floats, counts: Counts, order: NDArray[np.intp]
+) -> tuple[Floats, NDArray[np.bool_]]:
+    """Return the matrix from frames to even ones, and which of these are sure enough.
+
+    Gaussian-process regression with the covariance sin(2πBs)/(2πBs) of functions without frequencies beyond B. B and
+    the noise are those that predict each frame best from the others, over the brightest pixels.
+    """
+    image = counts.values.sum(axis=0)
+    some = np.argpartition(image, -min(BRIGHT_PIXELS, image.size), axis=None)[-BRIGHT_PIXELS:]
+    lines = counts.values.reshape(len(counts.values), -1)[np.ix_(order, some)].astype(np.float64)
+    trust = 1 / (lines.mean(axis=1, keepdims=True) + 1)
+    best: tuple[float, NDArray[Any], float] | None = None
+    for band in BANDS:
+        for noise in NOISES:
+            inverse = np.linalg.inv(np.sinc(2 * band * (places[:, None] - places)) + noise * np.eye(places.size))
+            left_out = (inverse @ lines) / np.diag(inverse)[:, None]
+            error = float((left_out**2 * trust).sum())
+            if best is None or error < best[0]:
+                best = error, inverse, band
+    assert best is not None
+    _, inverse, band = best
+    near = np.sinc(2 * band * (target[:, None] - places))
+    weights = near @ inverse
+    unsure = 1 - (weights * near).sum(axis=1)
+    return weights, unsure <= MOST_UNSURE
+
+
+def _applied(weights: Floats, counts: Counts, order: NDArray[np.intp]) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
+    """Return the even frames, not below zero, and where all frames that weigh in them were measured."""
+    shape = (len(weights), *counts.mask.shape[1:])
+    w = weights.astype(np.float32)
+    values = (w @ counts.values[order].reshape(order.size, -1)).reshape(shape)
+    mask = np.ones(shape, bool)
+    unknown = ~counts.mask[order]
+    always = unknown.all(axis=0)
+    mask[:, always] = False
+    sometimes = unknown.any(axis=0) & ~always
+    if sometimes.any():
+        share = np.abs(w) / np.abs(w).sum(axis=1, keepdims=True)
+        mask[:, sometimes] = (share @ unknown[:, sometimes].astype(np.float32)) < SAME
+    return np.where(mask, np.maximum(values, 0), 0).astype(np.float32), mask

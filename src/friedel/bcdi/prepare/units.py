@@ -1,0 +1,366 @@
+"""Whether the values are photons; and photons from what isn't, where the values themselves say how.
+
+Photons are whole numbers, so a scale shows: normalised counts are multiples of their smallest, logarithms and
+amplitudes become whole when undone, a detector's units gather around multiples of its gain. Where nothing is whole the
+noise tells: photons scatter by the square root of their number. A pedestal or a background shows as values that never
+come near zero, as a pattern's fringes must.
+"""
+
+from collections.abc import Callable
+from dataclasses import replace
+from itertools import pairwise
+from typing import Any, TypeAlias
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from scipy import ndimage
+
+from friedel.bcdi.prepare.counts import Counts, counts_from
+from friedel.core.files.marks import LARGEST
+from friedel.core.fourier import fourier
+from friedel.core.observer import Note, Observer, Warned, silent
+
+Floats: TypeAlias = NDArray[np.float64]
+SAMPLE = 200_000
+# Up to so many quanta float32 keeps multiples apart by far more than the tolerance.
+QUANTA = 2000
+TOLERANCE = 0.01
+MOST_WHOLE = 0.995
+LEAST_KINDS = 3
+# No pattern that can be phased has fewer photons in its brightest voxel.
+LEAST_PEAK = 50.0
+# What a pattern of unknown scale is brought to: the photons of an ordinary scan.
+ORDINARY_PHOTONS = 1e7
+# Noise within these bounds of the square root of the counts is that of photons, with what fringes add to it.
+PHOTON_NOISE = (0.3, 3.0)
+# The hundredth over the tenth of the values, in rising order: of fringes that reach zero it is below a third.
+NEVER_DARK = 1 / 3
+LEAST_BACKGROUND = 0.4
+# Expected counts lie denser just above the background than evenly: the estimate is low by about so much.
+BIAS = 0.3
+# If lower counts than this aren't there, the pattern is so bright that a background wouldn't matter.
+MOST_RARE = 30
+# Beyond this share of the box no autocorrelation reaches, if the object fills less than half of it.
+OUTER = 0.42
+# Undone, the transform must be so much emptier there.
+LEAST_STRAIGHT = 0.03
+# A background beyond this share of the mean counts leaves noise that the model doesn't know.
+LARGE_BACKGROUND = 0.2
+
+_SCALES: tuple[tuple[str, Callable[[Any], Any]], ...] = (
+    ("the logarithm of 1 + photons", np.expm1),
+    ("the decimal logarithm of 1 + photons", lambda v: np.power(10.0, v) - 1),
+    ("the logarithm of photons", np.exp),
+    ("the decimal logarithm of photons", lambda v: np.power(10.0, v)),
+    ("the square root of photons (amplitudes)", np.square),
+)
+
+
+def photons_from(
+    values: NDArray[Any], mask: NDArray[np.bool_] | None, *, name: str, observer: Observer = silent
+) -> Counts:
+    """Check raw values and return them as photons, as far as they can be made so.
+
+    Parameters
+    ----------
+    values, mask, name
+        As for `counts_from`.
+    observer : Observer
+        Hears the unit that was found, and every conversion.
+
+    Raises
+    ------
+    InputError
+        As `counts_from`.
+    """
+    array = np.asarray(values)
+    with np.errstate(all="ignore"):  # what overflows isn't a scale
+        scale = _scale_of(array)
+    if scale is None and _goes_negative(array):
+        array = _without_gain(array, mask, name, observer)
+    if scale is not None:
+        what, to_photons = scale
+        observer(Warned("unit", f"{name}: the values are {what}; turned back to photons"))
+        with np.errstate(all="ignore"):
+            photons = np.round(to_photons(array.astype(np.float64)))
+        array = np.where(np.isneginf(array), 0.0, photons) if array.dtype.kind == "f" else photons
+    counts = counts_from(array, mask, name=name, observer=observer)
+    return judged_unit(counts, name=name, observer=observer)
+
+
+def judged_unit(counts: Counts, *, name: str, observer: Observer = silent) -> Counts:
+    """Return the counts without a pedestal or background, in photons if their noise says how large one is.
+
+    Parameters
+    ----------
+    counts : Counts
+        ``(z, y, x)``, marks taken out; a known dark already subtracted.
+    name : str
+        Origin of the data, for messages.
+    observer : Observer
+        Hears the unit, and what was taken off.
+    """
+    raw = counts.values[counts.mask]
+    whole = bool((raw == np.round(raw)).all())
+    counts = _without_pedestal(counts, name, observer)
+    if whole:
+        observer(Note("unit", f"{name}: whole numbers, taken as photons"))
+        return counts
+    noise = photon_size(counts)
+    if noise is not None and PHOTON_NOISE[0] <= noise <= PHOTON_NOISE[1]:
+        observer(Note("unit", f"{name}: fractions that scatter like photons"))
+        return counts
+    if noise is not None:
+        text = f"{name}: the noise says that one photon is {noise:.3g} of the units; divided by that"
+        observer(Warned("unit", text))
+        return replace(counts, values=counts.values / np.float32(noise))
+    counts = _straightened(counts, name, observer)
+    return replace(_of_unknown_unit(counts, name, observer), unit="unknown")
+
+
+def photon_size(counts: Counts) -> float | None:
+    """Estimate how large one photon is from the noise of the dim voxels; None if what scatters there isn't photons.
+
+    The third differences between frames, rows or columns leave little of a pattern that is sampled finely; of counts
+    of mean m their mean square is 20 m g, if one photon is g units. Bright voxels' fringes add to it, so the dim count;
+    where these scatter in proportion to m² instead, there is no noise to see.
+    """
+    shape = counts.mask.shape
+    if min(shape) < 8:
+        return None
+    step = max(1, shape[0] // 32)
+    values, mask = counts.values[:, ::1, ::1][: 32 * step], counts.mask[: 32 * step]
+    third = np.diff(values, 3, axis=2)
+    mean = (values[:, :, :-3] + values[:, :, 1:-2] + values[:, :, 2:-1] + values[:, :, 3:]) / 4
+    known = mask[:, :, :-3] & mask[:, :, 1:-2] & mask[:, :, 2:-1] & mask[:, :, 3:] & (mean > 0)
+    m, square = mean[known].astype(np.float64), third[known].astype(np.float64) ** 2 / 20
+    if m.size < 1000:
+        return None
+    edges = np.quantile(m, (0.05, 0.2, 0.4, 0.6))
+    parts = [(m >= low) & (m < high) for low, high in pairwise(edges)]
+    if any(not part.any() for part in parts):
+        return None
+    sizes, means = ([float(x[part].mean()) for part in parts] for x in (square, m))
+    gains = [size / mean for size, mean in zip(sizes, means, strict=True)]
+    # Photons: the ratio stays where the mean grows. Without noise it grows like the mean.
+    grows = np.log(gains[-1] / gains[0]) / np.log(means[-1] / means[0]) if means[-1] > means[0] and gains[0] > 0 else 1
+    return gains[0] if abs(grows) < 0.5 else None
+
+
+def _of_unknown_unit(counts: Counts, name: str, observer: Observer) -> Counts:
+    top = float(counts.values.max())
+    text = f"{name}: the values are fractions without photon noise, so their unit isn't known"
+    if top >= LEAST_PEAK:
+        observer(Note("unit", text))
+        return counts
+    factor = ORDINARY_PHOTONS / float(counts.values.sum(dtype=np.float64))
+    observer(Warned("unit", f"{text}; the highest is {top:.3g}, so all are scaled by {factor:.3g} for the phasing"))
+    return replace(counts, values=(counts.values * np.float32(factor)))
+
+
+def _scale_of(array: NDArray[Any]) -> tuple[str, Callable[[Any], Any]] | None:
+    """Return what the values are if not photons, and how photons are made of them."""
+    if array.dtype.kind not in "iuf" or array.ndim != 3:
+        return None
+    positive = array[np.isfinite(array) & (array > 0)] if array.dtype.kind == "f" else array[array > 0]
+    if positive.size < LEAST_KINDS:
+        return None
+    some = positive[:: max(1, positive.size // SAMPLE)].astype(np.float64)
+    some = some[~np.isin(some, LARGEST)]
+    if some.size == 0:
+        return None
+    if (some == np.round(some)).all():
+        return _multiples(some, float(positive.min()))
+    least = float(positive.min())
+    for divisor in (1, 2, 3):
+        quantum = least / divisor
+        if _whole(some / quantum):
+            return f"multiples of {quantum:.4g}, normalised photons", _divided_by(quantum)
+    square = least**2
+    if _whole((some / least) ** 2):
+        return f"amplitudes, of which one photon's is {least:.4g}", _squared_over(square)
+    if some.max() < np.log(1e12):
+        # Of no photons the logarithm is minus infinity, so where it stands nothing was added before.
+        scales = _SCALES[2:] + _SCALES[:2] if np.isneginf(array).any() else _SCALES
+        for what, undo in scales:
+            if _whole(undo(some)):
+                return what, undo
+    return None
+
+
+def _divided_by(quantum: float) -> Callable[[Any], Any]:
+    return lambda values: values / quantum
+
+
+def _squared_over(square: float) -> Callable[[Any], Any]:
+    return lambda values: np.square(values) / square
+
+
+def _multiples(some: Floats, least: float) -> tuple[str, Callable[[Any], Any]] | None:
+    """Return the detector units of one photon, where all whole values are multiples of it."""
+    gain = int(np.gcd.reduce(np.concatenate([some, [least]]).astype(np.int64)))
+    if gain < 2 or np.unique(some[:10_000]).size < LEAST_KINDS + 2:
+        return None
+    return f"multiples of {gain}, detector units of that many a photon", _divided_by(gain)
+
+
+def _whole(values: Floats) -> bool:
+    few = values[values < QUANTA]
+    if few.size < 100:
+        return False
+    near = np.round(few)
+    close = np.abs(few - near) < TOLERANCE
+    return bool(close.mean() > MOST_WHOLE and np.unique(near[:20_000]).size >= LEAST_KINDS)
+
+
+def _without_pedestal(counts: Counts, name: str, observer: Observer) -> Counts:
+    """Take off what every voxel has: a pedestal, or a background of photons."""
+    level = background_level(counts)
+    if level is None:
+        return counts
+    units = _comb(counts.values[counts.mask])
+    if units is not None:
+        return replace(counts, values=_in_photons(counts.values * counts.mask, units, name, observer))
+    mean = float(counts.values[counts.mask].mean(dtype=np.float64))
+    large = level > LARGE_BACKGROUND * max(mean - level, 1e-30) and _scatters(counts, level)
+    text = f"{name}: no voxel is near zero: a pedestal or background of {level:.4g} in each, taken off"
+    observer(Warned("unit", text + ("; its noise stays" if large else ""), bends=large))
+    values = np.where(counts.mask, np.maximum(counts.values - np.float32(level), 0), 0)
+    return replace(counts, values=values.astype(np.float32))
+
+
+def background_level(counts: Counts) -> float | None:
+    """Return what is in every voxel beside the pattern, or None if nothing is.
+
+    Fringes reach zero, so of a pattern alone the lowest hundredth of the values is far below the lowest tenth, and
+    single photons are as rare as voxels without any. A background b shifts all: voxels with k + 1 photons are then
+    (b + 1) / (k + 1) times as frequent as those with k, or more.
+    """
+    known = counts.values[counts.mask]
+    if known.size < 1000:
+        return None
+    low, tenth = np.partition(known, (known.size // 100, known.size // 10))[[known.size // 100, known.size // 10]]
+    least = float(known.min())
+    if least > 0 and (known == known.dtype.type(least)).sum() >= 0.01 * known.size:
+        return least  # a pedestal without noise: dark voxels all hold it
+    smooth = _dimmest(counts)
+    if low > 0 and low >= NEVER_DARK * tenth:
+        return smooth if smooth > 0 else None
+    if not (known == np.round(known)).all():
+        return None
+    level = _poisson_level(known)
+    return None if level is None or min(level, smooth) < LEAST_BACKGROUND else min(level + BIAS, smooth)
+
+
+def _poisson_level(known: NDArray[np.float32]) -> float | None:
+    """Return the background b that the rarest low counts show, or None.
+
+    Where voxels' expected counts are spread evenly above b, (k + 1) n(k + 1) / n(k) = b + b / (b - k); without a
+    background it is k + 1, for which no b solves it.
+    """
+    numbers = np.bincount(known[known <= MOST_RARE + 1].astype(np.int64), minlength=MOST_RARE + 2)
+    enough = np.flatnonzero(numbers.cumsum() >= 50)
+    if enough.size == 0 or enough[0] > MOST_RARE:
+        return None
+    k = int(enough[0])
+    ratio = (k + 1) * numbers[k + 1] / numbers[k]
+    half = (ratio + k - 1) / 2
+    return float(half + np.sqrt(half**2 - ratio * k)) if half > 0 and half**2 >= ratio * k else None
+
+
+def _dimmest(counts: Counts) -> float:
+    """Return the mean of the dimmest places of five voxels' width, all measured; 0 if there are none."""
+    whole = ndimage.uniform_filter(counts.mask.astype(np.float32), 5, mode="constant") > 0.999
+    if not whole.any():
+        return 0.0
+    smooth = ndimage.uniform_filter(counts.values, 5, mode="constant")[whole]
+    return float(np.quantile(smooth, 0.05))
+
+
+def _scatters(counts: Counts, level: float) -> bool:
+    """Tell whether the lowest values scatter as a background of photons does; an electronic pedestal hardly does."""
+    known = counts.values[counts.mask]
+    below = known[known < level]
+    return bool(below.size > 10 and ((level - below) ** 2).mean() > 0.5 * level)
+
+
+def _goes_negative(array: NDArray[Any]) -> bool:
+    """Tell whether negative values are noise about zero rather than a few marks."""
+    if array.dtype.kind not in "if" or array.ndim != 3:
+        return False
+    low = array[array < 0]
+    return low.size > 0.01 * array.size and np.unique(low[:1000]).size > LEAST_KINDS
+
+
+def _without_gain(array: NDArray[Any], mask: NDArray[np.bool_] | None, name: str, observer: Observer) -> NDArray[Any]:
+    measured = np.isfinite(array) if mask is None else np.isfinite(array) & mask
+    units = _comb(array[measured])
+    if units is None:
+        return array
+    return np.where(np.isfinite(array), _in_photons(array, units, name, observer), np.nan)
+
+
+def _in_photons(values: NDArray[Any], units: tuple[float, float], name: str, observer: Observer) -> NDArray[np.float32]:
+    low, gain = units
+    text = f"{name}: the values gather around {low:.4g} + multiples of {gain:.4g}: pedestal and gain of a detector"
+    observer(Warned("unit", f"{text}; turned into photons"))
+    return np.maximum(np.round((values - low) / gain), 0).astype(np.float32)
+
+
+def _comb(known: NDArray[Any]) -> tuple[float, float] | None:
+    """Return pedestal and gain, if the low values gather around equal steps.
+
+    The mean of exp(2πi f v) is large where 1/f is the step; between, the spread of the values makes it small.
+    """
+    some = known[:: max(1, known.size // 20_000)].astype(np.float64)
+    low, high = np.quantile(some, (0.01, 0.9))
+    some = some[some <= high] - low
+    span = float(high - low)
+    if span < 6 or ((some == np.round(some)).all() and span < 12):
+        return None
+    steps = np.geomspace(span / 1.5, 3.0, 600)
+    sums = np.array([np.exp(2j * np.pi * some / step).mean() for step in steps])
+    size = np.abs(sums)
+    peaks = [k for k in range(1, 599) if size[k] > 0.35 and size[k] >= size[k - 1] and size[k] >= size[k + 1]]
+    peaks = [k for k in peaks if size[: k + 1].min() < 0.6 * size[k]]
+    if not peaks:
+        return None
+    # The gain itself is the largest step of those that fit about as well: its fractions fit, too.
+    peaks = [k for k in peaks if size[k] > 0.8 * size[peaks].max()]
+    gain = float(steps[peaks[0]])
+    phase = float(np.angle(sums[peaks[0]])) / (2 * np.pi) * gain
+    # The steps' lowest rung is the one next to the lowest values.
+    rungs = low + phase + gain * np.arange(-1, 3)
+    near = [int((np.abs(some + low - rung) < gain / 4).sum()) for rung in rungs]
+    first = next((rung for rung, n in zip(rungs, near, strict=True) if n > 0.02 * some.size), None)
+    return None if first is None else (float(first), gain)
+
+
+def _straightened(counts: Counts, name: str, observer: Observer) -> Counts:
+    """Undo a root or a logarithm of intensities without noise, which no whole numbers betray.
+
+    The transform of intensities is the object's autocorrelation, empty beyond its extent; that of their root or
+    logarithm is not.
+    """
+    top = float(counts.values.max())
+    ways = [("amplitudes", np.square(counts.values))]
+    if top < np.log(1e12):
+        ways += [("logarithms of 1 + intensity", np.expm1(counts.values))]
+        ways += (
+            [("decimal logarithms of 1 + intensity", np.power(np.float32(10), counts.values) - 1)] if top < 12 else []
+        )
+    leaks = [_leak(values) for _, values in ways]
+    best = int(np.argmin(leaks))
+    if leaks[best] > LEAST_STRAIGHT * _leak(counts.values):
+        return counts
+    observer(Warned("unit", f"{name}: the values are {ways[best][0]} (their transform says so); turned to intensities"))
+    return replace(counts, values=np.where(counts.mask, ways[best][1], 0).astype(np.float32))
+
+
+def _leak(values: NDArray[np.float32]) -> float:
+    """Return the share of the transform's power in the outer part of the box, where autocorrelations end."""
+    power = fourier(torch.from_numpy(np.ascontiguousarray(values)).to(torch.complex64)).abs().numpy() ** 2
+    far = [np.abs(np.arange(n) - n // 2) > OUTER * n for n in values.shape]
+    outside = far[0][:, None, None] | far[1][None, :, None] | far[2][None, None, :]
+    return float(power[outside].mean() / power.mean())

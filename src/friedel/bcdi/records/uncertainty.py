@@ -1,0 +1,108 @@
+"""How far each voxel of a reconstruction may be off: standard errors and the deviations they come from."""
+
+import math
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from friedel.core.errors import InputError
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class Uncertainty:
+    """Standard errors of a reconstruction, relative to its own mean phase, place and twin.
+
+    The deviations are a square root of the covariance: whatever is read from the object, a change of it by each
+    deviation in turn, squared and summed over them, is the variance of what is read.
+
+    Attributes
+    ----------
+    deviations : (n_deviations, n_support) complex64
+        Deviations of ψ on the support's voxels, in the order of ``object[support]``.
+    origins : tuple of str
+        Origin of each deviation: "photons" or "solutions" (other solutions that fit, supports among them).
+    phase_rad : (z, y, x) float32, radians
+        Standard error of the phase; NaN outside the support.
+    amplitude : (z, y, x) float32
+        Standard error of |ψ| as a fraction of the bulk's amplitude; NaN outside the support.
+    phase_rms_rad : float
+        RMS of ``phase_rad`` inside the crystal, where the amplitude is at least half the bulk's.
+    photons_rad, solutions_rad : float
+        Its two parts, which add up in square.
+    misfit : float
+        Mean Poisson deviance over the one that photon noise alone gives; where it is above 1, the photons' part of the
+        variance has been multiplied by it.
+    diameter_voxels, diameter_error_voxels : float
+        Diameter of the sphere of the crystal's volume, edges of a voxel of equal volume, and its standard error.
+    n_solutions : int
+        Other solutions that were compared.
+    """
+
+    deviations: NDArray[np.complex64]
+    origins: tuple[str, ...]
+    phase_rad: NDArray[np.float32]
+    amplitude: NDArray[np.float32]
+    phase_rms_rad: float
+    photons_rad: float
+    solutions_rad: float
+    misfit: float
+    diameter_voxels: float
+    diameter_error_voxels: float
+    n_solutions: int
+
+    def __post_init__(self) -> None:
+        if len(self.origins) != len(self.deviations) or self.phase_rad.shape != self.amplitude.shape:
+            raise InputError(
+                f"uncertainty: {len(self.deviations)} deviations but {len(self.origins)} origins, maps of "
+                f"{self.phase_rad.shape} and {self.amplitude.shape}"
+            )
+
+    def figures(self) -> dict[str, Any]:
+        """Return what isn't an array, ready for JSON; a number that isn't finite becomes None."""
+        plain: dict[str, Any] = {name: getattr(self, name) for name in _FIGURES}
+        for name, value in plain.items():
+            if isinstance(value, float) and not math.isfinite(value):
+                plain[name] = None
+        return plain | {"origins": list(self.origins)}
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class CrystalErrors:
+    """Standard errors of a `CrystalImage`, on its grid; NaN outside the crystal.
+
+    Attributes
+    ----------
+    phase_rad : (z, y, x) float32, radians
+        Of the phase.
+    diameter, diameter_error : float
+        Diameter of the sphere of the crystal's volume, and its standard error: Å, or voxels without geometry.
+    displacement_angstrom : (z, y, x) float32 or None
+        Of the displacement along h.
+    strain : (z, y, x) float32 or None
+        Of the strain.
+    d0_angstrom : float or None
+        Of the mean spacing, as far as the object tells it; the angles' own errors come on top.
+    strain_rms : float or None
+        Of the strain's RMS over the crystal.
+    """
+
+    phase_rad: NDArray[np.float32]
+    diameter: float
+    diameter_error: float
+    displacement_angstrom: NDArray[np.float32] | None = None
+    strain: NDArray[np.float32] | None = None
+    d0_angstrom: float | None = None
+    strain_rms: float | None = None
+
+
+_FIGURES = (
+    "phase_rms_rad",
+    "photons_rad",
+    "solutions_rad",
+    "misfit",
+    "diameter_voxels",
+    "diameter_error_voxels",
+    "n_solutions",
+)

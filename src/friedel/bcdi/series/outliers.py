@@ -1,0 +1,87 @@
+"""Which scans of a series don't fit in, and why: failed, aborted, not to be trusted, or unlike their neighbours."""
+
+from collections.abc import Sequence
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from friedel.bcdi.series.together import Together
+
+FEWER = 0.9
+"""A scan with less than this share of the usual frames was aborted."""
+FAR = 5.0
+"""Robust standard deviations from the neighbours' trend; by chance one number in two million lies so far off."""
+_LEAST_SPREAD = {"chi": 0.1, "voxels": 0.05, "correlation": 0.01, "photons": 0.25}
+"""Relative scatter that is never held against a scan, however even the others are."""
+
+
+class Scan(Protocol):
+    """What is looked at of a scan (`friedel.bcdi.series.run.SeriesScan`)."""
+
+    @property
+    def name(self) -> str:
+        """Its name."""
+
+    @property
+    def numbers(self) -> dict[str, float]:
+        """Size, frames, photons."""
+
+    @property
+    def quality(self) -> dict[str, float | bool | None]:
+        """Misfit and verdict."""
+
+    @property
+    def failed(self) -> str:
+        """Why there is no result."""
+
+
+def odd_ones(scans: Sequence[Scan], together: Together | None) -> dict[str, str]:
+    """Return the scans that don't fit in, in order, with every reason.
+
+    Parameters
+    ----------
+    scans : sequence of Scan
+        In order.
+    together : Together or None
+        Their alignment; None where there is none.
+    """
+    reasons: dict[str, list[str]] = {scan.name: [] for scan in scans}
+    for scan in scans:
+        if scan.failed:
+            reasons[scan.name].append(f"no result: {scan.failed}")
+        elif scan.quality.get("trusted") is False:
+            reasons[scan.name].append("a check failed: see its own report")
+    made = [scan for scan in scans if not scan.failed]
+    frames = np.array([scan.numbers["frames"] for scan in made])
+    for scan, n in zip(made, frames, strict=True):
+        if n < FEWER * np.median(frames):
+            reasons[scan.name].append(f"{n:.0f} frames where the others have {np.median(frames):.0f}: aborted?")
+    values = {
+        "chi": np.array([scan.quality.get("chi") or np.nan for scan in made], dtype=float),
+        "voxels": np.array([scan.numbers["voxels"] for scan in made]),
+        "photons": np.array([scan.numbers["photons"] for scan in made]),
+    }
+    if together is not None:
+        values["correlation"] = together.correlations
+    for name, found in values.items():
+        for k in _far_off(found, _LEAST_SPREAD[name]):
+            text = f"{name} {found[k]:.3g} where its neighbours have {_trend(found)[k]:.3g}"
+            reasons[made[k].name].append(text)
+    return {name: "; ".join(why) for name, why in reasons.items() if why}
+
+
+def _far_off(values: NDArray[np.float64], least: float) -> list[int]:
+    if len(values) < 5:  # of fewer, nobody can say which is the odd one
+        return []
+    trend = _trend(values)
+    apart = values - trend
+    spread = max(1.4826 * float(np.nanmedian(np.abs(apart))), least * abs(float(np.nanmedian(values))) / 2)
+    return [k for k in range(len(values)) if np.isfinite(values[k]) and abs(apart[k]) > FAR * spread]
+
+
+def _trend(values: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return the median of each value's neighbours, two to either side, itself left out."""
+    n = len(values)
+    near = [[j for j in range(max(0, k - 2), min(n, k + 3)) if j != k] for k in range(n)]
+    return np.array([np.nanmedian(values[js]) if js else values[k] for k, js in enumerate(near)])

@@ -1,0 +1,168 @@
+"""The plan of a series: which scans, how each is treated, and what the sample was exposed to. Runs nothing."""
+
+import csv
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, ClassVar, Self
+
+from pydantic import Field
+
+from friedel.bcdi.phasing.options import PhasingOptions
+from friedel.bcdi.plan import ReconstructionPlan
+from friedel.bcdi.prepare.options import PrepareOptions
+from friedel.bcdi.scans.source import ScanSource
+from friedel.bcdi.strain.options import StrainOptions
+from friedel.core.errors import InputError, PlanError
+from friedel.core.plan import Plan
+
+_RANGE = re.compile(r"^\s*(\d+)\s*(?:-\s*(\d+)\s*(?::\s*(\d+)\s*)?)?$")
+
+
+class SeriesPlan(Plan):
+    """Everything that decides the results of a series."""
+
+    command: ClassVar[str] = "friedel series"
+    run_it: ClassVar[str] = "friedel series plan.yaml -o DIR"
+
+    scan: ScanSource
+    """Where the scans are, as in a single scan's plan; its number, or its path, is replaced by each of the series."""
+    scans: str = ""
+    """Numbers: "40-75", "40-75:5" (every fifth), "40, 42, 50-55"."""
+    files: tuple[Path, ...] = ()
+    """In place of numbers: one file or folder a scan, in the order of the series."""
+    conditions: Mapping[str, tuple[float, ...]] = Field(default_factory=dict)
+    """What the sample was exposed to, one value a scan: ``temperature: [300, 325, …]``."""
+    conditions_file: Path | None = None
+    """CSV with a column "scan" (number, or the file's name) and a column for each condition."""
+    against: str | None = None
+    """Condition that tables and plots run along; None: the first there is, else the scan's place in the series."""
+    prepare: PrepareOptions = PrepareOptions()
+    """From raw frames to a clean 3D pattern."""
+    phasing: PhasingOptions = PhasingOptions()
+    """From the pattern to the object."""
+    strain: StrainOptions = StrainOptions()
+    """From the object to displacement and strain."""
+    seed: Annotated[int, Field(ge=0)] = 0
+    """Seed of every scan's random choices."""
+    output: Path | None = None
+    """Folder for the results; the command line's ``-o`` wins."""
+
+    @classmethod
+    def like(cls, single: ReconstructionPlan, scans: str) -> Self:
+        """Return the plan of a series whose scans are each treated as a single scan's plan says.
+
+        Raises
+        ------
+        PlanError
+            If that plan names no files.
+        """
+        if single.scan is None:
+            raise PlanError("the plan has no 'scan' section, so there is nothing to read")
+        names = ("scan", "prepare", "phasing", "strain", "seed", "output")
+        return cls(scans=scans, **{name: getattr(single, name) for name in names})
+
+
+class Member(Plan):
+    """One scan of a series, ready to be run.
+
+    Attributes
+    ----------
+    name : str
+        Of the scan's folder within the results.
+    plan : ReconstructionPlan
+        Its own plan.
+    conditions : dict of str to float
+        What the sample was exposed to.
+    """
+
+    name: str
+    plan: ReconstructionPlan
+    conditions: dict[str, float] = Field(default_factory=dict)
+
+
+def members_of(plan: SeriesPlan) -> tuple[Member, ...]:
+    """Return the scans of a series, in order.
+
+    Raises
+    ------
+    PlanError
+        If no scan is named, numbers can't be read, or conditions don't fit the scans.
+    InputError
+        If the file of conditions can't be read.
+    """
+    numbers = scan_numbers(plan.scans)
+    if bool(numbers) == bool(plan.files):
+        raise PlanError("a series needs either 'scans' (numbers) or 'files' (one a scan); give one of the two")
+    sources = (
+        [plan.scan.model_copy(update={"scan": number}) for number in numbers]
+        if numbers
+        else [plan.scan.model_copy(update={"path": path}) for path in plan.files]
+    )
+    names = [f"scan_{number:04d}" for number in numbers] if numbers else _names(plan.files)
+    exposed = _conditions(plan, [str(number) for number in numbers] or [path.name for path in plan.files])
+    shared = {name: getattr(plan, name) for name in ("prepare", "phasing", "strain", "seed")}
+    return tuple(
+        Member(name=name, plan=ReconstructionPlan(scan=source, **shared), conditions=conditions)
+        for name, source, conditions in zip(names, sources, exposed, strict=True)
+    )
+
+
+def scan_numbers(text: str) -> tuple[int, ...]:
+    """Return the numbers that "40-75:5, 80" stands for, in its order.
+
+    Raises
+    ------
+    PlanError
+        If it can't be read, runs backwards, or names a scan twice.
+    """
+    found: list[int] = []
+    for part in filter(str.strip, text.split(",")):
+        match = _RANGE.match(part)
+        if match is None:
+            raise PlanError(f"scans {part.strip()!r}: write a number, 40-75, or 40-75:5")
+        first, last, step = int(match[1]), int(match[2] or match[1]), int(match[3] or 1)
+        if last < first or step < 1:
+            raise PlanError(f"scans {part.strip()!r} runs backwards; write the lower number first")
+        found += range(first, last + 1, step)
+    if len(set(found)) < len(found):
+        raise PlanError(f"scans {text!r} names a scan twice")
+    return tuple(found)
+
+
+def _names(files: tuple[Path, ...]) -> list[str]:
+    return [f"{place:03d}_{path.stem}" for place, path in enumerate(files, start=1)]
+
+
+def _conditions(plan: SeriesPlan, keys: list[str]) -> list[dict[str, float]]:
+    exposed: list[dict[str, float]] = [{} for _ in keys]
+    for name, values in plan.conditions.items():
+        if len(values) != len(keys):
+            raise PlanError(f"conditions {name!r}: {len(values)} values for {len(keys)} scans")
+        for one, value in zip(exposed, values, strict=True):
+            one[name] = value
+    if plan.conditions_file is not None:
+        table = _table(plan.conditions_file)
+        missing = [key for key in keys if key not in table]
+        if missing:
+            raise PlanError(f"{plan.conditions_file}: no line for scan {', '.join(missing[:5])}")
+        for one, key in zip(exposed, keys, strict=True):
+            one.update(table[key])
+    if plan.against is not None and not all(plan.against in one for one in exposed):
+        known = sorted({name for one in exposed for name in one})
+        raise PlanError(f"against {plan.against!r}: the conditions are {', '.join(known) or 'none'}")
+    return exposed
+
+
+def _table(path: Path) -> dict[str, dict[str, float]]:
+    try:
+        with path.open(encoding="utf-8", newline="") as file:
+            rows = list(csv.DictReader(file))
+            return {
+                row["scan"].strip(): {name: float(value) for name, value in row.items() if name != "scan"}
+                for row in rows
+            }
+    except (OSError, KeyError, TypeError, ValueError, AttributeError) as error:
+        raise InputError(
+            f"{path}: can't be read ({error}); it needs a column 'scan' and columns of numbers, separated by commas"
+        ) from error

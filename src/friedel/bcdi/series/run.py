@@ -1,0 +1,178 @@
+"""The job: each scan of a series reconstructed in a folder of its own, resumable, then all of them seen together.
+
+Every scan begins anew. Beginning from the neighbour's object is quicker, but one start can't be compared with another,
+so that a scan would lose its verdict; and where the crystal has changed, it would be the neighbour's all the longer.
+"""
+
+import hashlib
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from friedel.bcdi.records import CrystalImage
+from friedel.bcdi.results.numbers import FILE, read_numbers, save_numbers
+from friedel.bcdi.run import RunResult, run_scan
+from friedel.bcdi.scans.read import read_scan
+from friedel.bcdi.series.outliers import odd_ones
+from friedel.bcdi.series.plan import Member, SeriesPlan, members_of
+from friedel.bcdi.series.together import Together, seen_together
+from friedel.bcdi.strain.summary import crystal_errors, crystal_numbers
+from friedel.core.errors import FriedelError, InputError
+from friedel.core.observer import Note, Observer, Progress, Warned, silent
+
+_STAMP = "series.txt"
+
+
+@dataclass(frozen=True, kw_only=True)
+class SeriesScan:
+    """What became of one scan.
+
+    Attributes
+    ----------
+    name : str
+        Of its folder.
+    conditions : dict of str to float
+        What the sample was exposed to.
+    numbers, errors : dict of str to float
+        Size, strain, spacing and their standard errors, as far as the result has them.
+    quality : dict
+        "chi", "trusted", "agreement", …
+    failed : str
+        Why there is no result; "" if there is one.
+    again : bool
+        Taken over from an earlier run.
+    """
+
+    name: str
+    conditions: dict[str, float]
+    numbers: dict[str, float] = field(default_factory=dict)
+    errors: dict[str, float] = field(default_factory=dict)
+    quality: dict[str, float | bool | None] = field(default_factory=dict)
+    failed: str = ""
+    again: bool = False
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class SeriesResult:
+    """What a series leaves behind.
+
+    Attributes
+    ----------
+    scans : tuple of SeriesScan
+        In order.
+    against : str
+        Condition along which the series runs; "scan" where there is none.
+    odd : dict of str to str
+        Scans that don't fit in, and why.
+    together : Together or None
+        All crystals in one frame; None where fewer than two came out.
+    files : dict of str to Path
+        What was written, by what it is for.
+    """
+
+    scans: tuple[SeriesScan, ...]
+    against: str
+    odd: dict[str, str]
+    together: Together | None
+    files: dict[str, Path]
+
+    def along(self, name: str) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
+        """Return condition, number and its error over the scans that have it, each ``(n,)``; error NaN if unknown."""
+        rows = [
+            (scan.conditions.get(self.against, place), scan.numbers[name], scan.errors.get(name, np.nan))
+            for place, scan in enumerate(self.scans)
+            if name in scan.numbers
+        ]
+        table = np.array(rows, dtype=np.float64).reshape(-1, 3)
+        return table[:, 0], table[:, 1], table[:, 2]
+
+
+def run_series(
+    plan: SeriesPlan, output: Path | None = None, *, device: str | None = None, observer: Observer = silent
+) -> SeriesResult:
+    """Reconstruct every scan of a series, bring the crystals into one frame, and report.
+
+    Parameters
+    ----------
+    plan : SeriesPlan
+        Which scans and how.
+    output : Path, optional
+        Folder for the results; None takes the plan's. Scans whose results lie there already, made by the same plan,
+        are taken over: so an interrupted series goes on where it stopped.
+    device : str, optional
+        "cpu" or "cuda"; None takes a GPU if there is one.
+    observer : Observer
+        Hears progress, and which scan failed and why.
+
+    Raises
+    ------
+    PlanError
+        If the plan doesn't make sense or no folder is given.
+    InputError
+        If not one scan could be reconstructed, or nothing can be written.
+    """
+    folder = plan.folder_for(output)
+    members = members_of(plan)
+    folder.mkdir(parents=True, exist_ok=True)
+    scans = []
+    for place, member in enumerate(members):
+        observer(Progress("series", place, len(members)))
+        scans.append(_member(member, folder / member.name, device, observer))
+    observer(Progress("series", len(members), len(members)))
+    if all(scan.failed for scan in scans):
+        raise InputError(f"no scan of the series could be reconstructed; the first said: {scans[0].failed}")
+    return _report(plan, tuple(scans), folder, observer)
+
+
+def _report(plan: SeriesPlan, scans: tuple[SeriesScan, ...], folder: Path, observer: Observer) -> SeriesResult:
+    from friedel.bcdi.series.report import write_series
+
+    names = [name for scan in scans for name in scan.conditions]
+    against = plan.against or (names[0] if names else "scan")
+    made = [scan for scan in scans if not scan.failed]
+    together = seen_together([folder / scan.name for scan in made]) if len(made) > 1 else None
+    odd = odd_ones(scans, together)
+    for name, why in odd.items():
+        observer(Warned("series", f"{name} doesn't fit in: {why}"))
+    result = SeriesResult(scans=scans, against=against, odd=odd, together=together, files={})
+    result.files.update(write_series(folder, result))
+    return result
+
+
+def _member(member: Member, folder: Path, device: str | None, observer: Observer) -> SeriesScan:
+    stamp = hashlib.sha256(member.model_dump_json().encode()).hexdigest()
+    if (folder / _STAMP).is_file() and (folder / _STAMP).read_text().strip() == stamp and (folder / FILE).is_file():
+        observer(Note("series", f"{member.name}: taken over from an earlier run"))
+        return _stored(member, folder, again=True)
+    try:
+        scan = read_scan(member.plan.scan, observer=observer) if member.plan.scan else None
+        assert scan is not None
+        result = run_scan(scan, member.plan, folder, device=device, observer=observer)
+    except FriedelError as error:
+        observer(Warned("series", f"{member.name} has no result: {error}"))
+        return SeriesScan(name=member.name, conditions=member.conditions, failed=str(error))
+    _remember(member, folder, result, n_frames=scan.frames.shape[0])
+    (folder / _STAMP).write_text(stamp + "\n", encoding="utf-8")
+    return _stored(member, folder)
+
+
+def _remember(member: Member, folder: Path, result: RunResult, *, n_frames: int) -> None:
+    crystal: CrystalImage = result.crystal
+    numbers = {**crystal_numbers(crystal), "frames": float(n_frames), "photons": result.diffraction.n_photons}
+    errors = crystal_errors(crystal)
+    save_numbers(folder / FILE, result.reconstruction, numbers, conditions=member.conditions, errors=errors)
+
+
+def _stored(member: Member, folder: Path, *, again: bool = False) -> SeriesScan:
+    values = read_numbers(folder / FILE)
+    quality = {name: values.get(name) for name in ("chi", "trusted", "agreement", "n_agreeing", "n_starts")}
+    return SeriesScan(
+        name=member.name,
+        conditions=member.conditions,
+        numbers=values["numbers"],
+        errors=values["errors"],
+        quality=quality,
+        again=again,
+    )

@@ -1,0 +1,110 @@
+"""Standard errors on the laboratory grid: each deviation of the object goes the way that the object went.
+
+What is read from the changed object, less what was read from the object itself, squared and summed over the
+deviations, is the variance (see `Uncertainty`). Surface and grid stay; interpolation, ramp and smoothing are redone,
+so neighbouring voxels' errors are taken with their correlations.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import ndimage
+
+from friedel.bcdi.records import CrystalErrors, Reconstruction, Uncertainty
+from friedel.bcdi.strain.gradient import smoothed
+from friedel.bcdi.strain.placed import Placed, strain_along_h, without_ramp
+from friedel.bcdi.strain.regrid import phase_factor
+
+Floats = NDArray[np.float64]
+Mask = NDArray[np.bool_]
+
+# As for the maps on the measurement's own voxels: a variance from a dozen deviations is averaged over neighbours.
+_SMOOTHING = 1.5
+
+
+@dataclass(frozen=True, eq=False)
+class _Read:
+    """What is read from a placed crystal: its phase factor, the smoothed one, the strain and the mean spacing."""
+
+    factor: NDArray[np.complex128]
+    smooth: NDArray[np.complex128]
+    strain: Floats
+    spacing: float
+
+
+def crystal_errors(
+    reconstruction: Reconstruction, placed: Placed, *, smoothing_voxels: float, ramp_removed: bool
+) -> CrystalErrors | None:
+    """Return the standard errors of a crystal image; None if the reconstruction has none.
+
+    Parameters
+    ----------
+    reconstruction : Reconstruction
+        With its uncertainty.
+    placed : Placed
+        The crystal as the image shows it.
+    smoothing_voxels : float
+        As in `StrainOptions`.
+    ramp_removed : bool
+        Whether the mean phase gradient was moved into h.
+    """
+    uncertainty = reconstruction.uncertainty
+    if uncertainty is None:
+        return None
+    found = _read(placed, smoothing_voxels)
+    inside, length = placed.inside, float(np.linalg.norm(placed.h))
+    phase, displacement, strain = (np.zeros(inside.shape) for _ in range(3))
+    spacing, spread = 0.0, 0.0
+    for changed in _changed(reconstruction, uncertainty, placed):
+        other = _read(without_ramp(changed) if ramp_removed else changed, smoothing_voxels)
+        phase += _turned(other.factor, found.factor, inside) ** 2
+        displacement += (_turned(other.smooth, found.smooth, inside) / length) ** 2
+        strain += np.nan_to_num(other.strain - found.strain) ** 2
+        spacing += (other.spacing - found.spacing) ** 2
+        spread += (float(np.nanstd(other.strain)) - float(np.nanstd(found.strain))) ** 2
+    diameter, diameter_error = size_of(uncertainty, abs(float(np.linalg.det(placed.basis))))
+    return CrystalErrors(
+        phase_rad=_error(phase, inside),
+        displacement_angstrom=_error(displacement, inside),
+        strain=_error(strain, inside),
+        d0_angstrom=float(np.sqrt(spacing)),
+        strain_rms=float(np.sqrt(spread)),
+        diameter=diameter,
+        diameter_error=diameter_error,
+    )
+
+
+def size_of(uncertainty: Uncertainty, voxel_volume: float) -> tuple[float, float]:
+    """Return the crystal's equivalent diameter and its standard error in units of the voxel volume's cube root."""
+    edge = voxel_volume ** (1 / 3)
+    return edge * uncertainty.diameter_voxels, edge * uncertainty.diameter_error_voxels
+
+
+def _read(placed: Placed, smoothing_voxels: float) -> _Read:
+    smooth = smoothed(placed.factor, smoothing_voxels)
+    return _Read(placed.factor, smooth, strain_along_h(smooth, placed), placed.spacing)
+
+
+def _changed(reconstruction: Reconstruction, uncertainty: Uncertainty, placed: Placed) -> Iterator[Placed]:
+    """Yield the crystal as each deviation changes it."""
+    obj, support = reconstruction.object, reconstruction.support
+    before = phase_factor(obj, placed.basis, placed.grid, trusted=placed.trusted)
+    for deviation in uncertainty.deviations:
+        changed = obj.copy()
+        changed[support] += deviation
+        after = phase_factor(changed, placed.basis, placed.grid, trusted=placed.trusted)
+        yield replace(placed, factor=placed.factor * after * np.conj(before))
+
+
+def _turned(factor: NDArray[np.complex128], before: NDArray[np.complex128], inside: Mask) -> Floats:
+    turn = np.angle(factor * np.conj(before))
+    return np.where(inside, turn - turn[inside].mean(), 0.0)
+
+
+def _error(variance: Floats, inside: Mask) -> NDArray[np.float32]:
+    weight = inside.astype(np.float64)
+    total = ndimage.gaussian_filter(variance * weight, _SMOOTHING, mode="constant")
+    mean = total / np.maximum(ndimage.gaussian_filter(weight, _SMOOTHING, mode="constant"), 1e-30)
+    return np.where(inside, np.sqrt(np.maximum(mean, 0.0)), np.nan).astype(np.float32)

@@ -1,0 +1,142 @@
+"""Values that aren't counts: the marks which detectors and programs put at pixels that measured nothing.
+
+A mark keeps its value through any conversion (2³² − 1 of an EIGER is 4294967296.0 in float32), so values decide here,
+not types. Saturation, the highest value that a counter reaches, is told from a mark by `plateau`.
+"""
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+# The largest values of counters and types, and one less (an EIGER marks overflow with it), as they come out of float32.
+LARGEST = (2**16 - 1, 2**31 - 2, 2**31 - 1, 2**31, 2**32 - 2, 2**32 - 1, 2**32, 2**63 - 1, 2**63, 2**64 - 1, 2**64)
+NEGATIVE = (-1.0, -2.0)
+# More different negative whole numbers than this are a background subtracted, not marks.
+MOST_NEGATIVE_MARKS = 3
+# Nobody uses more large marks at once.
+MOST_MARKS = 3
+# Counts this large never repeat over so many frames: by chance 0.06 ** 7.
+LEAST_STUCK = 50
+LEAST_FRAMES = 8
+# Fewer voxels of exactly the same highest value can be chance.
+LEAST_PLATEAU = 4
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class Marked:
+    """What in an array is no count.
+
+    Attributes
+    ----------
+    unknown : (…) bool or None
+        True at marks; None: there are none.
+    values : tuple of str
+        The marks found ("NaN", "inf", "4294967295", "-1").
+    """
+
+    unknown: NDArray[np.bool_] | None = None
+    values: tuple[str, ...] = ()
+
+
+def find_marks(array: NDArray[Any]) -> Marked:
+    """Find the values that mark pixels without a measurement.
+
+    NaN and inf; the largest value of a type or counter where it is the array's largest; whole negative numbers where
+    there are few different ones; and a largest value that some pixels hold in every frame of several.
+
+    Parameters
+    ----------
+    array : (n, y, x) or any other shape, any real dtype
+        Raw values.
+    """
+    unknown, found = _not_finite(array)
+    for _ in range(MOST_MARKS):
+        top = _largest(array, unknown)
+        if top is None or not (_is_largest(top, array.dtype) or _stays(array, top)):
+            break
+        unknown = _with(unknown, array == array.dtype.type(top))
+        found.append(f"{top:.0f}" if float(top).is_integer() else f"{top:g}")
+    stuck = _stuck(array)
+    if stuck is not None and (unknown is None or (stuck & ~unknown).any()):
+        unknown = _with(unknown, stuck)
+        found.append("one value in every frame")
+    for value in _negative_marks(array):
+        unknown = _with(unknown, array == value)
+        found.append(f"{value:.0f}")
+    return Marked(unknown=unknown, values=tuple(found))
+
+
+def plateau(values: NDArray[Any], measured: NDArray[np.bool_] | None = None) -> float | None:
+    """Return the value at which an array is clipped, or None: its largest one where too many voxels hold just that.
+
+    Of counts that spread over their noise, about one in a fifth of the largest value's size holds the very largest.
+    """
+    top = float(values.max(initial=0) if measured is None else values[measured].max(initial=0))
+    if not top > 0:
+        return None
+    near = values >= values.dtype.type(0.8 * top) if values.dtype.kind == "f" else values >= 0.8 * top
+    if measured is not None:
+        near = near & measured
+    high = values[near]
+    n_top, n_near = int((high == top).sum()), high.size
+    whole = bool((high == np.round(high)).all())
+    by_chance = 25 * n_near / top if whole else 0.2 * n_near
+    return top if n_top >= LEAST_PLATEAU and n_top > by_chance + LEAST_PLATEAU - 1 else None
+
+
+def _not_finite(array: NDArray[Any]) -> tuple[NDArray[np.bool_] | None, list[str]]:
+    if array.dtype.kind != "f" or np.isfinite(array).all():
+        return None, []
+    nan, inf = np.isnan(array), np.isinf(array)
+    return nan | inf, [name for name, where in (("NaN", nan), ("inf", inf)) if where.any()]
+
+
+def _largest(array: NDArray[Any], unknown: NDArray[np.bool_] | None) -> Any:
+    known = array if unknown is None else array[~unknown]
+    top = known.max() if known.size else None
+    return top if top is not None and top > 0 else None
+
+
+def _is_largest(top: Any, dtype: np.dtype[Any]) -> bool:
+    return int(top) == top and (int(top) in LARGEST or (dtype.kind in "iu" and int(top) == np.iinfo(dtype).max))
+
+
+def _stays(array: NDArray[Any], top: Any) -> bool:
+    """Tell whether some pixel holds the largest value in every frame: no pixel of a scan counts the same throughout."""
+    if array.ndim != 3 or len(array) < 3:
+        return False
+    # Two frames rule out most pixels before all are looked at.
+    rows, columns = np.nonzero((array[0] == top) & (array[-1] == top))
+    return rows.size > 0 and bool((array[:, rows, columns] == top).all(axis=0).any())
+
+
+def _stuck(array: NDArray[Any]) -> NDArray[np.bool_] | None:
+    """Return the voxels of pixels that hold one large value in every frame, which photons never do; None without."""
+    if array.ndim != 3 or len(array) < LEAST_FRAMES:
+        return None
+    middle = array[len(array) // 2]
+    rows, columns = np.nonzero((array[0] == middle) & (array[-1] == middle) & (middle >= LEAST_STUCK))
+    same = (array[:, rows, columns] == middle[rows, columns]).all(axis=0)
+    if not same.any() or same.sum() > middle.size // 2:
+        return None
+    unknown = np.zeros(array.shape, bool)
+    unknown[:, rows[same], columns[same]] = True
+    return unknown
+
+
+def _negative_marks(array: NDArray[Any]) -> list[float]:
+    if array.dtype.kind not in "if" or not array.size or not array.min() < 0:
+        return []
+    low = array[array < 0]
+    whole = low[low == np.round(low)]
+    different = np.unique(whole[:100_000])
+    if whole.size == low.size:
+        return [float(value) for value in different] if different.size <= MOST_NEGATIVE_MARKS else []
+    # Among fractions, the exact -1 or -2 of several voxels is no accident.
+    return [value for value in NEGATIVE if (whole == value).sum() >= LEAST_PLATEAU]
+
+
+def _with(unknown: NDArray[np.bool_] | None, more: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    return more if unknown is None else unknown | more

@@ -1,0 +1,126 @@
+"""Which parts of an HDF5 dataset hold data, and which HDF5 would only read as zeros.
+
+A chunk that was never written, a virtual source that is missing or too short: reading says nothing of either.
+"""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import h5py
+
+from friedel.core.errors import InputError
+
+Box = tuple[slice, ...]
+
+
+def unwritten(dataset: h5py.Dataset, path: Path) -> list[Box]:
+    """Return the boxes of a dataset that hold no data, in its own indices.
+
+    Parameters
+    ----------
+    dataset : h5py.Dataset
+        Of any dimension.
+    path : Path
+        The file that was opened, for messages.
+
+    Raises
+    ------
+    InputError
+        If nothing of it was ever written, or none of the files behind it is there.
+    """
+    if dataset.is_virtual:
+        return _virtual(dataset, path)
+    whole = tuple(slice(0, n) for n in dataset.shape)
+    if dataset.size and dataset.chunks is None:
+        external = bool(dataset.external)
+        absent = dataset.id.get_offset() is None and dataset.id.get_storage_size() == 0 and not external
+        if absent and dataset.id.get_create_plist().get_layout() == h5py.h5d.CONTIGUOUS:
+            raise InputError(f"{path}: {dataset.name} was never written; all its frames would be empty")
+        return []
+    if not dataset.size or dataset.chunks is None:
+        return []
+    missing = list(_missing_chunks(dataset))
+    if len(missing) == _n_chunks(dataset):
+        raise InputError(f"{path}: {dataset.name} was never written; all its frames would be empty")
+    return [tuple(_cut(part, limit) for part, limit in zip(box, whole, strict=True)) for box in missing]
+
+
+def _n_chunks(dataset: h5py.Dataset) -> int:
+    total = 1
+    for n, chunk in zip(dataset.shape, dataset.chunks, strict=True):
+        total *= -(-n // chunk)
+    return total
+
+
+def _missing_chunks(dataset: h5py.Dataset) -> Iterator[Box]:
+    if dataset.id.get_num_chunks() >= _n_chunks(dataset):
+        return
+    written: set[tuple[int, ...]] = set()
+    dataset.id.chunk_iter(lambda chunk: written.add(tuple(chunk.chunk_offset)))
+    for box in dataset.iter_chunks():
+        # iter_chunks cuts the last box to the shape; offsets are whole chunks.
+        if tuple(part.start for part in box) not in written:
+            yield tuple(slice(part.start, part.stop) for part in box)
+
+
+def _cut(part: slice, limit: slice) -> slice:
+    return slice(part.start, min(part.stop, limit.stop))
+
+
+def _virtual(dataset: h5py.Dataset, path: Path) -> list[Box]:
+    home = Path(dataset.file.filename).parent
+    sources = [source for source in dataset.virtual_sources() if "%" not in source.file_name]
+    absent: list[Box] = []
+    names: list[str] = []
+    covered = [False] * dataset.shape[0]
+    for source in sources:
+        start, stop = source.vspace.get_select_bounds()
+        box = tuple(slice(low, min(high + 1, n)) for low, high, n in zip(start, stop, dataset.shape, strict=True))
+        for frame in range(box[0].start, box[0].stop):
+            covered[frame] = True
+        lacking = _lacking(dataset, source, box, home)
+        if lacking and lacking[0] == box:
+            names.append(str(home / source.file_name))
+        absent += lacking
+    if len(names) >= max(1, len(sources)):
+        raise InputError(
+            f"{path}: {dataset.name} refers to {names[0]}, which is missing; copy it beside (its frames would be zeros)"
+        )
+    rest = tuple(slice(0, n) for n in dataset.shape[1:])
+    if len(sources) == len(dataset.virtual_sources()):
+        absent += [(slice(frame, frame + 1), *rest) for frame, is_there in enumerate(covered) if not is_there]
+    return absent
+
+
+def _lacking(dataset: h5py.Dataset, source: h5py._hl.vds.VDSmap, box: Box, home: Path) -> list[Box]:
+    """Return what a virtual source leaves empty, in the dataset's indices: all of it, or the frames it is short of."""
+    if source.file_name == ".":
+        found = dataset.file.get(source.dset_name)
+        return [box] if not isinstance(found, h5py.Dataset) else _short(found, source, box)
+    behind = home / source.file_name
+    if not behind.is_file():
+        return [box]
+    try:
+        with h5py.File(behind, "r") as file:
+            found = file.get(source.dset_name)
+            return [box] if not isinstance(found, h5py.Dataset) else _short(found, source, box)
+    except OSError:
+        return [box]
+
+
+def _short(found: h5py.Dataset, source: h5py._hl.vds.VDSmap, box: Box) -> list[Box]:
+    try:
+        start, stop = source.src_space.get_select_bounds()
+    except ValueError:  # all of the source, of which HDF5 keeps no shape
+        start, stop = (0,) * len(box), tuple(part.stop - part.start - 1 for part in box)
+    n_there, n_mapped = max(0, min(found.shape[0], stop[0] + 1) - start[0]), box[0].stop - box[0].start
+    holes = [] if n_there >= n_mapped else [(slice(box[0].start + n_there, box[0].stop), *box[1:])]
+    if found.is_virtual or found.chunks is None or n_there == 0 or len(found.shape) != len(box):
+        return holes
+    # Chunks of whole frames that were never written in the file behind.
+    for chunk in _missing_chunks(found):
+        first, last = chunk[0].start - start[0], chunk[0].stop - start[0]
+        if last > 0 and first < n_mapped:
+            at = slice(box[0].start + max(first, 0), box[0].start + min(last, n_mapped))
+            holes.append((at, *box[1:]))
+    return holes

@@ -1,0 +1,116 @@
+"""Frames of a detector's modules, put together by a CrystFEL geometry: which pixel of a stack lies where. Reads one file.
+
+Each pixel goes to the nearest of a square grid: for hits that is exact enough, and no intensity is changed.
+"""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from friedel.core.errors import InputError, MissingDependencyError
+
+_LARGEST = 8192
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class Assembly:
+    """Where the pixels of modules lie in the assembled frame.
+
+    Attributes
+    ----------
+    shape : (int, int)
+        Rows and columns of the assembled frame.
+    source, target : (k,) intp
+        Numbers of pixels in a flattened stack of modules, and of their places in the flattened frame.
+    centre : (float, float)
+        Pixel (y, x) of the frame that the direct beam hits.
+    """
+
+    shape: tuple[int, int]
+    source: NDArray[np.intp]
+    target: NDArray[np.intp]
+    centre: tuple[float, float]
+
+    @property
+    def measured(self) -> NDArray[np.bool_]:
+        """True where a pixel of a module lies, ``(y, x)``."""
+        inside = np.zeros(self.shape[0] * self.shape[1], bool)
+        inside[self.target] = True
+        return inside.reshape(self.shape)
+
+    def put_together(self, modules: NDArray[Any]) -> NDArray[Any]:
+        """Return frames ``(n, y, x)`` from stacks ``(n, …)`` of modules; 0 between them."""
+        frames = np.zeros((len(modules), self.shape[0] * self.shape[1]), modules.dtype)
+        frames[:, self.target] = modules.reshape(len(modules), -1)[:, self.source]
+        return frames.reshape(len(modules), *self.shape)
+
+
+def read_assembly(path: Path, stack: tuple[int, ...]) -> Assembly:
+    """Read a geometry for stacks of modules.
+
+    Parameters
+    ----------
+    path : Path
+        CrystFEL geometry file.
+    stack : tuple of int
+        Shape of one frame as recorded: ``(modules, ss, fs)``, or ``(ss, fs)`` with all panels in one image.
+
+    Raises
+    ------
+    InputError
+        If the file isn't there, is no geometry, or describes frames of another shape.
+    MissingDependencyError
+        Without EXtra-geom.
+    """
+    if not path.is_file():
+        raise InputError(f"{path}: no such geometry file; check the path")
+    try:
+        from cfel_fmt.geometry import load_crystfel_geometry
+    except ImportError:
+        raise MissingDependencyError("extra_geom", "xfel", "read detector geometry files") from None
+    try:
+        panels = load_crystfel_geometry(str(path)).detector["panels"]
+        n_modules = 1 + max((_module(panel) for panel in panels.values()), default=0)
+        pieces = [_panel(panel, stack, n_modules) for panel in panels.values()]
+    except InputError as error:
+        raise InputError(f"{path}: {error}") from None
+    except (OSError, RuntimeError, ValueError, KeyError, IndexError, TypeError, AttributeError) as error:
+        raise InputError(f"{path}: not a CrystFEL geometry ({error})") from None
+    if not pieces:
+        raise InputError(f"{path}: a CrystFEL geometry without panels; check the file")
+    source, y, x = (np.concatenate(column) for column in zip(*pieces, strict=True))
+    first_y, first_x = int(np.rint(y.min())), int(np.rint(x.min()))
+    rows, columns = np.rint(y).astype(np.intp) - first_y, np.rint(x).astype(np.intp) - first_x
+    shape = int(rows.max()) + 1, int(columns.max()) + 1
+    if max(shape) > _LARGEST:
+        raise InputError(f"{path}: its panels lie over {shape} pixels; that is no geometry of one detector")
+    return Assembly(
+        shape=shape, source=source, target=rows * shape[1] + columns, centre=(-first_y - 0.5, -first_x - 0.5)
+    )
+
+
+def _module(panel: dict[str, Any]) -> int:
+    return next((int(part) for part in panel.get("dim_structure") or () if isinstance(part, int)), 0)
+
+
+def _panel(
+    panel: dict[str, Any], stack: tuple[int, ...], n_modules: int
+) -> tuple[NDArray[Any], NDArray[Any], NDArray[Any]]:
+    """Return the numbers of a panel's pixels in the flattened stack, and their y and x, pixels from the beam."""
+    low_ss, high_ss, low_fs, high_fs = (
+        int(panel[f"orig_{end}_{axis}"]) for axis in ("ss", "fs") for end in ("min", "max")
+    )
+    n_rows, n_fs = int(np.prod(stack[:-1])), stack[-1]
+    per_module = stack[-2] if len(stack) == 3 else n_rows // n_modules
+    first = _module(panel) * per_module
+    if first + high_ss >= n_rows or high_fs >= n_fs or (n_modules > 1 and high_ss >= per_module):
+        wanted = f"module {_module(panel)}, ss {high_ss}, fs {high_fs}"
+        raise InputError(f"it describes {wanted}, but frames were recorded as {stack}: it is another detector's")
+    ss, fs = np.mgrid[low_ss : high_ss + 1, low_fs : high_fs + 1]
+    down, across = ss - low_ss + 0.5, fs - low_fs + 0.5
+    x = panel["cnx"] + across * panel["fsx"] + down * panel["ssx"] - 0.5
+    y = panel["cny"] + across * panel["fsy"] + down * panel["ssy"] - 0.5
+    return ((first + ss) * n_fs + fs).ravel().astype(np.intp), y.ravel(), x.ravel()

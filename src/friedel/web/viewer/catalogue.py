@@ -1,0 +1,136 @@
+"""What results lie under some folders, and what a table says of each. Reads small files only, and each only once."""
+
+import json
+import os
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from friedel.bcdi.results.numbers import FILE, read_numbers
+from friedel.bcdi.results.volumes import read_record, read_volumes, step_angstrom
+from friedel.core.errors import FriedelError
+from friedel.core.units import ANGSTROM_PER_NM
+
+ARCHIVE = "reconstruction.cxi"
+SCORES = "scores.h5"
+_DEPTH = 8
+"""Folders deeper than this below the one named aren't searched: results lie near, raw data don't."""
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One result.
+
+    Attributes
+    ----------
+    name : str
+        Its place below the folder named, which is its name in the table.
+    kind : str
+        "crystal" or "hits".
+    path : Path
+        The CXI file of a crystal, the folder of a classified run.
+    folder : Path
+        Where its other files lie.
+    """
+
+    name: str
+    kind: str
+    path: Path
+    folder: Path
+
+
+def find_results(folders: Sequence[Path]) -> list[Entry]:
+    """Return the results under some folders, sorted by name; hidden folders are left out.
+
+    Parameters
+    ----------
+    folders : sequence of Path
+        Folders to search, or single ``.cxi`` files.
+    """
+    found: dict[Path, Entry] = {}
+    for folder in folders:
+        several = f"{folder.name}/" if len(folders) > 1 else ""
+        for entry in _under(folder):
+            named = Entry(several + entry.name, entry.kind, entry.path, entry.folder)
+            found.setdefault(entry.path.resolve(), named)
+    return sorted(found.values(), key=lambda entry: entry.name)
+
+
+def _under(root: Path) -> Iterator[Entry]:
+    if root.is_file():
+        yield Entry(root.name, "crystal", root, root.parent)
+        return
+    base = len(root.parts)
+    for place, below, files in os.walk(root):
+        folder = Path(place)
+        below[:] = (
+            sorted(name for name in below if not name.startswith(".")) if len(folder.parts) - base < _DEPTH else []
+        )
+        name = str(folder.relative_to(root)) if folder != root else root.resolve().name
+        if ARCHIVE in files:
+            yield Entry(name, "crystal", folder / ARCHIVE, folder)
+        elif SCORES in files:
+            yield Entry(name, "hits", folder, folder)
+        else:
+            lone = [file for file in files if file.endswith(".cxi") and file != "selection.cxi"]
+            yield from (Entry(f"{name}/{file}", "crystal", folder / file, folder) for file in sorted(lone))
+
+
+def row_of(entry: Entry) -> dict[str, Any]:
+    """Return what the table shows of a result without opening a volume; ``error`` says why it can't be read.
+
+    Returns
+    -------
+    dict
+        "name", "kind", "source", "started", "chi", "trusted", "diameter_nm", "strain_rms", "d_spacing_angstrom",
+        "hit_rate", "frames", "conditions", "errors"; what isn't known is absent. "waiting" is True while size and
+        strain are still to be read from the volume.
+    """
+    row: dict[str, Any] = {"name": entry.name, "kind": entry.kind, "report": (entry.folder / "report.html").is_file()}
+    try:
+        return row | (_crystal_row(entry) if entry.kind == "crystal" else _hits_row(entry))
+    except (FriedelError, OSError, KeyError, TypeError, ValueError) as error:
+        return row | {"error": str(error)}
+
+
+def filled(entry: Entry, row: dict[str, Any]) -> dict[str, Any]:
+    """Return a waiting row with size and strain read from the result's volume."""
+    try:
+        volumes = read_volumes(entry.path, pattern=False)
+    except FriedelError as error:
+        return {**row, "waiting": False, "error": str(error)}
+    step, numbers = step_angstrom(volumes), {}
+    if step is not None:
+        numbers["diameter_nm"] = (6 / 3.141592653589793 * volumes.inside.sum()) ** (1 / 3) * step / ANGSTROM_PER_NM
+    if "strain" in volumes.quantities:
+        known = volumes.quantities["strain"][volumes.inside].astype(float)
+        numbers["strain_rms"] = float((known[known == known] ** 2).mean() ** 0.5)
+    return {**row, **numbers, "waiting": False}
+
+
+def _crystal_row(entry: Entry) -> dict[str, Any]:
+    small = entry.folder / FILE
+    if entry.path.name == ARCHIVE and small.is_file() and small.stat().st_mtime >= entry.path.stat().st_mtime - 1.0:
+        values = read_numbers(small)
+        row = {name: values.get(name) for name in ("source", "started", "chi", "trusted", "agreement")}
+        return row | values["numbers"] | {"conditions": values["conditions"], "errors": values["errors"]}
+    whole = entry.folder / "quality.json"
+    readable = entry.path.name == ARCHIVE and whole.is_file()
+    record = json.loads(whole.read_text(encoding="utf-8")) if readable else read_record(entry.path)
+    quality, provenance = record["quality"], record["provenance"]
+    return {
+        "source": provenance["source"],
+        "started": provenance["started"],
+        "chi": quality["chi"],
+        "trusted": quality["trusted"],
+        "agreement": quality["agreement"],
+        "waiting": True,
+    }
+
+
+def _hits_row(entry: Entry) -> dict[str, Any]:
+    summary = json.loads((entry.folder / "summary.json").read_text(encoding="utf-8"))
+    frames, selected = summary.get("frames"), summary.get("selected")
+    row = {"source": summary.get("source", entry.name), "frames": frames, "summary": summary}
+    return row | ({"hit_rate": selected / frames} if frames and selected is not None else {})

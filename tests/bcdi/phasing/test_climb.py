@@ -1,0 +1,82 @@
+"""From a coarse grid to the photon limit, by stages that are data: in the default, in a plan, and in the result."""
+
+import numpy as np
+import pytest
+import torch
+import yaml
+
+from friedel.bcdi.crystals.wavy_crystal import wavy_crystal
+from friedel.bcdi.forward.bragg import diffract
+from friedel.bcdi.phasing import solve
+from friedel.bcdi.phasing.ambiguities import align_to, phase_difference_rad
+from friedel.bcdi.phasing.measured import measured_from
+from friedel.bcdi.phasing.options import PhasingOptions
+from friedel.bcdi.phasing.refine import RefineOptions, refine
+from friedel.bcdi.phasing.strategy import Stage, Strategies
+from friedel.bcdi.phasing.support import autocorrelation_excess
+from friedel.bcdi.records import Diffraction
+from friedel.core.errors import PlanError
+
+SHAPE = (48, 48, 48)
+
+
+@pytest.fixture(scope="module")
+def crystal():
+    return wavy_crystal(SHAPE, seed=6)
+
+
+@pytest.fixture(scope="module")
+def pattern(crystal):
+    return Diffraction(intensities=diffract(crystal, n_photons=1e8, seed=0), mask=np.ones(SHAPE, bool))
+
+
+@pytest.fixture(scope="module")
+def solution(pattern):
+    return solve(pattern, seed=3)
+
+
+def _error(obj, crystal):
+    return phase_difference_rad(align_to(obj, crystal)[0], crystal, np.abs(crystal) > 0.5)
+
+
+def test_the_photon_limit_is_reached(solution, pattern, crystal):
+    start, support = torch.from_numpy(crystal), torch.from_numpy(np.abs(crystal) > 0)
+    limit = refine(start, support, measured_from(pattern), RefineOptions(early_stop=False)).obj.numpy()
+    assert _error(solution.object, crystal) < 2.5 * _error(limit, crystal)
+    assert solution.quality.noise_factor < 1.12
+    assert solution.quality.trusted
+
+
+def test_the_result_says_what_was_done_and_how_far_it_came(solution):
+    reasons = solution.quality.reasons
+    assert reasons[0].startswith("strategy: normal")
+    assert any(reason.startswith("limit: the fit is 1.0") for reason in reasons)
+    assert solution.quality.n_starts == len(solution.starts) >= 4
+
+
+def test_what_no_compact_object_explains_is_seen_before_phasing(pattern):
+    hot = np.random.default_rng(0).integers(0, SHAPE[0], (30, 3))
+    counts = pattern.intensities.copy()
+    counts[tuple(hot.T)] += 5e3
+    clean, spoilt = (autocorrelation_excess(measured_from(Diffraction(intensities=one, mask=pattern.mask)))
+                     for one in (pattern.intensities, counts))  # fmt: skip
+    assert 0.5 < clean < 1.6
+    assert spoilt > 3
+
+
+def test_a_plan_prints_the_stages_and_changes_them():
+    text = yaml.safe_dump(PhasingOptions().model_dump(mode="json"))
+    assert PhasingOptions.read(yaml.safe_load(text)) == PhasingOptions()
+    plain = yaml.safe_load(text)
+    plain["strategies"]["normal"]["rounds"][0][0]["count"] = 7
+    assert PhasingOptions.read(plain).strategies.normal.rounds[0][0].count == 7
+    plain["strategies"]["normal"]["climb"][0]["schedule"] = "20*OOPS"
+    with pytest.raises(PlanError, match="OOPS"):
+        PhasingOptions.read(plain)
+
+
+def test_every_round_begins_with_starts_and_every_climb_ends_refined():
+    for strategy in (Strategies().normal, Strategies().strained):
+        assert all(stages[0].starts != "none" for stages in strategy.rounds)
+        assert all(isinstance(stage, Stage) and stage.grid != "coarse" for stage in strategy.climb)
+        assert strategy.climb[-1].descend

@@ -1,0 +1,204 @@
+"""Whole commands killed, by process and by signal: nothing is lost unseen, nothing is left behind."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+from live_doubles import Scripted, frames, plan, rows, write_run
+
+from friedel.spi.live.watch import HitsWatch, watch_hits
+from friedel.stream.account import KILLED, Account
+from friedel.stream.display import Control, Display, Viewer
+from friedel.stream.shared import SharedBlock, sweep
+from friedel.stream.sources.events import Message
+
+SHM = Path("/dev/shm")
+
+
+def _until(true, patience_s=60.0):
+    until = time.monotonic() + patience_s
+    while not true():
+        assert time.monotonic() < until, "it took too long"
+        time.sleep(0.05)
+
+
+def _command(*words, **more):
+    search = os.pathsep.join(entry for entry in sys.path if entry)
+    code = "from friedel.cli.main import main; main()"
+    return subprocess.Popen(
+        [sys.executable, "-c", code, *map(str, words)], env=os.environ | {"PYTHONPATH": search},
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, **more,
+    )  # fmt: skip
+
+
+def _watch(uri, folder, *more):
+    settings = ("queue.workers=1", "queue.batch=16", "queue.sample=16", "queue.memory_mb=8", "keep.keep_free_mb=0")
+    given = [word for setting in settings for word in ("--set", setting)]
+    return _command("watch", uri, "-o", folder, "--model", "live_doubles:brightness", *given, *more)
+
+
+def _family(pid):
+    """Return the ids of all processes below one."""
+    found = []
+    for path in Path(f"/proc/{pid}/task").glob("*/children"):
+        for child in path.read_text().split():
+            found += [int(child), *_family(int(child))]
+    return found
+
+
+def _alive(pid):
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except OSError:
+        return False
+
+
+def _ours(pid):
+    """Return the blocks of shared memory that a process has mapped."""
+    return {SHM / Path(line.split()[5]).name for line in Path(f"/proc/{pid}/maps").read_text().splitlines()
+            if line.rpartition("/dev/shm/")[2].startswith("friedel-")}  # fmt: skip
+
+
+def _ledger(folder):
+    try:
+        return json.loads((folder / "ledger.json").read_text())["ledger"]
+    except OSError:
+        return {"processed": 0}
+
+
+def _written(folder):
+    return np.concatenate([rows(path) for path in sorted(folder.glob("hits_*.cxi"))])
+
+
+def test_what_a_killed_writer_had_not_flushed_is_written_by_the_next(tmp_path):
+    stack = frames(400)
+    watch = None
+
+    def kill_writer():
+        os.kill(watch.sink.output.writer.process.pid, signal.SIGKILL)
+
+    messages = [Message(number=k, frames=stack[k : k + 10]) for k in range(0, 400, 10)]
+    source = Scripted(*messages[:20], 0.2, kill_writer, *messages[20:], patient=True)
+    # It would flush only every ten minutes: whatever it acknowledged before would be lost with it.
+    # It flushes seldom: what it has written by then, and not flushed, goes with it.
+    watch = HitsWatch(plan(tmp_path, None, keep={"flush_s": 0.5}), source=source)
+    result = watch.run()
+    numbers = _written(tmp_path / "out")
+    assert sorted(numbers) == list(range(400))
+    assert result.counts.processed == 400
+    assert result.counts.unsaved == 0
+
+
+def test_a_killed_watch_leaves_nothing_behind_and_is_taken_up_again(tmp_path):
+    path, folder = write_run(tmp_path / "run.h5", frames(600)), tmp_path / "out"
+    process = _watch(f"file://{path}?rate=150", folder, "--serve", "--port", "0")
+    try:
+        _until(lambda: _ledger(folder)["processed"] > 60)
+        family, memory = _family(process.pid), _ours(process.pid)
+        assert len(family) >= 3, "scorer, writer, page"
+        assert memory
+    finally:
+        process.kill()
+        process.communicate()
+    began = time.monotonic()
+    _until(lambda: not any(map(_alive, family)), 20)
+    assert time.monotonic() - began < 20
+    second = watch_hits(plan(tmp_path, f"file://{path}"))
+    assert not [block for block in memory if block.exists()], "what was stale is swept"
+    numbers = _written(folder)
+    assert sorted(numbers) == list(range(600)), "each once"
+    account = Account(folder)
+    first, again = account.replay().values()
+    account.close()
+    assert first.adds_up
+    assert first.processed + again.processed == 600
+    assert again.duplicate == first.processed
+    assert first.dropped_why.get(KILLED, 0) == first.dropped
+    assert second.counts.adds_up
+    for part in sorted(folder.glob("hits_*.cxi")):
+        import h5py
+
+        with h5py.File(part) as file:  # an ordinary file, also the one whose writer was killed
+            selected = file["entry_1/result_1/selected"][()]
+            assert len(selected) == len(file["entry_1/result_1/single"])
+            assert selected.sum() == len(file["entry_1/data_1/data"])
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
+def test_a_signal_ends_a_watch_cleanly(tmp_path, number):
+    path, folder = write_run(tmp_path / "run.h5", frames(2000)), tmp_path / "out"
+    process = _watch(f"file://{path}?rate=150", folder)
+    try:
+        _until(lambda: _ledger(folder)["processed"] > 30)
+        process.send_signal(number)
+        out, said = process.communicate(timeout=60)
+    finally:
+        process.kill()
+    assert process.returncode == 0, said
+    assert f"processed {len(_written(folder))} " in out
+    assert _ledger(folder)["processed"] == len(_written(folder))
+
+
+def test_without_a_threshold_the_page_s_wish_is_the_plan_s_selection(tmp_path):
+    stack, display = frames(64), Display()
+    page = Viewer(display.names)
+    source = Scripted(
+        lambda: page.ask(Control(threshold=0.99)), 0.6, Message(number=0, frames=stack), 0.6,
+        lambda: page.ask(Control()), 0.6, Message(number=64, frames=stack), 0.6,
+    )  # fmt: skip
+    quick = plan(tmp_path, None, display_s=0.05, queue={"sample": 16})
+    try:
+        result = HitsWatch(quick, source=source, display=display).run()
+    finally:
+        page.close()
+        display.close()
+    expected = int((stack[:, 0, 0] >= 50).sum() + (stack[:, 0, 0] / 100 >= 0.99).sum())
+    assert result.snapshot.view.selected == expected
+    assert result.snapshot.threshold is None
+
+
+def test_a_page_that_dies_comes_back_on_its_port():
+    import urllib.request
+
+    from friedel.web.options import ServeOptions
+    from friedel.web.page import Page
+
+    def answers():
+        try:
+            with urllib.request.urlopen(f"{page.url}health", timeout=5) as answer:
+                return answer.status == 200
+        except OSError:
+            return False
+
+    display = Display()
+    try:
+        with Page(display.names, ServeOptions(port=0)) as page:
+            dead = page.pid
+            os.kill(dead, signal.SIGKILL)
+            _until(lambda: page.pid != dead and answers())
+    finally:
+        display.close()
+
+
+def test_only_stale_shared_memory_is_swept():
+    held = SharedBlock(n_bytes=4096)
+    code = "import os; from multiprocessing import resource_tracker; from friedel.stream.shared import SharedBlock\n"
+    code += "print(SharedBlock(n_bytes=4096).name, flush=True)\n"
+    code += "os.kill(resource_tracker._resource_tracker._pid, 9); os._exit(1)"
+    search = {"PYTHONPATH": os.pathsep.join(entry for entry in sys.path if entry)}
+    told = subprocess.run([sys.executable, "-c", code], stdout=subprocess.PIPE, env=os.environ | search, check=False)
+    stale = SHM / told.stdout.decode().strip()
+    try:
+        assert stale.exists()
+        assert sweep() >= 1
+        assert not stale.exists()
+        assert (SHM / held.name).exists()
+    finally:
+        held.close()
+    assert not (SHM / held.name).exists()
