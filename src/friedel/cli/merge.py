@@ -12,9 +12,9 @@ EPILOG = (
     "Examples:\n\n"
     "  friedel merge hits/selection.emc --detector det.h5 -o particle          then open report.html\n\n"
     "  friedel merge run.emc --detector det.h5 -o virus --symmetry I          an icosahedral particle\n\n"
-    "  friedel merge run.emc --detector det.h5 -o particle --density          with the phased density\n\n"
+    "  friedel merge run.emc --detector det.h5 -o particle --set density.write=false          intensity only\n\n"
     "In the folder: report.html (look here first) · merged.h5 (intensity, orientations, fluences, half sets) · "
-    "frames.csv (one line a frame) · summary.json · plan.yaml; with --density also density.mrc and density.vti."
+    "frames.csv (one line a frame) · density.mrc and density.vti · summary.json · plan.yaml."
 )
 
 
@@ -27,7 +27,6 @@ def merge(
     plan: Annotated[Path | None, typer.Option(help="Plan (.yaml); what is given beside it wins.")] = None,
     symmetry: Annotated[str | None, typer.Option(help="Point group: C1 (none), Cn, Dn, T, O, I.")] = None,
     diameter: Annotated[float | None, typer.Option(help="The particle's diameter, inverse units of q.")] = None,
-    density: Annotated[bool | None, typer.Option("--density/--no-density", help="Phase the intensity too.")] = None,
     seed: Annotated[int | None, typer.Option(help="Of half sets, starts and views.")] = None,
     settings: Annotated[
         list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Any setting of the plan.")
@@ -43,7 +42,6 @@ def merge(
         "detector": detector and detector.absolute(),
         "symmetry": symmetry,
         "diameter": diameter,
-        "density.write": density,
         "seed": seed,
         "output": output and output.absolute(),
     }

@@ -50,7 +50,7 @@ class PhaseOptions:
         Of the starts.
     """
 
-    starts: int = 8
+    starts: int = 6
     positive: bool = True
     seed: int = 0
 

@@ -209,7 +209,11 @@ def _density(
     if not plan.density.write:
         return None
     options = PhaseOptions(starts=plan.density.starts, positive=plan.density.positive, seed=plan.seed)
-    density = merged.phase(options, diameter=plan.diameter, observer=observer)
+    try:
+        density = merged.phase(options, diameter=plan.diameter, observer=observer)
+    except InputError as error:
+        observer(Warned("density", f"no density: {error}"))
+        return None
     files |= {"density": target / "density.mrc", "volume": target / "density.vti"}
     write_map(files["density"], density)
     write_volume(files["volume"], density)

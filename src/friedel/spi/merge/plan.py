@@ -12,9 +12,9 @@ from friedel.core.plan import Plan
 class DensityOptions(Options):
     """The density from the merged intensity."""
 
-    write: bool = False
+    write: bool = True
     """Phase the intensity and write the density."""
-    starts: Annotated[int, Field(ge=1, le=200)] = 8
+    starts: Annotated[int, Field(ge=1, le=200)] = 6
     """Independent starts; the best half of them is averaged."""
     positive: bool = True
     """The density has no negative values."""

@@ -29,7 +29,7 @@ LEAST_FRAMES = 40
 _BAND, _WIDEST_BAND = 1.6, 0.35
 """Harmonics kept, in the speckles' ball's diameters and at most (cycles per voxel): beyond, only noise."""
 _SURVEY_FRAMES, _SURVEY_BAND, _SURVEY_STEP = 3000, 0.45, 3.0
-STRANGE, STRANGE_FIT = -6.0, -3.0
+STRANGE, STRANGE_FIT = -6.0, -2.5
 """Standard deviations (of the upper half of frames) below the median from which a frame is named: of its
 log-likelihood; or of its fit, if that also is less than `_WORTH` of the median."""
 _WORTH = 0.65
