@@ -117,7 +117,11 @@ def _orient(photons: sp.csr_matrix, pixels: Pixels, options: OrientOptions, obse
     lit = _lit(photons, pixels, observer)
     frames, march, speckle = _prepare(photons[lit], pixels, options, observer)
     halves, parts = _agreeing_halves(frames, march, options)
-    good = _familiar(halves, parts, options, observer)
+    good = (
+        _familiar(halves, parts, frames.counts.sum(1).numpy(), observer)
+        if options.name_strangers
+        else np.ones(len(frames), bool)
+    )
     before = halves
     if not good.all():
         halves = [
@@ -236,23 +240,26 @@ def _agreement(models: list[Model], march: March) -> float:
 
 
 def _familiar(
-    halves: list[Iteration], parts: list[NDArray[np.int64]], options: OrientOptions, observer: Observer
+    halves: list[Iteration], parts: list[NDArray[np.int64]], counts: NDArray[np.float32], observer: Observer
 ) -> NDArray[np.bool_]:
     """Return which frames fit an orientation as well as the others do."""
     n = sum(len(part) for part in parts)
     good = np.ones(n, bool)
-    if not options.name_strangers:
-        return good
     for half, part in zip(halves, parts, strict=True):
-        good[part] = ~strangers(half.found.fit.cpu().numpy(), half.found.surprise.cpu().numpy())
+        good[part] = ~strangers(half.found.fit.cpu().numpy(), half.found.surprise.cpu().numpy(), counts[part])
     if not good.all():
         observer(Warned("strangers", f"{int((~good).sum())} of {n} frames fit no orientation and are left out"))
     return good
 
 
-def strangers(fit: NDArray[np.float32], surprise: NDArray[np.float32]) -> NDArray[np.bool_]:
+def strangers(
+    fit: NDArray[np.float32], surprise: NDArray[np.float32], counts: NDArray[np.float32]
+) -> NDArray[np.bool_]:
     """Return which frames fit far worse than most: another particle, several, or nothing of the kind."""
-    return (_off(surprise) < STRANGE) | ((_off(fit) < STRANGE_FIT) & (fit < _WORTH * np.median(fit)))
+    typical = float(np.median(fit))
+    # The chance spread of a fit falls with the root of the photons.
+    scaled = (fit - typical) * np.sqrt(counts / np.median(counts))
+    return (_off(surprise) < STRANGE) | ((_off(scaled) < STRANGE_FIT) & (fit < _WORTH * typical))
 
 
 def _off(values: NDArray[np.float32]) -> NDArray[np.float32]:
