@@ -99,12 +99,12 @@ def add_lines(report: Report, name: str, kind: Kind, found: list[Judged], unit: 
         report.add(f"{name}: greatest ratio", f"{most:.2f}", bar=f"<= {kind.greatest}", met=most <= kind.greatest)
     if kind.correlation:
         report.add(f"{name}: least correlation", f"{least:.4f}", bar=f">= {kind.correlation}",
-                   met=least >= kind.correlation)  # fmt: skip
+                   met=bool(least >= kind.correlation))  # fmt: skip
     report.add(f"{name}: phase error, rad", spread([one.error_rad for one in found]))
     report.add(f"{name}: fit over what noise gives", spread([one.factor for one in found], 2))
     if kind.n == 64 and np.isfinite(unit):
         report.add(f"{name}: CPU time, cohere starts", spread(units, 2), bar=f"<= {UNITS_MEDIAN}, most {UNITS_MOST}",
-                   peer="1", met=np.median(units) <= UNITS_MEDIAN and max(units) <= UNITS_MOST)  # fmt: skip
+                   peer="1", met=bool(np.median(units) <= UNITS_MEDIAN and max(units) <= UNITS_MOST))  # fmt: skip
     wrong = sum(one.trusted and one.error_rad > WRONG_RAD for one in found)
     trusted = sum(one.trusted for one in found)
     report.add(f"{name}: trusted · of these wrong", f"{trusted} of {len(found)} · {wrong}", bar="0", met=wrong == 0)

@@ -5,16 +5,18 @@ import os
 
 import numpy as np
 import pytest
+import torch
 import yaml
 from typer.testing import CliRunner
 
 from friedel.cli.main import app
 from friedel.core.errors import InputError, PlanError
-from friedel.core.networks import load_statistics
+from friedel.core.networks import load_statistics, load_weights
 from friedel.core.observer import Note, Progress
 from friedel.spi.hits.model import load_model
 from friedel.spi.training.plan import LabelledFile, TrainingData, TrainingPlan
 from friedel.spi.training.runs import labelled_run, training_files
+from friedel.spi.training import train
 from friedel.spi.training.train import held_back, train_hits
 
 RNG = np.random.default_rng(0)
@@ -219,9 +221,9 @@ def test_the_command_names_a_wrong_key_and_a_missing_plan(tmp_path):
 
 
 def test_a_training_starts_from_weights_of_the_same_network_only() -> None:
-    before = load_weights("base")[0].state_dict()
-    plan = TrainingPlan.read({"model": {"architecture": "hitnet", "start": "base", "preprocessing": "features"}})
+    before = load_weights("default")[0].state_dict()
+    plan = TrainingPlan.read({"model": {"architecture": "hitnet", "start": "default", "preprocessing": "features"}})
     assert all(torch.equal(value, before[name]) for name, value in train._network(plan).state_dict().items())
-    other = TrainingPlan.read({"model": {"architecture": "hitnet", "start": "base", "options": {"width": 8}}})
+    other = TrainingPlan.read({"model": {"architecture": "hitnet", "start": "default", "options": {"width": 8}}})
     with pytest.raises(PlanError, match="start from weights of the same network"):
         train._network(other)
