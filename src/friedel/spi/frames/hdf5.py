@@ -20,7 +20,7 @@ from friedel.core.files.written import unwritten
 from friedel.spi.frames import hdf5_layout as layout
 from friedel.spi.frames.assembly import Assembly, read_assembly
 from friedel.spi.frames.emc import open_emc_frames
-from friedel.spi.frames.source import Beside, FrameOptions, FrameSource
+from friedel.spi.frames.source import Beside, DifferentFramesError, FrameOptions, FrameSource
 
 # Frames longer than so many times their width are modules on top of each other.
 _LONGEST = 8
@@ -187,7 +187,9 @@ def dataset_names(file: h5py.File, path: Path, options: FrameOptions) -> list[st
     groups = grouped_names(file, path, options)
     if len(groups) > 1:
         listing = "; ".join(f"{names[0]} {file[names[0]].shape} {file[names[0]].dtype}" for names in groups)
-        raise InputError(f"{path}: its entries hold frames of different shapes; choose one with --dataset: {listing}")
+        raise DifferentFramesError(
+            f"{path}: its entries hold frames of different shapes; choose one with --dataset: {listing}"
+        )
     return groups[0]
 
 

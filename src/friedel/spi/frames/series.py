@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from friedel.core.errors import InputError
 from friedel.core.files.damage import DAMAGED
 from friedel.core.files.hdf5 import open_hdf5
-from friedel.spi.frames.source import HDF5_SUFFIXES, Beside, FrameOptions, FrameSource, open_source
+from friedel.spi.frames.source import Beside, DifferentFramesError, FrameOptions, FrameSource, open_source
 
 _FEW_FRAMES = 16
 # Fewer files than this are told apart and each gets a journal of its own.
@@ -79,7 +79,7 @@ def find_series(
     errors: list[InputError] = []
     for path in paths:
         try:
-            found += _look(path, options, found[-1] if found else None)
+            found += _look(path, options)
         except InputError as error:
             if broken is None or len(paths) == 1:
                 raise
@@ -90,13 +90,12 @@ def find_series(
     return _grouped(found, options)
 
 
-def _look(path: Path, options: FrameOptions, before: tuple[Part, Any] | None) -> list[tuple[Part, Any]]:
+def _look(path: Path, options: FrameOptions) -> list[tuple[Part, Any]]:
     """Return the parts of one file, each with what must be equal for parts to be read as one."""
-    if path.suffix.lower() in HDF5_SUFFIXES and path.is_file():
-        groups = _groups(path, options)
-        if len(groups) > 1:
-            return [item for name in groups for item in _opened(path, options, name)]
-    return _opened(path, options, options.dataset)
+    try:
+        return _opened(path, options, options.dataset)
+    except DifferentFramesError:
+        return [item for name in _groups(path, options) for item in _opened(path, options, name)]
 
 
 def _groups(path: Path, options: FrameOptions) -> list[str]:

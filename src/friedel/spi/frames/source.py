@@ -24,6 +24,10 @@ BATCH_BYTES = 32 << 20
 BATCH_FRAMES = 112
 
 
+class DifferentFramesError(InputError):
+    """A file's entries hold frames of different shapes, which can't be read as one run."""
+
+
 OwnMask: TypeAlias = Literal["bad", "good", "none"]
 
 
