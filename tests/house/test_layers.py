@@ -21,6 +21,7 @@ FFT_MARKS = (
     "import finufft",
 )
 FFT_HOME = "core/fourier.py"
+# A command has an argument for each of its options: the command line is left out of the second.
 LONGEST_BODY, MOST_PARAMETERS, LONGEST_FILE, FULLEST_ROOM = 80, 8, 500, 15
 # The command line has a file a command. The others hold one step's parts, each an idea of its own.
 FULL_ROOMS = {"cli", "bcdi/phasing", "bcdi/crystals", "spi/hits"}
@@ -68,7 +69,11 @@ def test_every_public_name_is_documented(trees):
 def test_bodies_signatures_files_and_rooms_stay_small(modules, trees):
     functions = [(name, node) for name, tree in trees.items() for node in _functions(tree)]
     large = [f"{name}: {node.name} is long" for name, node in functions if _body_lines(node) > LONGEST_BODY]
-    large += [f"{name}: {node.name} is wide" for name, node in functions if _parameters(node) > MOST_PARAMETERS]
+    large += [
+        f"{name}: {node.name} is wide"
+        for name, node in functions
+        if _parameters(node) > MOST_PARAMETERS and not name.startswith("cli/")
+    ]
     large += [f"{name} is long" for name, text in modules.items() if len(text.splitlines()) > LONGEST_FILE]
     rooms = {name.rpartition("/")[0] for name in modules}
     full = {room: len(list((SOURCE / room).glob("[!_]*.py"))) for room in rooms - FULL_ROOMS}

@@ -1,6 +1,6 @@
 """Detectors of single-particle imaging as masks of any size: where a frame has gaps, notches and a hole for the beam.
 
-A measured geometry comes through `friedel.spi.frames.geometry`. What the electronics adds
+A measured geometry comes through `friedel.spi.simulation.geometry`. What the electronics adds
 to a frame is not treated here.
 """
 

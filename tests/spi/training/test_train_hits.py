@@ -14,9 +14,9 @@ from friedel.core.errors import InputError, PlanError
 from friedel.core.networks import load_statistics, load_weights
 from friedel.core.observer import Note, Progress
 from friedel.spi.hits.model import load_model
+from friedel.spi.training import train
 from friedel.spi.training.plan import LabelledFile, TrainingData, TrainingPlan
 from friedel.spi.training.runs import labelled_run, training_files
-from friedel.spi.training import train
 from friedel.spi.training.train import held_back, train_hits
 
 RNG = np.random.default_rng(0)

@@ -10,9 +10,8 @@ from numpy.typing import NDArray
 
 from friedel.core.errors import InputError
 from friedel.core.observer import Observer, Progress, silent
-from friedel.spi.classify.score import FileTask, joined_mask
 from friedel.spi.frames.files import FrameFiles, list_files
-from friedel.spi.frames.mask import read_mask
+from friedel.spi.frames.mask import read_mask, require_fit
 from friedel.spi.frames.source import FrameSource, open_frames, read_batch
 from friedel.spi.records import FrameStatus, HitScores
 
@@ -117,8 +116,10 @@ def sample_run(
     """
     path = single_file(files)
     given = None if files.mask is None else read_mask(files.mask, dataset=files.mask_dataset, marks=files.mask_marks)
-    with open_frames(path, dataset=files.dataset, geometry=files.geometry) as source:
-        mask = joined_mask(source, FileTask(path=path, files=files, mask=given, journal=path))
+    with open_frames(path, dataset=files.dataset, geometry=files.geometry, own_mask=files.own_mask) as source:
+        if given is not None:
+            require_fit(given, source.shape, mask_path=files.mask or path, frames_path=path)
+        mask = given if source.mask is None else source.mask if given is None else given & source.mask
         numbers, frames = _read(source, _numbers(source, size, also), observer)
     scores = model.score(frames, mask)
     fit = scores.status == FrameStatus.SCORED

@@ -5,6 +5,7 @@ of the frames, their number type or what stands in masked pixels.
 """
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -73,7 +74,7 @@ def find_marks(frames: NDArray[np.generic], mask: NDArray[np.bool_]) -> tuple[fl
     mask : (y, x) bool
         True where the detector measures.
     """
-    part = frames[:: max(1, len(frames) // 16)][:16]
+    part: NDArray[Any] = frames[:: max(1, len(frames) // 16)][:16]
     negative = (part < 0) & mask if part.dtype.kind in "if" else np.zeros((0, 1, 1), bool)
     if not negative.any():
         return ()

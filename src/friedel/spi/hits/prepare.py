@@ -218,7 +218,9 @@ def _unknown(part: Tensor, marks: tuple[float, ...], *, floats: bool) -> Tensor 
     """Return where a value is no measurement, or None where that is nowhere so; most batches need but one look."""
     if not part.numel():
         return None
-    unknown = None if not floats or torch.isfinite(part.sum()) else ~torch.isfinite(part)
+    unknown: Tensor | None = None
+    if floats and not torch.isfinite(part.sum()):
+        unknown = ~torch.isfinite(part)
     looked_for = (*(MARKS if unknown is not None or part.amax() >= min(MARKS) else ()), *marks)
     for mark in looked_for:
         found = part == np.float32(mark)

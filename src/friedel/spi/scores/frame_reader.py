@@ -31,8 +31,8 @@ def read_chosen(
     """
     for index, frames in picked:
         file = run.files[index]
-        options = {"geometry": files.geometry, "own_mask": files.own_mask}
-        with open_frames(file.path, dataset=file.dataset or files.dataset, **options) as source:
+        dataset = file.dataset or files.dataset
+        with open_frames(file.path, dataset=dataset, geometry=files.geometry, own_mask=files.own_mask) as source:
             length = batch_length(source)
             edges = np.searchsorted(frames, np.arange(length, source.shape[0] + length, length))
             for wanted in np.split(frames, edges):

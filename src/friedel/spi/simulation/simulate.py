@@ -20,9 +20,9 @@ from friedel.core.machine.cluster import dask_client, in_any_order
 from friedel.core.observer import Note, Observer, Progress, silent
 from friedel.spi.detectors import FrameDetector, frame_detector
 from friedel.spi.forward.frames import ParticleRunOptions, SimulatedFrames, simulate_frames
-from friedel.spi.frames.geometry import read_frame_geometry
 from friedel.spi.particles.assemblies import ASSEMBLIES, assembly
 from friedel.spi.particles.particle import Particle
+from friedel.spi.simulation.geometry import read_frame_geometry
 from friedel.spi.simulation.layout import RunDescription, read_truth
 from friedel.spi.simulation.plan import SimulationPlan, checked
 from friedel.spi.simulation.sample_files import Sample, read_sample

@@ -6,7 +6,7 @@ import pytest
 
 from friedel.core.errors import InputError
 from friedel.spi.detectors import frame_detector
-from friedel.spi.frames.geometry import read_frame_geometry
+from friedel.spi.simulation.geometry import read_frame_geometry
 
 extra_geom = pytest.importorskip("extra_geom")
 
