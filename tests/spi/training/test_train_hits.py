@@ -5,14 +5,16 @@ import os
 
 import numpy as np
 import pytest
+import torch
 import yaml
 from typer.testing import CliRunner
 
 from friedel.cli.main import app
 from friedel.core.errors import InputError, PlanError
-from friedel.core.networks import load_statistics
+from friedel.core.networks import load_statistics, load_weights
 from friedel.core.observer import Note, Progress
 from friedel.spi.hits.model import load_model
+from friedel.spi.training import train
 from friedel.spi.training.plan import LabelledFile, TrainingData, TrainingPlan
 from friedel.spi.training.runs import labelled_run, training_files
 from friedel.spi.training.train import held_back, train_hits
