@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     from friedel.bcdi.scans.source import ScanSource
     from friedel.facade import analyse, classify, load, open_frames, prepare, read_scan, watch
     from friedel.spi.hits.model import load_model
+    from friedel.spi.merge.merge import merge
+    from friedel.spi.merge.merged import Merged
     from friedel.spi.records import Frames, HitScores
 
 _HOMES = {
@@ -22,6 +24,7 @@ _HOMES = {
     "classify": "friedel.facade",
     "load": "friedel.facade",
     "load_model": "friedel.spi.hits.model",
+    "merge": "friedel.spi.merge.merge",
     "open_frames": "friedel.facade",
     "predict": "friedel.bcdi.predict",
     "prepare": "friedel.facade",
@@ -33,6 +36,7 @@ _HOMES = {
     "Diffraction": "friedel.bcdi.records",
     "Frames": "friedel.spi.records",
     "HitScores": "friedel.spi.records",
+    "Merged": "friedel.spi.merge.merged",
     "Reconstruction": "friedel.bcdi.records",
     "ScanSource": "friedel.bcdi.scans.source",
 }
@@ -43,6 +47,7 @@ __all__ = [
     "Diffraction",
     "Frames",
     "HitScores",
+    "Merged",
     "Reconstruction",
     "ScanSource",
     "__version__",
@@ -50,6 +55,7 @@ __all__ = [
     "classify",
     "load",
     "load_model",
+    "merge",
     "open_frames",
     "predict",
     "prepare",

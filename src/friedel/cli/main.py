@@ -16,6 +16,7 @@ from friedel.cli import (
     classify,
     demo,
     evaluate,
+    merge,
     planning,
     reconstruct,
     serve,
@@ -62,6 +63,7 @@ app = typer.Typer(
 app.command(epilog=reconstruct.EPILOG)(reconstruct.reconstruct)
 app.command(epilog=classify.EPILOG)(classify.classify)
 app.command(epilog=classes.EPILOG)(classes.classes)
+app.command(epilog=merge.EPILOG)(merge.merge)
 app.command(epilog=adapt.EPILOG)(adapt.adapt)
 app.command(name="open", epilog=serve.OPEN_EPILOG)(serve.open_results)
 app.command(epilog=reconstruct.SERIES_EPILOG)(reconstruct.series)

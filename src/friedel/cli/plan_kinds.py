@@ -14,6 +14,7 @@ from friedel.core.plan import Plan, read_yaml
 from friedel.spi.classify.plan import ClassifyPlan
 from friedel.spi.evaluation.plan import EvaluationPlan
 from friedel.spi.live.plan import WatchPlan
+from friedel.spi.merge.plan import MergePlan
 from friedel.spi.simulation.plan import SimulationPlan
 from friedel.spi.training.plan import TrainingPlan
 
@@ -21,6 +22,7 @@ KINDS: tuple[type[Plan], ...] = (
     ReconstructionPlan,
     SeriesPlan,
     ClassifyPlan,
+    MergePlan,
     WatchPlan,
     CrystalWatchPlan,
     SimulationPlan,

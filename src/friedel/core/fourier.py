@@ -128,3 +128,23 @@ def fourier_at(
     if max(max(axis.max(), -axis.min()) for axis in points if axis.size) > np.pi:
         values[np.any([np.abs(axis) > np.pi for axis in points], axis=0)] = 0
     return values
+
+
+def ring_fourier(values: Tensor) -> Tensor:
+    """Return Σ_j v(φ_j) exp(−i m φ_j), m = 0 … n // 2, of real values on rings ``(..., n)`` of equal angles."""
+    return torch.fft.rfft(values, dim=-1)
+
+
+def ring_values(harmonics: Tensor, n: int, *, dim: int = -1) -> Tensor:
+    """Return Re Σ_m h_m exp(i m φ_j) at ``n`` equal angles, with −m the conjugate of m; missing harmonics are zero.
+
+    Undoes `ring_fourier` up to the factor n.
+    """
+    return torch.fft.irfft(harmonics, n=n, dim=dim, norm="forward")
+
+
+def fast_length(n: int) -> int:
+    """Return the smallest length from ``n`` on at which real transforms are quick."""
+    from scipy.fft import next_fast_len
+
+    return int(next_fast_len(n, real=True))

@@ -22,7 +22,7 @@ Floats = NDArray[np.float64]
 
 _HEADER_BYTES = 1024
 _INT = np.dtype("<i4")
-_DENSE = {1: np.dtype("<i4"), 2: np.dtype("<f8")}
+_DENSE: dict[int, np.dtype[Any]] = {1: np.dtype("<i4"), 2: np.dtype("<f8")}
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)

@@ -1,0 +1,67 @@
+"""`friedel merge`: from hits to orientations, a merged intensity and a density."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+if TYPE_CHECKING:
+    from friedel.spi.merge.merge import MergeRun
+
+EPILOG = (
+    "Examples:\n\n"
+    "  friedel merge hits/selection.emc --detector det.h5 -o particle          then open report.html\n\n"
+    "  friedel merge run.emc --detector det.h5 -o virus --symmetry I          an icosahedral particle\n\n"
+    "  friedel merge run.emc --detector det.h5 -o particle --set density.write=false          intensity only\n\n"
+    "In the folder: report.html (look here first) · merged.h5 (intensity, orientations, fluences, half sets) · "
+    "frames.csv (one line a frame) · density.mrc and density.vti · summary.json · plan.yaml."
+)
+
+
+def merge(
+    frames: Annotated[
+        list[Path] | None, typer.Argument(metavar="FILE...", help="Frames of photons: .emc, or Dragonfly's HDF5.")
+    ] = None,
+    detector: Annotated[Path | None, typer.Option(help="Dragonfly detector file (.h5, .dat).")] = None,
+    output: Annotated[Path | None, typer.Option("-o", "--output", help="Folder for the results.")] = None,
+    plan: Annotated[Path | None, typer.Option(help="Plan (.yaml); what is given beside it wins.")] = None,
+    symmetry: Annotated[str | None, typer.Option(help="Point group: C1 (none), Cn, Dn, T, O, I.")] = None,
+    diameter: Annotated[float | None, typer.Option(help="The particle's diameter, inverse units of q.")] = None,
+    seed: Annotated[int | None, typer.Option(help="Of half sets, starts and views.")] = None,
+    settings: Annotated[
+        list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Any setting of the plan.")
+    ] = None,
+) -> None:
+    """Find the orientations of hits and merge them: leave an intensity, its quality and a report in a folder."""
+    from friedel.cli.progress import reporting
+    from friedel.spi.merge.merge import run_merge
+    from friedel.spi.merge.plan import MergePlan
+
+    given = {
+        "frames": [path.absolute() for path in frames] if frames else None,
+        "detector": detector and detector.absolute(),
+        "symmetry": symmetry,
+        "diameter": diameter,
+        "seed": seed,
+        "output": output and output.absolute(),
+    }
+    chosen = (MergePlan.load(plan) if plan else MergePlan()).with_settings(settings or [], given=given)
+    with reporting() as observer:
+        result = run_merge(chosen, observer=observer)
+    show_merge(result)
+
+
+def show_merge(result: "MergeRun") -> None:
+    """Print what was found, whether to trust it, and where the files are."""
+    merged, quality = result.merged, result.merged.quality
+    typer.echo(f"{int(merged.used.sum())} of {len(merged.used)} frames are in the intensity")
+    colour = "green" if quality.verdict == "trust" else "yellow"
+    typer.secho(
+        f"{quality.verdict}: two halves agree at {quality.mean_halves:.3f}, "
+        f"{quality.mean_corrected:.3f} expected with the truth, resolved to q = {quality.q_resolved:.4g}",
+        fg=colour,
+    )
+    if result.density is not None:
+        typer.echo(f"density: misfit {result.density.misfit:.3f}, phases to q = {result.density.q_resolved:.4g}")
+    for name, path in result.files.items():
+        typer.echo(f"  {name:<12} {path}")

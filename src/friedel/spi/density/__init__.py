@@ -1,0 +1,1 @@
+"""A particle's density from its merged intensity."""

@@ -1,0 +1,101 @@
+"""What a merge leaves beside ``merged.h5``: frames as CSV, the summary, the density as a map and for 3D viewers."""
+
+import base64
+import csv
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from friedel._version import __version__
+from friedel.core.files.atomic import replacing
+from friedel.core.optional import load_optional
+from friedel.spi.density.phase import Density
+from friedel.spi.merge.merged import Merged
+
+
+def write_csv(path: Path, merged: Merged, photons: NDArray[np.floating]) -> None:
+    """Write one line a frame: photons, used or not, orientation, fluence, fit."""
+    with replacing(path) as unfinished, unfinished.open("w", newline="") as file:
+        lines = csv.writer(file)
+        lines.writerow(
+            ["frame", "photons", "used", "w", "x", "y", "z", "fluence", "fit", "surprise", "uncertainty_deg"]
+        )
+        for k, turn in enumerate(merged.orientations):
+            figures = (merged.fluence[k], merged.fit[k], merged.surprise[k], np.degrees(merged.uncertainty[k]))
+            numbers = [f"{value:.5g}" if np.isfinite(value) else "" for value in (*turn, *figures)]
+            lines.writerow([k, int(photons[k]), int(merged.used[k]), *numbers])
+
+
+def summary_of(merged: Merged, density: Density | None) -> dict[str, Any]:
+    """Return the figures of a merge, for JSON and the report."""
+    quality = merged.quality
+    figures: dict[str, Any] = {
+        "frames": len(merged.used),
+        "used": int(merged.used.sum()),
+        "strangers": merged.strangers.tolist(),
+        "verdict": quality.verdict,
+        "halves": round(quality.mean_halves, 4),
+        "expected_correlation_with_truth": round(quality.mean_corrected, 4),
+        "q_resolved": quality.q_resolved,
+        "voxel": merged.voxel,
+        "angular_uncertainty_deg": round(float(np.degrees(np.nanmedian(merged.uncertainty))), 3),
+        "friedel": __version__,
+        "notes": [list(note) for note in merged.notes],
+    }
+    if density is not None:
+        figures["density"] = {
+            "misfit": round(density.misfit, 4),
+            "q_resolved": density.q_resolved,
+            "voxel": density.voxel,
+            "starts_in_the_mean": density.kept,
+        }
+    return figures
+
+
+def write_summary(path: Path, merged: Merged, density: Density | None) -> None:
+    """Write the figures as JSON."""
+    with replacing(path) as unfinished:
+        text = json.dumps(summary_of(merged, density), indent=1, ensure_ascii=False)
+        unfinished.write_text(text, encoding="utf-8")
+
+
+def write_map(path: Path, density: Density) -> None:
+    """Write a density as an MRC/CCP4 map; the voxel's edge is in inverse units of the detector's q.
+
+    Raises
+    ------
+    MissingDependencyError
+        Without mrcfile.
+    """
+    mrcfile = load_optional("mrcfile", package="mrcfile", extra="spi", purpose="write MRC maps")
+    with replacing(path) as unfinished, mrcfile.new(unfinished, overwrite=True) as file:
+        file.set_data(np.ascontiguousarray(density.density))
+        file.voxel_size = density.voxel
+
+
+def write_volume(path: Path, density: Density) -> None:
+    """Write density and support as a VTI image for ParaView; x runs fastest, the origin at the middle voxel."""
+    n = density.density.shape[0]
+    start = -(n // 2) * density.voxel
+    arrays = {"density": ("Float32", density.density.astype("<f4")), "support": ("UInt8", density.support.astype("u1"))}
+    parts = "".join(
+        f'<DataArray type="{kind}" Name="{name}" format="binary">{_packed(values)}</DataArray>'
+        for name, (kind, values) in arrays.items()
+    )
+    extent = f"0 {n - 1} 0 {n - 1} 0 {n - 1}"
+    spacing = " ".join([f"{density.voxel:.9g}"] * 3)
+    text = (
+        '<?xml version="1.0"?><VTKFile type="ImageData" version="1.0" byte_order="LittleEndian" header_type="UInt64">'
+        f'<ImageData WholeExtent="{extent}" Origin="{start:.9g} {start:.9g} {start:.9g}" Spacing="{spacing}">'
+        f'<Piece Extent="{extent}"><PointData Scalars="density">{parts}</PointData></Piece></ImageData></VTKFile>'
+    )
+    with replacing(path) as unfinished:
+        unfinished.write_text(text, encoding="ascii")
+
+
+def _packed(values: NDArray[Any]) -> str:
+    data = values.tobytes()
+    return base64.b64encode(np.uint64(len(data)).tobytes() + data).decode("ascii")

@@ -1,0 +1,220 @@
+"""`friedel merge`: from files of photons to a merged intensity, a report and, if wanted, a density."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+import scipy.sparse as sp
+from numpy.typing import ArrayLike, NDArray
+from scipy.spatial import cKDTree
+
+from friedel.core.errors import InputError, PlanError
+from friedel.core.files.atomic import replacing
+from friedel.core.observer import Observer, Recorder, Warned, silent, tee
+from friedel.spi.density.phase import Density, PhaseOptions
+from friedel.spi.frames.dragonfly import DragonflyDetector, read_detector, read_photons
+from friedel.spi.merge.files import write_csv, write_map, write_summary, write_volume
+from friedel.spi.merge.merged import Merged, quaternions
+from friedel.spi.merge.plan import MergePlan
+from friedel.spi.merge.report import write_merge_report
+from friedel.spi.orient.quality import DOUBTED, INVISIBLE
+from friedel.spi.orient.rings import Pixels
+from friedel.spi.orient.solve import OrientOptions, orient, survey
+from friedel.spi.orient.volume import radii
+
+FINEST_SPECKLE = 10.0
+"""Voxels a speckle may have before voxels are made larger: more cost time and memory and show nothing."""
+_LEAST_REACH = 16.0
+"""Voxels from the centre to the detector's edge that stay, however large the speckles are."""
+_NEARLY = 0.03
+"""Detector files in voxels have a step of one, but for the Ewald sphere's slope."""
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class MergeRun:
+    """What a merge left: the result, the density if one was asked for, and the files by name."""
+
+    merged: Merged
+    density: Density | None
+    files: dict[str, Path]
+
+
+def merge(
+    frames: ArrayLike | sp.csr_matrix,
+    detector: DragonflyDetector,
+    *,
+    options: OrientOptions | None = None,
+    observer: Observer = silent,
+) -> Merged:
+    """Orient frames of photons and merge them.
+
+    Parameters
+    ----------
+    frames : (n_frames, n_pixels) sparse or dense, or (n_frames, y, x)
+        Photons.
+    detector : DragonflyDetector
+        Where the pixels lie.
+    options : OrientOptions
+        Symmetry, starts, seed.
+    observer : Observer
+        Told the progress, notes and warnings.
+
+    Raises
+    ------
+    InputError
+        If frames and detector don't fit, values aren't photons, or too few frames have any.
+    """
+    recorder = Recorder()
+    photons = _as_photons(frames)
+    pixels, voxel = _sampled(photons, *_pixels(detector))
+    oriented = orient(photons, pixels, options, observer=tee(recorder, observer))
+    quality = replace(oriented.quality, q=oriented.quality.q * voxel, q_resolved=oriented.quality.q_resolved * voxel)
+    merged = Merged(
+        intensity=oriented.intensity,
+        exposure=oriented.exposure * _reached(oriented.intensity.shape[0], pixels),
+        voxel=voxel,
+        orientations=quaternions(oriented.rotations),
+        fluence=oriented.fluence,
+        likelihood=oriented.log_likelihood,
+        fit=oriented.fit,
+        surprise=oriented.surprise,
+        uncertainty=oriented.uncertainty,
+        used=oriented.used,
+        halves=oriented.halves,
+        quality=quality,
+    )
+    for warning in doubts(merged, photons):
+        tee(recorder, observer)(Warned("verdict", warning))
+    return replace(merged, notes=recorder.notes)
+
+
+def _as_photons(frames: ArrayLike | sp.csr_matrix) -> sp.csr_matrix:
+    if not sp.issparse(frames):
+        dense = np.asarray(frames)
+        frames = sp.csr_matrix(dense.reshape(len(dense), -1).astype(np.float32))
+    photons = sp.csr_matrix(frames, dtype=np.float32)
+    if not np.isfinite(photons.data).all() or (photons.data < 0).any():
+        raise InputError(
+            "frames with values that are negative or not finite; give photons, 0 where nothing was measured"
+        )
+    return photons
+
+
+def _pixels(detector: DragonflyDetector) -> tuple[Pixels, float]:
+    """Return the pixels in voxels, and a voxel's edge: a pixel's, at the centre of the detector."""
+    used = (detector.mask == 0) & (detector.correction > 0)
+    if used.sum() < 50:
+        raise InputError(f"the detector has {int(used.sum())} good pixels; its mask must be 0 where pixels are good")
+    voxel = _pixel_step(detector.q[used])
+    weight = np.where(used, detector.correction / detector.correction[used].mean(), 0.0)
+    return Pixels(q=detector.q / voxel, weight=weight), voxel
+
+
+def _sampled(photons: sp.csr_matrix, pixels: Pixels, voxel: float) -> tuple[Pixels, float]:
+    """Return larger voxels where speckles have far more of them than interpolation needs."""
+    if photons.shape[1] != len(pixels.weight):
+        return pixels, voxel  # `orient` says what is wrong
+    speckle = survey(photons, pixels)
+    reach = float(np.linalg.norm(pixels.q[pixels.used], axis=1).max())
+    factor = min(1 / (speckle.extent * FINEST_SPECKLE), reach / _LEAST_REACH)
+    if factor <= 1 or speckle.visibility < INVISIBLE:
+        return pixels, voxel
+    return replace(pixels, q=pixels.q / factor), voxel * factor
+
+
+def _pixel_step(q: NDArray[np.float64]) -> float:
+    """Return the median distance in q of innermost pixels to their nearest neighbours."""
+    inner = q[np.argsort(np.linalg.norm(q, axis=1))[:400]]
+    step = float(np.median(cKDTree(inner).query(inner, k=2)[0][:, 1]))
+    if not step > 0:
+        raise InputError("several pixels of the detector lie at the same q; is this the detector of these frames?")
+    return 1.0 if abs(step - 1) < _NEARLY else float(f"{step:.6g}")
+
+
+def _reached(n: int, pixels: Pixels) -> NDArray[np.bool_]:
+    radius, q = radii(n).numpy(), np.linalg.norm(pixels.q[pixels.used], axis=1)
+    return (radius >= q.min() - 0.5) & (radius <= q.max() + 0.5)
+
+
+def doubts(merged: Merged, photons: sp.csr_matrix) -> list[str]:
+    """Return, in words, what speaks against the result."""
+    found, quality = [], merged.quality
+    if quality.verdict == "don't trust":
+        found.append(
+            f"don't trust this intensity: its halves, oriented independently, agree at {quality.mean_halves:.2f} only "
+            f"(below {DOUBTED}). Too few photons, a wrong centre or distance, or particles that differ: "
+            f"{photons.shape[0]} frames have {photons.sum() / photons.shape[0]:.0f} photons each; try four times the "
+            "frames, or check the detector file's geometry"
+        )
+    share = len(merged.strangers) / max(len(merged.used), 1)
+    if share > 0.02:
+        found.append(f"{len(merged.strangers)} frames ({share:.0%}) fit no orientation; frames.csv names them")
+    return found
+
+
+def run_merge(plan: MergePlan, folder: Path | None = None, *, observer: Observer = silent) -> MergeRun:
+    """Run a merge and leave its files.
+
+    Parameters
+    ----------
+    plan : MergePlan
+        What to read and how.
+    folder : Path, optional
+        Where to; None: the plan's ``output``.
+    observer : Observer
+        Told the progress, notes and warnings.
+
+    Raises
+    ------
+    PlanError
+        If frames, detector or folder aren't named.
+    InputError
+        If the files can't be used.
+    """
+    target = plan.folder_for(folder)
+    if not plan.frames or plan.detector is None:
+        raise PlanError(
+            "name the frames (FILE.emc) and their detector: friedel merge FILE.emc --detector DET.h5 -o DIR"
+        )
+    photons = _read_all(plan.frames)
+    options = OrientOptions(
+        symmetry=plan.symmetry, starts=plan.starts, name_strangers=plan.name_strangers, seed=plan.seed
+    )
+    target.mkdir(parents=True, exist_ok=True)
+    merged = merge(photons, read_detector(plan.detector), options=options, observer=observer)
+    files = {"merged": target / "merged.h5", "frames": target / "frames.csv", "plan": target / "plan.yaml"}
+    merged.save(files["merged"])
+    write_csv(files["frames"], merged, np.asarray(photons.sum(1)).ravel())
+    density = _density(plan, merged, target, files, observer)
+    files |= {"summary": target / "summary.json", "report": target / "report.html"}
+    write_summary(files["summary"], merged, density)
+    write_merge_report(files["report"], plan, merged, density)
+    with replacing(files["plan"]) as unfinished:
+        unfinished.write_text(plan.text(), encoding="utf-8")
+    return MergeRun(merged=merged, density=density, files=files)
+
+
+def _read_all(paths: Sequence[Path]) -> sp.csr_matrix:
+    parts = [read_photons(path) for path in paths]
+    sizes = {part.shape[1] for part in parts}
+    if len(sizes) > 1:
+        raise InputError(f"the files' frames have different numbers of pixels: {sorted(sizes)}")
+    return sp.csr_matrix(sp.vstack(parts))
+
+
+def _density(
+    plan: MergePlan, merged: Merged, target: Path, files: dict[str, Path], observer: Observer
+) -> Density | None:
+    if not plan.density.write:
+        return None
+    options = PhaseOptions(starts=plan.density.starts, positive=plan.density.positive, seed=plan.seed)
+    try:
+        density = merged.phase(options, diameter=plan.diameter, observer=observer)
+    except InputError as error:
+        observer(Warned("density", f"no density: {error}"))
+        return None
+    files |= {"density": target / "density.mrc", "volume": target / "density.vti"}
+    write_map(files["density"], density)
+    write_volume(files["volume"], density)
+    return density

@@ -1,0 +1,154 @@
+"""A merged intensity with its orientations, as a notebook holds it and as HDF5 keeps it."""
+
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import h5py
+import numpy as np
+from numpy.typing import NDArray
+from scipy.spatial.transform import Rotation
+
+from friedel._version import __version__
+from friedel.core.errors import InputError
+from friedel.core.files.atomic import replacing
+from friedel.core.observer import Observer, silent
+from friedel.spi.density.phase import Density, PhaseOptions, autocorrelation_diameter, phase_intensity
+from friedel.spi.orient.quality import MergeQuality
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class Merged:
+    """The intensity of one particle in three dimensions, and every frame's place in it.
+
+    Attributes
+    ----------
+    intensity : (z, y, x) float32
+        Photons per frame and unit of the detector's weight; origin at ``n // 2``. Finite everywhere: where nothing was
+        measured it is the estimate's continuation.
+    exposure : (z, y, x) float32
+        What a unit of intensity gave in each voxel, all frames together; 0 where nothing was measured.
+    voxel : float
+        Edge of a voxel, in the unit of the detector's q.
+    orientations : (n_frames, 4) float32
+        Quaternions (w, x, y, z) of the rotation that takes a pixel's q to the particle's; NaN for frames left out.
+    fluence : (n_frames,) float32
+        Relative to the mean of the frames used.
+    likelihood : (n_frames,) float32
+        Log-likelihood over all orientations, up to a constant by frame.
+    fit, surprise : (n_frames,) float32
+        Gain of the best orientation over the radial mean, relative to what the model promises (about 1), and the
+        difference in standard deviations of chance.
+    uncertainty : (n_frames,) float32
+        Of the orientation, rad.
+    used : (n_frames,) bool
+        Frames in the intensity.
+    halves : two (z, y, x) float32
+        Intensities of the halves, from independent starts, the second turned onto the first; NaN where turned from
+        outside.
+    quality : MergeQuality
+        Half sets by shell, resolution, verdict.
+    notes : tuple of (str, str)
+        What was said along the way, (step, sentence).
+    """
+
+    intensity: NDArray[np.float32]
+    exposure: NDArray[np.float32]
+    voxel: float
+    orientations: NDArray[np.float32]
+    fluence: NDArray[np.float32]
+    likelihood: NDArray[np.float32]
+    fit: NDArray[np.float32]
+    surprise: NDArray[np.float32]
+    uncertainty: NDArray[np.float32]
+    used: NDArray[np.bool_]
+    halves: tuple[NDArray[np.float32], NDArray[np.float32]]
+    quality: MergeQuality
+    notes: tuple[tuple[str, str], ...] = field(default=())
+
+    @property
+    def strangers(self) -> NDArray[np.int64]:
+        """Numbers of the frames that have photons but fit no orientation, the worst first."""
+        named = np.flatnonzero(~self.used & np.isfinite(self.fit))
+        return named[np.argsort(self.fit[named])]
+
+    def phase(
+        self, options: PhaseOptions | None = None, *, diameter: float | None = None, observer: Observer = silent
+    ) -> Density:
+        """Return the particle's density.
+
+        Parameters
+        ----------
+        options : PhaseOptions
+            Starts, positivity, seed.
+        diameter : float
+            The particle's diameter, in inverse units of the detector's q; None: from the autocorrelation.
+        observer : Observer
+            Told the rounds.
+
+        Raises
+        ------
+        InputError
+            If the speckles aren't sampled.
+        """
+        n = self.intensity.shape[0]
+        size = autocorrelation_diameter(self.intensity) if diameter is None else diameter * n * self.voxel
+        return phase_intensity(
+            self.intensity, self.exposure > 0, diameter=size, voxel=self.voxel, options=options, observer=observer
+        )
+
+    def save(self, path: str | Path) -> None:
+        """Write everything as HDF5: ``intensity``, ``voxel``, ``orientations``, … under the attributes' names."""
+        with replacing(Path(path)) as unfinished, h5py.File(unfinished, "w") as file:
+            file.attrs["creator"] = f"friedel {__version__}"
+            for name in ("intensity", "exposure"):
+                file.create_dataset(
+                    name, data=getattr(self, name), compression="gzip", compression_opts=1, shuffle=True
+                )
+            file["halves"] = np.stack(self.halves)
+            file["voxel"] = self.voxel
+            for name in ("orientations", "fluence", "likelihood", "fit", "surprise", "uncertainty", "used"):
+                file[name] = getattr(self, name)
+            quality = file.create_group("quality")
+            quality["q"], quality["halves"] = self.quality.q, self.quality.halves
+            quality["q_resolved"], quality["named"] = self.quality.q_resolved, self.quality.named
+            quality["visibility"] = self.quality.visibility
+            quality["verdict"] = self.quality.verdict
+            file["notes"] = [f"{step}: {text}" for step, text in self.notes]
+
+    @classmethod
+    def load(cls, path: str | Path) -> "Merged":
+        """Read what `save` wrote.
+
+        Raises
+        ------
+        InputError
+            If the file is missing or isn't such a file.
+        """
+        try:
+            with h5py.File(path, "r") as file:
+                names = ("intensity", "exposure", "orientations", "fluence", "likelihood", "fit", "surprise")
+                arrays = {name: file[name][()] for name in (*names, "uncertainty", "used")}
+                marks = {
+                    name: file["quality"][name][()] for name in ("q", "halves", "q_resolved", "named", "visibility")
+                }
+                notes = tuple(tuple(line.decode().split(": ", 1)) for line in file["notes"][()])
+                halves, voxel = file["halves"][()], float(file["voxel"][()])
+        except (OSError, KeyError) as error:
+            raise InputError(f"{path}: not a merged intensity ({error})") from None
+        quality = MergeQuality(
+            q=marks["q"],
+            halves=marks["halves"],
+            q_resolved=float(marks["q_resolved"]),
+            named=int(marks["named"]),
+            visibility=float(marks["visibility"]),
+        )
+        return cls(**arrays, voxel=voxel, halves=(halves[0], halves[1]), quality=quality, notes=notes)
+
+
+def quaternions(rotations: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Return rotation matrices ``(n, 3, 3)`` as quaternions (w, x, y, z); NaN stays NaN."""
+    found = np.full((len(rotations), 4), np.nan, np.float32)
+    known = np.isfinite(rotations).all((1, 2))
+    if known.any():
+        found[known] = np.roll(Rotation.from_matrix(rotations[known]).as_quat(), 1, axis=1)
+    return found

@@ -1,0 +1,46 @@
+"""The plan of a merge: which frames, which detector, how to orient, what to write. Runs nothing."""
+
+from pathlib import Path
+from typing import Annotated, ClassVar
+
+from pydantic import Field
+
+from friedel.core.options import Options
+from friedel.core.plan import Plan
+
+
+class DensityOptions(Options):
+    """The density from the merged intensity."""
+
+    write: bool = True
+    """Phase the intensity and write the density."""
+    starts: Annotated[int, Field(ge=1, le=200)] = 6
+    """Independent starts; the best half of them is averaged."""
+    positive: bool = True
+    """The density has no negative values."""
+
+
+class MergePlan(Plan):
+    """Everything that decides a merged intensity; only frames and detector must be named."""
+
+    command: ClassVar[str] = "friedel merge"
+    run_it: ClassVar[str] = "friedel merge --plan plan.yaml -o DIR"
+
+    frames: tuple[Path, ...] = ()
+    """Frames of photons: ``.emc`` or Dragonfly's HDF5; several are taken as one run."""
+    detector: Path | None = None
+    """Dragonfly detector file (``.h5``, ``.dat``)."""
+    symmetry: str = "C1"
+    """Point group imposed: C1 (none), Cn, Dn, T, O or I."""
+    diameter: Annotated[float, Field(gt=0)] | None = None
+    """The particle's diameter, in inverse units of the detector's q; None: measured from the intensity."""
+    starts: Annotated[int, Field(ge=1, le=50)] = 3
+    """Tries that each half of the frames gets while the halves disagree."""
+    name_strangers: bool = True
+    """Leave out, and name, frames that fit no orientation."""
+    seed: Annotated[int, Field(ge=0)] = 0
+    """Of halves, starts and views."""
+    density: DensityOptions = DensityOptions()
+    """The density."""
+    output: Path | None = None
+    """Folder for the results; the command line's ``-o`` wins."""

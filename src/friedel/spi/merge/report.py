@@ -1,0 +1,130 @@
+"""The report of a merge: one HTML page that loads nothing. Gathers words and pictures."""
+
+import base64
+import io
+from datetime import UTC, datetime
+from pathlib import Path
+
+import numpy as np
+from matplotlib.figure import Figure
+
+from friedel._version import __version__
+from friedel.core.figures import BLUE, FAINT, INK, INTENSITY_MAP, ORANGE, VERMILION, new_figure, plain_axes
+from friedel.core.files.atomic import replacing
+from friedel.core.report import render_page
+from friedel.spi.density.phase import Density
+from friedel.spi.merge.files import summary_of
+from friedel.spi.merge.merged import Merged
+from friedel.spi.merge.plan import MergePlan
+
+_MOST_NAMED = 60
+
+
+def write_merge_report(path: Path, plan: MergePlan, merged: Merged, density: Density | None) -> None:
+    """Write the page.
+
+    Parameters
+    ----------
+    path : Path
+        The file.
+    plan : MergePlan
+        What was asked for.
+    merged : Merged
+        The result.
+    density : Density or None
+        The density, if one was made.
+    """
+    pictures = [
+        ("Slices of the intensity through its centre, logarithmic, over a million to one at most.", slices(merged)),
+        ("Agreement of the halves by shell, and what it promises for the whole.", shells(merged)),
+        (
+            "Where the beam passed through the particle, how sure the angles are, how frames fit, and the fluences.",
+            frames_figure(merged),
+        ),
+    ]
+    if density is not None:
+        pictures.append(
+            ("Projections of the density, and the transfer function of its phases.", density_figure(density))
+        )
+    values = {
+        "name": ", ".join(file.name for file in plan.frames),
+        "made": datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC"),
+        "figures": summary_of(merged, density),
+        "named": merged.strangers[:_MOST_NAMED].tolist(),
+        "pictures": [{"caption": caption, "uri": _uri(figure)} for caption, figure in pictures],
+        "plan": plan.text(),
+        "version": __version__,
+    }
+    with replacing(path) as unfinished:
+        unfinished.write_text(render_page("friedel.spi.merge", "merge.html.j2", values), encoding="utf-8")
+
+
+def _uri(figure: Figure) -> str:
+    buffer = io.BytesIO()
+    figure.savefig(buffer, format="png", dpi=110)
+    return "data:image/png;base64," + base64.b64encode(buffer.getvalue()).decode("ascii")
+
+
+def slices(merged: Merged) -> Figure:
+    """Draw the three slices through the intensity's centre, logarithmic; unmeasured voxels are grey."""
+    n, figure = merged.intensity.shape[0], new_figure(9.0, 3.1)
+    logarithm = np.log10(np.maximum(merged.intensity, merged.intensity.max() * 1e-6))
+    shown = np.where(merged.exposure > 0, logarithm, np.nan)
+    for axes, axis, name in zip(figure.subplots(1, 3), range(3), ("x, y", "x, z", "y, z"), strict=True):
+        axes.imshow(shown.take(n // 2, axis=axis), origin="lower", cmap=INTENSITY_MAP)
+        axes.set_facecolor("#d3d7dc")
+        axes.set_xticks([])
+        axes.set_yticks([])
+        axes.set_title(name, fontsize=9, color=INK)
+    return figure
+
+
+def shells(merged: Merged) -> Figure:
+    """Draw the halves' correlation by shell and the correlation with the truth that it promises."""
+    figure, quality = new_figure(6.5, 3.0), merged.quality
+    axes = figure.subplots()
+    axes.plot(quality.q, quality.halves, color=BLUE, label="two halves")
+    promised = np.where(np.isfinite(quality.halves), quality.corrected, np.nan)
+    axes.plot(quality.q, promised, color=ORANGE, label="expected with the truth")
+    axes.axhline(0.143, color=FAINT, linewidth=0.8, linestyle=":")
+    axes.set_ylim(min(0.0, float(np.nanmin(quality.halves))) if np.isfinite(quality.halves).any() else 0.0, 1.02)
+    plain_axes(axes, x="q, unit of the detector file", y="correlation")
+    axes.legend(frameon=False, fontsize=8)
+    return figure
+
+
+def frames_figure(merged: Merged) -> Figure:
+    """Draw coverage of directions, angular uncertainty, fit and fluence of the frames."""
+    figure, used = new_figure(9.0, 5.4), merged.used
+    coverage, uncertainty, fit, fluence = figure.subplots(2, 2).ravel()
+    w, x, y, z = merged.orientations[used].T
+    height, azimuth = 1 - 2 * (x**2 + y**2), np.degrees(np.arctan2(2 * (y * z - w * x), 2 * (x * z + w * y)))
+    coverage.hist2d(azimuth, height, bins=(18, 9), cmap=INTENSITY_MAP)
+    plain_axes(coverage, x="azimuth of the beam, degrees", y="cos of its polar angle")
+    coverage.grid(visible=False)
+    uncertainty.hist(np.degrees(merged.uncertainty[used]), bins=30, color=BLUE)
+    plain_axes(uncertainty, x="uncertainty of the orientation, degrees", y="frames")
+    known = np.isfinite(merged.fit)
+    edges = np.linspace(float(merged.fit[known].min()), float(merged.fit[known].max()), 40)
+    fit.hist(merged.fit[used], bins=edges, color=BLUE, label="used")
+    fit.hist(merged.fit[known & ~used], bins=edges, color=VERMILION, label="left out")
+    fit.legend(frameon=False, fontsize=8)
+    plain_axes(fit, x="fit: 1 is what the model promises", y="frames")
+    fluence.hist(merged.fluence[used], bins=30, color=BLUE)
+    plain_axes(fluence, x="fluence over its mean", y="frames")
+    return figure
+
+
+def density_figure(density: Density) -> Figure:
+    """Draw three projections of a density and its PRTF."""
+    figure = new_figure(9.0, 2.7)
+    *maps, curve = figure.subplots(1, 4)
+    for axes, axis in zip(maps, range(3), strict=True):
+        axes.imshow(density.density.sum(axis), origin="lower", cmap=INTENSITY_MAP)
+        axes.set_xticks([])
+        axes.set_yticks([])
+    curve.plot(density.q, density.prtf, color=BLUE)
+    curve.axhline(np.exp(-1), color=FAINT, linewidth=0.8, linestyle=":")
+    curve.set_ylim(0, 1.3)
+    plain_axes(curve, x="q", y="PRTF")
+    return figure

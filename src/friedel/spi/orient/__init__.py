@@ -1,0 +1,1 @@
+"""Orientations of frames and the intensity they make in three dimensions."""

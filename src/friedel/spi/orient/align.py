@@ -1,0 +1,115 @@
+"""Turn one intensity onto another, and tell by shells how alike they are."""
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from scipy.optimize import minimize
+from scipy.spatial.transform import Rotation
+from torch import Tensor
+
+from friedel.spi.orient.views import sphere
+from friedel.spi.orient.volume import radii, sample
+
+Floats = NDArray[np.float64]
+
+_TRIED = 4000
+"""Random rotations of the first survey: neighbours about 16° apart, a speckle and a half at its outermost shell."""
+_REFINED = 8
+_DIRECTIONS = 3000
+
+
+def _points(shells: Floats, n: int) -> Tensor:
+    return torch.from_numpy((shells[:, None, None] * sphere(n)).astype(np.float32))
+
+
+class _Likeness:
+    """Mean correlation of two volumes over shells, as a function of the second one's rotation."""
+
+    def __init__(self, fixed: Tensor, moving: Tensor, shells: Floats, n: int) -> None:
+        self.points, self.moving = _points(shells, n), moving
+        self.wanted = self._centred(sample(fixed, self.points))
+
+    @staticmethod
+    def _centred(values: Tensor) -> Tensor:
+        values = values - values.mean(-1, keepdim=True)
+        return values / values.norm(dim=-1, keepdim=True).clamp_min(1e-20)
+
+    def __call__(self, rotations: Floats) -> Floats:
+        found = []
+        for block in torch.from_numpy(np.atleast_3d(rotations).astype(np.float32)).split(200):  # type: ignore[no-untyped-call]
+            turned = torch.einsum("rij,skj->rski", block, self.points)
+            found.append((self._centred(sample(self.moving, turned)) * self.wanted).sum(-1).mean(-1))
+        return torch.cat(found).double().numpy()
+
+    def climb(self, start: Rotation, reach: float, steps: int) -> tuple[float, Rotation]:
+        """Return the best likeness near a rotation, and where."""
+        simplex = np.vstack([np.zeros(3), reach * np.eye(3)])
+        options = {"initial_simplex": simplex, "maxfev": steps, "xatol": 1e-4, "fatol": 1e-6}
+        found = minimize(
+            lambda v: -float(self((Rotation.from_rotvec(v) * start).as_matrix()[None])[0]),
+            np.zeros(3),
+            method="Nelder-Mead",
+            options=options,
+        )
+        return -float(found.fun), Rotation.from_rotvec(found.x) * start
+
+
+def align(fixed: Tensor, moving: Tensor, *, q_min: float, q_max: float, seed: int = 0) -> Rotation:
+    """Return the rotation R for which moving(R q) is most like fixed(q).
+
+    Parameters
+    ----------
+    fixed, moving : (n, n, n)
+        Intensities on the same grid.
+    q_min, q_max : float
+        Shells to compare, voxels.
+    seed : int
+        Of the survey's rotations.
+    """
+    reach = [q_min + share * (q_max - q_min) for share in (0.2, 0.45, 1.0)]
+    rotations = Rotation.random(_TRIED, random_state=seed)
+    survey = _Likeness(fixed, moving, np.linspace(q_min, reach[0], 4), 160)(rotations.as_matrix())
+    coarse = _Likeness(fixed, moving, np.linspace(q_min, 0.7 * reach[1], 6), 200)
+    best = [coarse.climb(rotations[int(k)], 0.15, 70) for k in np.argsort(-survey)[:_REFINED]]
+    rotation = max(best, key=lambda pair: pair[0])[1]
+    for edge, step in zip(reach[1:], (0.05, 0.02), strict=True):
+        rotation = _Likeness(fixed, moving, np.linspace(q_min, edge, 10), 400).climb(rotation, step, 100)[1]
+    return rotation
+
+
+def turned(volume: Tensor, rotation: Rotation) -> Tensor:
+    """Return volume(R q) on the same grid; NaN where R q lies outside."""
+    n = volume.shape[0]
+    axis = torch.arange(n).float() - n // 2
+    z, y, x = torch.meshgrid(axis, axis, axis, indexing="ij")
+    points = torch.stack([x, y, z], dim=-1) @ torch.from_numpy(rotation.as_matrix().T.astype(np.float32))
+    return torch.where((points.abs() < n // 2 - 1e-3).all(-1), sample(volume, points), torch.nan)
+
+
+def shell_correlation(first: Tensor, second: Tensor, n_shells: int) -> Floats:
+    """Return Pearson's correlation of two volumes in each shell of a voxel, ``(n_shells,)``; NaN where undefined."""
+    shell = radii(first.shape[0]).round().long()
+    good = torch.isfinite(first) & torch.isfinite(second) & (shell < n_shells)
+    a, b, k = first[good].double(), second[good].double(), shell[good]
+
+    def by_shell(values: Tensor) -> Tensor:
+        return torch.zeros(n_shells, dtype=torch.float64).index_add_(0, k, values)
+
+    count = by_shell(torch.ones_like(a)).clamp_min(1)
+    a, b = a - (by_shell(a) / count)[k], b - (by_shell(b) / count)[k]
+    return (by_shell(a * b) / (by_shell(a * a) * by_shell(b * b)).sqrt()).numpy()
+
+
+def sphere_correlation(first: Tensor, second: Tensor, rotation: Rotation, radii_voxels: Floats) -> Floats:
+    """Return Pearson's correlation of first(q) and second(R q) over directions, at each |q|; NaN where undefined.
+
+    On a sphere of exact radius no slope of the radial mean can pass for agreement, as it can within a shell of voxels.
+    """
+    turn = torch.from_numpy(rotation.as_matrix().astype(np.float32))
+    found = []
+    for radius in radii_voxels:
+        points = torch.from_numpy((max(radius, 1e-6) * sphere(_DIRECTIONS)).astype(np.float32))
+        a, b = sample(first, points).double(), sample(second, points @ turn.T).double()
+        a, b = a - a.mean(), b - b.mean()
+        found.append(float((a @ b) / (a.norm() * b.norm())))
+    return np.array(found)

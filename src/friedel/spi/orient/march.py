@@ -1,0 +1,258 @@
+"""Expand, maximise, compress, from coarse to fine.
+
+A stage has a resolution, views to match and an inverse temperature that rises to one; it ends when the volume's outer
+shells stop changing from one iteration to the next, which draw different views. The next stage sees 1.4 times as far.
+"""
+
+import math
+from dataclasses import dataclass, replace
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from friedel.core.fourier import inverse_real_fourier_corner, real_fourier_corner
+from friedel.core.observer import Observer, Progress
+from friedel.spi.orient.expect import Expectation, expect, take_slices
+from friedel.spi.orient.rings import RingFrames
+from friedel.spi.orient.views import in_plane, turned_views
+from friedel.spi.orient.volume import (
+    Merge,
+    collect,
+    friedel_mean,
+    radii,
+    smooth_field,
+    speckle_spectrum,
+    spherical_mean,
+)
+
+FIRST = 1.6
+"""Resolution of the first stage, speckles from the centre."""
+GROWTH = 1.4
+VIEW_STEP = 0.87
+"""Distance of views at the resolution's edge, speckles."""
+LEAST_VIEWS = 100
+ANNEALED = (0.25, 0.35, 0.5, 0.7)
+"""β of the first stage's first iterations; later stages begin with the last."""
+SETTLED = 0.99
+"""Correlation of the outer shells of successive iterations at which a stage ends."""
+MOST_ITERATIONS = 15
+TAIL = 2.0
+"""The smoothing's ball in units of the speckles' fitted one: real particles have thinner ends than a ball."""
+VARIANCE = 0.7
+QUICK, THOROUGH = 12, 60
+"""Steps of the smoothing's conjugate gradients within the march and for a result."""
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class Model:
+    """A volume and its radial mean.
+
+    Attributes
+    ----------
+    intensity : (n, n, n) float32
+        Photons per frame and unit weight.
+    profile : (n_profile,) float32
+        Radial mean, one value a voxel, far enough for any crop.
+    """
+
+    intensity: Tensor
+    profile: Tensor
+
+    @property
+    def relative(self) -> Tensor:
+        """Intensity over its radial mean."""
+        return self.intensity / spread(self.profile, self.intensity.shape[0])
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class Iteration:
+    """What one iteration leaves: the new model, the posterior, the merged photons, and the views taken."""
+
+    model: Model
+    found: Expectation
+    merge: Merge
+    views: Tensor
+    q_max: float
+
+    @property
+    def rotations(self) -> NDArray[np.float32]:
+        """Each frame's most probable R = V Z(α), ``(n_frames, 3, 3)``."""
+        n_angles = self.found.photons.shape[2]
+        turns = in_plane(2 * np.pi * self.found.angle.cpu().numpy() / n_angles)
+        return (self.views[self.found.view].cpu().numpy() @ turns).astype(np.float32)
+
+    @property
+    def uncertainty(self) -> NDArray[np.float32]:
+        """Standard deviation (rad) of a Gaussian in SO(3) with each posterior's entropy; not below a grid cell's."""
+        cells = self.found.photons.shape[0] * self.found.photons.shape[2]
+        volume = np.exp(self.found.entropy.cpu().numpy()) * 8 * np.pi**2 / cells
+        return np.cbrt(volume / (2 * np.pi * math.e) ** 1.5).astype(np.float32)
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class March:
+    """What a march needs beside its frames.
+
+    Attributes
+    ----------
+    extent : float
+        The speckles' ball, cycles per voxel (`measure_speckle`).
+    q_max : float
+        Resolution of the last stage, voxels.
+    group : (order, 3, 3)
+        Rotations of the particle's symmetry.
+    observer : Observer
+        Told each iteration.
+    """
+
+    extent: float
+    q_max: float
+    group: NDArray[np.float64]
+    observer: Observer
+
+    @property
+    def stages(self) -> list[float]:
+        """Resolutions, voxels; the last two are never closer than half a growth."""
+        found = [min(FIRST / self.extent, self.q_max)]
+        while found[-1] < self.q_max:
+            further = found[-1] * GROWTH
+            found.append(further if further * math.sqrt(GROWTH) < self.q_max else self.q_max)
+        return found
+
+    def n_views(self, q_max: float) -> int:
+        """Return how many views of the whole sphere a resolution needs."""
+        return max(LEAST_VIEWS, int(4 * math.pi * (q_max * self.extent / VIEW_STEP) ** 2))
+
+
+def grid_size(q_max: float) -> int:
+    """Return an odd size, quick to transform, whose inner voxels reach ``q_max``."""
+    n = 2 * math.ceil(q_max + 0.5) + 1
+    while any(n % p == 0 for p in (2,)) or _rest(n) > 1:
+        n += 1
+    return n
+
+
+def _rest(n: int) -> int:
+    for prime in (3, 5, 7):
+        while n % prime == 0:
+            n //= prime
+    return n
+
+
+def spread(profile: Tensor, n: int) -> Tensor:
+    """Return a radial mean as a volume ``(n, n, n)``."""
+    place = radii(n, device=profile.device).clamp(max=len(profile) - 1.001)
+    low = place.long()
+    share = place - low
+    return profile[low] * (1 - share) + profile[low + 1] * share
+
+
+def frames_profile(frames: RingFrames) -> Tensor:
+    """Return the frames' mean over each ring, photons per frame and unit weight, by |q| in voxels."""
+    rings, n = frames.rings, 2 * int(frames.rings.q[-1]) + 8
+    mean = frames.counts.double().mean(0).numpy() / frames.weights[0].real.numpy()
+    floor = max(float(mean[mean > 0].min(initial=1.0)) * 1e-3, 1e-12)
+    return torch.from_numpy(np.interp(np.arange(n), rings.q, np.maximum(mean, floor)).astype(np.float32))
+
+
+def random_model(frames: RingFrames, march: March, seed: int) -> Model:
+    """Return speckles of the right size and radial mean, half as strong as real ones, to begin from."""
+    n = grid_size(march.stages[0])
+    profile = frames_profile(frames)
+    noise = torch.randn((n, n, n), generator=torch.Generator().manual_seed(seed))
+    root = speckle_spectrum(n, TAIL * march.extent * n).sqrt()
+    noise = friedel_mean(inverse_real_fourier_corner(real_fourier_corner(noise) * root, noise.shape))
+    relative = (1 + 0.5 * noise / noise.std()).clamp_min(0.05)
+    return Model(intensity=relative * spread(profile, n), profile=profile)
+
+
+def resized(model: Model, n: int) -> Model:
+    """Return a model cut to ``n`` voxels an edge, or continued by its radial mean."""
+    m = model.intensity.shape[0]
+    if n == m:
+        return model
+    half = min(n, m) // 2
+    inner, outer = (slice(size // 2 - half, size // 2 + half + 1) for size in (n, m))
+    intensity = spread(model.profile, n)
+    intensity[inner, inner, inner] = model.intensity[outer, outer, outer]
+    return replace(model, intensity=intensity)
+
+
+def iterate(
+    model: Model, frames: RingFrames, march: March, rng: np.random.Generator, *, q_max: float, beta: float = 1.0
+) -> Iteration:
+    """Expand, maximise, compress once, with fresh views, to a resolution and at an inverse temperature."""
+    n = grid_size(q_max)
+    model = resized(model, n)
+    views = turned_views(march.n_views(q_max), rng, march.group)
+    slices = take_slices(model.intensity, frames, views, frames.rings.within(q_max))
+    found = expect(frames, slices, beta=beta)
+    merge = collect_views(found, slices.points, n, march.group)
+    return Iteration(
+        model=compress(merge, model.profile, march, q_max=q_max), found=found, merge=merge, views=views, q_max=q_max
+    )
+
+
+def collect_views(found: Expectation, points: Tensor, n: int, group: NDArray[np.float64]) -> Merge:
+    """Put the views' photons and exposures where they belong, under all symmetries and Friedel's."""
+    total = torch.zeros((n, n, n), dtype=torch.complex64, device=points.device)
+    values = torch.complex(found.photons, found.exposure)
+    for rotation in torch.as_tensor(group, dtype=torch.float32, device=points.device):
+        collect(total, points @ rotation.T if len(group) > 1 else points, values)
+    total = friedel_mean(total)
+    return Merge(total.real.contiguous(), total.imag.contiguous())
+
+
+def compress(merge: Merge, before: Tensor, march: March, *, q_max: float, steps: int = QUICK) -> Model:
+    """Return the most probable volume; where a shell got nothing, the radial mean from ``before``."""
+    n = merge.photons.shape[0]
+    profile = before.clone()
+    shells = spherical_mean(merge.photons, merge.exposure, radii(n, device=before.device).round().long())
+    reached = min(int(q_max) + 1, len(shells))
+    good = torch.isfinite(shells[:reached]) & (shells[:reached] > 0)
+    profile[:reached] = torch.where(good, shells[:reached], profile[:reached])
+    mean = spread(profile, n)
+    spectrum = speckle_spectrum(n, TAIL * march.extent * n, device=before.device)
+    photons, expected = merge.photons.clamp_min(0), merge.exposure.clamp_min(0) * mean
+    field = smooth_field(photons, expected, spectrum, variance=VARIANCE, iterations=steps)
+    return Model(intensity=field.clamp_min(0.01) * mean, profile=profile)
+
+
+def run_stage(
+    model: Model, frames: RingFrames, march: March, rng: np.random.Generator, *, q_max: float, first: bool = False
+) -> Iteration:
+    """Iterate at one resolution until the outer shells stay, or get no better."""
+    betas = ANNEALED if first else ANNEALED[-1:]
+    shells, likeness = None, [0.0]
+    for number in range(MOST_ITERATIONS):
+        done = iterate(model, frames, march, rng, q_max=q_max, beta=betas[number] if number < len(betas) else 1.0)
+        model, before, shells = done.model, shells, _outer(done.model, q_max)
+        if before is not None:
+            likeness.append(float(np.corrcoef(before, shells)[0, 1]))
+        march.observer(Progress("orienting", number + 1, MOST_ITERATIONS, {"q": q_max, "settled": likeness[-1]}))
+        if number > len(betas) and (likeness[-1] > SETTLED or _stalled(likeness, before, shells)):
+            break
+    return done
+
+
+def _outer(model: Model, q_max: float) -> NDArray[np.float32]:
+    radius = radii(model.intensity.shape[0])
+    return model.relative.cpu()[(radius < q_max - 1) & (radius > max(0.6 * q_max, 3))].numpy()
+
+
+def _stalled(likeness: list[float], before: NDArray[np.float32] | None, now: NDArray[np.float32]) -> bool:
+    """Return whether successive volumes grow neither more alike nor richer in contrast."""
+    steady = before is not None and abs(float(now.std() / before.std()) - 1) < 0.02
+    return steady and len(likeness) > 3 and likeness[-1] < likeness[-2] + 0.003
+
+
+def run_march(frames: RingFrames, march: March, seed: int, *, model: Model | None = None) -> Iteration:
+    """Orient frames from nothing, or from a model, to the full resolution."""
+    rng = np.random.default_rng(seed)
+    model = model or random_model(frames, march, seed)
+    for number, q_max in enumerate(march.stages):
+        done = run_stage(model, frames, march, rng, q_max=q_max, first=number == 0)
+        model = done.model
+    return done

@@ -1,0 +1,184 @@
+"""Sparse frames as angular Fourier coefficients on rings around the beam.
+
+An in-plane rotation of the particle turns a frame around the beam, exactly, where the Ewald cap is symmetric: every
+ring's coefficients get a phase. Two rings share each photon in proportion to its distance from them. The detector's
+weights (mask, solid angle, polarisation) are expanded in the same way, so that gaps are treated exactly up to the
+highest harmonic.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+import scipy.sparse as sp
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from friedel.core.errors import InputError
+
+Floats = NDArray[np.float64]
+
+RING_STEP = 1.5
+"""Distance of rings, voxels. With speckles of six voxels, 1.0 costs half as much again and gains 0.002."""
+_SLACK_HARMONICS = 4
+_SYMMETRIC = 0.3
+"""Voxels by which pixels may lie off the symmetric cap through their neighbours before rings mean nothing."""
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class Pixels:
+    """Where a detector's pixels lie in the merged volume, and what they count.
+
+    Attributes
+    ----------
+    q : (n_pixels, 3) float64
+        (x, y, z) in voxels of the volume, z along the beam.
+    weight : (n_pixels,) float64
+        Solid angle times polarisation; 0 where nothing is measured or the pixel takes no part.
+    """
+
+    q: Floats
+    weight: Floats
+
+    @property
+    def used(self) -> NDArray[np.bool_]:
+        """Pixels that take part."""
+        return self.weight > 0
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class Rings:
+    """Circles around the beam on which the cap is sampled.
+
+    Attributes
+    ----------
+    radius, height : (n_rings,) float64
+        Distance from the beam's axis and place along the beam, voxels.
+    orders : (n_rings,) int
+        Highest harmonic kept on each ring.
+    """
+
+    radius: Floats
+    height: Floats
+    orders: NDArray[np.int64]
+
+    @property
+    def q(self) -> Floats:
+        """Distance from the origin, voxels ``(n_rings,)``."""
+        return np.hypot(self.radius, self.height)
+
+    def within(self, q_max: float) -> int:
+        """Return how many rings, three at least, lie within a resolution."""
+        return min(max(int(np.searchsorted(self.q, q_max + 1e-6)), 3), len(self.radius))
+
+    def points(self, n_rings: int, n_angles: int) -> Tensor:
+        """Return the first rings' points, ``(n_rings, n_angles, 3)`` float32, (x, y, z) in voxels."""
+        angle = 2 * np.pi * np.arange(n_angles) / n_angles
+        radius, height = self.radius[:n_rings, None], self.height[:n_rings, None]
+        places = np.broadcast_arrays(radius * np.cos(angle), radius * np.sin(angle), height)
+        return torch.from_numpy(np.stack(places, axis=-1).astype(np.float32))
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class RingFrames:
+    """Frames on rings.
+
+    Attributes
+    ----------
+    rings : Rings
+        The circles.
+    photons : (n_harmonics, n_frames, n_rings) complex64
+        Σ over a ring's photons of exp(−i m φ).
+    weights : (n_harmonics, n_rings) complex64
+        The same of the detector's weights.
+    counts : (n_frames, n_rings) float32
+        Photons by ring.
+    shot : (n_rings,) float32
+        Mean over frames of |photons|² that chance alone gives.
+    """
+
+    rings: Rings
+    photons: Tensor
+    weights: Tensor
+    counts: Tensor
+    shot: Tensor
+
+    def __len__(self) -> int:
+        return self.photons.shape[1]
+
+    def select(self, frames: NDArray[np.int64] | Tensor) -> "RingFrames":
+        """Return some of the frames."""
+        index = torch.as_tensor(frames)
+        return RingFrames(
+            rings=self.rings,
+            photons=self.photons[:, index],
+            weights=self.weights,
+            counts=self.counts[index],
+            shot=self.shot,
+        )
+
+
+def lay_rings(pixels: Pixels, *, band: float, step: float = RING_STEP) -> Rings:
+    """Choose rings for a detector.
+
+    Parameters
+    ----------
+    pixels : Pixels
+        The detector.
+    band : float
+        Highest frequency along a ring that intensities have, cycles per voxel.
+    step : float
+        Distance of rings, voxels.
+
+    Raises
+    ------
+    InputError
+        If the pixels don't lie on a cap that is symmetric around the beam, or too few are used.
+    """
+    q = pixels.q[pixels.used]
+    radius = np.hypot(q[:, 0], q[:, 1])
+    if len(radius) < 50 or np.ptp(radius) < 3 * step:
+        raise InputError(
+            f"{len(radius)} pixels take part, over {np.ptp(radius) if len(radius) else 0:.1f} voxels of |q|"
+        )
+    order = np.argsort(radius)
+    low, high = radius[order[0]], radius[order[-1]]
+    rings = np.linspace(low, high, round((high - low) / step) + 1)
+    height = np.interp(rings, radius[order], q[order, 2])
+    off = np.abs(np.interp(radius, rings, height) - q[:, 2])
+    if off.max() > _SYMMETRIC:
+        raise InputError(
+            f"pixels lie up to {off.max():.1f} voxels off a cap that is symmetric around the beam; "
+            "is the beam's axis the third column of the detector's q?"
+        )
+    orders = np.ceil(2 * np.pi * band * rings).astype(np.int64) + _SLACK_HARMONICS
+    return Rings(radius=rings, height=height, orders=orders)
+
+
+def ring_frames(photons: sp.csr_matrix, pixels: Pixels, rings: Rings) -> RingFrames:
+    """Expand sparse frames ``(n_frames, n_pixels)`` of photons in the rings' harmonics."""
+    used = np.flatnonzero(pixels.used)
+    photons = sp.csr_matrix(photons, dtype=np.float32)[:, used]
+    q, weight = pixels.q[used], pixels.weight[used]
+    place = np.interp(np.hypot(q[:, 0], q[:, 1]), rings.radius, np.arange(len(rings.radius)))
+    angle = np.arctan2(q[:, 1], q[:, 0])
+    n_harmonics = int(rings.orders.max()) + 1
+    frames = np.zeros((n_harmonics, photons.shape[0], len(rings.radius)), np.complex64)
+    weights = np.zeros((n_harmonics, len(rings.radius)), np.complex64)
+    shot = np.zeros(len(rings.radius), np.float32)
+    mean = np.asarray(photons.mean(axis=0)).ravel()
+    for ring, order in enumerate(rings.orders):
+        share = np.maximum(0.0, 1.0 - np.abs(place - ring))
+        near = np.flatnonzero(share)
+        waves = (share[near, None] * np.exp(-1j * np.outer(angle[near], np.arange(order + 1)))).astype(np.complex64)
+        frames[: order + 1, :, ring] = (photons[:, near] @ waves).T
+        weights[: order + 1, ring] = weight[near] @ waves
+        shot[ring] = mean @ share**2
+    counts = torch.from_numpy(np.ascontiguousarray(frames[0].real))
+    return RingFrames(
+        rings=rings,
+        photons=torch.from_numpy(frames),
+        weights=torch.from_numpy(weights),
+        counts=counts,
+        shot=torch.from_numpy(shot),
+    )

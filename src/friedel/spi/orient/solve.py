@@ -1,0 +1,320 @@
+"""From frames to orientations and a merged intensity, with half sets that say how far to trust it.
+
+Two halves of the frames are oriented from independent starts. Their agreement is the quality, and their mean the start
+of the last iterations, with all frames: the halves cost no more than one run over all frames would. Frames that fit no
+orientation are left out of both.
+"""
+
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+import scipy.sparse as sp
+import torch
+from numpy.typing import NDArray
+
+from friedel.core.errors import InputError
+from friedel.core.machine.threads import in_threads, single_thread
+from friedel.core.observer import Note, Observer, Warned, silent
+from friedel.spi.orient.align import align, sphere_correlation, turned
+from friedel.spi.orient.march import THOROUGH, Iteration, March, Model, compress, iterate, run_march
+from friedel.spi.orient.quality import DOUBTED, MergeQuality, resolved
+from friedel.spi.orient.rings import Pixels, RingFrames, lay_rings, ring_frames
+from friedel.spi.orient.speckle import Speckle, measure_speckle
+from friedel.spi.orient.views import symmetry_group
+
+LEAST_PHOTONS = 10
+"""Frames of fewer photons than this say nothing about an orientation and are set aside as empty."""
+LEAST_FRAMES = 40
+_BAND, _WIDEST_BAND = 1.6, 0.35
+"""Harmonics kept, in the speckles' ball's diameters and at most (cycles per voxel): beyond, only noise."""
+_SURVEY_FRAMES, _SURVEY_BAND, _SURVEY_STEP = 3000, 0.45, 3.0
+STRANGE, STRANGE_FIT = -6.0, -2.5
+"""Standard deviations (of the upper half of frames) below the median from which a frame is named: of its
+log-likelihood; or of its fit, if that also is less than `_WORTH` of the median."""
+_WORTH = 0.65
+_FAINT = 0.03
+"""Visibility below which frames are round or empty; 200 frames of pure noise stay below 0.01."""
+_FROM_LAST = ("fluence", "fit", "surprise", "log_likelihood")
+
+
+@dataclass(frozen=True, kw_only=True)
+class OrientOptions:
+    """How to orient.
+
+    Attributes
+    ----------
+    symmetry : str
+        Point group imposed: "C1" (none), "C5", "D2", "T", "O", "I".
+    starts : int
+        Tries a half gets, at most, while the halves disagree.
+    name_strangers : bool
+        Leave out frames that fit no orientation.
+    seed : int
+        Of halves, starts and views.
+    """
+
+    symmetry: str = "C1"
+    starts: int = 3
+    name_strangers: bool = True
+    seed: int = 0
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class Oriented:
+    """Frames with their orientations, and the intensity they make; arrays over frames are in the frames' order.
+
+    Attributes
+    ----------
+    intensity : (n, n, n) float32
+        (z, y, x), origin at ``n // 2``, photons per frame and unit weight.
+    exposure : (n, n, n) float32
+        What a unit of intensity gave in each voxel, all frames together; 0 where nothing was measured.
+    rotations : (n_frames, 3, 3) float32
+        R takes the detector's q to the particle's; NaN for frames that were set aside.
+    fluence, fit, surprise, uncertainty, log_likelihood : (n_frames,) float32
+        Relative fluence (mean 1), see `Expectation`, and the angular uncertainty in radians.
+    used : (n_frames,) bool
+        Frames that are in the intensity.
+    halves : (Model, Model)
+        The halves' intensities, the second turned onto the first.
+    quality : MergeQuality
+        With q in voxels.
+    speckle : Speckle
+        What the frames alone say.
+    """
+
+    intensity: NDArray[np.float32]
+    exposure: NDArray[np.float32]
+    rotations: NDArray[np.float32]
+    fluence: NDArray[np.float32]
+    fit: NDArray[np.float32]
+    surprise: NDArray[np.float32]
+    uncertainty: NDArray[np.float32]
+    log_likelihood: NDArray[np.float32]
+    used: NDArray[np.bool_]
+    halves: tuple[NDArray[np.float32], NDArray[np.float32]]
+    quality: MergeQuality
+    speckle: Speckle
+
+
+def orient(
+    photons: sp.csr_matrix, pixels: Pixels, options: OrientOptions | None = None, *, observer: Observer = silent
+) -> Oriented:
+    """Orient sparse frames ``(n_frames, n_pixels)`` and merge them.
+
+    Raises
+    ------
+    InputError
+        If frames and detector don't fit, or too few frames have photons.
+    """
+    options = options or OrientOptions()
+    with single_thread():  # the halves run side by side: no thread waits for another inside an operation
+        return _orient(photons, pixels, options, observer)
+
+
+def _orient(photons: sp.csr_matrix, pixels: Pixels, options: OrientOptions, observer: Observer) -> Oriented:
+    lit = _lit(photons, pixels, observer)
+    frames, march, speckle = _prepare(photons[lit], pixels, options, observer)
+    halves, parts = _agreeing_halves(frames, march, options)
+    good = (
+        _familiar(halves, parts, frames.counts.sum(1).numpy(), observer)
+        if options.name_strangers
+        else np.ones(len(frames), bool)
+    )
+    before = halves
+    if not good.all():
+        halves = [
+            _again(half, frames.select(part[good[part]]), march, options)
+            for half, part in zip(halves, parts, strict=True)
+        ]
+    models = [compress(half.merge, half.model.profile, march, q_max=march.q_max, steps=THOROUGH) for half in halves]
+    quality, second = _compare(models, march, pixels, named=int((~good).sum()), visibility=speckle.visibility)
+    observer(
+        Note(
+            "halves",
+            f"two halves, oriented from independent starts, agree at {quality.mean_halves:.3f} in the mean over shells",
+        )
+    )
+    joint = replace(models[0], intensity=torch.nanmean(torch.stack([models[0].intensity, second]), 0))
+    last = _together(joint, frames, good, march, options)
+    return Oriented(
+        intensity=last.model.intensity.cpu().numpy(),
+        exposure=(last.merge.exposure * len(last.found.fluence)).cpu().numpy(),
+        halves=(models[0].intensity.cpu().numpy(), second.numpy()),
+        quality=quality,
+        speckle=speckle,
+        **_oriented(last, before, (lit, good, parts), photons.shape[0]),
+    )
+
+
+def _lit(photons: sp.csr_matrix, pixels: Pixels, observer: Observer) -> NDArray[np.int64]:
+    if photons.shape[1] != len(pixels.weight):
+        raise InputError(
+            f"frames of {photons.shape[1]} pixels don't fit a detector of {len(pixels.weight)}; "
+            "give the detector file that belongs to these frames"
+        )
+    counts = np.asarray(photons @ pixels.used.astype(np.float32)).ravel()
+    lit = np.flatnonzero(counts >= LEAST_PHOTONS)
+    if len(lit) < LEAST_FRAMES:
+        raise InputError(
+            f"{len(lit)} of {photons.shape[0]} frames have {LEAST_PHOTONS} photons or more on the pixels used; "
+            f"at least {LEAST_FRAMES} are needed, and some hundreds for a result"
+        )
+    copies = len(lit) - _distinct(photons[lit])
+    if len(lit) - copies < LEAST_FRAMES:
+        raise InputError(f"{len(lit)} frames, but only {len(lit) - copies} different ones: nothing to merge")
+    if copies:
+        observer(Warned("frames", f"{copies} frames are exact copies of others; they make the halves agree too well"))
+    if len(lit) < len(counts):
+        observer(
+            Warned("frames", f"{len(counts) - len(lit)} frames with fewer than {LEAST_PHOTONS} photons are set aside")
+        )
+    return lit
+
+
+def _distinct(photons: sp.csr_matrix) -> int:
+    """Return how many frames differ, by two random projections of each."""
+    rng = np.random.default_rng(0)
+    marks = photons @ rng.normal(size=(photons.shape[1], 2))
+    return len(np.unique(np.round(marks, 6), axis=0))
+
+
+def survey(photons: sp.csr_matrix, pixels: Pixels) -> Speckle:
+    """Return what the first frames say about speckles, before any orientation."""
+    rings = lay_rings(pixels, band=_SURVEY_BAND, step=_SURVEY_STEP)
+    return measure_speckle(ring_frames(photons[:_SURVEY_FRAMES], pixels, rings))
+
+
+def _prepare(
+    photons: sp.csr_matrix, pixels: Pixels, options: OrientOptions, observer: Observer
+) -> tuple[RingFrames, March, Speckle]:
+    speckle = survey(photons, pixels)
+    frames = ring_frames(photons, pixels, lay_rings(pixels, band=min(_BAND * speckle.extent, _WIDEST_BAND)))
+    q_max = float(np.linalg.norm(pixels.q[pixels.used], axis=1).max())
+    march = March(extent=speckle.extent, q_max=q_max, group=symmetry_group(options.symmetry), observer=observer)
+    observer(
+        Note(
+            "speckles",
+            f"speckles are {1 / speckle.extent:.1f} voxels wide, their visibility is {speckle.visibility:.2f}; "
+            f"{photons.sum() / photons.shape[0]:.0f} photons a frame",
+        )
+    )
+    if speckle.visibility < _FAINT:
+        observer(Warned("speckles", "frames show no speckle beyond shot noise: nothing tells orientations apart"))
+    return frames, march, speckle
+
+
+def _agreeing_halves(
+    frames: RingFrames, march: March, options: OrientOptions
+) -> tuple[list[Iteration], list[NDArray[np.int64]]]:
+    """Orient two halves from independent starts; while they disagree, try again and keep each half's likeliest."""
+    shuffled = np.random.default_rng(options.seed).permutation(len(frames))
+    parts = [np.sort(shuffled[0::2]), np.sort(shuffled[1::2])]
+    best: list[Iteration] = []
+    for start in range(options.starts):
+        seeds = [1000 * options.seed + 2 * start + half for half in range(2)]
+        tried = list(
+            in_threads(lambda job: run_march(frames.select(job[0]), march, job[1]), zip(parts, seeds, strict=True))
+        )
+        best = [max(pair, key=_likelihood) for pair in zip(best, tried, strict=True)] if best else tried
+        if _agreement([half.model for half in best], march) >= DOUBTED:
+            break
+        march.observer(Note("starts", f"after {start + 1} starts the halves don't agree"))
+    return best, parts
+
+
+def _likelihood(done: Iteration) -> float:
+    return float(done.found.log_likelihood.sum())
+
+
+def _inner(march: March) -> float:
+    return min(max(0.12 * march.q_max, 0.8 / march.extent), 0.5 * march.q_max)
+
+
+def _agreement(models: list[Model], march: March) -> float:
+    first, second = (model.relative.cpu() for model in models)
+    rotation = align(first, second, q_min=_inner(march), q_max=0.9 * march.q_max)
+    shells = np.arange(_inner(march), march.q_max, dtype=np.float64)
+    return float(np.nanmean(sphere_correlation(first, second, rotation, shells)))
+
+
+def _familiar(
+    halves: list[Iteration], parts: list[NDArray[np.int64]], counts: NDArray[np.float32], observer: Observer
+) -> NDArray[np.bool_]:
+    """Return which frames fit an orientation as well as the others do."""
+    n = sum(len(part) for part in parts)
+    good = np.ones(n, bool)
+    for half, part in zip(halves, parts, strict=True):
+        good[part] = ~strangers(half.found.fit.cpu().numpy(), half.found.surprise.cpu().numpy(), counts[part])
+    if not good.all():
+        observer(Warned("strangers", f"{int((~good).sum())} of {n} frames fit no orientation and are left out"))
+    return good
+
+
+def strangers(
+    fit: NDArray[np.float32], surprise: NDArray[np.float32], counts: NDArray[np.float32]
+) -> NDArray[np.bool_]:
+    """Return which frames fit far worse than most: another particle, several, or nothing of the kind."""
+    typical = float(np.median(fit))
+    # The chance spread of a fit falls with the root of the photons.
+    scaled = (fit - typical) * np.sqrt(counts / np.median(counts))
+    return (_off(surprise) < STRANGE) | ((_off(scaled) < STRANGE_FIT) & (fit < _WORTH * typical))
+
+
+def _off(values: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Return by how many standard deviations values lie off their median; strangers lie below, so it is the upper's."""
+    middle, upper = np.percentile(values, [50, 84])
+    return (values - middle) / max(float(upper - middle), 1e-6)
+
+
+def _again(half: Iteration, frames: RingFrames, march: March, options: OrientOptions) -> Iteration:
+    rng = np.random.default_rng(options.seed + 77)
+    return iterate(half.model, frames, march, rng, q_max=march.q_max)
+
+
+def _compare(
+    models: list[Model], march: March, pixels: Pixels, *, named: int, visibility: float
+) -> tuple[MergeQuality, torch.Tensor]:
+    """Return the quality, and the second half's intensity turned onto the first's."""
+    first, second = (model.relative.cpu() for model in models)
+    low, n_shells = _inner(march), int(march.q_max) + 1
+    rotation = align(first, second, q_min=low, q_max=0.95 * march.q_max)
+    halves = sphere_correlation(first, second, rotation, np.arange(n_shells, dtype=np.float64))
+    halves[: int(np.ceil(np.linalg.norm(pixels.q[pixels.used], axis=1).min())) + 1] = np.nan
+    q = np.arange(n_shells, dtype=np.float64)
+    return MergeQuality(q=q, halves=halves, q_resolved=resolved(q, halves), named=named, visibility=visibility), turned(
+        models[1].intensity.cpu(), rotation
+    )
+
+
+def _together(
+    joint: Model, frames: RingFrames, good: NDArray[np.bool_], march: March, options: OrientOptions
+) -> Iteration:
+    rng = np.random.default_rng(options.seed + 99)
+    chosen = frames if good.all() else frames.select(np.flatnonzero(good))
+    last = iterate(joint, chosen, march, rng, q_max=march.q_max)
+    return replace(last, model=compress(last.merge, last.model.profile, march, q_max=march.q_max, steps=THOROUGH))
+
+
+def _oriented(
+    last: Iteration,
+    halves: list[Iteration],
+    places: tuple[NDArray[np.int64], NDArray[np.bool_], list[NDArray[np.int64]]],
+    n_frames: int,
+) -> dict[str, NDArray[Any]]:
+    """Return the figures by frame, in the frames' own order; NaN where a frame has none."""
+    lit, good, parts = places
+    used = np.zeros(n_frames, bool)
+    used[lit[good]] = True
+    rotations = np.full((n_frames, 3, 3), np.nan, np.float32)
+    rotations[used] = last.rotations
+    columns = {name: np.full(n_frames, np.nan, np.float32) for name in (*_FROM_LAST, "uncertainty")}
+    for half, part in zip(halves, parts, strict=True):
+        for name in ("fit", "surprise", "log_likelihood"):
+            columns[name][lit[part]] = getattr(half.found, name).cpu().numpy()
+    for name in _FROM_LAST:
+        columns[name][used] = getattr(last.found, name).cpu().numpy()
+    columns["uncertainty"][used] = last.uncertainty
+    columns["fluence"] /= np.nanmean(columns["fluence"])
+    return {"rotations": rotations, "used": used, **columns}

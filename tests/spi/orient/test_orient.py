@@ -1,0 +1,164 @@
+import numpy as np
+import pytest
+import scipy.sparse as sp
+import torch
+from scipy.spatial.transform import Rotation
+from tiny_particle import intensity_at, tiny_data, true_intensity
+
+from friedel.core.errors import InputError, PlanError
+from friedel.core.observer import silent
+from friedel.spi.orient.align import align, sphere_correlation, turned
+from friedel.spi.orient.expect import expect, take_slices
+from friedel.spi.orient.march import March, collect_views, grid_size
+from friedel.spi.orient.quality import MergeQuality, corrected, resolved
+from friedel.spi.orient.rings import Pixels, lay_rings, ring_frames
+from friedel.spi.orient.speckle import measure_speckle
+from friedel.spi.orient.views import in_plane, symmetry_group, turned_views
+from friedel.spi.orient.volume import collect, sample, smooth_field, speckle_spectrum
+
+
+@pytest.fixture(scope="module")
+def data():
+    return tiny_data(n_frames=60, photons=500, sigma=0.0)
+
+
+@pytest.fixture(scope="module")
+def pixels(data):
+    return Pixels(q=data.detector.q, weight=(data.detector.mask == 0).astype(float))
+
+
+@pytest.fixture(scope="module")
+def frames(data, pixels):
+    return ring_frames(sp.csr_matrix(data.frames), pixels, lay_rings(pixels, band=0.4, step=1.0))
+
+
+def plain_scores(volume, photons, pixels, rotations):
+    """Σ K log W − N log ΣW at every pixel: the plain product."""
+    q = torch.from_numpy(pixels.q[pixels.used].astype(np.float32))
+    k = torch.from_numpy(photons[:, pixels.used].astype(np.float32))
+    w = torch.stack([sample(volume, q @ torch.from_numpy(r.T.astype(np.float32))) for r in rotations])
+    return (k @ w.log().T - k.sum(1)[:, None] * w.sum(1).log()).numpy()
+
+
+def test_harmonics_agree_with_the_plain_product(data, pixels, frames):
+    """At the orientations both know, likelihood differences between views agree to a few per cent of their range."""
+    volume = torch.from_numpy(true_intensity(data, 35)) + 0.02 * true_intensity(data, 35).mean()
+    views = turned_views(100, np.random.default_rng(0), symmetry_group("C1"))
+    slices = take_slices(volume, frames, views, len(frames.rings.q))
+    found = expect(frames, slices, beta=1.0)
+    n_angles = slices.total.shape[1]
+    angles = 2 * np.pi * np.arange(n_angles) / n_angles
+    rotations = np.concatenate([view @ in_plane(angles) for view in views[:8].double().numpy()])
+    plain = plain_scores(volume, data.frames, pixels, rotations).reshape(60, 8, n_angles)
+    best_plain = plain.reshape(60, -1).argmax(1)
+    chosen = np.flatnonzero(found.view.numpy() < 8)
+    assert len(chosen) > 0
+    for frame in chosen:
+        found_at = plain[frame, found.view[frame], found.angle[frame]]
+        assert plain[frame].max() - found_at < 0.1 * (plain[frame].max() - np.median(plain[frame])), best_plain[frame]
+
+
+def test_true_slices_are_found_where_they_are(data, frames):
+    volume = torch.from_numpy(true_intensity(data, 35))
+    found = expect(
+        frames, take_slices(volume, frames, torch.from_numpy(data.rotations.astype(np.float32)), 14), beta=1.0
+    )
+    right = found.view.numpy() == np.arange(60)
+    assert right.mean() > 0.5
+    n_angles = found.photons.shape[2]
+    turn = found.angle.numpy()[right]
+    assert np.median(np.minimum(turn, n_angles - turn)) <= 1
+
+
+def test_photons_are_neither_lost_nor_doubled(data, frames):
+    volume = torch.from_numpy(true_intensity(data, 35))
+    views = turned_views(100, np.random.default_rng(1), symmetry_group("C1"))
+    slices = take_slices(volume, frames, views, len(frames.rings.q))
+    found = expect(frames, slices, beta=1.0)
+    assert float(found.photons.mean(2).sum()) * 1.0 == pytest.approx(float(frames.counts.sum()) / 1.0, rel=1e-3)
+    merge = collect_views(found, slices.points, 35, symmetry_group("C1"))
+    assert float(merge.photons.sum()) == pytest.approx(float(found.photons.sum()), rel=1e-3)
+
+
+def test_sampling_and_collecting_are_adjoint():
+    rng = np.random.default_rng(0)
+    volume = torch.from_numpy(rng.normal(size=(11, 11, 11)))
+    points = torch.from_numpy(rng.uniform(-4, 4, (50, 3)))
+    values = torch.from_numpy(rng.normal(size=50))
+    total = torch.zeros(11, 11, 11, dtype=torch.float64)
+    collect(total, points, values)
+    assert float((total * volume).sum()) == pytest.approx(float((sample(volume, points) * values).sum()))
+
+
+def test_smoothing_keeps_what_is_certain_and_forgets_what_is_not():
+    spectrum = speckle_spectrum(21, 6.0)
+    flat = torch.full((21, 21, 21), 3.0)
+    torch.testing.assert_close(smooth_field(flat, flat, spectrum, variance=0.7, iterations=20), torch.ones_like(flat))
+    nothing = torch.zeros_like(flat)
+    torch.testing.assert_close(
+        smooth_field(nothing, nothing, spectrum, variance=0.7, iterations=20), torch.ones_like(flat)
+    )
+
+
+@pytest.mark.parametrize(("name", "order"), [("C1", 1), ("C5", 5), ("D2", 4), ("T", 12), ("O", 24), ("I", 60)])
+def test_views_cover_what_symmetry_leaves(name, order):
+    group = symmetry_group(name)
+    assert len(group) == order
+    views = turned_views(3000, np.random.default_rng(0), group)
+    assert len(views) == pytest.approx(3000 / order, rel=0.15)
+    np.testing.assert_allclose(np.linalg.det(views.numpy()), 1, atol=1e-5)
+
+
+def test_an_unknown_symmetry_is_refused():
+    with pytest.raises(PlanError, match="no symmetry"):
+        symmetry_group("Q7")
+
+
+def test_alignment_finds_a_rotation(data):
+    n = 35
+    truth = torch.from_numpy(true_intensity(data, n))
+    rotation = Rotation.from_rotvec([0.4, -1.1, 0.7])
+    axis = np.arange(n) - n // 2
+    z, y, x = np.meshgrid(axis, axis, axis, indexing="ij")
+    q = np.stack([x, y, z], axis=-1) @ rotation.as_matrix()
+    moved = torch.from_numpy(intensity_at(q, data.places, data.weights).astype(np.float32))
+    found = align(truth, moved, q_min=2.5, q_max=13)
+    assert np.degrees((found * rotation.inv()).magnitude()) < 3
+    shells = sphere_correlation(truth, moved, found, np.arange(3.0, 14.0))
+    assert shells.min() > 0.95
+    assert torch.isfinite(turned(truth, found)).any()
+
+
+def test_speckles_are_measured_before_any_orientation(data, pixels):
+    survey = ring_frames(sp.csr_matrix(data.frames), pixels, lay_rings(pixels, band=0.45, step=3.0))
+    speckle = measure_speckle(survey)
+    assert 0.1 < speckle.extent < 0.45
+    assert speckle.visibility > 0.3
+    round_ones = np.random.default_rng(0).poisson(np.tile(data.frames.mean(0), (60, 1)))
+    empty = measure_speckle(ring_frames(sp.csr_matrix(round_ones), pixels, survey.rings))
+    assert empty.visibility < speckle.visibility / 5
+
+
+def test_a_tilted_detector_is_refused(data):
+    tilt = Rotation.from_euler("x", 20, degrees=True)
+    tilted = Pixels(q=tilt.apply(data.detector.q), weight=np.ones(len(data.detector.q)))
+    with pytest.raises(InputError, match="symmetric"):
+        lay_rings(tilted, band=0.3)
+
+
+def test_halves_promise_less_than_one_and_say_where_they_end():
+    q = np.arange(6.0)
+    halves = np.array([np.nan, 0.95, 0.9, 0.3, 0.1, 0.05])
+    assert resolved(q, halves) == 4.0
+    np.testing.assert_allclose(corrected(np.array([0.0, 1.0, 0.5])), [0, 1, np.sqrt(2 / 3)])
+    assert MergeQuality(q=q, halves=np.full(6, 0.9), q_resolved=5.0, named=0).verdict == "trust"
+    assert MergeQuality(q=q, halves=np.full(6, 0.6), q_resolved=5.0, named=0).verdict == "don't trust"
+    assert MergeQuality(q=q, halves=np.full(6, 0.9), q_resolved=5.0, named=0, visibility=0.0).verdict == "don't trust"
+
+
+def test_a_march_grows_to_the_edge():
+    march = March(extent=0.16, q_max=39.4, group=symmetry_group("C1"), observer=silent)
+    assert march.stages[0] == pytest.approx(10)
+    assert march.stages[-1] == 39.4
+    assert all(b > a for a, b in zip(march.stages, march.stages[1:], strict=False))
+    assert grid_size(39.4) == 81
