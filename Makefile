@@ -62,7 +62,7 @@ test: $(FOR_WORK)  ## Check style, types, layers and docs, then run every test
 	@echo "== import-linter: layers"
 	@$(BIN)/lint-imports --no-cache
 	@echo "== mkdocs: documentation"
-	@NO_MKDOCS_2_WARNING=1 DISABLE_MKDOCS_2_WARNING=true $(BIN)/mkdocs build --strict --quiet
+	@FRIEDEL_TUTORIALS=kept NO_MKDOCS_2_WARNING=1 DISABLE_MKDOCS_2_WARNING=true $(BIN)/mkdocs build --strict --quiet
 	@echo "== pytest: tests, a worker a core; then those that wait for other processes"
 	@$(BIN)/python -m pytest -n auto --dist loadfile -m "not alone"
 	@$(BIN)/python -m pytest -m alone

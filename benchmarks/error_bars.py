@@ -114,15 +114,24 @@ def aligned_truth(truth: NDArray[np.complex64], found: Reconstruction) -> NDArra
 def strain_off(image: CrystalImage, found: Reconstruction, true: NDArray[np.complex64]) -> tuple[Floats, float]:
     """Return how far strain and mean spacing are from the truth's, analysed alike, in standard errors."""
     truth = analyse(replace(found, object=true.astype(np.complex64), uncertainty=None))
-    if truth.object.shape != image.object.shape:
-        return np.array([]), np.nan
     errors, before, after = image.errors, truth.strain, image.strain
     if errors is None or errors.strain is None or before is None or after is None:
         raise ValueError("the pattern has a grid and error bars, so its image must have strain and errors")
-    both = image.support & truth.support & np.isfinite(before) & np.isfinite(after)
+    here, there = in_common(image.object.shape, truth.object.shape)
+    both = image.support[here] & truth.support[there] & np.isfinite(before[there]) & np.isfinite(after[here])
     spacings = np.array([image.d0_angstrom, truth.d0_angstrom, errors.d0_angstrom], dtype=np.float64)
-    strain = np.abs(after - before)[both] / errors.strain[both]
+    strain = np.abs(after[here] - before[there])[both] / errors.strain[here][both]
     return strain, float(abs(spacings[0] - spacings[1]) / spacings[2])
+
+
+def in_common(one: tuple[int, ...], other: tuple[int, ...]) -> tuple[tuple[slice, ...], tuple[slice, ...]]:
+    """Return what two cubic grids of one voxel size share, for each: their origins lie at index ``n // 2``."""
+    halves = [min(a // 2, b // 2) for a, b in zip(one, other, strict=True)]
+    here, there = (
+        tuple(slice(n // 2 - half, n // 2 + half) for n, half in zip(shape, halves, strict=True))
+        for shape in (one, other)
+    )
+    return here, there
 
 
 def add_lines(report: Report, name: str, found: list[Judged]) -> None:

@@ -2,7 +2,7 @@
 
 Bar: 500 faults over all kinds, 500 survived. Survived means: the command ends as it should and says nothing untrue;
 the ledger adds up and counts what was sent; the files are readable and hold what the ledger says, each frame once; no
-process and no shared memory are left. The whole takes an hour or two; ``--quick`` one or two faults of every kind.
+process and no shared memory are left. The whole takes an hour or two; ``--quick`` one fault of every kind.
 """
 
 import argparse
@@ -31,7 +31,7 @@ from friedel.stream.ledger import LedgerCounts
 
 Rng = np.random.Generator
 FRAMES, RATE = 240, 200
-FAULTS, QUICK = 500, 13
+FAULTS, QUICK = 500, 5
 
 
 def _file(folder: Path, rate: float | None = RATE) -> str:

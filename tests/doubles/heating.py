@@ -11,8 +11,8 @@ from friedel.bcdi.forward.scan import PERFECT, gold_111_geometry, simulate_scan
 from friedel.bcdi.scans.source import ScanSource
 from friedel.bcdi.scans.write import write_aps34idc_scan
 
-SHAPE = (48, 64, 64)
-DIAMETER = 2600.0
+SHAPE = (44, 48, 48)
+DIAMETER = 2200.0
 FIRST = 40
 
 

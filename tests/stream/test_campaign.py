@@ -1,4 +1,4 @@
-"""The fault campaign, reduced: a fault or two of every kind against the real commands."""
+"""The fault campaign, reduced: one fault of every kind against the real commands."""
 
 import os
 import subprocess

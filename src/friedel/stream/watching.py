@@ -178,9 +178,12 @@ class Watch:
         self._news.set()
 
     def stop(self) -> None:
-        """End the watch: finish what waits, close all files. Called a second time, give up what waits."""
+        """End the watch: finish what waits, close all files. Called a second time, give up what waits.
+
+        A signal's handler calls it too, perhaps in the middle of the loop's own wait: so it takes no lock, and the loop
+        finds out within its next turn.
+        """
         self._stops += 1
-        self._news.set()
 
     def run(self) -> None:
         """Watch until the source ends or `stop` is called; every file is then closed.

@@ -7,7 +7,7 @@ from html.parser import HTMLParser
 import numpy as np
 import pytest
 
-from friedel.bcdi.records import CrystalImage, Diffraction
+from friedel.bcdi.records import CrystalErrors, CrystalImage, Diffraction, Uncertainty
 from friedel.bcdi.report.report import write_report
 from friedel.core.errors import InputError
 
@@ -149,6 +149,42 @@ def test_a_failed_check_is_the_headline(finished, tmp_path):
     text = write_report(tmp_path / "r.html", reconstruction=finished(trusted=False)).read_text(encoding="utf-8")
     assert "A check failed: treat with caution" in Page(text).shown
     assert 'class="verdict caution"' in text
+
+
+def test_error_bars_have_their_pictures_and_rows(finished, crystal, tmp_path):
+    values = np.where(crystal.support, np.float32(1e-5), np.nan).astype(np.float32)
+    errors = CrystalErrors(
+        phase_rad=values * 1e4,
+        displacement_angstrom=values * 1e3,
+        strain=values,
+        d0_angstrom=2e-4,
+        diameter=2000.0,
+        diameter_error=13.0,
+    )
+    result = finished()
+    flat = np.where(result.support, np.float32(0.1), np.nan)
+    uncertainty = Uncertainty(
+        deviations=np.zeros((1, int(result.support.sum())), np.complex64),
+        origins=("photons",),
+        phase_rad=flat,
+        amplitude=flat,
+        phase_rms_rad=0.1,
+        photons_rad=0.1,
+        solutions_rad=0.0,
+        misfit=1.01,
+        diameter_voxels=10.0,
+        diameter_error_voxels=0.1,
+        n_solutions=0,
+    )
+    quality = dataclasses.replace(result.quality, phase_error_rad=0.1)
+    result = dataclasses.replace(result, uncertainty=uncertainty, quality=quality)
+    image = dataclasses.replace(crystal, errors=errors, d0_angstrom=2.3545)
+    page = Page(write_report(tmp_path / "r.html", reconstruction=result, crystal=image).read_text(encoding="utf-8"))
+    assert "can be trusted to 0.1 rad" in page.shown
+    assert "200.0 ± 1.3 nm" in page.shown
+    assert "2.35450 ± 0.00020 Å" in page.shown
+    assert "How sure each voxel is" in page.shown
+    assert sum("standard errors" in picture["alt"] for picture in page.all("img")) == 2
 
 
 def test_a_bare_result_still_gets_its_page(finished, tmp_path):

@@ -103,59 +103,56 @@ def test_a_steady_trend_makes_nobody_odd():
 
 @pytest.fixture(scope="module")
 def heated(tmp_path_factory):
+    """Three scans of one crystal from 300 to 600 K, the middle one stopped halfway, and one that isn't there."""
     root = tmp_path_factory.mktemp("heating")
-    truth = write_heating(root / "raw", 6, aborted=3)
-    quick = PhasingOptions.read({"start": "random", "starts": 3})
+    truth = write_heating(root / "raw", 3, aborted=1)
+    quick = PhasingOptions.read({"start": "random", "starts": 2})
     plan = SeriesPlan(
-        scan=truth.source, scans="40-46", conditions={"temperature": (*truth.temperatures, 700.0)}, phasing=quick
+        scan=truth.source, scans="40-43", conditions={"temperature": (*truth.temperatures, 750.0)}, phasing=quick
     )
     return truth, plan, root / "series", run_series(plan, root / "series")
 
 
-@pytest.mark.timeout(600)
+@pytest.mark.timeout(900)
 def test_a_heated_crystal_s_strain_grows_as_it_did(heated):
     truth, _, _, result = heated
-    temperatures, strain, errors = result.along("strain_rms")
-    good = [k for k in range(6) if k != 3]
-    found = dict(zip(temperatures, strain, strict=True))
-    for k in good:
-        assert found[truth.temperatures[k]] == pytest.approx(truth.strain_rms[k], rel=0.35)
-    slope = np.polyfit(truth.strain_rms, [found.get(t, np.nan) if k in good else truth.strain_rms[k]
-                                          for k, t in enumerate(truth.temperatures)], 1)[0]  # fmt: skip
-    assert 0.65 < slope < 1.35
     assert result.against == "temperature"
-    assert np.all(np.isnan(errors) | (errors > 0))
+    temperatures, strain, errors = result.along("strain_rms")
+    found = {t: (value, error) for t, value, error in zip(temperatures, strain, errors, strict=True)}
+    for k in (0, 2):
+        value, error = found[truth.temperatures[k]]
+        # The true spread counts the outermost layer too, which no result resolves: a tenth for that.
+        assert abs(value - truth.strain_rms[k]) < 3 * error + 0.1 * truth.strain_rms[k]
+    assert found[600.0][0] > 1.8 * found[300.0][0]
 
 
-@pytest.mark.timeout(600)
+@pytest.mark.timeout(900)
 def test_the_aborted_and_the_missing_scan_are_named(heated):
     result = heated[3]
-    assert "aborted" in result.odd["scan_0043"] or "no result" in result.odd["scan_0043"]
-    assert "no result" in result.odd["scan_0046"]
-    assert len(result.odd) <= 3
+    assert set(result.odd) == {"scan_0041", "scan_0043"}
+    assert "aborted" in result.odd["scan_0041"] or "no result" in result.odd["scan_0041"]
+    assert "no result" in result.odd["scan_0043"]
 
 
-@pytest.mark.timeout(600)
+@pytest.mark.timeout(900)
 def test_the_crystals_lie_in_one_frame_and_the_files_tell_all(heated):
     _, _, folder, result = heated
-    good = [k for k, name in enumerate(result.together.names) if name != "scan_0043"]
-    assert result.together.correlations[good].min() > 0.85
+    good = [k for k, name in enumerate(result.together.names) if name != "scan_0041"]
+    assert len(good) == 2
+    assert (folder / "series.gif").read_bytes().startswith(b"GIF8")
     text = (folder / "series.csv").read_text()
-    assert len(text.splitlines()) == 8
+    assert len(text.splitlines()) == 5
     assert "temperature" in text.splitlines()[0]
     page = (folder / "report.html").read_text()
-    assert "scan_0043" in page
+    assert "scan_0041" in page
     assert 'src="http' not in page
-    assert (folder / "series.gif").read_bytes().startswith(b"GIF89a")
 
 
-@pytest.mark.timeout(600)
+@pytest.mark.timeout(900)
 def test_it_goes_on_where_it_stopped(heated):
     _, plan, folder, first = heated
-    stopped = folder / "scan_0042" / "series.txt"
-    stopped.unlink()
+    (folder / "scan_0041" / "series.txt").unlink(missing_ok=True)
     again = run_series(plan, folder)
-    taken = {scan.name: scan.again for scan in again.scans}
-    assert taken["scan_0041"]
-    assert not taken["scan_0042"]
+    assert [scan.again for scan in again.scans] == [True, False, True, False]
     assert again.scans[2].numbers == first.scans[2].numbers
+    assert again.odd.keys() == first.odd.keys()

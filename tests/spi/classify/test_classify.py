@@ -15,7 +15,7 @@ import pytest
 
 from friedel.core.errors import InputError, PlanError
 from friedel.core.observer import Progress, Recorder, Warned
-from friedel.spi.classify import files as classify_files
+from friedel.spi.classify import photons
 from friedel.spi.classify.classify import run_classification
 from friedel.spi.classify.plan import ClassifyPlan, EmcOptions
 from friedel.spi.frames import source as frames_module
@@ -25,7 +25,8 @@ from friedel.spi.records import FrameStatus
 from friedel.spi.scores.files import read_scores
 
 FILES = {
-    "report.html", "scores.h5", "scores.csv", "summary.json", "plan.yaml", "selection.cxi", "selection.emc", "journal",
+    "report.html", "scores.h5", "scores.csv", "summary.json", "plan.yaml", "selection.cxi", "selection.emc",
+    "selection_detector.h5", "journal",
 }  # fmt: skip
 
 
@@ -300,7 +301,7 @@ def test_a_full_disk_keeps_the_scores_and_the_earlier_results(stand_in, numbered
     def full(*args, **kwargs):
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(classify_files, "write_emc", full)
+    monkeypatch.setattr(photons, "write_emc", full)
     with pytest.raises(InputError, match=r"can't write the results \(No space left on device\); earlier ones"):
         run_classification(plan.model_copy(update={"fresh": True}), tmp_path / "hits", model=stand_in())
     assert {name: (tmp_path / "hits" / name).read_bytes() for name in FILES - {"journal"}} == before

@@ -32,8 +32,15 @@ def test_the_meaning_can_be_turned_round(tmp_path):
     np.save(tmp_path / "mask.npy", BAD)
     np.testing.assert_array_equal(read_mask(tmp_path / "mask.npy", marks="good"), BAD == 1)
     np.save(tmp_path / "mask.npy", BAD * 32)  # a bit that CXI doesn't count as bad
-    assert read_mask(tmp_path / "mask.npy").all()
-    assert not read_mask(tmp_path / "mask.npy", marks="bad").all()
+    assert read_mask(tmp_path / "mask.npy", marks="cxi").all()
+    assert not read_mask(tmp_path / "mask.npy").all()
+
+
+def test_a_mask_that_leaves_little_is_asked_about(tmp_path):
+    np.save(tmp_path / "mask.npy", 1 - BAD)
+    with pytest.raises(InputError, match="does it mark good ones.*mask_marks=good"):
+        read_mask(tmp_path / "mask.npy")
+    assert read_mask(tmp_path / "mask.npy", marks="good").sum() == 47
 
 
 @pytest.mark.parametrize("dtype", [bool, np.uint8, np.int8, np.int64, np.uint32])

@@ -23,6 +23,14 @@ def test_labels_come_sorted_and_empty_ones_are_left_out(sheet):
     assert len(found) == 3
 
 
+@pytest.mark.parametrize("parted_by", [",", ";", "\t"])
+def test_labels_as_people_keep_them(sheet, parted_by):
+    lines = ["Frame, LABEL", "0, 1.0", "1, 0.0", "2, multi", "3, non-hit", "4, -1", "5,", "6, Single", "7.0, Non_Hit"]
+    found = read_labels(sheet("\n".join(lines).replace(",", parted_by)), n_frames=10)
+    assert found.frames.tolist() == [0, 1, 2, 3, 6, 7]
+    assert found.single.tolist() == [True, False, False, False, True, False]
+
+
 def test_a_sheet_is_filled_in_and_read_back(tmp_path):
     path = tmp_path / "sheet.csv"
     write_label_sheet(path, [4, 2], ["group 0", "doubtful"])

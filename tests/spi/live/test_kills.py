@@ -5,6 +5,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
 
@@ -143,6 +144,15 @@ def test_a_signal_ends_a_watch_cleanly(tmp_path, number):
     assert process.returncode == 0, said
     assert f"processed {len(_written(folder))} " in out
     assert _ledger(folder)["processed"] == len(_written(folder))
+
+
+def test_a_signal_in_the_middle_of_the_loop_s_wait_is_heard(tmp_path):
+    watch = HitsWatch(plan(tmp_path, None), source=Scripted(5.0))
+    with watch.watch._news._cond:  # what the loop holds for a moment, when a signal's handler may interrupt it
+        stopping = threading.Thread(target=watch.stop, daemon=True)
+        stopping.start()
+        stopping.join(5.0)
+        assert not stopping.is_alive()
 
 
 def test_without_a_threshold_the_page_s_wish_is_the_plan_s_selection(tmp_path):

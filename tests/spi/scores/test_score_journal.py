@@ -72,17 +72,17 @@ def test_another_file_or_model_begins_anew_and_says_why(changed, tmp_path):
 
 def test_it_can_be_told_to_begin_anew(tmp_path):
     filled(tmp_path / "a.scores")
-    journal = open_journal(tmp_path / "a.scores", HEADER, fresh=True)
+    journal = open_journal(tmp_path / "a.scores", HEADER, fresh="that was asked for")
     assert journal.n_scored == 0
     journal.close()
-    journal = open_journal(tmp_path / "b.scores", HEADER, fresh=True)
+    journal = open_journal(tmp_path / "b.scores", HEADER, fresh="that was asked for")
     assert journal.restarted == ""
     journal.close()
 
 
 def test_what_it_was_begun_with_is_kept(tmp_path):
     for frames in (40, 60):
-        journal = open_journal(tmp_path / "a.scores", HEADER, kept={"frames": frames})
+        journal = open_journal(tmp_path / "a.scores", HEADER, kept=lambda: {"frames": frames})
         assert journal.kept == {"frames": 40}
         journal.close()
 

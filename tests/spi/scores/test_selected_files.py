@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from friedel.core.errors import InputError
-from friedel.spi.frames.source import open_frames
+from friedel.spi.frames.source import open_frames, read_batch
 from friedel.spi.scores.files import read_scores, write_scores_csv, write_scores_hdf5
 from friedel.spi.scores.scored_run import SCORE, ScoredFile, ScoredRun, pack_scores, unpack_scores
 from friedel.spi.scores.selection_cxi import linkable, write_selection
@@ -87,11 +87,15 @@ def test_a_view_can_be_read_as_frames_again_unless_its_files_are_gone(run, tmp_p
     (tmp_path / "hits").mkdir()
     view = tmp_path / "hits" / "selection.cxi"
     write_selection(view, scored, beside=tmp_path / "hits")
-    with open_frames(view) as source:
+    with open_frames(view, dataset="entry_1/data_1/data") as source:
         np.testing.assert_array_equal(source.read(0, source.shape[0]), expected(scored, arrays, [0, 1]))
     scored.files[1].path.unlink()
-    with pytest.raises(InputError, match=r"is a view of \S*run1\.h5, which is missing"):
-        open_frames(view).__enter__()
+    with open_frames(view, dataset="entry_1/data_1/data") as source:
+        lost = read_batch(source, 0, source.shape[0]).unreadable
+    assert 0 < lost.sum() + source.expected - source.shape[0] < source.expected
+    scored.files[0].path.unlink()
+    with pytest.raises(InputError, match=r"refers to .*run[01]\.h5, which is missing"):
+        open_frames(view, dataset="entry_1/data_1/data").__enter__()
 
 
 def test_a_view_needs_files_that_hdf5_can_refer_to(run):

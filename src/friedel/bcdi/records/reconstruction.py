@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -10,6 +10,9 @@ from numpy.typing import NDArray
 from friedel.bcdi.geometry.instrument import ReciprocalGrid
 from friedel.bcdi.records.quality import Quality
 from friedel.bcdi.records.uncertainty import Uncertainty
+
+if TYPE_CHECKING:
+    from friedel.bcdi.show.page import Shown
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -137,6 +140,18 @@ class Reconstruction:
         """Real-space steps along ``(z, y, x)``, rows, laboratory ``(x, y, z)``, Å; None without geometry."""
         shape = self.object.shape
         return None if self.grid is None else self.grid.object_basis((shape[0], shape[1], shape[2]))
+
+    def show(self, *, height: int = 900) -> "Shown":
+        """Show the result in a notebook: slices to scroll, profiles, a surface to turn; its `save` writes the page.
+
+        Parameters
+        ----------
+        height : int
+            Of the page in the notebook, pixels.
+        """
+        from friedel.bcdi.show.page import show
+
+        return show(self, height=height)
 
     def save(self, path: str | Path) -> Path:
         """Write the reconstruction to a file; the suffix chooses the format (``.cxi``, ``.npz``, ``.vti``).

@@ -20,8 +20,9 @@ from friedel.bcdi.strain.regrid import phase_factor
 Floats = NDArray[np.float64]
 Mask = NDArray[np.bool_]
 
-# As for the maps on the measurement's own voxels: a variance from a dozen deviations is averaged over neighbours.
-_SMOOTHING = 1.5
+# A variance from some fifteen deviations is averaged over neighbours; no further than the strain itself is, because at
+# the surface errors are several times larger than just below it.
+_SMOOTHING = 0.75
 
 
 @dataclass(frozen=True, eq=False)

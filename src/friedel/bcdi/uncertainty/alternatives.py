@@ -108,9 +108,9 @@ def own_share(deviance: float, others: Sequence[float], *, limit: float, scatter
     others : sequence of float, (n_others,)
         Those of the others.
     limit : float
-        What photon noise leaves.
+        The most that a fit at the photon limit leaves.
     scatter : float
-        Standard deviation of that from one measurement to the next.
+        Standard deviation of what photon noise leaves, from one measurement to the next.
 
     Returns
     -------

@@ -116,7 +116,8 @@ def _estimated(diffraction: Diffraction, solved: Solved, kind: Kind, seed: int, 
     unit = 2.0 * float(support.sum()) / max(float(measured.fitted.sum()), 1.0)
     own = judged(solved.object, measured).deviance
     misfit = min([own, *(other.deviance for other in others)]) / max(expected, 1e-3)
-    shares = own_share(own, [other.deviance for other in others], limit=expected, scatter=float(deviances.std()))
+    limit, scatter = _NO_MISFIT * expected, float(deviances.std())
+    shares = own_share(own, [other.deviance for other in others], limit=limit, scatter=scatter)
     photons = draws * np.float32(np.sqrt(_inflation(misfit, expected / unit) / len(draws)))
     solutions = _differences(others, shares, solved.object, solved.support)
     found = _summarised(solved, photons, solutions, misfit)

@@ -297,12 +297,16 @@ def _sizes(scores: HitScores, selected: NDArray[np.bool_]) -> dict[str, Any]:
 
 def _tell_growth(tasks: list[FileTask], outcomes: list[Outcome], observer: Observer) -> None:
     """Say which files have got more frames while they were being scored."""
-    for task, outcome in zip(tasks, outcomes, strict=True):
-        if time.time() - task.path.stat().st_mtime > _STILL_GROWING_S or len(task.series.parts) > 1:
+    by_path = {task.path: task for task in tasks}
+    for outcome in outcomes:
+        task = by_path.get(outcome.files[0].path)
+        if task is None:
             continue
         try:
+            if time.time() - task.path.stat().st_mtime > _STILL_GROWING_S or len(task.series.parts) > 1:
+                continue
             source = task.series.open()
-        except InputError:  # it is being written to, and can't be read at this moment
+        except (InputError, OSError):  # it is being written to, and can't be read at this moment, or has gone
             continue
         more = source.shape[0] - outcome.n_frames
         source.close()

@@ -1,5 +1,7 @@
 """Scores of an open run, batch by batch, without files: what `friedel.classify` does with a run."""
 
+from typing import Any
+
 import numpy as np
 from numpy.typing import NDArray
 

@@ -42,8 +42,9 @@ class Assembly:
         return inside.reshape(self.shape)
 
     def put_together(self, modules: NDArray[Any]) -> NDArray[Any]:
-        """Return frames ``(n, y, x)`` from stacks ``(n, …)`` of modules; 0 between them."""
-        frames = np.zeros((len(modules), self.shape[0] * self.shape[1]), modules.dtype)
+        """Return frames ``(n, y, x)`` from stacks ``(n, …)`` of modules; between them NaN, of whole numbers 0."""
+        between = np.nan if modules.dtype.kind == "f" else 0
+        frames = np.full((len(modules), self.shape[0] * self.shape[1]), between, modules.dtype)
         frames[:, self.target] = modules.reshape(len(modules), -1)[:, self.source]
         return frames.reshape(len(modules), *self.shape)
 
@@ -82,8 +83,10 @@ def read_assembly(path: Path, stack: tuple[int, ...]) -> Assembly:
     if not pieces:
         raise InputError(f"{path}: a CrystFEL geometry without panels; check the file")
     source, y, x = (np.concatenate(column) for column in zip(*pieces, strict=True))
-    first_y, first_x = int(np.rint(y.min())), int(np.rint(x.min()))
-    rows, columns = np.rint(y).astype(np.intp) - first_y, np.rint(x).astype(np.intp) - first_x
+    # Half-way positions all go the same way, so that pixels of a panel never meet in one place.
+    rows, columns = (np.floor(values + 0.5 + 1e-6).astype(np.intp) for values in (y, x))
+    first_y, first_x = int(rows.min()), int(columns.min())
+    rows, columns = rows - first_y, columns - first_x
     shape = int(rows.max()) + 1, int(columns.max()) + 1
     if max(shape) > _LARGEST:
         raise InputError(f"{path}: its panels lie over {shape} pixels; that is no geometry of one detector")

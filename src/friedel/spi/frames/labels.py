@@ -1,10 +1,12 @@
-"""Labels that a person gives to frames of a run: a CSV file with the columns ``frame`` and ``label``.
+"""Labels that a person gives to frames of a run: a table with the columns ``frame`` and ``label``, in any case.
 
-Other columns are allowed and kept out of the way; a line whose label is empty is a frame not looked at yet.
+Commas, semicolons or tabs part the columns. Other columns are allowed and kept out of the way; a line whose label is
+empty, or −1, is a frame not looked at yet.
 """
 
 import csv
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,8 +16,11 @@ from numpy.typing import NDArray
 from friedel.core.errors import InputError
 from friedel.core.files.atomic import replacing
 
-SINGLE_WORDS = ("1", "single", "good", "hit", "yes", "true")
-OTHER_WORDS = ("0", "other", "bad", "multiple", "no", "false")
+SINGLE_WORDS = ("1", "single", "good", "hit", "yes", "true", "single hit")
+OTHER_WORDS = (
+    "0", "other", "bad", "multiple", "no", "false", "multi", "non-hit", "nonhit", "not hit", "miss", "blank", "background",
+)  # fmt: skip
+UNLABELLED = ("", "-1", "nan", "none", "na", "n/a", "?", "unlabelled", "unlabeled", "unknown")
 COLUMNS = ("frame", "label", "why")
 
 
@@ -56,8 +61,12 @@ def read_labels(path: Path, *, n_frames: int) -> FrameLabels:
     """
     try:
         with path.open(newline="", encoding="utf-8-sig") as file:
-            rows = csv.DictReader(file)
-            missing = [name for name in COLUMNS[:2] if name not in (rows.fieldnames or ())]
+            heading = file.readline()
+            file.seek(0)
+            parted_by = max(",;\t", key=heading.count)
+            rows = csv.DictReader(file, delimiter=parted_by)
+            rows.fieldnames = [name.strip().lower() for name in rows.fieldnames or ()]
+            missing = [name for name in COLUMNS[:2] if name not in (rows.fieldnames)]
             if missing:
                 raise InputError(
                     f"{path}: no column {missing[0]!r}; its first line must name the columns, 'frame,label' at least"
@@ -85,8 +94,10 @@ def _collected(path: Path, rows: "csv.DictReader[str]", n_frames: int) -> dict[i
 
 
 def _label(word: str | None, where: str) -> bool | None:
-    plain = (word or "").strip().lower()
-    if not plain:
+    plain = (word or "").strip().lower().replace("_", " ").replace("non hit", "non-hit")
+    with suppress(ValueError):
+        plain = f"{float(plain):g}"
+    if plain in UNLABELLED:
         return None
     if plain in SINGLE_WORDS:
         return True
@@ -97,8 +108,11 @@ def _label(word: str | None, where: str) -> bool | None:
 
 def _number(text: str | None, where: str, n_frames: int) -> int:
     try:
-        number = int(text or "")
-    except ValueError:
+        value = float(text or "")
+        number = int(value)
+        if number != value:
+            raise ValueError
+    except (ValueError, OverflowError):
         raise InputError(f"{where}: frame {text!r} is not a number") from None
     if not 0 <= number < n_frames:
         raise InputError(f"{where}: frame {number} is not in the run, whose frames are 0 to {n_frames - 1}")

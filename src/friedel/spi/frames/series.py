@@ -104,9 +104,9 @@ def _groups(path: Path, options: FrameOptions) -> list[str]:
 
     opened = open_hdf5(path)
     with opened.file as file:
-        if "place_ones" in file:
-            return []
         try:
+            if "place_ones" in file:
+                return []
             return [names[0] for names in grouped_names(file, path, options)]
         except DAMAGED as error:
             raise InputError(f"{path}: can't be read, probably truncated or damaged ({error}); copy it again") from None

@@ -18,7 +18,11 @@ FEWEST = 5
 """Blanks that a sample must hold for its background to be believed."""
 # Above this, frames show structure: noise alone reaches it in one frame of 200.
 _STRUCTURE = 3.0
+# Above this, fringes are there.
+_SHOWN = 5.0
 _RARE = 0.97
+# In made-up runs blanks are less than this like the run's hits, or weak hits are more; or blanks are most frames.
+_LIKE_HITS, _MOST = 0.75, 0.5
 _ROUNDS = 6
 # Members of the background differ from it by less than this many standard deviations.
 _ALIKE = 4.0
@@ -66,11 +70,22 @@ class Background:
                 return None
             found = cls._of(quiet, members)
         excess, shape = found.departures(frames)
-        blank = fringes[(excess.abs() < _ALIKE) & (shape < _ALIKE)]
-        # Where most of what agrees shows structure, it is hits of one kind and not the background.
-        if float(blank.median()) >= _STRUCTURE:
+        alike = (excess.abs() < _ALIKE) & (shape < _ALIKE)
+        # Where most of what agrees shows structure, or looks like the frames that do, it is weak hits of one kind.
+        if float(fringes[alike].median()) >= _STRUCTURE:
             return None
-        return replace(found, structure=max(float(blank.quantile(_RARE)) / _STRUCTURE, 1.0))
+        if float(alike.float().mean()) < _MOST and found.likeness(frames.rows(fringes >= _SHOWN)) > _LIKE_HITS:
+            return None
+        return replace(found, structure=max(float(fringes[alike].quantile(_RARE)) / _STRUCTURE, 1.0))
+
+    def likeness(self, hits: Polar) -> float:
+        """Return how like the mean rings of hits the profile is: the cosine between their square roots, 0 … 1."""
+        if not len(hits):
+            return 0.0
+        photons, area = hits.rings()
+        area = area.expand_as(photons).sum(0)
+        theirs, mine = photons.sum(0).clamp_min(0).sqrt(), (self.profile * area).clamp_min(0).sqrt()
+        return float(torch.nn.functional.cosine_similarity(theirs, mine, dim=0))
 
     @classmethod
     def _of(cls, frames: Polar, members: Tensor) -> Self:
@@ -110,7 +125,7 @@ class Background:
 # Fitted to 2573 blanks among 4000 frames of 40 made-up runs with 1 to 50 % hits: 1.7 % of the blanks are missed, and
 # no single hit with visible fringes is taken for one.
 _BEGIN, _WEIGHTS = 3.55, (-0.18, -0.44, -0.81, -0.51)
-_MOST = 10.0
+_LARGEST = 10.0
 
 
 def blank_probability(frames: Polar, fringes: Tensor, background: Background | None) -> Tensor:
@@ -129,5 +144,5 @@ def blank_probability(frames: Polar, fringes: Tensor, background: Background | N
         return torch.zeros(len(frames))
     excess, shape = background.departures(frames)
     against = (fringes, fringes - _STRUCTURE, excess, shape)
-    kept = torch.stack([column.clamp(0, _MOST) for column in against], dim=1)
+    kept = torch.stack([column.clamp(0, _LARGEST) for column in against], dim=1)
     return torch.sigmoid(_BEGIN + kept @ torch.tensor(_WEIGHTS))

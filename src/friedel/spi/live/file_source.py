@@ -21,7 +21,7 @@ from friedel.core.files.arrays import TIFF_SUFFIXES
 from friedel.core.files.damage import DAMAGED
 from friedel.core.files.tiff import find_frames
 from friedel.core.options import Options
-from friedel.spi.frames.source import Batch, FrameSource, open_frames, read_batch
+from friedel.spi.frames.source import Batch, Beside, FrameSource, open_frames, read_batch
 from friedel.stream.sources.events import Begun, Ended, Event, Malformed, Message
 from friedel.stream.sources.replay import Pace
 from friedel.stream.sources.source import Source, SourceAddress
@@ -127,6 +127,13 @@ class TiffFrames:
         self.dtype: np.dtype[Any] = first.dtype
         self.block, self.linkable = 1, False
         self.notes: tuple[str, ...] = ()
+        self.expected, self.beside = len(self._files), Beside()
+        self.centre: tuple[float, float] | None = None
+
+    @property
+    def files(self) -> tuple[Path, ...]:
+        """All files."""
+        return tuple(self._files)
 
     def read(self, start: int, stop: int) -> NDArray[Any]:
         """Return the frames ``start`` to ``stop``; see the interface.

@@ -52,7 +52,7 @@ class ScoreJournal:
         self._file, self._room = file, earlier.entries
         self.n_scored = len(earlier.entries)
 
-    def append(self, first: int, scores: NDArray[Any], checks: NDArray[np.uint32]) -> None:
+    def append(self, first: int, scores: NDArray[Any], checks: NDArray[np.uint32] | None = None) -> None:
         """Add the scores of the next frames, or give frames that have some new ones.
 
         Raises
@@ -65,7 +65,7 @@ class ScoreJournal:
         if first > self.n_scored:
             raise ValueError(f"the next frame is {self.n_scored}, got {first}")
         entries = np.empty(len(scores), ENTRY)
-        entries["score"], entries["check"] = scores, checks
+        entries["score"], entries["check"] = scores, 0 if checks is None else checks
         body = _HEAD.pack(_MAGIC, 0, first, len(entries))[8:] + entries.tobytes()
         before = self._file.tell()
         try:

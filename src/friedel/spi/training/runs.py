@@ -14,6 +14,7 @@ from friedel.core.machine.cluster import ClusterOptions, dask_client, in_any_ord
 from friedel.core.observer import Note, Observer, Progress, silent
 from friedel.core.training.libraries import first_process, wait_until
 from friedel.spi.forward.domain_randomisation import draw_experiment
+from friedel.spi.frames.labels import read_labels
 from friedel.spi.frames.mask import read_mask
 from friedel.spi.frames.source import open_frames
 from friedel.spi.simulation.layout import read_truth
@@ -99,21 +100,30 @@ def labelled_run(file: LabelledFile, data: TrainingData) -> LabelledRun:
             if given.shape != source.shape[1:]:
                 raise InputError(f"{file.mask}: mask {given.shape} doesn't fit frames of {source.shape[1:]}")
             mask = given if mask is None else mask & given
-    single = _labels(file)
+    single = _labels(file, n_frames)
     if single.shape != (n_frames,):
         raise InputError(
             f"{file.labels or file.path}: {single.shape} labels for {n_frames} frames; one for each is needed"
         )
-    if not np.isin(single, (0, 1)).all():
+    if not np.isin(single, (0, 1, _UNLABELLED)).all():
         raise InputError(f"{file.labels or file.path}: labels are 1 (single hit) or 0, got {np.unique(single)[:5]}")
-    rows = np.flatnonzero(_chosen(file.path, data, n_frames))
+    rows = np.flatnonzero(_chosen(file.path, data, n_frames) & (single != _UNLABELLED))
     return LabelledRun(file=file, rows=rows, single=single[rows].astype(bool), mask=mask)
 
 
-def _labels(file: LabelledFile) -> NDArray[np.generic]:
+_UNLABELLED = -1
+
+
+def _labels(file: LabelledFile, n_frames: int) -> NDArray[np.generic]:
+    """Return 1 for single hits, 0 for others, −1 for frames that nobody looked at, ``(n,)``."""
     if file.labels is None:
         return read_truth(file.path, "single")
     try:
+        if file.labels.suffix != ".npy" and "label" in file.labels.read_text(encoding="utf-8-sig").lower():
+            table = read_labels(file.labels, n_frames=n_frames)
+            single = np.full(n_frames, _UNLABELLED)
+            single[table.frames] = table.single
+            return single
         if file.labels.suffix == ".npy":
             return np.asarray(np.load(file.labels, allow_pickle=False))
         return np.loadtxt(file.labels, ndmin=1)

@@ -1,0 +1,70 @@
+"""Everything a page tells people to type: Python that runs, or imports that exist; commands whose options there are."""
+
+import ast
+import importlib
+import re
+import shlex
+from pathlib import Path
+
+import numpy as np
+import pytest
+import typer
+
+import friedel
+from friedel.bcdi.strain.analysis import analyse
+from friedel.cli.main import app
+
+ROOT = Path(__file__).resolve().parents[2]
+PAGES = sorted([ROOT / "README.md", *(ROOT / "docs").rglob("*.md")])
+BLOCK = re.compile(r"^ *```(\w+)\n(.*?)^ *```", re.MULTILINE | re.DOTALL)
+RUN_WHOLE = ("open", "facets", "planning", "coming_from")
+"""Pages whose Python is run line by line, with a finished result at hand."""
+
+
+def _blocks(path, *kinds):
+    return [text for kind, text in BLOCK.findall(path.read_text(encoding="utf-8")) if kind in kinds]
+
+
+@pytest.mark.parametrize("path", [p for p in PAGES if _blocks(p, "python")], ids=lambda path: path.stem)
+def test_python_is_python_and_what_it_imports_is_there(path):
+    for text in _blocks(path, "python"):
+        for node in ast.walk(ast.parse(text)):
+            if isinstance(node, ast.ImportFrom) and node.module.startswith("friedel"):
+                module = importlib.import_module(node.module)
+                absent = [a.name for a in node.names if not hasattr(module, a.name)]
+                assert absent == [], f"{path.name}: {node.module} has no {absent}"
+
+
+@pytest.mark.parametrize("name", RUN_WHOLE)
+def test_python_of_the_newer_pages_runs(name, finished, tmp_path, monkeypatch):
+    path = next(page for page in PAGES if page.stem == name)
+    monkeypatch.chdir(tmp_path)
+    np.save("pattern.npy", np.zeros(3))
+    result = finished(geometry="square")
+    monkeypatch.setattr(friedel, "reconstruct", lambda pattern, *, seed: result, raising=False)
+    space = {"result": result, "crystal": analyse(result)}
+    for text in _blocks(path, "python"):
+        exec(compile(text, path.name, "exec"), space)
+
+
+def _lines(path):
+    for text in _blocks(path, "bash", "console"):
+        for line in text.replace("\\\n", " ").splitlines():
+            words = shlex.split(line, comments=True)
+            if words and words[0].endswith("friedel"):
+                yield words[1:]
+
+
+@pytest.mark.parametrize("path", [p for p in PAGES if list(_lines(p))], ids=lambda path: path.stem)
+def test_commands_and_their_options_exist(path):
+    root = typer.main.get_command(app)
+    for words in _lines(path):
+        command, rest = root, list(words)
+        while hasattr(command, "commands") and rest and not rest[0].startswith("-"):
+            name = rest.pop(0)
+            assert name in command.commands, f"{path.name}: no command friedel {' '.join(words)}"
+            command = command.commands[name]
+        known = {option for parameter in command.params for option in (*parameter.opts, *parameter.secondary_opts)}
+        known |= {"--help"}
+        asked = {word.split("=")[0] for word in rest if re.match(r"--?[a-z]", word)}
+        assert asked <= known, f"{path.name}: friedel {' '.join(words)} knows no {asked - known}"
