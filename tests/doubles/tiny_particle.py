@@ -44,11 +44,19 @@ def intensity_at(q: np.ndarray, places: np.ndarray, weights: np.ndarray) -> np.n
 
 
 def tiny_data(
-    seed: int = 0, n_frames: int = 400, photons: float = 400.0, sigma: float = 0.3, *, particle: int | None = None
+    seed: int = 0,
+    n_frames: int = 400,
+    photons: float = 400.0,
+    sigma: float = 0.3,
+    *,
+    particle: int | None = None,
+    group: np.ndarray | None = None,
 ) -> Data:
     rng = np.random.default_rng(seed + 100)
     detector = tiny_detector()
-    places, weights = drops(seed if particle is None else particle)
+    places, weights = drops(seed if particle is None else particle, n=14 if group is None else 5)
+    if group is not None:
+        places, weights = np.concatenate([places @ turn.T for turn in group]), np.tile(weights, len(group))
     rotations = Rotation.random(n_frames, random_state=seed + 7).as_matrix()
     fluence = np.exp(rng.normal(0, sigma, n_frames))
     used = detector.mask == 0

@@ -17,6 +17,8 @@ from friedel.spi.merge.merge import run_merge
 from friedel.spi.merge.merged import Merged
 from friedel.spi.merge.plan import MergePlan
 from friedel.spi.orient.align import align, shell_correlation, turned
+from friedel.spi.orient.solve import OrientOptions
+from friedel.spi.orient.views import symmetry_group
 
 
 @pytest.fixture(scope="module")
@@ -79,6 +81,13 @@ def test_frames_without_structure_are_not_trusted(data):
     assert result.quality.verdict == "don't trust"
     assert any("don't trust" in text for _, text in recorder.notes)
     assert any("no speckle" in text for _, text in recorder.notes)
+
+
+def test_a_symmetry_that_is_there_multiplies_the_frames():
+    data = tiny_data(5, n_frames=80, photons=400, group=symmetry_group("D2"))
+    merged = friedel.merge(data.frames, data.detector, options=OrientOptions(symmetry="D2"))
+    assert correlation(merged, data) > 0.93
+    assert merged.quality.verdict == "trust"
 
 
 def test_copies_of_one_frame_are_refused(data):

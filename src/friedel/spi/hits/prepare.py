@@ -220,7 +220,7 @@ def _unknown(part: Tensor, marks: tuple[float, ...], *, floats: bool) -> Tensor 
         return None
     unknown: Tensor | None = None
     if floats and not torch.isfinite(part.sum()):
-        unknown = ~torch.isfinite(part)
+        unknown = torch.isfinite(part).logical_not()
     looked_for = (*(MARKS if unknown is not None or part.amax() >= min(MARKS) else ()), *marks)
     for mark in looked_for:
         found = part == np.float32(mark)

@@ -109,7 +109,7 @@ def frames_figure(merged: Merged) -> Figure:
     fit.hist(merged.fit[used], bins=edges, color=BLUE, label="used")
     fit.hist(merged.fit[known & ~used], bins=edges, color=VERMILION, label="left out")
     fit.legend(frameon=False, fontsize=8)
-    plain_axes(fit, x="fit: 1 is what the model promises", y="frames")
+    plain_axes(fit, x="fit: what the model promises is 1; smoothing makes it a little more", y="frames")
     fluence.hist(merged.fluence[used], bins=30, color=BLUE)
     plain_axes(fluence, x="fluence over its mean", y="frames")
     return figure

@@ -27,7 +27,7 @@ def symmetry_group(name: str) -> Floats:
         If there is no such group.
     """
     try:
-        return Rotation.create_group(name.upper()).as_matrix()
+        return Rotation.create_group("C1" if name.lower() == "none" else name.upper()).as_matrix()
     except ValueError:
         raise PlanError(f"no symmetry {name!r}; choose C1, Cn, Dn (as C5, D2), T, O or I") from None
 
