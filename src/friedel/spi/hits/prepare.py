@@ -223,7 +223,7 @@ def _unknown(part: Tensor, marks: tuple[float, ...], *, floats: bool) -> Tensor 
         unknown = torch.isfinite(part).logical_not()
     looked_for = (*(MARKS if unknown is not None or part.amax() >= min(MARKS) else ()), *marks)
     for mark in looked_for:
-        found = part == np.float32(mark)
+        found: Tensor = torch.eq(part, float(np.float32(mark)))
         unknown = found if unknown is None else unknown | found
     return unknown
 
