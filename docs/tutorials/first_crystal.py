@@ -1,5 +1,5 @@
 # %% [markdown]
-# # From a pattern to strain and facets
+# # From a pattern to strain
 #
 # Ten minutes: a simulated gold crystal, so that there is a truth to compare with. With your own scan, the first cell is
 # `scan = friedel.read_scan(...)`, see [Reconstruct your scan](../howto/reconstruct.md).
@@ -66,12 +66,4 @@ print(
 )
 
 # %% [markdown]
-# Its facets, with indices and strain:
-
-# %%
-from friedel.bcdi.facets import find_facets
-
-for facet in find_facets(crystal)[:6]:
-    print(
-        facet.hkl, f"{facet.area_nm2:7.0f} nm²  strain {1e3 * facet.strain:+.3f} ± {1e3 * facet.strain_error:.3f} ·10⁻³"
-    )
+# Next: [look at it](../howto/open.md), or, where a crystal is 20 voxels across or more, [find its facets](../howto/facets.md).

@@ -1,7 +1,7 @@
 """Use a wheel as somebody who has nothing else: a new environment, a folder without the checkout, every first step.
 
 Run by ``make dist``: ``python tests/release/try_wheel.py dist``. Installs from the package index, so it isn't one of
-the tests that pytest collects. ``--here`` lends the environment the libraries of this one instead, for machines without an
+the tests that pytest collects. ``--here`` lends the environment the libraries of this one, for machines without an
 index; the package itself still comes from the wheel.
 """
 
@@ -25,6 +25,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("dist", type=Path)
     parser.add_argument("--here", action="store_true", help="lend the new environment this one's libraries")
+    parser.add_argument("--quick", action="store_true", help="leave out the demo and the examples")
     given = parser.parse_args()
     wheel = next(given.dist.resolve().glob("*.whl"))
     missing = _absent(wheel)
@@ -33,7 +34,7 @@ def main() -> int:
         return 1
     with tempfile.TemporaryDirectory() as place:
         python = _environment(Path(place) / "env", wheel, lent=given.here)
-        return _try(python, Path(place))
+        return _try(python, Path(place), quick=given.quick)
 
 
 def _absent(wheel: Path) -> list[str]:
@@ -53,7 +54,7 @@ def _environment(folder: Path, wheel: Path, *, lent: bool) -> Path:
     return python
 
 
-def _try(python: Path, place: Path) -> int:
+def _try(python: Path, place: Path, *, quick: bool) -> int:
     work = place / "elsewhere"
     shutil.copytree(ROOT / "examples", work / "examples")
     where = "import friedel, sys; sys.exit('site-packages' not in friedel.__file__ or 'env' not in friedel.__file__)"
@@ -62,11 +63,12 @@ def _try(python: Path, place: Path) -> int:
         [python.with_name("friedel"), "--version"],
         [python.with_name("friedel"), "--show-completion", "bash"],
         [python.with_name("friedel"), "doctor"],
+        [python.with_name("friedel"), "plan-scan", "size_nm=300", "energy_ev=9000", "distance_m=0.5"],
         [python.with_name("friedel"), "demo", "--quick", "-o", "demo"],
         *([python, path] for path in sorted((work / "examples").glob("0[1-9]*.py"))),
     ]
     failed = []
-    for step in steps:
+    for step in steps[: 5 if quick else None]:
         name = " ".join(Path(part).name if Path(part).is_absolute() else str(part) for part in step)[:70]
         done = subprocess.run([str(part) for part in step], cwd=work, capture_output=True, text=True, check=False)
         sys.stdout.write(f"{'ok    ' if done.returncode == 0 else 'FAILED'} {name}\n")

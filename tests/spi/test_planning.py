@@ -41,11 +41,12 @@ def test_hits_fill_the_shell_as_random_slices_do():
     normals = rng.normal(size=(200_000, 3))
     normals /= np.linalg.norm(normals, axis=1, keepdims=True)
     share = np.mean(np.abs(normals @ point) < voxel / 2)
-    assert hits_needed(1.0, size, period, 1.0) == pytest.approx(1 / share, rel=0.05)
+    assert hits_needed(0.1, size, period, 1.0) == pytest.approx(10 / share, rel=0.05)
+    assert hits_needed(1e6, size, period, 1.0) == pytest.approx(3 / share, rel=0.05)
 
 
 def test_what_won_t_work_is_said():
     assert plan_particles(WISH).warnings == ()
-    dim = plan_particles(WISH.model_copy(update={"photons_per_um2": 1e7, "distance_m": 0.02, "resolution_nm": 0.5}))
+    dim = plan_particles(WISH.model_copy(update={"photons_per_um2": 1e7, "distance_m": 0.01, "resolution_nm": 0.5}))
     assert len(dim.warnings) == 3
     assert len(particle_words(WISH, plan_particles(WISH))) == 5

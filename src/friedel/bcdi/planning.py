@@ -17,6 +17,7 @@ from friedel.bcdi.forward.bragg import diffract
 from friedel.core.errors import PlanError
 from friedel.core.figures import BLUE, INTENSITY_MAP, new_figure, plain_axes
 from friedel.core.files.atomic import replacing
+from friedel.core.optional import load_optional
 from friedel.core.options import Options
 from friedel.core.outlines import SHAPES
 from friedel.core.polyhedra import coverage
@@ -212,8 +213,9 @@ def _volume(size: float) -> float:
 
 def _lattice(wish: ScanWish) -> tuple[float, float]:
     """Return the planes' spacing, Å, and |F|/v, electrons per Å³."""
-    from xrayutilities import materials
-
+    materials = load_optional(
+        "xrayutilities.materials", package="xrayutilities", extra="bcdi", purpose="know a material's structure factor"
+    )
     crystal = getattr(materials, wish.material, None)
     if not isinstance(crystal, materials.Crystal):
         raise PlanError(f"material {wish.material!r} is no crystal of xrayutilities.materials; try 'Au', 'Pt' or 'Si'")

@@ -16,6 +16,9 @@ CLASSICAL_ELECTRON_RADIUS_ANGSTROM = 2.8179403e-5
 PROTEIN_ELECTRONS_PER_ANGSTROM3 = 0.43
 """1.35 g/cm³ of H50 C30 N9 O10 S1 (Bergh et al., Q. Rev. Biophys. 41, 181 (2008), doi:10.1017/S003358350800471X)."""
 
+LEAST_VISITS = 3.0
+"""A voxel of the shell is met so often on average however bright the frames are: e⁻³, one in twenty, is then missed."""
+
 
 class ParticleWish(Options):
     """What is known before a run, and what is wanted of it."""
@@ -120,7 +123,8 @@ def hits_needed(photons_per_speckle: float, size: float, period: float, signal_t
     ----------
     The counting of Shannon voxels as in Loh & Elser, Phys. Rev. E 80, 026705 (2009), doi:10.1103/PhysRevE.80.026705.
     """
-    return signal_to_noise**2 / (photons_per_speckle * period / (2 * size))
+    share = period / (2 * size)
+    return max(signal_to_noise**2 / (photons_per_speckle * share), LEAST_VISITS / share)
 
 
 def _warnings(wish: ParticleWish, advice: ParticleAdvice) -> tuple[str, ...]:

@@ -212,7 +212,7 @@ def test_scores_of_other_frames_or_another_model_are_not_continued(change, stand
         plan = plan_for(path, mask=tmp_path / "mask.npy")
     run_classification(plan, tmp_path / "hits", model=model, observer=heard)
     assert len(model.asked) == 30
-    assert any("are not continued: it was of another" in event.text for event in heard.events)
+    assert any("are not continued: " in event.text for event in heard.events)
 
 
 def test_bad_frames_are_counted_with_their_reason_and_stop_nothing(stand_in, numbered, tmp_path):

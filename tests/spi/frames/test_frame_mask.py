@@ -38,7 +38,7 @@ def test_the_meaning_can_be_turned_round(tmp_path):
 
 def test_a_mask_that_leaves_little_is_asked_about(tmp_path):
     np.save(tmp_path / "mask.npy", 1 - BAD)
-    with pytest.raises(InputError, match="does it mark good ones.*mask_marks=good"):
+    with pytest.raises(InputError, match=r"does it mark good ones.*mask_marks=good"):
         read_mask(tmp_path / "mask.npy")
     assert read_mask(tmp_path / "mask.npy", marks="good").sum() == 47
 

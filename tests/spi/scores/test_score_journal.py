@@ -82,7 +82,7 @@ def test_it_can_be_told_to_begin_anew(tmp_path):
 
 def test_what_it_was_begun_with_is_kept(tmp_path):
     for frames in (40, 60):
-        journal = open_journal(tmp_path / "a.scores", HEADER, kept=lambda: {"frames": frames})
+        journal = open_journal(tmp_path / "a.scores", HEADER, kept=lambda frames=frames: {"frames": frames})
         assert journal.kept == {"frames": 40}
         journal.close()
 

@@ -216,3 +216,12 @@ def test_the_command_names_a_wrong_key_and_a_missing_plan(tmp_path):
     missing = CliRunner().invoke(app, ["train", "hits", "--plan", str(tmp_path / "none.yaml")])
     assert missing.exit_code == 2
     assert "can't read the plan" in missing.stderr
+
+
+def test_a_training_starts_from_weights_of_the_same_network_only() -> None:
+    before = load_weights("base")[0].state_dict()
+    plan = TrainingPlan.read({"model": {"architecture": "hitnet", "start": "base", "preprocessing": "features"}})
+    assert all(torch.equal(value, before[name]) for name, value in train._network(plan).state_dict().items())
+    other = TrainingPlan.read({"model": {"architecture": "hitnet", "start": "base", "options": {"width": 8}}})
+    with pytest.raises(PlanError, match="start from weights of the same network"):
+        train._network(other)

@@ -88,7 +88,7 @@ def solve(
         if start is not None:
             return _solution(solver, from_object(solver, torch.from_numpy(np.array(start, dtype=np.complex64))), ())
         network = (model or _network(solver)) if options.start == "network" else None
-        if solver.climbs:
+        if solver.climbs and options.start == "network":
             return _climbed(solver, network)
         if network is not None:
             return _guided(solver, network)
@@ -116,6 +116,7 @@ def _network(solver: Solver) -> PhasingModel | None:
 
 def _climbed(solver: Solver, network: PhasingModel | None) -> Solution:
     """Run the strategy; where the model and not photon noise limits the fit, finish what it found as such data ask."""
+    solver.climbed = True
     strategy, reason = _strategy(solver, network=network is not None)
     said = _told(solver, reason, of="strategy")
 
@@ -130,6 +131,7 @@ def _climbed(solver: Solver, network: PhasingModel | None) -> Solution:
         solver.projecting = False
         return _solution(solver, _found(solver, climbed), said)
     quick = _with_options(solver, solver.options.guided.applied_to(solver.options))
+    quick.climbed = True
     found = pursued(quick, quick.finished_from(list(climbed.starts), list(climbed.carried)))
     if found.finalists.agreement >= AGREE and _convincing(solver, found):
         return _solution(quick, found, said)
@@ -219,11 +221,13 @@ def _to_the_limit(solver: Solver, found: Found) -> Found:
     best = found.finalists.best
     fit = goodness(best.confined, int(best.support.sum()), solver.fine)
     asked = solver.options.support_threshold is not None or solver.options.coherence != "full"
-    if solver.climbs or solver.dim or solver.tight or asked or fit.explained or best.free_deviance >= PHOTON_LIMITED:
+    closed = solver.climbed or solver.dim or solver.tight or asked or solver.options.starts == 1
+    if closed or fit.explained or best.free_deviance >= PHOTON_LIMITED:
         return found
     strategy, _ = _strategy(solver, network=False)
     z, y, x = (min(n, fast_size(0.75 * n)) for n in solver.fine.shape)
-    climber = Climber(solver.fine, (z, y, x), lambda count: [], seed=solver.seed, observer=solver.observer)
+    coarse = solver.coarse if solver.climbs else (z, y, x)
+    climber = Climber(solver.fine, coarse, lambda count: [], seed=solver.seed, observer=solver.observer)
     climbed = climber.run(strategy)
     if climbed.finished[0].free_deviance >= best.free_deviance:
         return found

@@ -135,7 +135,7 @@ class Solver:
         # Unknown voxels would leak into the whole autocorrelation.
         clean = not diffraction.mask.all() or autocorrelation_excess(self.fine) < _MOST_EXCESS
         self.climbs = coarse != self.fine.shape and clean and not (self.dim or self.tight)
-        self.projecting = not self.dim
+        self.climbed, self.projecting = False, not self.dim
         if self.start.shape != self.fine.shape:
             self.observer(Note("grids", f"starts on {_size(self.start)} voxels, the result on {_size(self.fine)}"))
 

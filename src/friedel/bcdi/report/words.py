@@ -86,6 +86,9 @@ def _fit_rows(quality: Quality) -> list[FigureRow]:
     if quality.free_deviance is not None:
         meaning = "mean Poisson deviance on those voxels; about 1 where only photon noise is left"
         rows.append(FigureRow("held-out deviance", f"{quality.free_deviance:.3f}", meaning))
+    if quality.noise_factor is not None:
+        meaning = "misfit over what photon noise gives the right model; 1 is the limit"
+        rows.append(FigureRow("from the limit", f"{quality.noise_factor:.2f} ×", meaning))
     return rows
 
 

@@ -87,7 +87,8 @@ def _opens_in_time(path: Path) -> bool:
     """Say whether another process opens the file and finds what is in it within a few seconds."""
     script = (
         "import sys, h5py\n"
-        "with h5py.File(sys.argv[1], 'r', libver='latest', swmr=True, locking=False) as file: file.visit(lambda name: None)"
+        "with h5py.File(sys.argv[1], 'r', libver='latest', swmr=True, locking=False) as file:\n"
+        "    file.visit(lambda name: None)"
     )
     command = [sys.executable, "-I", "-c", script, str(path)]
     try:

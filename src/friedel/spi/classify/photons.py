@@ -31,7 +31,7 @@ _PHOTONS = FrameUnit()
 def write_photon_files(
     folder: Path, run: ScoredRun, files: FrameFiles, *, adu_per_photon: float | None, observer: Observer
 ) -> dict[str, Path]:
-    """Write ``selection.emc`` and its detector file; one pair for each shape of frame, because the format knows but one.
+    """Write ``selection.emc`` and its detector file; a pair for each shape of frame, as the format knows but one.
 
     Parameters
     ----------

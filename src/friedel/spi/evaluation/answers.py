@@ -33,7 +33,7 @@ def answers(given: Evaluation) -> Section:
     return Section(
         name="answers",
         title="Blank, single or other",
-        text=f"At each rate {n_runs} made-up experiments of {_FRAMES} frames: single hits, half as many frames of several "
+        text=f"At each rate {n_runs} made-up experiments of {_FRAMES} frames: single hits, half as many of several "
         "particles and debris, and blanks. A blank counts as found from probability ½. Calibration errors are over all "
         "frames, in 15 bins.",
         tables=[Table(caption="Runs as they are", columns=["single hits", *_SHARES, *_ERRORS], rows=rows)],

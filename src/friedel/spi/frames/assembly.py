@@ -1,4 +1,4 @@
-"""Frames of a detector's modules, put together by a CrystFEL geometry: which pixel of a stack lies where. Reads one file.
+"""Frames of a detector's modules, put together by a CrystFEL geometry: which pixel of a stack lies where.
 
 Each pixel goes to the nearest of a square grid: for hits that is exact enough, and no intensity is changed.
 """
@@ -10,7 +10,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from friedel.core.errors import InputError, MissingDependencyError
+from friedel.core.errors import InputError
+from friedel.core.optional import load_optional
 
 _LARGEST = 8192
 
@@ -68,12 +69,11 @@ def read_assembly(path: Path, stack: tuple[int, ...]) -> Assembly:
     """
     if not path.is_file():
         raise InputError(f"{path}: no such geometry file; check the path")
+    parser = load_optional(
+        "cfel_fmt.geometry", package="EXtra-geom", extra="spi", purpose="read detector geometry files"
+    )
     try:
-        from cfel_fmt.geometry import load_crystfel_geometry
-    except ImportError:
-        raise MissingDependencyError("extra_geom", "xfel", "read detector geometry files") from None
-    try:
-        panels = load_crystfel_geometry(str(path)).detector["panels"]
+        panels = parser.load_crystfel_geometry(str(path)).detector["panels"]
         n_modules = 1 + max((_module(panel) for panel in panels.values()), default=0)
         pieces = [_panel(panel, stack, n_modules) for panel in panels.values()]
     except InputError as error:

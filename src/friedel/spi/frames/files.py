@@ -17,22 +17,24 @@ class FrameFiles(Options):
     """The frames of one run: a file, several, or folders."""
 
     paths: tuple[Path, ...]
-    """Files (``.cxi .h5 .hdf5 .nxs .npy .npz .emc .tif .cbf .edf``), folders of them, or folders of European XFEL runs."""
+    """Files (``.cxi .h5 .nxs .npy .npz .emc .tif .cbf .edf``), folders of them, or folders of European XFEL runs."""
     dataset: str | None = None
-    """Path of the frames inside HDF5 (``*`` for several), array's name in ``.npz``, "SOURCE KEY" in a run; None: the only
-    candidate."""
+    """Path of the frames inside HDF5 (``*`` for several), array's name in ``.npz``, "SOURCE KEY" in a run; None: the
+    only candidate."""
     mask: Path | None = None
     """Mask ``(y, x)`` for all files (``.npy .tif .h5 .cxi .edf``), beside the one a file itself may bring."""
     mask_dataset: str | None = None
     """The mask's name inside its file; None: the only 2D array."""
     mask_marks: Literal["bad", "good", "cxi"] | None = None
-    """What anything but 0 means in the mask, or CXI's bits; None: bad, unless that leaves so little that it is asked."""
+    """What anything but 0 means in the mask, or CXI's bits; None: bad, unless that leaves so little that it is
+    asked."""
     own_mask: Literal["bad", "good", "none"] | None = None
     """The same of the masks that lie beside the frames in their own files; "none" leaves them out."""
     geometry: Path | None = None
     """CrystFEL geometry file, for a detector whose modules aren't put together yet."""
     centre: tuple[float, float] | None = None
-    """Pixel (y, x) of the frames that the direct beam hits; None: the geometry's, else where the pattern is symmetric."""
+    """Pixel (y, x) of the frames that the direct beam hits; None: the geometry's, else where the pattern is
+    symmetric."""
 
     @property
     def options(self) -> FrameOptions:

@@ -44,7 +44,8 @@ class Hdf5Frames:
         ]
         self.expected = int(self._starts[-1])
         n_there = _n_there(self._missing)
-        self.shape = (n_there, *(self._recorded if self._assembly is None else self._assembly.shape))
+        rows, columns = self._recorded if self._assembly is None else self._assembly.shape
+        self.shape = (n_there, int(rows), int(columns))
         self.dtype: np.dtype[Any] = first.dtype.newbyteorder("=")
         self.mask, self._frame_masks, self.beside = self._read_masks(names, options)
         if self._frame_masks or self._holes:
@@ -262,7 +263,7 @@ def _moved(holes: Sequence[Box], start: int) -> list[Box]:
 
 
 def _missing_frames(dataset: h5py.Dataset, n_bytes: int | None, path: Path) -> tuple[NDArray[np.bool_], list[Box]]:
-    """Return which frames were never written, or lie beyond the end of a cut-off file, ``(n,)``; and parts of others."""
+    """Return which frames were never written, or lie beyond a cut-off file's end, ``(n,)``; and parts of others."""
     missing = np.zeros(_length(dataset), bool)
     if dataset.is_virtual:
         boxes = unwritten(dataset, path)

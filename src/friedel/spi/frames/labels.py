@@ -18,7 +18,8 @@ from friedel.core.files.atomic import replacing
 
 SINGLE_WORDS = ("1", "single", "good", "hit", "yes", "true", "single hit")
 OTHER_WORDS = (
-    "0", "other", "bad", "multiple", "no", "false", "multi", "non-hit", "nonhit", "not hit", "miss", "blank", "background",
+    "0", "other", "bad", "multiple", "no", "false", "multi", "non-hit", "nonhit", "not hit", "miss", "blank",
+    "background",
 )  # fmt: skip
 UNLABELLED = ("", "-1", "nan", "none", "na", "n/a", "?", "unlabelled", "unlabeled", "unknown")
 COLUMNS = ("frame", "label", "why")

@@ -76,7 +76,7 @@ class XfelFrames:
         self._image = tuple(int(n) for n in first.shape[-2:])
         n_frames = len(modules[0].rows)
         rows_columns = self._image if assembly is None else assembly.shape
-        self.shape, self.expected = (n_frames, *rows_columns), n_frames
+        self.shape, self.expected = (n_frames, int(rows_columns[0]), int(rows_columns[1])), n_frames
         self.mask = None if assembly is None else assembly.measured
         self.centre = None if assembly is None else assembly.centre
         self.block, self.notes = block, notes

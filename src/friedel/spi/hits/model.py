@@ -163,7 +163,7 @@ class HitModel:
             blank=blank,
             fringes=visible,
             strange=strangeness(described, self.statistics).cpu().numpy().astype(np.float32),
-            unsure=scored & (single > low) & (single < high),
+            unsure=scored & (blank < 0.5) & (single > low) & (single < high),
             good=scored & shown & (single >= _number(self.card, "single_from", _SINGLE_FROM)),
             status=status,
             model=self.name,

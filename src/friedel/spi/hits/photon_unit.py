@@ -14,7 +14,7 @@ from torch.nn import functional
 from friedel.core.files.marks import LARGEST
 
 MARKS = tuple(sorted({float(np.float32(value)) for value in LARGEST}))
-"""Values that detectors and programs write where there is no count, in whatever number type they have passed through."""
+"""Values that detectors and programs write where there is no count, whatever types they have passed through."""
 
 # A detector noisier than this, in photons, couldn't have been used for single particles: the gain is wrong, not it.
 _NOISIEST = 0.7
@@ -22,7 +22,7 @@ _TILE = 8
 _FEW_TILES = 10
 # Values looked at for the step between them, and for marks.
 _MOST_VALUES = 1 << 20
-# Light of so many steps or less beside the commonest value is what a photon's share leaves; real counts have gaps there.
+# Between no photon and this share of one, counts leave a gap; noise doesn't.
 _GAP = 0.3
 # Above this ratio of variance and mean in steps, the step is no photon.
 _OVERDISPERSED = 2.5
@@ -147,7 +147,7 @@ def _zero_peak(values: Values, dark: float, noise: float) -> tuple[float, float]
 
 
 def tile_statistics(frames: Tensor, known: Tensor) -> tuple[Tensor, Tensor]:
-    """Return mean and variance of a pixel in tiles of 8 × 8, ``(k,)`` float64 each, of tiles measured for the most part.
+    """Return mean and variance of a pixel in tiles of 8 × 8, ``(k,)`` float64 each, of tiles mostly measured.
 
     The variance comes from second differences along rows, in which smooth patterns cancel.
     """
@@ -176,7 +176,7 @@ def _dark_level(mean: Tensor, variance: Tensor) -> tuple[float, float]:
 def _slope(mean: Tensor, variance: Tensor, dark: float, dark_variance: float) -> float | None:
     """Return by how much the variance grows with the light, or None where there is too little light to tell.
 
-    Dim tiles tell best: in bright ones, fringes add more variance than photons do. What is left of that is weighed down.
+    Dim tiles tell best: in bright ones, fringes add more variance than photons do. What is left is weighed down.
     """
     light, excess = mean - dark, variance - dark_variance
     lit = light > 6 * (dark_variance / _TILE**2) ** 0.5 + 1e-9
@@ -238,8 +238,8 @@ def _counts_pedestal(values: Values, base: float, step: float, dark: float, dark
 def _sharpened(values: Values, zero: float, gain: float, noise: float) -> float:
     """Return the gain from the peaks that zero, one, two, … photons make in the histogram, where it tells them apart.
 
-    Peaks as wide as that of no photon on multiples of the gain are fitted to the counts between 0.5 and 5.5 photons, their
-    heights by expectation maximisation; the gain of the greatest likelihood is taken.
+    Peaks as wide as that of no photon on multiples of the gain are fitted to the counts between 0.5 and 5.5 photons,
+    their heights by expectation maximisation; the gain of the greatest likelihood is taken.
     """
     counts, edges = np.histogram(values - zero, bins=120, range=(0.5 * gain, 5.5 * gain))
     middle = (edges[1:] + edges[:-1]) / 2

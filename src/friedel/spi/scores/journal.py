@@ -116,7 +116,7 @@ class ScoreJournal:
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class _Earlier:
-    """What can be continued: what whole stretches say, the bytes they reach to, and what was kept; or why nothing can be."""
+    """What can be continued: what whole stretches say, the bytes they reach to, and what was kept; or why nothing."""
 
     entries: NDArray[Any] = field(default_factory=lambda: np.empty(0, ENTRY))
     n_bytes: int = 0
@@ -230,7 +230,7 @@ def looks_of(files: Sequence[Path]) -> dict[str, Any]:
 
 
 def frame_checks(frames: NDArray[Any]) -> NDArray[np.uint32]:
-    """Return a checksum of each frame ``(n, y, x)``: of sums over parts of it, which take a tenth of the time of all."""
+    """Return a checksum of each frame ``(n, y, x)``: of sums over parts of it, which take little time."""
     if not frames.size:
         return np.zeros(len(frames), np.uint32)
     data = np.ascontiguousarray(frames).reshape(len(frames), -1).view(np.uint8)

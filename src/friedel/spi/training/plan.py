@@ -74,6 +74,8 @@ class ModelOptions(Options):
     """Arguments of its constructor."""
     start: str = ""
     """Name or path of trained weights of the same network to start from, instead of random ones."""
+    blend: Annotated[float, Field(ge=0, lt=1)] = 0.0
+    """Share of the weights started from in the result: what was learnt before is kept, what is new is learnt."""
     preprocessing: str = "standardise"
     """What turns frames into its input (`friedel.spi.training.preprocessing.PREPROCESSING`)."""
 

@@ -1,6 +1,7 @@
 """Train a classifier of single hits: a plan in; weights, their card and the plan out."""
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -16,7 +17,7 @@ from friedel.core.training.libraries import first_process
 from friedel.spi.hits.calibration import Calibration, Isotonic, Temperature
 from friedel.spi.hits.reliability import calibration_error, measured_unsure_band
 from friedel.spi.hits.strange import DIRECTIONS, WIDE, fit_strangeness
-from friedel.spi.training.classifier import Trained, describe, train_classifier
+from friedel.spi.training.classifier import Trained, describe, measure, score, train_classifier
 from friedel.spi.training.inputs import PreparedInputs, prepare_inputs
 from friedel.spi.training.plan import CalibrationOptions, TrainingData, TrainingPlan
 from friedel.spi.training.preprocessing import require_known
@@ -82,6 +83,8 @@ def train_hits(
         resume=resume,
         observer=observer,
     )
+    if plan.model.start and plan.model.blend:
+        trained = _blended(plan, trained, inputs)
     card = _card(plan, trained, inputs.validation.truth, runs)
     path = folder / MODEL_FILE
     if trained.first:
@@ -107,6 +110,25 @@ def _network(plan: TrainingPlan) -> nn.Module:
             )
         network.load_state_dict(trained.state_dict())
     return network
+
+
+def _blended(plan: TrainingPlan, trained: Trained, inputs: PreparedInputs) -> Trained:
+    """Return the mean of the weights started from and of those trained, by `ModelOptions.blend`.
+
+    References
+    ----------
+    Wortsman et al., *Robust fine-tuning of zero-shot models*, CVPR 2022.
+    """
+    before, share = load_weights(plan.model.start)[0].state_dict(), plan.model.blend
+    mixed = {
+        name: share * before[name] + (1 - share) * value if value.is_floating_point() else value
+        for name, value in trained.network.state_dict().items()
+    }
+    trained.network.load_state_dict(mixed)
+    options = plan.training
+    logits = score(trained.network, inputs.validation, precision=options.precision, batch=options.batch)
+    figures = measure(torch.from_numpy(logits), torch.from_numpy(inputs.validation.truth))
+    return replace(trained, logits=logits, figures=figures)
 
 
 def _inputs(

@@ -1,0 +1,245 @@
+"""Frames as other programs write them: right, or refused with the cause; the journal answers for the file as it is."""
+
+from pathlib import Path
+
+import h5py
+import numpy as np
+import pytest
+
+import friedel
+from friedel.core.errors import InputError
+from friedel.core.observer import Recorder
+from friedel.spi.classify.classify import run_classification
+from friedel.spi.classify.plan import ClassifyPlan
+from friedel.spi.frames.files import FrameFiles
+from friedel.spi.frames.source import open_frames
+
+RNG = np.random.default_rng(0)
+
+
+def pattern(*, single: bool) -> np.ndarray:
+    """Return photons of one cube, or of two."""
+    cubes = np.zeros((256, 256))
+    cubes[118:138, 118:138] = 1
+    if not single:
+        cubes[118:138, 158:178] = 1
+    light = np.abs(np.fft.fftshift(np.fft.fft2(cubes))) ** 2
+    light[126:131, 126:131] = 0
+    return RNG.poisson(light / light.sum() * 6e4 + 0.005).astype(np.uint16)
+
+
+SINGLES = np.stack([pattern(single=True) for _ in range(12)])
+DOUBLES = np.stack([pattern(single=False) for _ in range(12)])
+BAD = np.zeros((256, 256), np.uint16)
+BAD[20:24] = 1
+
+
+@pytest.fixture(scope="module")
+def model():
+    from friedel.spi.hits.model import load_model
+
+    return load_model()
+
+
+@pytest.fixture
+def classify(model, tmp_path):
+    def run(path: Path, out: str = "hits", **files):
+        plan = ClassifyPlan(frames=FrameFiles(paths=(path,), **files), gallery=0)
+        return run_classification(plan, tmp_path / out, model=model, observer=Recorder())
+
+    return run
+
+
+def photons(path: Path) -> tuple[int, int]:
+    """Return sum and greatest count of an ``.emc`` file, read by its description."""
+    numbers = np.fromfile(path, "<i4")
+    n = numbers[0]
+    ones, multi = int(numbers[256 : 256 + n].sum()), int(numbers[256 + n : 256 + 2 * n].sum())
+    counts = numbers[256 + 2 * n + ones + multi :]
+    assert counts.min(initial=2) >= 2
+    return ones + int(counts.sum()), int(counts.max(initial=0))
+
+
+def test_a_file_written_again_is_scored_again(classify, tmp_path):
+    path = tmp_path / "run.npy"
+    np.save(path, np.r_[0 * SINGLES[:1], SINGLES])
+    assert classify(path).figures["selected"] >= 11
+    np.save(path, np.r_[0 * SINGLES[:1], DOUBLES])
+    assert classify(path).figures["selected"] == 0
+    np.save(path, np.r_[0 * SINGLES[:1], SINGLES[:5]])
+    again = classify(path)
+    assert (again.figures["frames"], again.figures["selected"]) == (6, 5)
+
+
+@pytest.mark.parametrize("how", [{}, {"chunks": (1, 256, 256)}], ids=["contiguous", "chunks"])
+def test_what_was_blank_or_missing_is_looked_at_again(how, classify, tmp_path):
+    path = tmp_path / "run.h5"
+    with h5py.File(path, "w") as file:
+        data = file.create_dataset("data", SINGLES.shape, "u2", **how)
+        data[:4], data[10:] = SINGLES[:4], SINGLES[10:]
+    first = classify(path)
+    assert first.figures["skipped"] == 6
+    with h5py.File(path, "r+") as file:
+        file["data"][4:10] = SINGLES[4:10]
+    again = classify(path)
+    assert again.figures["skipped"] == 0
+    assert again.n_new >= 6
+    assert again.figures["selected"] == 12
+
+
+def test_all_entries_of_a_cxi_file_are_frames(classify, tmp_path):
+    with h5py.File(tmp_path / "run.cxi", "w") as file:
+        for number in (1, 2, 10):
+            file[f"entry_{number}/data_1/data"] = SINGLES[:4]
+    result = classify(tmp_path / "run.cxi")
+    assert result.figures["frames"] == 12
+    assert result.figures["read"][0]["dataset"] == "entry_*/data_1/data"
+    back = classify(result.files["selection"], "again")
+    assert back.figures["frames"] == result.figures["selected"]
+
+
+def test_assembled_images_come_before_modules(classify, tmp_path):
+    with h5py.File(tmp_path / "run.cxi", "w") as file:
+        file["entry_1/data_1/data"] = SINGLES.reshape(12, 512, 128)
+        file["entry_1/image_1/data"] = SINGLES
+    assert classify(tmp_path / "run.cxi").figures["selected"] == 12
+
+
+def test_a_geometry_that_isnt_there_or_fits_other_frames_is_an_error(classify, tmp_path):
+    np.save(tmp_path / "run.npy", SINGLES)
+    with pytest.raises(InputError, match="no such geometry file"):
+        classify(tmp_path / "run.npy", geometry=tmp_path / "nowhere.geom")
+
+
+@pytest.mark.parametrize(
+    ("frames", "mask", "kind"),
+    [
+        ("entry_1/data_1/data", "entry_1/data_1/mask", "u2"),
+        ("entry_1/data_1/data", "entry_1/data_1/mask", "f4"),
+        ("entry_1/data_1/data", "entry_1/data_1/mask_shared", "u2"),
+        ("entry_1/data_1/data", "entry_1/instrument_1/detector_1/mask", "u1"),
+        ("entry/data/data", "entry/instrument/detector/pixel_mask", "u4"),
+        ("entry/data/data", "entry/instrument/detector/detectorSpecific/pixel_mask", "u4"),
+        ("data", "mask", "?"),
+    ],
+)
+def test_masks_are_found_and_hold_no_photons(frames, mask, kind, classify, tmp_path):
+    noisy = SINGLES.copy()
+    noisy[:, 20:24] = 50000
+    with h5py.File(tmp_path / "run.cxi", "w") as file:
+        file[frames], file[mask] = noisy, BAD.astype(kind)
+    result = classify(tmp_path / "run.cxi")
+    assert result.figures["selected"] == 12
+    assert result.figures["read"][0]["mask"]["leaves"] == pytest.approx(1 - 4 / 256)
+    assert photons(result.files["photons"])[1] < 1000
+
+
+def test_a_mask_of_good_pixels_is_asked_about(classify, tmp_path):
+    with h5py.File(tmp_path / "run.cxi", "w") as file:
+        file["entry_1/data_1/data"], file["entry_1/data_1/mask"] = SINGLES, 1 - BAD
+    with pytest.raises(InputError, match="does it mark good ones"):
+        classify(tmp_path / "run.cxi")
+    assert classify(tmp_path / "run.cxi", own_mask="good").figures["selected"] == 12
+
+
+@pytest.mark.parametrize(
+    ("mark", "rows"), [(2**32 - 1, slice(100, 104)), (2**32 - 1, slice(20, 24)), (65535, slice(20, 24))]
+)
+def test_marks_are_no_counts(mark, rows, classify, tmp_path):
+    marked = SINGLES.astype(np.uint32)
+    marked[:, rows] = mark
+    np.save(tmp_path / "run.npy", marked)
+    result = classify(tmp_path / "run.npy")
+    assert result.figures["selected"] == 12
+    assert photons(result.files["photons"])[1] < 1000
+
+
+def test_detector_units_become_photons_by_the_measured_gain(classify, tmp_path):
+    units = SINGLES.astype(np.int32) * 100 + RNG.normal(0, 10, SINGLES.shape).round().astype(np.int32)
+    np.save(tmp_path / "run.npy", units)
+    result = classify(tmp_path / "run.npy")
+    assert result.figures["selected"] == 12
+    assert photons(result.files["photons"])[0] == pytest.approx(int(SINGLES.sum()), rel=0.02)
+    with h5py.File(result.files["detector"]) as file:
+        assert set(file) == {"qx", "qy", "qz", "corr", "mask", "detd", "ewald_rad"}
+
+
+def test_a_pedestal_is_found_taken_off_and_said(classify, tmp_path):
+    np.save(tmp_path / "run.npy", SINGLES + 100)
+    result = classify(tmp_path / "run.npy")
+    assert result.figures["selected"] == 12
+    assert result.figures["read"][0]["unit"]["pedestal"] == 100
+    assert any("pedestal of 100" in text for text in result.figures["read"][0]["odd"])
+    assert photons(result.files["photons"])[0] == int(SINGLES.sum())
+
+
+def test_a_broken_file_in_a_folder_is_named_and_left_out(classify, tmp_path):
+    folder = tmp_path / "run"
+    folder.mkdir()
+    np.save(folder / "a.npy", SINGLES)
+    (folder / "z.h5").touch()
+    (folder / "notes.txt").write_text("no frames")
+    assert classify(folder).figures["selected"] == 12
+
+
+def test_files_of_one_image_make_one_run(classify, tmp_path):
+    folder = tmp_path / "run"
+    folder.mkdir()
+    for number, frame in enumerate(SINGLES):
+        with h5py.File(folder / f"tag_{number:03d}.h5", "w") as file:
+            file["data/data"] = frame
+    result = classify(folder)
+    assert (result.figures["frames"], result.figures["selected"], len(result.run.files)) == (12, 12, 12)
+    assert len(list((tmp_path / "hits" / "journal").glob("*.scores"))) == 1
+
+
+def test_tags_of_one_file_make_one_run(tmp_path):
+    with h5py.File(tmp_path / "run.h5", "w") as file:
+        for number in (9, 10, 100):
+            file[f"run_1/detector_2d_1/tag_{number}/detector_data"] = np.full((64, 64), float(number))
+    with open_frames(tmp_path / "run.h5") as source:
+        assert source.read(0, 3)[:, 0, 0].tolist() == [9, 10, 100]
+
+
+def test_an_eiger_master_reads_its_data_files_and_its_mask(tmp_path):
+    for number in (1, 2):
+        with h5py.File(tmp_path / f"run_data_{number:06d}.h5", "w") as file:
+            file["entry/data/data"] = np.full((3, 64, 80), number, np.uint32)
+    with h5py.File(tmp_path / "run_master.h5", "w") as file:
+        for number in (1, 2, 3):
+            link = h5py.ExternalLink(f"run_data_{number:06d}.h5", "entry/data/data")
+            file[f"entry/data/data_{number:06d}"] = link
+        pixel_mask = np.zeros((64, 80), np.uint32)
+        pixel_mask[5] = 1
+        file["entry/instrument/detector/detectorSpecific/pixel_mask"] = pixel_mask
+    with open_frames(tmp_path / "run_master.h5") as source:
+        assert source.read(2, 4)[:, 0, 0].tolist() == [1, 2]
+        assert not source.mask[5].any()
+        assert "data_000003 links to a file that isn't there" in " ".join(source.notes)
+
+
+def test_photons_of_dragonfly_are_read_back_whole(classify, tmp_path):
+    np.save(tmp_path / "run.npy", SINGLES)
+    result = classify(tmp_path / "run.npy")
+    with open_frames(result.files["photons"]) as source:
+        np.testing.assert_array_equal(source.read(0, 12), SINGLES[result.run.selected])
+
+
+def test_masks_in_python_mean_what_they_mean_in_files():
+    as_numbers, as_bool = friedel.classify(SINGLES, mask=BAD), friedel.classify(SINGLES, mask=BAD == 0)
+    masked = friedel.classify(np.ma.masked_array(SINGLES, np.broadcast_to(BAD == 1, SINGLES.shape)))
+    assert as_numbers.good.sum() == as_bool.good.sum() == masked.good.sum() == 12
+    with pytest.raises(InputError, match="say mask_marks"):
+        friedel.classify(SINGLES, mask=1 - BAD)
+
+
+def test_a_score_is_the_frames_own(model):
+    units = (np.r_[RNG.poisson(0.005, (290, 256, 256)), SINGLES] + RNG.normal(0, 0.2, (302, 256, 256))) * 70
+    order = RNG.permutation(len(units))
+    plain = units.astype(np.float32)
+    one, other = model.score(plain), model.score(plain[order])
+    assert model.measure(plain).gain == pytest.approx(70, rel=0.02)
+    assert np.abs(one.single[order] - other.single).max() <= 1e-3
+    mask = BAD == 0
+    there, hidden = model.score(SINGLES, mask), np.where(mask, SINGLES.astype(np.float64), -1)
+    assert np.abs(model.score(hidden, mask).single - there.single).max() <= 1e-3
