@@ -22,6 +22,7 @@ from friedel.core.fourier import (
     to_centre,
     to_corner,
 )
+from friedel.core.machine.threads import single_thread
 from friedel.core.observer import Observer, Progress, silent
 from friedel.spi.orient.march import grid_size
 from friedel.spi.orient.volume import radii
@@ -129,7 +130,8 @@ def phase_intensity(
             "its speckles; merge on a finer grid, or say --diameter"
         )
     amplitude, known, m = _coarser(intensity, measured, diameter)
-    starts = _phase_starts(amplitude, known, diameter, options, observer)
+    with single_thread():  # a batch of small grids: a second thread costs more than it brings
+        starts = _phase_starts(amplitude, known, diameter, options, observer)
     return _averaged(starts, amplitude, known, voxel=voxel * n / m, n=n, q_voxel=voxel)
 
 
