@@ -15,6 +15,7 @@ from friedel.core.errors import InputError, MissingDependencyError, PlanError
 from friedel.core.observer import Note, Recorder
 
 FILES = {
+    "crystal.json",
     "crystal.png",
     "crystal.vti",
     "plan.yaml",

@@ -84,7 +84,7 @@ def test_the_page_is_whole_and_loads_nothing(done):
     page = done[0].report.read_text(encoding="utf-8")
     assert page.count("<section id=") == 6
     assert "Not evaluated" in page
-    assert "methods, looks" in page
+    assert "methods, answers, looks" in page
     assert "http" not in page.replace("http-equiv", "")
     assert page.count("data:image/png;base64,") == 4
     assert "99.8 % (sim/sim)" in page

@@ -25,8 +25,9 @@ class SeriesPlan(Plan):
     command: ClassVar[str] = "friedel series"
     run_it: ClassVar[str] = "friedel series plan.yaml -o DIR"
 
-    scan: ScanSource
-    """Where the scans are, as in a single scan's plan; its number, or its path, is replaced by each of the series."""
+    scan: ScanSource | None = None
+    """Where the scans are, as in a single scan's plan; its number, or its path, is replaced by each of the series.
+    None only while it is named elsewhere (on the command line)."""
     scans: str = ""
     """Numbers: "40-75", "40-75:5" (every fifth), "40, 42, 50-55"."""
     files: tuple[Path, ...] = ()
@@ -91,6 +92,8 @@ def members_of(plan: SeriesPlan) -> tuple[Member, ...]:
     InputError
         If the file of conditions can't be read.
     """
+    if plan.scan is None:
+        raise PlanError("the plan has no 'scan' section, so there is nothing to read")
     numbers = scan_numbers(plan.scans)
     if bool(numbers) == bool(plan.files):
         raise PlanError("a series needs either 'scans' (numbers) or 'files' (one a scan); give one of the two")
