@@ -12,7 +12,7 @@ def load_optional(module: str, *, package: str, extra: str, purpose: str) -> Any
     Parameters
     ----------
     module : str
-        What to import: "silx.io.specfile".
+        What to import: "xrayutilities.materials".
     package : str
         The package's name, for the error.
     extra : str

@@ -37,9 +37,8 @@ class Extra:
 
 EXTRAS = (
     Extra("pyvista", "view", "write VTI files and draw the 3D view in the report"),
-    Extra("silx", "bcdi", "read SPEC files"),
     Extra("fabio", "bcdi", "read EDF images"),
-    Extra("xrayutilities", "bcdi", "turn a diffractometer's angles into q"),
+    Extra("xrayutilities", "bcdi", "look up refractive indices"),
     Extra("finufft", "spi", "simulate frames of particles"),
     Extra("gemmi", "spi", "read PDB and mmCIF structures"),
     Extra("xraydb", "spi", "look up atomic form factors"),
