@@ -33,6 +33,8 @@ ALIKE = 0.99
 # Above this deviance a loosest support is tried no further: it is another solution, or the model, that is wrong.
 _FAR = 4.0
 _LEVEL, _LEAST_LEVEL = 0.01, 0.001
+# Stripes raised the held-out deviance by 3 to 25 %; a round that lowers it by less than this has removed none.
+_GAIN = 0.995
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -100,8 +102,10 @@ class Climber:
                 continue
             for stage in strategy.climb:
                 carried = self.raised(carried, stage)
+            before = min((one.free_deviance for one in self.finished), default=float("inf"))
             self.finished += carried
-            if self.explained(carried):
+            # Another round that gained nothing says that the rest is the measurement's, not a local minimum's.
+            if self.explained(carried) or min(one.free_deviance for one in carried) > _GAIN * before:
                 break
         best = ranked(self.finished)
         return Climbed(

@@ -221,7 +221,7 @@ def _to_the_limit(solver: Solver, found: Found) -> Found:
     best = found.finalists.best
     fit = goodness(best.confined, int(best.support.sum()), solver.fine)
     asked = solver.options.support_threshold is not None or solver.options.coherence != "full"
-    closed = solver.climbed or solver.dim or solver.tight or asked or solver.options.starts == 1
+    closed = solver.climbed or not solver.small or solver.dim or solver.tight or asked or solver.options.starts == 1
     if closed or fit.explained or best.free_deviance >= PHOTON_LIMITED:
         return found
     strategy, _ = _strategy(solver, network=False)

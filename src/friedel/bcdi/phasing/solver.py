@@ -1,5 +1,6 @@
 """The steps of a phasing run: starts, their support, polishing, comparing, the last fit. `solve` puts them in order."""
 
+import math
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -42,6 +43,8 @@ _DIM_THRESHOLD = 0.2
 # Above this share of the box, the region of the autocorrelation is folded over: the sampling is too coarse for it.
 _TIGHT_BOX = 0.25
 _AUTOCORRELATION_LEVEL = 0.01
+# A climb takes 10 CPU-s at 64³ and 120 at 64 × 98 × 96, each round: larger patterns take the chain that ends sooner.
+_MOST_CLIMBED = 72**3
 # Between what simulated and real patterns have, see `autocorrelation_excess`.
 _MOST_EXCESS = 2.0
 # Share of the photons outside the coarse grid above which it cuts the peak. Crystals strained by one turn leave 1.5 to
@@ -134,7 +137,8 @@ class Solver:
         self.strained = self.coarse != coarse
         # Unknown voxels would leak into the whole autocorrelation.
         clean = not diffraction.mask.all() or autocorrelation_excess(self.fine) < _MOST_EXCESS
-        self.climbs = coarse != self.fine.shape and clean and not (self.dim or self.tight)
+        self.small = math.prod(self.fine.shape) <= _MOST_CLIMBED
+        self.climbs = coarse != self.fine.shape and clean and self.small and not (self.dim or self.tight)
         self.climbed, self.projecting = False, not self.dim
         if self.start.shape != self.fine.shape:
             self.observer(Note("grids", f"starts on {_size(self.start)} voxels, the result on {_size(self.fine)}"))
