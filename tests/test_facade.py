@@ -1,5 +1,6 @@
 """The public names do what the rooms behind them do, take what a notebook has, and say what they are."""
 
+import itertools
 import subprocess
 import sys
 
@@ -12,6 +13,7 @@ from friedel.bcdi.crystals.random_crystal import random_crystal
 from friedel.bcdi.forward.bragg import diffract
 from friedel.bcdi.phasing.guess import kept_phasing_model
 from friedel.core.errors import InputError
+from friedel.core.observer import Progress
 from friedel.spi.hits.model import kept_model
 
 PNG = b"\x89PNG"
@@ -57,6 +59,19 @@ def test_a_volume_goes_from_file_to_crystal_and_back(pattern, tmp_path):
     np.testing.assert_array_equal(again.object, result.object)
     for record in (prepared, result, crystal):
         assert record._repr_png_().startswith(PNG)
+
+
+def test_every_part_of_the_default_path_comes_to_the_end_of_its_progress(pattern):
+    told = []
+
+    def watch(event):
+        if isinstance(event, Progress):
+            told.append(event)
+
+    friedel.reconstruct(pattern, observer=watch)
+    ended = [one for one, next_one in itertools.pairwise(told) if one.task != next_one.task]
+    assert len(ended) > 3
+    assert [(one.task, one.done, one.total) for one in ended if one.done < one.total] == []
 
 
 def test_predict_takes_a_prepared_pattern_and_keeps_its_network(pattern):

@@ -305,7 +305,8 @@ class Solver:
         """Polish candidates on supports of the given threshold(s) and refine them, cycle by cycle."""
         betas = betas or self.options.polish_betas
         thresholds = threshold if isinstance(threshold, list) else [threshold] * len(candidates)
-        per_cycle = (iterations_in(self.options.polish) + self.refining.steps) * len(candidates)
+        steps = self.refining.steps if refining or not self.projecting else 0
+        per_cycle = (iterations_in(self.options.polish) + steps) * len(candidates)
         bar = _Bar(self.observer, task, per_cycle * len(betas))
         if not self.projecting:
             return self._fitted(list(candidates), thresholds, measured, bar)
