@@ -48,6 +48,8 @@ LEAST_STRAIGHT = 0.03
 # A background beyond this share of the mean counts leaves noise that the model doesn't know.
 LARGE_BACKGROUND = 0.2
 
+# As floats: 2**64 would make them Python objects, and each look-up among the values slow.
+_LARGEST = np.array(LARGEST, dtype=np.float64)
 _SCALES: tuple[tuple[str, Callable[[Any], Any]], ...] = (
     ("the logarithm of 1 + photons", np.expm1),
     ("the decimal logarithm of 1 + photons", lambda v: np.power(10.0, v) - 1),
@@ -167,7 +169,7 @@ def _scale_of(array: NDArray[Any]) -> tuple[str, Callable[[Any], Any]] | None:
     if positive.size < LEAST_KINDS:
         return None
     some = positive[:: max(1, positive.size // SAMPLE)].astype(np.float64)
-    some = some[~np.isin(some, LARGEST)]
+    some = some[~np.isin(some, _LARGEST)]
     if some.size == 0:
         return None
     if (some == np.round(some)).all():

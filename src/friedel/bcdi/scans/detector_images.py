@@ -8,6 +8,8 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from friedel.bcdi.records import BraggScan
+from friedel.bcdi.scans.angles import Geometry
 from friedel.bcdi.scans.source import ScanSource
 from friedel.core.errors import InputError
 from friedel.core.files.arrays import HDF5_SUFFIXES, masks_in, read_array, suffix_of
@@ -155,6 +157,40 @@ def _window(
         raise InputError(f"{source.mask or source.path}: 3D mask of shape {values.shape}, but the volume is {volume}")
     y0, y1, x0, x1 = placement.window_in_frames
     return values[:, y0:y1, x0:x1]
+
+
+def scan_of(
+    recorded: Recorded, images: DetectorImages, geometry: Geometry, *, monitor: NDArray[Any] | None, name: str
+) -> BraggScan:
+    """Return the scan that a reader has put together.
+
+    Parameters
+    ----------
+    recorded : Recorded
+        Its frames.
+    images : DetectorImages
+        What is known of the pixels.
+    geometry : Geometry
+        The instrument and its angles.
+    monitor : (n,) array or None
+        Incident intensity per frame; one shorter than the scan is left out, a longer one cut.
+    name : str
+        Where it comes from.
+    """
+    n_frames = len(recorded.frames)
+    return BraggScan(
+        frames=with_unknown(recorded.frames, images.unknown),
+        mask=images.mask,
+        beam=geometry.beam,
+        detector=geometry.detector,
+        diffractometer=geometry.diffractometer,
+        motors_deg=geometry.motors_deg,
+        energies_ev=geometry.energies_ev,
+        dark=images.dark,
+        flat=images.flat,
+        monitor=monitor[:n_frames] if monitor is not None and monitor.size >= n_frames else None,
+        name=name,
+    )
 
 
 def with_unknown(frames: NDArray[Any], unknown: NDArray[np.bool_] | None) -> NDArray[Any]:

@@ -7,7 +7,7 @@ import h5py
 from friedel.bcdi.records import BraggScan
 from friedel.bcdi.scans.angles import Reading, scan_geometry
 from friedel.bcdi.scans.beamline import Beamline, FioLayout
-from friedel.bcdi.scans.detector_images import read_detector_images, watch_monitors, with_unknown
+from friedel.bcdi.scans.detector_images import read_detector_images, scan_of, watch_monitors
 from friedel.bcdi.scans.hdf5 import read_stack
 from friedel.bcdi.scans.source import ScanSource
 from friedel.bcdi.scans.spec_tiff import fitted_column
@@ -53,19 +53,7 @@ def read_fio_scan(source: ScanSource, beamline: Beamline, *, observer: Observer 
     if monitor is None:
         watch_monitors(fio.columns, observer)
     observer(Note("reading", f"{master.name}: {recorded.frames.shape}, {recorded.frames.dtype}; {fio.command}"))
-    return BraggScan(
-        frames=with_unknown(recorded.frames, images.unknown),
-        mask=images.mask,
-        beam=geometry.beam,
-        detector=geometry.detector,
-        diffractometer=geometry.diffractometer,
-        motors_deg=geometry.motors_deg,
-        energies_ev=geometry.energies_ev,
-        dark=images.dark,
-        flat=images.flat,
-        monitor=monitor[:n_frames] if monitor is not None and monitor.size >= n_frames else None,
-        name=master.name.removesuffix("_master.h5"),
-    )
+    return scan_of(recorded, images, geometry, monitor=monitor, name=master.name.removesuffix("_master.h5"))
 
 
 def _found(source: ScanSource, layout: FioLayout) -> Path:

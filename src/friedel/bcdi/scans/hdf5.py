@@ -14,8 +14,8 @@ from friedel.bcdi.scans.detector_images import (
     Recorded,
     read_detector_images,
     say_frames,
+    scan_of,
     watch_monitors,
-    with_unknown,
 )
 from friedel.bcdi.scans.source import ScanSource
 from friedel.core.errors import InputError
@@ -57,19 +57,8 @@ def read_hdf5_scan(source: ScanSource, beamline: Beamline, *, observer: Observer
     images = read_detector_images(source, recorded, placement, dark_is=beamline.dark_is, observer=observer)
     n_frames, rows, columns = recorded.frames.shape
     observer(Note("reading", f"{name}: {n_frames} frames of {rows} × {columns}, {recorded.frames.dtype}"))
-    return BraggScan(
-        frames=with_unknown(recorded.frames, images.unknown),
-        mask=images.mask,
-        beam=geometry.beam,
-        detector=geometry.detector,
-        diffractometer=geometry.diffractometer,
-        motors_deg=geometry.motors_deg,
-        energies_ev=geometry.energies_ev,
-        dark=images.dark,
-        flat=images.flat,
-        monitor=None if monitor is None else np.broadcast_to(monitor, n_frames),
-        name=name,
-    )
+    given = None if monitor is None else np.broadcast_to(monitor, n_frames)
+    return scan_of(recorded, images, geometry, monitor=given, name=name)
 
 
 def read_stack(

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from friedel.bcdi.records import BraggScan
 from friedel.bcdi.scans.angles import Reading, scan_geometry
 from friedel.bcdi.scans.beamline import Beamline, SpecTiffLayout
-from friedel.bcdi.scans.detector_images import Recorded, read_detector_images, say_frames, watch_monitors, with_unknown
+from friedel.bcdi.scans.detector_images import Recorded, read_detector_images, say_frames, scan_of, watch_monitors
 from friedel.bcdi.scans.source import ScanSource
 from friedel.core.errors import InputError
 from friedel.core.files.arrays import read_volume
@@ -47,9 +47,8 @@ def read_spec_tiff(source: ScanSource, beamline: Beamline, *, observer: Observer
     observer(Note("file", f"{where}; angles in {source.spec}, scan {spec.number}: {spec.command}"))
     lost = np.isnan(frames) if frames.dtype.kind == "f" and np.isnan(frames).any() else None
     say_frames(n_frames, lost, observer, name=name, dtype=str(frames.dtype))
-    images = read_detector_images(
-        source, Recorded(frames=frames), placement, dark_is=beamline.dark_is, observer=observer
-    )
+    recorded = Recorded(frames=frames)
+    images = read_detector_images(source, recorded, placement, dark_is=beamline.dark_is, observer=observer)
 
     def look(motor: str) -> Reading | None:
         column = spec.columns.get(motor)
@@ -62,19 +61,7 @@ def read_spec_tiff(source: ScanSource, beamline: Beamline, *, observer: Observer
     if monitor is None:
         watch_monitors(spec.columns, observer)
     observer(Note("reading", f"{name}: {n_frames} frames of {rows} × {columns}, {frames.dtype}; {spec.command}"))
-    return BraggScan(
-        frames=with_unknown(frames, images.unknown),
-        mask=images.mask,
-        beam=geometry.beam,
-        detector=geometry.detector,
-        diffractometer=geometry.diffractometer,
-        motors_deg=geometry.motors_deg,
-        energies_ev=geometry.energies_ev,
-        dark=images.dark,
-        flat=images.flat,
-        monitor=monitor[:n_frames] if monitor is not None and monitor.size >= n_frames else None,
-        name=name,
-    )
+    return scan_of(recorded, images, geometry, monitor=monitor, name=name)
 
 
 def fitted_column(
