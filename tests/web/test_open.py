@@ -128,7 +128,8 @@ def test_only_results_are_served_and_errors_are_told(address):
     ):
         with pytest.raises(urllib.error.HTTPError) as raised:
             _get(address + path)
-        assert raised.value.code == status
+        with raised.value as answer:  # it holds a socket, which would otherwise be closed whenever garbage is collected
+            assert answer.code == status
     about = json.loads(_get(address + "/api/result/2"))
     volume = np.frombuffer(_get(address + "/api/result/2/volume/0"), "<i2")
     assert volume.size == np.prod(about["fields"][0]["shape"])
