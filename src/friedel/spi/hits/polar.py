@@ -16,6 +16,8 @@ from friedel.spi.hits.prepare import EDGE, Prepared
 
 SECTORS = 32
 RINGS = EDGE // 2
+DRIFT = 0.3
+"""Modules of an integrating detector drift by about this part of a pixel's read noise, together."""
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
