@@ -23,15 +23,11 @@ _AGREE = 0.95
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
-class CrystalView:
-    """What a page shows of a crystal whose scan is being collected.
+class Picture:
+    """Slices and surface of one object.
 
     Attributes
     ----------
-    collected, expected : int
-        Frames there, and frames the scan will have; expected is 0 while unknown.
-    quality_frames, quality : (n,) float64
-        Frames collected when each image was made, and its agreement with the image before (correlation, 0 … 1).
     slices : mapping of str to (y, x) float32
         Amplitude through the middle, by plane ("xy", "xz", "yz").
     strain_slices : mapping of str to (y, x) float32
@@ -48,6 +44,28 @@ class CrystalView:
         Of lengths: "nm", or "voxels" where the geometry isn't known.
     axes : tuple of str
         Names of the surface's directions x, y and z.
+    """
+
+    slices: Mapping[str, NDArray[np.float32]] = field(default_factory=dict)
+    strain_slices: Mapping[str, NDArray[np.float32]] = field(default_factory=dict)
+    vertices: NDArray[np.float32] | None = None
+    faces: NDArray[np.int32] | None = None
+    vertex_strain: NDArray[np.float32] | None = None
+    coloured_by: str = "strain (10⁻³)"
+    unit: str = "nm"
+    axes: tuple[str, ...] = ("x", "y", "z")
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class CrystalView(Picture):
+    """What a page shows of a crystal whose scan is being collected: a picture, how it came about, and words.
+
+    Attributes
+    ----------
+    collected, expected : int
+        Frames there, and frames the scan will have; expected is 0 while unknown.
+    quality_frames, quality : (n,) float64
+        Frames collected when each image was made, and its agreement with the image before (correlation, 0 … 1).
     label : str
         "N of M frames, provisional", or what it is otherwise.
     notes : tuple of str
@@ -64,14 +82,6 @@ class CrystalView:
     expected: int = 0
     quality_frames: NDArray[np.float64] = field(default_factory=lambda: np.zeros(0))
     quality: NDArray[np.float64] = field(default_factory=lambda: np.zeros(0))
-    slices: Mapping[str, NDArray[np.float32]] = field(default_factory=dict)
-    strain_slices: Mapping[str, NDArray[np.float32]] = field(default_factory=dict)
-    vertices: NDArray[np.float32] | None = None
-    faces: NDArray[np.int32] | None = None
-    vertex_strain: NDArray[np.float32] | None = None
-    coloured_by: str = "strain (10⁻³)"
-    unit: str = "nm"
-    axes: tuple[str, ...] = ("x", "y", "z")
     label: str = ""
     notes: tuple[str, ...] = ()
     figures: Mapping[str, float] = field(default_factory=dict)
@@ -104,20 +114,6 @@ class History:
         latest = list(zip(grown, values[1:], strict=True))[-in_a_row:]
         settled = len(latest) == in_a_row and all(now > before and value >= enough for (now, before), value in latest)
         return History(frames=frames, same=values, settled=settled)
-
-
-@dataclass(frozen=True, eq=False, kw_only=True)
-class Picture:
-    """Slices and surface of one object; the fields are those of `CrystalView`."""
-
-    slices: Mapping[str, NDArray[np.float32]] = field(default_factory=dict)
-    strain_slices: Mapping[str, NDArray[np.float32]] = field(default_factory=dict)
-    vertices: NDArray[np.float32] | None = None
-    faces: NDArray[np.int32] | None = None
-    vertex_strain: NDArray[np.float32] | None = None
-    coloured_by: str = "strain (10⁻³)"
-    unit: str = "nm"
-    axes: tuple[str, ...] = ("x", "y", "z")
 
 
 def waiting_view(collected: int, expected: int, why: str) -> CrystalView:
@@ -163,7 +159,17 @@ def view_of(
     figures: Mapping[str, float],
     report: str = "",
 ) -> CrystalView:
-    """Return a view made of a picture, a history and words; parameters are the fields of `CrystalView`."""
+    """Return the view that a picture, a history and words make.
+
+    Parameters
+    ----------
+    shown : Picture
+        Slices and surface.
+    history : History
+        All images up to this one.
+    collected, expected, label, notes, figures, report
+        Fields of `CrystalView`.
+    """
     return CrystalView(
         collected=collected,
         expected=expected,
