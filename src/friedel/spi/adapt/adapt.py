@@ -14,7 +14,7 @@ from friedel.spi.adapt.labelled_run import FeatureModel, count_frames, sample_ru
 from friedel.spi.frames.files import FrameFiles
 from friedel.spi.frames.labels import FrameLabels, read_labels
 from friedel.spi.hits.adapt import Adapted, AdaptOptions, Head, adapt_head
-from friedel.spi.hits.calibration import Isotonic, Temperature
+from friedel.spi.hits.probability.calibration import Isotonic, Temperature
 
 _SAMPLE = 600
 _WORTH_IT = 10

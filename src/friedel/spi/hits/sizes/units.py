@@ -25,7 +25,10 @@ def in_nanometres(scores: HitScores, beam: Beam, shape: tuple[int, ...]) -> HitS
     shape : (..., y, x)
         Of the frames as recorded; large ones were binned.
     """
-    from friedel.spi.hits.prepare import EDGE, natural_binning  # loads torch, which reading scores doesn't need
+    from friedel.spi.hits.preparation.prepare import (  # loads torch, which reading scores doesn't need
+        EDGE,
+        natural_binning,
+    )
 
     pixel = beam.pixel_size_m * natural_binning(shape[-2:])
     length_nm = wavelength_angstrom(beam.photon_energy_ev) / 10 * beam.distance_m / (EDGE * pixel)

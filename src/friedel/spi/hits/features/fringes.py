@@ -13,7 +13,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from friedel.spi.hits.polar import SECTORS, Polar
+from friedel.spi.hits.features.polar import SECTORS, Polar
 
 _SCALES = (1, 2, 4, 8)
 _SCALES_AROUND = (4, 8)

@@ -12,7 +12,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from friedel.spi.hits.prepare import EDGE, Prepared
+from friedel.spi.hits.preparation.prepare import EDGE, Prepared
 
 SECTORS = 32
 RINGS = EDGE // 2
