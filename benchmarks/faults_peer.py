@@ -37,7 +37,7 @@ class Brightness:
         single = np.clip(frames[:, 0, 0] / 100, 0, 1).astype(np.float32)
         n = len(frames)
         return HitScores(
-            single=single, fringes=single, strange=np.zeros(n, np.float32), unsure=np.zeros(n, bool),
+            single=single, fringes=single, out_of_distribution=np.zeros(n, np.float32), reject_band=np.zeros(n, bool),
             good=single >= 0.5, status=np.zeros(n, np.uint8), model=self.name,
         )  # fmt: skip
 

@@ -30,7 +30,7 @@ from friedel.core.errors import WeightsError
 from friedel.core.machine.memory import keep_freed_memory
 
 MAX_CHI, MAX_VOXELS, MAX_DIFFERENCE_RAD = 0.0484, 3052, 0.15
-MAX_CPU_SECONDS, MAX_GUESS_CHI = 2.6, 0.35
+MAX_CPU_SECONDS, MAX_PREDICTION_CHI = 2.6, 0.35
 THRESHOLDS = (0.1, 0.2)
 Phased = tuple[NDArray[np.complex64], NDArray[np.bool_]]
 
@@ -74,15 +74,15 @@ def timed(pattern: Diffraction, options: PhasingOptions, seed: int) -> Timed:
     return Timed(found, time.process_time() - began)
 
 
-def add_guess(report: Report, pattern: Diffraction) -> None:
+def add_prediction(report: Report, pattern: Diffraction) -> None:
     """Add what the network gives alone; without weights a sentence."""
     try:
-        guess = friedel.predict(pattern.intensities, mask=pattern.mask, device="cpu")
+        prediction = friedel.predict(pattern.intensities, mask=pattern.mask, device="cpu")
     except WeightsError as error:
         report.note(f"network alone: {error}")
         return
-    chi = guess.quality.chi
-    report.add("χ, network alone", f"{chi:.4f}", bar=f"<= {MAX_GUESS_CHI}", met=chi <= MAX_GUESS_CHI)
+    chi = prediction.quality.chi
+    report.add("χ, network alone", f"{chi:.4f}", bar=f"<= {MAX_PREDICTION_CHI}", met=chi <= MAX_PREDICTION_CHI)
 
 
 def add_lines(report: Report, runs: list[Timed], peers: dict[float, list[peer.PeerResult]]) -> None:
@@ -133,7 +133,7 @@ def main() -> None:
     thresholds = THRESHOLDS if peer.available() else ()
     peers = {t: [peer.phase(pattern, threshold=t, seed=seed) for seed in seeds] for t in thresholds}
     report = Report(f"second_crystal: {pattern.name}, {pattern.intensities.shape}", given.quick)
-    add_guess(report, pattern)
+    add_prediction(report, pattern)
     add_lines(report, found, peers)
     quality = random.found.quality
     report.add("random starts: χ, voxels, CPU seconds",

@@ -31,7 +31,7 @@ def tell(event):
 pattern = prepare(simulated.scan, observer=tell)
 
 # %% [markdown]
-# Three random starts are enough here; without `plan`, a network's guesses come first. The quality figures say whether they agree.
+# Three random starts are enough here; without `plan`, a network's predictions come first. The quality figures say whether they agree.
 
 # %%
 from friedel.bcdi.phasing.options import PhasingOptions

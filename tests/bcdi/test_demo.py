@@ -44,7 +44,7 @@ def test_the_report_and_the_archive_tell_the_same(run):
     assert load_reconstruction(result.files["archive"]).quality.chi == pytest.approx(result.reconstruction.quality.chi)
 
 
-def test_the_guess_stands_beside_refinement_and_truth(run, tmp_path):
+def test_the_prediction_stands_beside_refinement_and_truth(run, tmp_path):
     torch.manual_seed(1)
     options = {"width": 4, "levels": 2}
     card = ModelCard(name="u", architecture="phase_unet", options=options)
@@ -53,7 +53,7 @@ def test_the_guess_stands_beside_refinement_and_truth(run, tmp_path):
     recorder = Recorder()
     shown = with_chain(run[0], simulated, tmp_path, model=tmp_path / "unet.safetensors", observer=recorder)
     assert shown.files["network"].read_bytes()[:4] == b"\x89PNG"
-    assert 0 < shown.truth["correlation of the network's guess"] < shown.truth["correlation with the truth"]
+    assert 0 < shown.truth["correlation of the network's prediction"] < shown.truth["correlation with the truth"]
     assert "after refinement" in recorder.notes[-1][1]
 
 
@@ -62,7 +62,7 @@ def test_without_weights_the_demo_says_so(run, tmp_path):
     simulated = simulate_demo_scan(seed=0, shape=(48, 64, 64))
     shown = with_chain(run[0], simulated, tmp_path, model=tmp_path / "none.safetensors", observer=recorder)
     assert shown is run[0]
-    assert "no guess to show" in recorder.notes[-1][1]
+    assert "no prediction to show" in recorder.notes[-1][1]
 
 
 def test_there_is_progress_to_show(run):

@@ -20,7 +20,7 @@ from friedel.bcdi.evaluation.plan import PhasingEvaluationPlan
 from friedel.bcdi.forward.bragg import diffract
 from friedel.bcdi.networks.cdi_nn import CdiNN
 from friedel.bcdi.networks.phase_unet import PhaseUNet
-from friedel.bcdi.phasing.assess import MIN_EVENNESS
+from friedel.bcdi.phasing.assess import MIN_UNIFORMITY
 from friedel.bcdi.simulation import simulate as workflow
 from friedel.bcdi.simulation.plan import CrystalPlan
 from friedel.bcdi.simulation.simulate import simulate_crystals
@@ -199,7 +199,7 @@ def test_two_crystals_in_one_pattern_are_not_to_be_trusted():
     )
     quality = friedel.reconstruct(first + np.roll(second, (3, -4, -3), (0, 1, 2)), plan=QUICK).quality
     assert not quality.trusted
-    assert float(_reasons(quality)["evenness"].split("factor ")[1][:4]) < MIN_EVENNESS
+    assert float(_reasons(quality)["amplitude uniformity"].split("factor ")[1][:4]) < MIN_UNIFORMITY
 
 
 def test_two_crystals_side_by_side_are_not_to_be_trusted():

@@ -9,7 +9,7 @@ from friedel.bcdi.crystals.random_crystal import random_crystal
 from friedel.bcdi.forward.bragg import diffract
 from friedel.bcdi.networks.cdi_nn import CdiNN
 from friedel.bcdi.networks.phase_unet import PhaseUNet
-from friedel.bcdi.phasing.guess import DEFAULT, load_phasing_model
+from friedel.bcdi.phasing.prediction import DEFAULT, load_phasing_model
 from friedel.core.errors import InputError, WeightsError
 from friedel.core.networks import ModelCard, save_weights, shipped_models
 
@@ -49,7 +49,7 @@ def test_a_loaded_model_gives_the_same_as_its_file(models, tmp_path):
     loaded = load_phasing_model(path, device="cpu")
     first, again = (friedel.predict(pattern, model=model, device="cpu") for model in (loaded, path))
     assert np.array_equal(first.object, again.object)
-    assert first.save(tmp_path / "guess.npz").is_file()
+    assert first.save(tmp_path / "prediction.npz").is_file()
 
 
 def test_unknown_voxels_are_left_out(models):

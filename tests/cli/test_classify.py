@@ -27,7 +27,7 @@ class Half:
         hits = np.arange(n) % 2 == 0
         single = np.where(hits, 0.9, 0.1).astype(np.float32)
         return HitScores(
-            single=single, fringes=single * 10, strange=single, unsure=~hits & False, good=hits,
+            single=single, fringes=single * 10, out_of_distribution=single, reject_band=~hits & False, good=hits,
             status=np.zeros(n, np.uint8), model=self.name,
         )  # fmt: skip
 

@@ -36,7 +36,8 @@ class Brightness:
         single = np.clip(frames[:, 0, 0].astype(np.float32) / 100, 0, 1)
         n = len(frames)
         return HitScores(
-            single=single, fringes=single * 10, strange=np.zeros(n, np.float32), unsure=(single > 0.4) & (single < 0.6),
+            single=single, fringes=single * 10, out_of_distribution=np.zeros(n, np.float32),
+            reject_band=(single > 0.4) & (single < 0.6),
             good=single >= 0.5, status=np.zeros(n, np.uint8), model=self.name,
         )  # fmt: skip
 

@@ -34,8 +34,8 @@ class StandIn:
         return HitScores(
             single=np.where(numbers < 0, 0, single).astype(np.float32),
             fringes=(single * 5).astype(np.float32),
-            strange=(single**2 * 1.1).astype(np.float32),
-            unsure=np.abs(single - 0.5) < 0.1,
+            out_of_distribution=(single**2 * 1.1).astype(np.float32),
+            reject_band=np.abs(single - 0.5) < 0.1,
             good=(single > 0.7) & (numbers >= 0),
             status=status,
             model=self.name,

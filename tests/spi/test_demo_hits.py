@@ -21,8 +21,8 @@ class ByPhotons:
         flags, n = np.zeros(len(frames), bool), len(frames)
         single = bright.astype(np.float32)
         return HitScores(
-            single=single, fringes=single, strange=single, unsure=flags, good=bright, status=np.zeros(n, np.uint8),
-            model=self.name,
+            single=single, fringes=single, out_of_distribution=single, reject_band=flags, good=bright,
+            status=np.zeros(n, np.uint8), model=self.name,
         )  # fmt: skip
 
 

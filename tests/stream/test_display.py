@@ -11,7 +11,12 @@ from friedel.stream.snapshot import Snapshot, SourceState, from_json, to_json
 def _snapshot(n=3):
     rng = np.random.default_rng(n)
     thumbnail = Thumbnail(
-        image=rng.integers(0, 255, (8, 6), dtype=np.uint8), number=n, series="s", single=0.5, fringes=3.0, strange=0.1
+        image=rng.integers(0, 255, (8, 6), dtype=np.uint8),
+        number=n,
+        series="s",
+        single=0.5,
+        fringes=3.0,
+        out_of_distribution=0.1,
     )
     hits = HitsView(
         rate_times=np.arange(3.0), rates=np.array([0.1, np.nan, 0.2]), histogram=np.arange(20),

@@ -51,7 +51,7 @@ def ledger():
 def thumbnail(number, single):
     y, x = np.indices((64, 64)) - 32
     image = (255 * np.sinc(np.hypot(y, x) / 9) ** 2).astype(np.uint8)
-    return Thumbnail(image=image, number=number, series="run 7", single=single, fringes=3.0, strange=0.2)
+    return Thumbnail(image=image, number=number, series="run 7", single=single, fringes=3.0, out_of_distribution=0.2)
 
 
 @pytest.fixture
@@ -63,10 +63,10 @@ def hits(ledger):
             rates=0.1 + 0.05 * np.sin(np.arange(60) / 7),
             histogram=np.arange(20, dtype=np.int64)[::-1] * 100 + 50,
             singles=tuple(thumbnail(100 + k, 0.99 - 0.01 * k) for k in range(8)),
-            unsure=tuple(thumbnail(200 + k, 0.5) for k in range(8)),
+            reject_band=tuple(thumbnail(200 + k, 0.5) for k in range(8)),
             rejected=tuple(thumbnail(300 + k, 0.02) for k in range(8)),
             powder=np.random.default_rng(seed).random((powder, powder)).astype(np.float32),
-            n_powder=selected, selected=selected, unsure_count=210, odd_count=7, model="default 0123",
+            n_powder=selected, selected=selected, reject_count=210, out_of_distribution_count=7, model="default 0123",
         )  # fmt: skip
         source = SourceState(name="test://run", state=state, since=now - 12, reason="nothing has come for 5 s")
         return Snapshot(

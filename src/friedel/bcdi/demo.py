@@ -10,7 +10,7 @@ from friedel.bcdi.evaluation.pictures import beside_figure
 from friedel.bcdi.evaluation.truth import truth_figures
 from friedel.bcdi.forward.scan import SimulatedScan, simulate_demo_scan
 from friedel.bcdi.phasing.ambiguities import align_to
-from friedel.bcdi.phasing.guess import PhasingModel, load_phasing_model
+from friedel.bcdi.phasing.prediction import PhasingModel, load_phasing_model
 from friedel.bcdi.plan import ReconstructionPlan
 from friedel.bcdi.predict import predict
 from friedel.bcdi.records import CrystalImage, Reconstruction
@@ -32,7 +32,7 @@ def run_demo(
     device: str | None = None,
     observer: Observer = silent,
 ) -> RunResult:
-    """Simulate a rocking scan, write it as 34-ID-C does, reconstruct it from those files, and show the network's guess.
+    """Simulate a rocking scan, write it as 34-ID-C does, reconstruct it from them, show the network's prediction.
 
     Parameters
     ----------
@@ -67,14 +67,14 @@ def run_demo(
 
 
 FILE = "network.png"
-GUESS, REFINED = "network's guess", "after refinement"
+PREDICTED, REFINED = "network's prediction", "after refinement"
 _DOTS_PER_INCH = 130
 
 
 def with_chain(
     result: RunResult, simulated: SimulatedScan, folder: Path, *, model: str | Path = "default", observer: Observer
 ) -> RunResult:
-    """Guess the demo's crystal with the network alone, and draw guess and result beside the truth.
+    """Predict the demo's crystal with the network alone, and draw prediction and result beside the truth.
 
     Parameters
     ----------
@@ -92,12 +92,12 @@ def with_chain(
     Returns
     -------
     RunResult
-        With the picture among its files, and the guess's correlation among the figures; as it was without weights.
+        With the picture among its files, and the prediction's correlation among the figures; as it was without weights.
     """
     try:
         network = load_phasing_model(model, device="cpu")
     except WeightsError as error:
-        observer(Note("network", f"no guess to show: {error}"))
+        observer(Note("network", f"no prediction to show: {error}"))
         return result
     return _drawn(result, simulated, folder, network, observer)
 
@@ -110,15 +110,15 @@ def _drawn(
     z, y, x = result.reconstruction.object.shape
     truth = align_to(np.asarray(simulated.object(grid, (z, y, x))), result.reconstruction.object)[0]
     began = time.perf_counter()
-    guess = predict(pattern.intensities, mask=~pattern.mask, model=network)
+    prediction = predict(pattern.intensities, mask=~pattern.mask, model=network)
     seconds = time.perf_counter() - began
-    guessed, near = align_to(guess.object, truth)
+    predicted, near = align_to(prediction.object, truth)
     refined, nearer = align_to(result.reconstruction.object, truth)
     path = folder / FILE
     with replacing(path) as unfinished:
-        figure = beside_figure({"truth": truth, GUESS: guessed, REFINED: refined})
+        figure = beside_figure({"truth": truth, PREDICTED: predicted, REFINED: refined})
         figure.savefig(unfinished, dpi=_DOTS_PER_INCH)
-    text = f"guessed in {1e3 * seconds:.0f} ms: correlation with the truth {near:.3f}, {nearer:.4f} after refinement"
-    observer(Note("network", text, {"guess": near, "refined": nearer}))
-    truths = {**result.truth, "correlation of the network's guess": near}
+    text = f"predicted in {1e3 * seconds:.0f} ms: correlation with the truth {near:.3f}, {nearer:.4f} after refinement"
+    observer(Note("network", text, {"prediction": near, "refined": nearer}))
+    truths = {**result.truth, "correlation of the network's prediction": near}
     return replace(result, files={**result.files, "network": path}, truth=truths)

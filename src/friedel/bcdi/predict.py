@@ -7,8 +7,8 @@ from pathlib import Path
 import torch
 from numpy.typing import ArrayLike
 
-from friedel.bcdi.phasing.guess import Guess, PhasingModel, kept_phasing_model
-from friedel.bcdi.phasing.settled import THRESHOLD
+from friedel.bcdi.phasing.prediction import PhasingModel, Prediction, kept_phasing_model
+from friedel.bcdi.phasing.relaxed import THRESHOLD
 from friedel.bcdi.prepare.arrays import as_diffraction
 from friedel.bcdi.reconstruct import library_versions
 from friedel.bcdi.records import Diffraction, Provenance, Quality, Reconstruction
@@ -25,10 +25,10 @@ def predict(
     model: str | Path | PhasingModel = "default",
     device: str | torch.device | None = None,
 ) -> Reconstruction:
-    """Let a network guess the object behind a 3D coherent diffraction pattern.
+    """Let a network predict the object behind a 3D coherent diffraction pattern.
 
-    A guess is to look at while the beam is on, and to start from; `friedel.reconstruct` fits the photons. The result
-    is never marked as trusted: there is one guess, and nothing to compare it with.
+    A prediction is to look at while the beam is on, and to start from; `friedel.reconstruct` fits the photons. The
+    result is never marked as trusted: there is one prediction, and nothing to compare it with.
 
     Parameters
     ----------
@@ -60,9 +60,9 @@ def predict(
     started, clock, recorder = datetime.now(UTC), time.perf_counter(), Recorder()
     loaded = model if isinstance(model, PhasingModel) else kept_phasing_model(model, device=device)
     diffraction = as_diffraction(intensities, mask, mask_marks=mask_marks, observer=recorder)
-    guess = loaded.guess(diffraction)
+    prediction = loaded.predict(diffraction)
     provenance = Provenance(
-        plan={"model": loaded.card.model_dump(mode="json"), "oversampling": list(guess.grid.oversampling)},
+        plan={"model": loaded.card.model_dump(mode="json"), "oversampling": list(prediction.grid.oversampling)},
         seed=0,
         versions=library_versions(),
         source=diffraction.name,
@@ -70,25 +70,29 @@ def predict(
         seconds=time.perf_counter() - clock,
         notes=recorder.notes,
     )
-    quality = _quality(guess, diffraction, loaded)
+    quality = _quality(prediction, diffraction, loaded)
     return Reconstruction(
-        object=guess.object, support=guess.support, quality=quality, provenance=provenance, grid=diffraction.grid
+        object=prediction.object,
+        support=prediction.support,
+        quality=quality,
+        provenance=provenance,
+        grid=diffraction.grid,
     )
 
 
-def _quality(guess: Guess, diffraction: Diffraction, model: PhasingModel) -> Quality:
-    sampling = ", ".join(f"{ratio:.1f}" for ratio in guess.grid.oversampling)
+def _quality(prediction: Prediction, diffraction: Diffraction, model: PhasingModel) -> Quality:
+    sampling = ", ".join(f"{ratio:.1f}" for ratio in prediction.grid.oversampling)
     return Quality(
-        chi=guess.chi,
-        support_voxels=int(guess.support.sum()),
-        support_fraction=float(guess.support.mean()),
+        chi=prediction.chi,
+        support_voxels=int(prediction.support.sum()),
+        support_fraction=float(prediction.support.mean()),
         support_threshold=THRESHOLD,
         n_starts=1,
         n_agreeing=1,
         trusted=False,
         reasons=(
-            f"guess: the network {model.name} alone, not refined; friedel.reconstruct fits the photons",
-            f"fit: χ = {guess.chi:.3f} on measured voxels",
+            f"prediction: the network {model.name} alone, not refined; friedel.reconstruct fits the photons",
+            f"fit: χ = {prediction.chi:.3f} on measured voxels",
             f"sampling: oversampling about {sampling} along z, y, x",
         ),
     )

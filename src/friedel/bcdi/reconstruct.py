@@ -147,7 +147,7 @@ def _error_bars(
         threshold=solution.quality.support_threshold,
         others=solution.alternatives,
         coherence=options.coherence != "full",
-        density_spread=options.dim_density_spread,
+        density_spread=options.low_dose_density_spread,
     )
     return estimate_uncertainty(diffraction, solved, kind=options.error_bars, seed=seed, device=device)
 

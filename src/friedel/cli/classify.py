@@ -89,7 +89,8 @@ def show_classification(result: "ClassifyResult") -> None:
             f"main size {main['diameter']:.3g} {unit} ± {main['spread']:.1%} ({share}); "
             "keep it alone with --set select.mode=main"
         )
-    counts = " · ".join(f"{figures[name]} {name}" for name in ("blank", "unsure", "odd"))
+    kinds = {"blank": "blank", "reject_band": "in the reject band", "out_of_distribution": "out of distribution"}
+    counts = " · ".join(f"{figures[name]} {words}" for name, words in kinds.items())
     typer.echo(f"{counts} · {figures['skipped']} without a score")
     reasons = {
         "masked": "no pixel of them was measured",

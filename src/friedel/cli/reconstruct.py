@@ -97,8 +97,8 @@ def series(
     with reporting() as observer:
         result = run_series(chosen, output, device=device, observer=observer)
     made = sum(not scan.failed for scan in result.scans)
-    typer.echo(f"{made} of {len(result.scans)} scans reconstructed, {len(result.odd)} don't fit in")
-    for name, why in result.odd.items():
+    typer.echo(f"{made} of {len(result.scans)} scans reconstructed, {len(result.outliers)} don't fit in")
+    for name, why in result.outliers.items():
         typer.secho(f"  {name}: {why}", fg="yellow")
     for what, path in result.files.items():
         typer.echo(f"  {what:<12} {path}")

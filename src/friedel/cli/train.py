@@ -57,7 +57,7 @@ def phasing(
     resume: Annotated[bool, typer.Option("--resume", help="Go on from the newest checkpoint.")] = False,
     fresh: Annotated[bool, typer.Option("--fresh", help="Train anew, whatever lies there.")] = False,
 ) -> None:
-    """Train a network that guesses crystals from their patterns: leave weights, their card and the plan in a folder."""
+    """Train a network that predicts crystals from their patterns: leaves weights, card and plan in a folder."""
     from friedel.bcdi.training.plan import PhasingTrainingPlan
     from friedel.bcdi.training.train import train_phasing
     from friedel.cli.progress import reporting

@@ -215,6 +215,7 @@ def show_watch(result: "WatchResult") -> None:
     if counts.unsaved:
         typer.secho(f"  {counts.unsaved} scored but not written", fg="red")
     if hits is not None:
-        typer.echo(f"{hits.selected} selected · {hits.unsure_count} unsure · {hits.odd_count} odd")
+        unlike = f"{hits.out_of_distribution_count} out of distribution"
+        typer.echo(f"{hits.selected} selected · {hits.reject_count} in the reject band · {unlike}")
     for name, path in result.files.items():
         typer.echo(f"  {name:<12} {path}")

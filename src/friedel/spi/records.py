@@ -81,7 +81,7 @@ class HitScores:
         Calibrated probability that one particle alone made the pattern. 0 for frames without a score.
     fringes : float32, at least 0
         Fringe visibility: signal-to-noise ratio of the fringes, from the photons themselves.
-    strange : float32, at least 0
+    out_of_distribution : float32, at least 0
         How unlike anything seen in training: 1 at the training data's 99th percentile.
     blank : float32 in [0, 1]
         Probability that the frame shows the run's background alone. `other` is what is left.
@@ -93,7 +93,7 @@ class HitScores:
         that it would scatter along the beam, which go with the fluence. NaN as for the diameter.
     asphericity : float32
         1 − short / long axis of the particle's projected outline. NaN as for the diameter.
-    unsure : bool
+    reject_band : bool
         The probability lies in the band in which the model errs too often to decide alone.
     good : bool
         The default selection: single *and* with fringes one can see.
@@ -108,8 +108,8 @@ class HitScores:
 
     single: NDArray[np.float32]
     fringes: NDArray[np.float32]
-    strange: NDArray[np.float32]
-    unsure: NDArray[np.bool_]
+    out_of_distribution: NDArray[np.float32]
+    reject_band: NDArray[np.bool_]
     good: NDArray[np.bool_]
     status: NDArray[np.uint8]
     model: str = field(default="")
@@ -133,7 +133,7 @@ class HitScores:
         blank, unscored = int((self.blank >= 0.5).sum()), int(np.sum(self.status != FrameStatus.SCORED))
         return (
             f"HitScores({len(self)} frames: {int(self.good.sum())} good ({self.hit_rate:.1%}), {blank} blank, "
-            f"{int(self.unsure.sum())} unsure, {unscored} without a score; "
+            f"{int(self.reject_band.sum())} in the reject band, {unscored} without a score; "
             f"model {self.model or 'unknown'})"
         )
 
@@ -153,7 +153,9 @@ def no_scores(model: str) -> HitScores:
     """Return the scores of no frames."""
     none, never = np.zeros(0, np.float32), np.zeros(0, bool)
     status = np.zeros(0, np.uint8)
-    return HitScores(single=none, fringes=none, strange=none, unsure=never, good=never, status=status, model=model)
+    return HitScores(
+        single=none, fringes=none, out_of_distribution=none, reject_band=never, good=never, status=status, model=model
+    )
 
 
 def joined_scores(parts: Sequence[HitScores]) -> HitScores:

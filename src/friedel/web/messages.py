@@ -13,10 +13,19 @@ import numpy as np
 
 _STATE = ("mode", "taken", "source", "ledger", "frames_per_s", "threshold", "paused")
 _RATES = (
-    *("rate_times", "rates", "histogram", "selected", "blank_count", "unsure_count", "odd_count", "model"),
+    *(
+        "rate_times",
+        "rates",
+        "histogram",
+        "selected",
+        "blank_count",
+        "reject_count",
+        "out_of_distribution_count",
+        "model",
+    ),
     *("sizes", "size_range", "main_size"),
 )
-_GALLERY = ("singles", "unsure", "rejected")
+_GALLERY = ("singles", "reject_band", "rejected")
 _SURFACE = ("vertices", "faces", "vertex_strain", "coloured_by", "unit", "axes")
 _SLICES = ("slices", "strain_slices", "coloured_by")
 _BULKY = {"vertices", "faces", "vertex_strain", "slices", "strain_slices", "axes"}

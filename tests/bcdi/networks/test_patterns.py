@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from friedel.bcdi.networks.cdi_nn import CdiNN
-from friedel.bcdi.networks.patterns import guessed_diffraction, guessed_object, is_phasing_network, network_input
+from friedel.bcdi.networks.patterns import is_phasing_network, network_input, predicted_diffraction, predicted_object
 from friedel.core.fourier import fourier
 from friedel.spi.networks.resnet import ResNet
 
@@ -33,8 +33,8 @@ def test_the_true_output_gives_the_true_object(obj: torch.Tensor, gives: str) ->
         "object": torch.stack([obj.abs(), obj.angle()], 1),
         "diffraction": torch.stack([phasor.real, phasor.imag], 1),
     }[gives]
-    assert torch.allclose(guessed_object(given, amplitude, gives=gives), obj, atol=1e-5)
-    assert torch.allclose(guessed_diffraction(given, amplitude, gives=gives), diffraction, atol=1e-5)
+    assert torch.allclose(predicted_object(given, amplitude, gives=gives), obj, atol=1e-5)
+    assert torch.allclose(predicted_diffraction(given, amplitude, gives=gives), diffraction, atol=1e-5)
 
 
 def test_a_classifier_is_no_phasing_network() -> None:

@@ -8,7 +8,7 @@ import pytest
 from friedel.bcdi.crystals.random_crystal import random_crystal
 from friedel.bcdi.forward.bragg import diffract
 from friedel.bcdi.phasing.ambiguities import align_to
-from friedel.bcdi.phasing.guess import load_phasing_model
+from friedel.bcdi.phasing.prediction import load_phasing_model
 from friedel.bcdi.records import Diffraction
 from friedel.bcdi.training.fit import measure_phaser
 from friedel.bcdi.training.plan import PhasingTrainingPlan
@@ -30,13 +30,13 @@ def test_the_figures_are_the_cards(name: str):
     assert card.options == plan.model.options
 
 
-def test_guesses_show_crystals_of_seeds_that_no_network_learnt_from():
+def test_predictions_show_crystals_of_seeds_that_no_network_learnt_from():
     model, correlations, chis = load_phasing_model(), [], []
     for seed in range(9000, 9008):
         crystal = random_crystal((32, 32, 32), seed=seed, phase_range_rad=4.0).object
         counts = diffract(crystal, n_photons=1e7, seed=seed)
-        guess = model.guess(Diffraction(intensities=counts, mask=np.ones(counts.shape, bool)))
-        correlations.append(align_to(guess.object, crystal)[1])
-        chis.append(guess.chi)
+        prediction = model.predict(Diffraction(intensities=counts, mask=np.ones(counts.shape, bool)))
+        correlations.append(align_to(prediction.object, crystal)[1])
+        chis.append(prediction.chi)
     assert np.median(correlations) > 0.8
     assert np.median(chis) < 0.2

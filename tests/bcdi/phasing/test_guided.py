@@ -1,4 +1,4 @@
-"""A network's guesses lead to the solution in a fraction of the work; a network that is wrong is noticed and left."""
+"""A network's predictions lead to the solution in a fraction of the work; a network that is wrong is noticed."""
 
 import numpy as np
 import pytest
@@ -8,10 +8,10 @@ from friedel.bcdi.crystals.random_crystal import random_crystal
 from friedel.bcdi.forward.bragg import diffract
 from friedel.bcdi.phasing import solve
 from friedel.bcdi.phasing.ambiguities import align_to
-from friedel.bcdi.phasing.guess import PhasingModel
 from friedel.bcdi.phasing.network_grid import network_grid
 from friedel.bcdi.phasing.options import GuidedOptions, PhasingOptions
-from friedel.bcdi.phasing.views import VIEWS
+from friedel.bcdi.phasing.prediction import PhasingModel
+from friedel.bcdi.phasing.symmetry import SYMMETRIES
 from friedel.bcdi.records import Diffraction
 from friedel.core.errors import WeightsError
 from friedel.core.fourier import fourier
@@ -24,7 +24,7 @@ QUICK = PhasingOptions(starts=4, rounds=1, keep=3)
 
 
 class _Rough(torch.nn.Module):
-    """Gives the reciprocal-space phase of an object, with an error of its own for each view."""
+    """Gives the reciprocal-space phase of an object, with an error of its own for each symmetry."""
 
     gives = "diffraction"
 
@@ -34,7 +34,7 @@ class _Rough(torch.nn.Module):
 
     def forward(self, amplitude):
         errors = torch.randn(amplitude.shape, generator=torch.Generator().manual_seed(0)) * self.error_rad
-        phases = [fourier(view.seen(self.obj)).angle() for view in VIEWS[: len(amplitude)]]
+        phases = [fourier(symmetry.apply(self.obj)).angle() for symmetry in SYMMETRIES[: len(amplitude)]]
         phase = torch.stack(phases)[:, None] + errors
         return torch.cat([phase.cos(), phase.sin()], dim=1)
 
@@ -54,23 +54,23 @@ def pattern(crystal):
     return Diffraction(intensities=diffract(crystal, n_photons=1e7, seed=0), mask=np.ones(SHAPE, bool))
 
 
-def test_rough_guesses_are_refined_to_the_crystal(crystal, pattern):
+def test_rough_predictions_are_refined_to_the_crystal(crystal, pattern):
     network = _model(crystal, pattern, error_rad=0.7)
     solution = solve(pattern, QUICK, model=network, seed=1)
-    assert align_to(network.guesses(pattern, 1)[0].object, crystal)[1] < 0.9
+    assert align_to(network.predictions(pattern, 1)[0].object, crystal)[1] < 0.9
     assert align_to(solution.object, crystal)[1] > 0.995
     assert solution.quality.trusted
-    assert solution.quality.n_starts == QUICK.guided.guesses == len(solution.starts)
-    assert solution.quality.reasons[0].startswith("start: 4 guesses of the network rough")
+    assert solution.quality.n_starts == QUICK.guided.predictions == len(solution.starts)
+    assert solution.quality.reasons[0].startswith("start: 4 predictions of the network rough")
 
 
-def test_guesses_that_lead_nowhere_are_told_and_left(crystal, pattern):
+def test_predictions_that_lead_nowhere_are_told_and_left(crystal, pattern):
     recorder = Recorder()
     network = _model(crystal, pattern, error_rad=100.0)
     solution = solve(pattern, QUICK, model=network, seed=1, observer=recorder)
     assert align_to(solution.object, crystal)[1] > 0.99
-    assert solution.quality.n_starts == QUICK.guided.guesses + QUICK.starts == len(solution.starts)
-    assert solution.quality.reasons[0].startswith("start: random: 4 guesses of the network rough")
+    assert solution.quality.n_starts == QUICK.guided.predictions + QUICK.starts == len(solution.starts)
+    assert solution.quality.reasons[0].startswith("start: random: 4 predictions of the network rough")
     assert any("random starts followed" in str(note) for note in recorder.notes)
 
 

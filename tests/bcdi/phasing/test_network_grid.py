@@ -1,4 +1,4 @@
-"""A pattern of any shape comes to the network's grid, and a guess comes back, with what physics says in between."""
+"""A pattern of any shape comes to the network's grid, and a prediction comes back, as physics has it."""
 
 import numpy as np
 import pytest

@@ -6,8 +6,8 @@ import pytest
 from friedel.bcdi.crystals.random_crystal import random_crystal
 from friedel.bcdi.crystals.wavy_crystal import wavy_crystal
 from friedel.bcdi.forward.bragg import diffract
-from friedel.bcdi.phasing.assess import MIN_EVENNESS, MIN_FRINGES, MIN_PIECE
-from friedel.bcdi.phasing.plausible import count_fringes, evenness, largest_piece
+from friedel.bcdi.phasing.assess import MIN_FRINGES, MIN_PIECE, MIN_UNIFORMITY
+from friedel.bcdi.phasing.plausible import amplitude_uniformity, count_fringes, largest_piece
 from friedel.bcdi.records import Diffraction
 
 SHAPE = (32, 32, 32)
@@ -43,17 +43,17 @@ def test_noise_has_none_and_unknown_voxels_make_none():
 
 def test_one_crystal_is_even_and_in_one_piece():
     crystal = random_crystal(SHAPE, seed=3, phase_range_rad=4.0)
-    assert evenness(crystal.object, crystal.support) > MIN_EVENNESS + 0.1
+    assert amplitude_uniformity(crystal.object, crystal.support) > MIN_UNIFORMITY + 0.1
     assert largest_piece(crystal.object, crystal.support) == 1.0
 
 
 def test_bright_and_dark_regions_are_uneven():
     crystal = random_crystal(SHAPE, seed=3)
     half = np.where(np.arange(32) < 16, 1.0, 0.5)
-    assert evenness((crystal.object * half).astype(np.complex64), crystal.support) < MIN_EVENNESS
+    assert amplitude_uniformity((crystal.object * half).astype(np.complex64), crystal.support) < MIN_UNIFORMITY
     thin = np.zeros(SHAPE, bool)
     thin[16, 16] = True
-    assert np.isnan(evenness(crystal.object, thin))
+    assert np.isnan(amplitude_uniformity(crystal.object, thin))
 
 
 def test_two_pieces_are_counted_by_density():

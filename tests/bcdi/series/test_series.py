@@ -9,7 +9,7 @@ from heating import write_heating
 from friedel.bcdi.phasing.options import PhasingOptions
 from friedel.bcdi.plan import ReconstructionPlan
 from friedel.bcdi.scans.source import ScanSource
-from friedel.bcdi.series.outliers import odd_ones
+from friedel.bcdi.series.outliers import find_outliers
 from friedel.bcdi.series.plan import SeriesPlan, members_of, scan_numbers
 from friedel.bcdi.series.run import run_series
 from friedel.core.errors import InputError, PlanError
@@ -92,13 +92,13 @@ def _scans(n=12, **changes):
     [({"frames": 30}, "aborted"), ({"voxels": 4500}, "voxels"), ({"chi": 0.2}, "chi"), ({"trusted": False}, "check")],
 )
 def test_the_odd_one_is_named_with_its_reason_and_nobody_else(changes, why):
-    odd = odd_ones(_scans(**changes), None)
-    assert list(odd) == ["scan 5"]
-    assert why in odd["scan 5"]
+    outliers = find_outliers(_scans(**changes), None)
+    assert list(outliers) == ["scan 5"]
+    assert why in outliers["scan 5"]
 
 
 def test_a_steady_trend_makes_nobody_odd():
-    assert odd_ones(_scans(), None) == {}
+    assert find_outliers(_scans(), None) == {}
 
 
 @pytest.fixture(scope="module")
@@ -130,10 +130,10 @@ def test_a_heated_crystal_s_strain_grows_as_it_did(heated):
 def test_the_aborted_and_the_missing_scan_are_named(heated):
     result = heated[3]
     # Two quick starts needn't agree, so that a good scan's own verdict may fail; but nobody calls it aborted.
-    assert {"scan_0041", "scan_0043"} <= set(result.odd)
-    assert not any("aborted" in result.odd.get(name, "") for name in ("scan_0040", "scan_0042"))
-    assert "aborted" in result.odd["scan_0041"] or "no result" in result.odd["scan_0041"]
-    assert "no result" in result.odd["scan_0043"]
+    assert {"scan_0041", "scan_0043"} <= set(result.outliers)
+    assert not any("aborted" in result.outliers.get(name, "") for name in ("scan_0040", "scan_0042"))
+    assert "aborted" in result.outliers["scan_0041"] or "no result" in result.outliers["scan_0041"]
+    assert "no result" in result.outliers["scan_0043"]
 
 
 @pytest.mark.timeout(900)
@@ -157,4 +157,4 @@ def test_it_goes_on_where_it_stopped(heated):
     again = run_series(plan, folder)
     assert [scan.again for scan in again.scans] == [True, False, True, False]
     assert again.scans[2].numbers == first.scans[2].numbers
-    assert again.odd.keys() == first.odd.keys()
+    assert again.outliers.keys() == first.outliers.keys()

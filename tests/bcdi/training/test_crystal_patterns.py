@@ -72,7 +72,7 @@ def test_every_epoch_has_new_crystals():
 
 
 def test_views_show_one_crystal_from_other_sides_with_noise_of_their_own():
-    several = SMALL.model_copy(update={"views": 8, "coverage": (0.8, 1.0)})
+    several = SMALL.model_copy(update={"symmetries": 8, "coverage": (0.8, 1.0)})
     patterns = [crystal_pattern(number, several, seed=3) for number in range(16, 24)]
     plain = _values(crystal_pattern(2, SMALL, seed=3))
     sides = set()
@@ -97,7 +97,7 @@ def _values(pattern):
 
 
 def test_crystals_to_measure_on_are_seen_once():
-    several = SMALL.model_copy(update={"views": 8})
+    several = SMALL.model_copy(update={"symmetries": 8})
     first, second = (crystal_pattern(number, several, seed=3, stream=VALIDATION) for number in (0, 1))
     again = crystal_pattern(1, SMALL, seed=3, stream=VALIDATION)
     assert np.array_equal(second.diffraction, again.diffraction)

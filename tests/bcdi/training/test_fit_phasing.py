@@ -47,7 +47,7 @@ def unbroken(tmp_path_factory):
 def test_it_learns_from_the_truth(unbroken):
     trained, events, folder = unbroken
     before = measure_phaser(_unet().eval(), _curriculum(), seed=5)
-    # Minutes raise the correlation; seconds show in the misfit of the guess, which wasn't told of it.
+    # Minutes raise the correlation; seconds show in the misfit of the prediction, which wasn't told of it.
     assert trained.figures["chi"] < before["chi"] - 0.02
     assert trained.figures["correlation"] > before["correlation"]
     assert set(trained.figures) == {"correlation", "chi", "success"}

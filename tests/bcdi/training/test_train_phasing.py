@@ -54,7 +54,7 @@ def test_a_second_training_must_be_asked_for(trained):
 def test_what_can_not_be_is_told_before_any_work(tmp_path):
     with pytest.raises(PlanError, match="no folder for the model"):
         train_phasing(PhasingTrainingPlan())
-    with pytest.raises(PlanError, match="'resnet' doesn't guess objects"):
+    with pytest.raises(PlanError, match="'resnet' doesn't predict objects"):
         train_phasing(PhasingTrainingPlan(model={"architecture": "resnet"}), tmp_path)
     assert list(tmp_path.iterdir()) == []
 

@@ -26,14 +26,14 @@ def test_shares_of_no_other_solution_are_none():
 
 
 @pytest.mark.parametrize("dim", [True, False])
-def test_going_on_from_the_truth_stays_near_it(dim: bool):
+def test_going_on_from_the_truth_stays_near_it(low_dose: bool):
     truth = wavy_crystal((24, 24, 24), seed=5)
     counts = diffract(truth, n_photons=1e7, seed=5)
     measured = measured_from(Diffraction(intensities=counts, mask=np.ones(truth.shape, dtype=bool)))
     obj = truth * np.float32(np.sqrt(1e7) / np.linalg.norm(truth))
     support = torch.from_numpy(np.abs(truth) > 0.1)
     with torch.no_grad():
-        found = nearby(torch.from_numpy(obj), support, measured, threshold=0.13, dim=dim)
+        found = nearby(torch.from_numpy(obj), support, measured, threshold=0.13, low_dose=low_dose)
         own = judged(obj, measured)
     assert len(found) == len(THRESHOLDS)
     assert own.deviance == pytest.approx(1.0, abs=0.1)

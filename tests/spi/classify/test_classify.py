@@ -360,10 +360,10 @@ def test_a_files_that_is_not_photons_gets_no_emc_and_says_how(stand_in, numbered
 
 def test_limits_replace_the_default_selection(stand_in, numbered, tmp_path):
     path = write(tmp_path / "run.h5", numbered(50))
-    plan = plan_for(path, select=SelectionOptions(single=0.2, unsure=False))
+    plan = plan_for(path, select=SelectionOptions(single=0.2, reject_band=False))
     result = run_classification(plan, tmp_path / "hits", model=stand_in())
     scores = result.run.scores
-    np.testing.assert_array_equal(result.run.selected, (scores.single >= 0.2) & ~scores.unsure)
+    np.testing.assert_array_equal(result.run.selected, (scores.single >= 0.2) & ~scores.reject_band)
 
 
 def test_nothing_selected_is_a_result_too(stand_in, numbered, tmp_path):

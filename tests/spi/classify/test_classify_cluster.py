@@ -25,7 +25,7 @@ class Brightness:
         single = (frames.mean(axis=(1, 2)) / run).astype(np.float32)
         flags = np.zeros(len(frames), bool)
         return HitScores(
-            single=single, fringes=single, strange=single, unsure=flags, good=single > 0.2,
+            single=single, fringes=single, out_of_distribution=single, reject_band=flags, good=single > 0.2,
             status=np.zeros(len(frames), np.uint8), model=self.name,
         )  # fmt: skip
 

@@ -80,9 +80,9 @@ def test_the_galleries_show_the_right_frames(page):
     names = [int(image["alt"].split()[1].rstrip(":")) for image in shown.images if image["alt"].startswith("Frame")]
     assert result.run.selected[names[:12]].all()
     assert scores.single[names[:12]].min() >= np.sort(scores.single[result.run.selected])[-12]
-    assert scores.unsure[names[12:24]].all()
+    assert scores.reject_band[names[12:24]].all()
     assert (np.diff(np.abs(scores.single[names[12:24]] - 0.5)) >= 0).all()
-    assert (scores.strange[names[24:]] > 1).all()
+    assert (scores.out_of_distribution[names[24:]] > 1).all()
 
 
 def test_a_picture_shows_what_is_bright_and_what_is_unknown():

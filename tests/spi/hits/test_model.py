@@ -13,7 +13,7 @@ from friedel.spi.hits.model import HitModel, load_model
 from friedel.spi.networks.hitnet import HitNet
 from friedel.spi.records import FrameStatus
 
-EXTRA = {"temperature": 2.0, "fringes_from": 5.0, "single_from": 0.4, "unsure_low": 0.2, "unsure_high": 0.8}
+EXTRA = {"temperature": 2.0, "fringes_from": 5.0, "single_from": 0.4, "reject_low": 0.2, "reject_high": 0.8}
 
 
 @pytest.fixture(scope="module")
@@ -43,9 +43,9 @@ def test_every_frame_gets_its_scores(folder: Path) -> None:
     assert scores.model.startswith("tiny ")
     assert ((scores.single >= 0) & (scores.single <= 1)).all()
     assert (scores.fringes > 20).all()
-    assert (scores.strange > 0).all()
+    assert (scores.out_of_distribution > 0).all()
     assert np.array_equal(scores.good, (scores.single >= 0.4) & (scores.fringes >= 5))
-    assert np.array_equal(scores.unsure, (scores.single > 0.2) & (scores.single < 0.8))
+    assert np.array_equal(scores.reject_band, (scores.single > 0.2) & (scores.single < 0.8))
 
 
 def test_frames_without_a_score_say_why_and_are_never_good(model: HitModel) -> None:

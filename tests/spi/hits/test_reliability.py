@@ -1,10 +1,10 @@
-"""The reliability curve, the calibration error and the unsure band against values worked out by hand."""
+"""The reliability curve, the calibration error and the reject band against values worked out by hand."""
 
 import numpy as np
 import pytest
 
 from friedel.core.errors import InputError, PlanError
-from friedel.spi.hits.reliability import Band, calibration_error, measured_unsure_band, reliability, unsure_band
+from friedel.spi.hits.reliability import Band, calibration_error, measured_reject_band, reject_band, reliability
 
 
 def test_error_by_hand():
@@ -34,7 +34,7 @@ def test_probabilities_drawn_honestly_have_a_small_error():
 
 
 def test_the_band_is_where_the_likelier_class_errs_too_often():
-    band = unsure_band(0.1)
+    band = reject_band(0.1)
     assert band == Band(0.1, 0.9)
     assert band.holds([0.05, 0.1, 0.5, 0.9, 0.99, np.nan]).tolist() == [False, False, True, False, False, True]
 
@@ -43,19 +43,19 @@ def test_the_measured_band_finds_the_true_one_of_a_known_miscalibration():
     rng = np.random.default_rng(2)
     true = rng.random(100_000)
     labels = rng.random(true.size) < true
-    band = measured_unsure_band(true**2, labels, error=0.2)
+    band = measured_reject_band(true**2, labels, error=0.2)
     assert (band.low, band.high) == pytest.approx((0.04, 0.64), abs=0.03)
 
 
 def test_no_band_where_nothing_errs():
-    band = measured_unsure_band([0.1] * 50 + [0.9] * 50, [0] * 50 + [1] * 50, error=0.4)
+    band = measured_reject_band([0.1] * 50 + [0.9] * 50, [0] * 50 + [1] * 50, error=0.4)
     assert band.high - band.low < 0.3
     assert not band.holds([0.1, 0.9]).any()
 
 
 def test_nonsense_is_refused():
     with pytest.raises(PlanError, match="must lie between"):
-        unsure_band(0.5)
+        reject_band(0.5)
     with pytest.raises(InputError, match=r"in \[0, 1\]"):
         reliability([1.2], [1])
     with pytest.raises(InputError, match="n at least 1"):

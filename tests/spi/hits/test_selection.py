@@ -10,8 +10,8 @@ from friedel.spi.records import FrameStatus, HitScores
 SCORES = HitScores(
     single=np.array([0.95, 0.9, 0.5, 0.1, 0.99], np.float32),
     fringes=np.array([9.0, 1.0, 9.0, 9.0, 9.0], np.float32),
-    strange=np.array([0.2, 0.2, 0.2, 0.2, 3.0], np.float32),
-    unsure=np.array([False, False, True, False, False]),
+    out_of_distribution=np.array([0.2, 0.2, 0.2, 0.2, 3.0], np.float32),
+    reject_band=np.array([False, False, True, False, False]),
     good=np.array([True, False, False, False, True]),
     status=np.zeros(5, np.uint8),
 )
@@ -23,8 +23,8 @@ SCORES = HitScores(
         ({}, [0, 4]),
         ({"single": 0.85}, [0, 1, 4]),
         ({"single": 0.4, "fringes": 5.0}, [0, 2, 4]),
-        ({"single": 0.4, "fringes": 5.0, "unsure": False}, [0, 4]),
-        ({"strange": 1.0}, [0]),
+        ({"single": 0.4, "fringes": 5.0, "reject_band": False}, [0, 4]),
+        ({"out_of_distribution": 1.0}, [0]),
     ],
 )
 def test_limits_replace_or_narrow_the_default(options, kept):

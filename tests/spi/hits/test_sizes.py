@@ -87,8 +87,8 @@ def scores_of(diameter: np.ndarray, fluence: np.ndarray | None = None) -> HitSco
     return HitScores(
         single=np.linspace(0.9, 1, n, dtype=np.float32),
         fringes=np.full(n, 20, np.float32),
-        strange=np.zeros(n, np.float32),
-        unsure=np.zeros(n, bool),
+        out_of_distribution=np.zeros(n, np.float32),
+        reject_band=np.zeros(n, bool),
         good=np.ones(n, bool),
         status=np.zeros(n, np.uint8),
         diameter=diameter.astype(np.float32),

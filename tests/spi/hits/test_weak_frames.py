@@ -23,7 +23,7 @@ def test_weak_rings_are_good_blanks_are_blank_and_pairs_are_neither(case) -> Non
     scores, kind = case
     assert scores.good[kind == "rings"].mean() >= 0.9
     assert (scores.blank[kind == "blank"] >= 0.5).all()
-    assert not scores.unsure[kind == "blank"].any()
+    assert not scores.reject_band[kind == "blank"].any()
     assert not scores.good[kind == "pair"].any()
     # Rods from the side can look like two: half of these are found, and none is lost for want of fringes.
     assert scores.good[kind == "elongated"].mean() >= 0.4

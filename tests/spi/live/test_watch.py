@@ -52,7 +52,11 @@ def test_live_scores_are_the_batch_s_scores(tmp_path):
     batch = model.score(stack, run=model.measure(stack))
     with h5py.File(result.files["part 1"]) as file:
         order = np.argsort(file["entry_1/result_1/number"][()])
-        for name, expected in (("single", batch.single), ("fringes", batch.fringes), ("strange", batch.strange)):
+        for name, expected in (
+            ("single", batch.single),
+            ("fringes", batch.fringes),
+            ("out_of_distribution", batch.out_of_distribution),
+        ):
             live = file[f"entry_1/result_1/{name}"][()][order]
             np.testing.assert_allclose(live, expected, rtol=2e-2, atol=2e-2, err_msg=name)
     assert (tmp_path / "out" / "run_constants.npz").exists()

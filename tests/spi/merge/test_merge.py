@@ -66,7 +66,7 @@ def test_another_particle_and_junk_are_named_and_left_out():
     rng = np.random.default_rng(0)
     flat = rng.poisson(600 * (data.detector.mask == 0) / (data.detector.mask == 0).sum(), (40, len(data.detector.mask)))
     result = friedel.merge(np.concatenate([data.frames, other.frames, flat]), data.detector)
-    named = set(result.strangers.tolist())
+    named = set(result.outliers.tolist())
     assert len(named & set(range(440, 480))) >= 38
     assert len(named & set(range(400, 440))) >= 3
     assert len(named & set(range(400))) <= 12

@@ -138,7 +138,7 @@ def test_a_file_without_scores_is_refused(tmp_path):
 
 def test_packing_keeps_every_score():
     packed = np.zeros(3, SCORE)
-    packed["single"], packed["unsure"], packed["status"] = [0.1, 0.5, 0.9], [0, 1, 0], [0, 1, 3]
+    packed["single"], packed["reject_band"], packed["status"] = [0.1, 0.5, 0.9], [0, 1, 0], [0, 1, 3]
     scores = unpack_scores(packed, "m")
-    assert scores.unsure.dtype == bool
+    assert scores.reject_band.dtype == bool
     np.testing.assert_array_equal(pack_scores(scores), packed)

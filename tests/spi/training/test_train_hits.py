@@ -65,7 +65,7 @@ def test_it_learns_and_says_how_well(trained):
     assert set(card.figures) >= {"precision", "recall", "f1", "pr_auc", "calibration_error", "validation_frames"}
     assert card.figures["validation_frames"] == 60
     assert card.extra["temperature"] > 0
-    assert 0 <= card.extra["unsure_low"] <= card.extra["unsure_high"] <= 1
+    assert 0 <= card.extra["reject_low"] <= card.extra["reject_high"] <= 1
     assert "240 frames of 1 run(s)" in card.data
 
 
@@ -75,7 +75,7 @@ def test_the_model_scores_frames_as_it_did_when_it_was_trained(trained):
     scores = model.score(frames)
     assert ((scores.single > 0.5) == labels).mean() >= 0.9
     assert scores.model.startswith("rings ")
-    assert (scores.strange < 2).mean() > 0.9
+    assert (scores.out_of_distribution < 2).mean() > 0.9
     assert {"mean", "deviation", "feature_mean", "feature_whitening"} == set(load_statistics(trained[0].weights))
 
 
@@ -105,7 +105,7 @@ def test_stopped_and_resumed_it_becomes_the_same_model(trained, plan, folder, tm
 
 
 def test_experiments_are_simulated_once_and_held_back_whole(tmp_path):
-    data = TrainingData(experiments={"count": 3, "frames": 24}, hold="runs", without_kinds=["droplet"])
+    data = TrainingData(domain_randomisation={"count": 3, "frames": 24}, hold="runs", without_kinds=["droplet"])
     plan = TrainingPlan(
         data=data,
         model={"architecture": "hitnet", "options": {"width": 4}, "preprocessing": "features"},
@@ -118,10 +118,10 @@ def test_experiments_are_simulated_once_and_held_back_whole(tmp_path):
     assert card.figures["validation_frames"] <= 24
     assert "temperature" not in card.extra
     before = [path.stat().st_mtime_ns for path in made]
-    more = data.model_copy(update={"experiments": data.experiments.model_copy(update={"count": 4})})
+    more = data.model_copy(update={"domain_randomisation": data.domain_randomisation.model_copy(update={"count": 4})})
     assert len(training_files(more, tmp_path / "data")) == 4
     assert [path.stat().st_mtime_ns for path in made] == before
-    other = data.model_copy(update={"experiments": data.experiments.model_copy(update={"seed": 1})})
+    other = data.model_copy(update={"domain_randomisation": data.domain_randomisation.model_copy(update={"seed": 1})})
     with pytest.raises(InputError, match="experiments of another plan"):
         training_files(other, tmp_path / "data")
     assert len(training_files(other, tmp_path / "data", fresh=True)) == 3

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from friedel.bcdi.evaluation.cohere import cohere_installed, run_cohere
 from friedel.bcdi.evaluation.plan import PhasingEvaluationPlan
-from friedel.bcdi.phasing.guess import PhasingModel, load_phasing_model
+from friedel.bcdi.phasing.prediction import PhasingModel, load_phasing_model
 from friedel.bcdi.predict import predict
 from friedel.bcdi.reconstruct import reconstruct
 from friedel.bcdi.records import Diffraction, Quality, Reconstruction
@@ -103,12 +103,12 @@ def methods_of(plan: PhasingEvaluationPlan) -> Methods:
         If weights that the plan names can't be loaded.
     """
     model = load_phasing_model(plan.model, device=plan.device)
-    run: dict[str, Method] = {NETWORK: _guessing(model)}
+    run: dict[str, Method] = {NETWORK: _predicting(model)}
     identity, absent = {NETWORK: model.name}, []
     named = plan.published or (SHIPPED_PUBLISHED if SHIPPED_PUBLISHED in shipped_models() else None)
     if named is not None:
         published = load_phasing_model(named, device=plan.device)
-        run[PUBLISHED], identity[PUBLISHED] = _guessing(published), published.name
+        run[PUBLISHED], identity[PUBLISHED] = _predicting(published), published.name
     else:
         absent.append(f"{PUBLISHED}: none of its weights are shipped, and the plan names none ('published').")
     run[CHAIN], identity[CHAIN] = _refining(plan), f"{plan.model} {model.name}"
@@ -121,11 +121,11 @@ def methods_of(plan: PhasingEvaluationPlan) -> Methods:
     return Methods(run, identity, tuple(absent), model.name)
 
 
-def _guessing(model: PhasingModel) -> Method:
-    def guess(pattern: Diffraction, seed: int) -> Answer:
+def _predicting(model: PhasingModel) -> Method:
+    def prediction(pattern: Diffraction, seed: int) -> Answer:
         return _timed(lambda: predict(pattern.intensities, mask=~pattern.mask, model=model))
 
-    return guess
+    return prediction
 
 
 def _refining(plan: PhasingEvaluationPlan) -> Method:
@@ -180,5 +180,5 @@ def _timed(method: Callable[[], Reconstruction]) -> Answer:
 
 
 def _verdict(quality: Quality) -> bool | None:
-    """Return the verdict; a guess alone has none, as it is never called trusted."""
+    """Return the verdict; a prediction alone has none, as it is never called trusted."""
     return None if quality.n_starts == 1 and quality.chi_free is None else quality.trusted

@@ -167,8 +167,8 @@ def _edges(sizes: PhasingEvaluationSizes) -> Study:
     return Study(
         name="sizes",
         title="Larger patterns",
-        text="The network sees every pattern on its own grid; its guess is lifted to the pattern's and refined there. "
-        f"10⁷ photons; {min(sizes.large, sizes.crystals)} crystals each above {_LARGE}³.",
+        text="The network sees every pattern on its own grid; its prediction is lifted to the pattern's and refined "
+        f"there. 10⁷ photons; {min(sizes.large, sizes.crystals)} crystals each above {_LARGE}³.",
         varied="size",
         conditions=conditions,
     )

@@ -17,10 +17,10 @@ from torch import Tensor
 from friedel.bcdi.live.plan import LiveCrystalOptions
 from friedel.bcdi.phasing.ambiguities import align_to, canonical, inverted, phase_difference_rad
 from friedel.bcdi.phasing.explore import free_deviances
-from friedel.bcdi.phasing.guess import PhasingModel, load_phasing_model
 from friedel.bcdi.phasing.iterate import ShrinkWrap, State, chi_of, iterate, start_from, start_random
 from friedel.bcdi.phasing.measured import Measured, measured_from
 from friedel.bcdi.phasing.multiscale import Shape, central_part, lift, lift_support, lower, start_shape
+from friedel.bcdi.phasing.prediction import PhasingModel, load_phasing_model
 from friedel.bcdi.phasing.refine import RefineOptions, refine
 from friedel.bcdi.phasing.schedule import parse_schedule
 from friedel.bcdi.phasing.support import autocorrelation_support, shrink_wrap
@@ -234,7 +234,7 @@ def working_shape(filled: Diffraction, object_voxels: int) -> Shape:
 
 
 def load_model(name: str | Path | None) -> tuple[PhasingModel | None, str]:
-    """Return the network to guess with, and a sentence that says which, or why there is none."""
+    """Return the network to predict with, and a sentence that says which, or why there is none."""
     if name is None:
         return None, "the first image begins from random phases, as asked"
     try:
@@ -247,7 +247,7 @@ def load_model(name: str | Path | None) -> tuple[PhasingModel | None, str]:
 def first_state(
     filled: Diffraction, coarse: Measured, model: PhasingModel | None, *, members: int, seed: int = 0
 ) -> State:
-    """Return the members that the images go on from: the network's guess if there is one, the others random.
+    """Return the members that the images go on from: the network's prediction if there is one, the others random.
 
     Parameters
     ----------
@@ -265,7 +265,7 @@ def first_state(
     n_random = members - 1 if model is not None else members
     states = [_random(filled, coarse, n_random, seed)] if n_random else []
     if model is not None:
-        obj = lower(torch.from_numpy(model.guess(filled).object), coarse.shape)[None]
+        obj = lower(torch.from_numpy(model.predict(filled).object), coarse.shape)[None]
         anywhere = torch.ones(obj.shape, dtype=torch.bool)
         inside = shrink_wrap(obj, anywhere, threshold=_THRESHOLD, sigma=0.7)
         states.insert(0, State(obj * inside, obj, inside))

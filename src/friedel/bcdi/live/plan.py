@@ -26,7 +26,7 @@ class LiveCrystalOptions(Options):
     members: int = Field(default=2, ge=1, le=16)
     """Independent objects kept going side by side: where they differ, the image is uncertain."""
     model: str | None = "default"
-    """Weights of the network that makes the first guess: "default", a name or a path; None: random starts."""
+    """Weights of the network that makes the first prediction: "default", a name or a path; None: random starts."""
     same: float = Field(default=0.99, gt=0.0, le=1.0)
     """Correlation between successive images from which an image counts as unchanged."""
     same_updates: int = Field(default=3, ge=1)

@@ -18,7 +18,7 @@ _SHRINKS_BY = 2 ** len(FILTERS)
 
 
 class CdiNN(nn.Module):
-    """Guess a crystal from its diffraction amplitude.
+    """Predict a crystal from its diffraction amplitude.
 
     One encoder of three levels, each two convolutions of 3³ and a 2³ maximum, with 32, 64 and 128 filters; two decoders
     that mirror it (two convolutions and an upsampling by 2, three times), each ended by a convolution to one channel.

@@ -20,11 +20,11 @@ def network_input(intensities: Tensor) -> Tensor:
 
 
 def is_phasing_network(network: nn.Module) -> bool:
-    """Say whether a network guesses objects from patterns."""
+    """Say whether a network predicts objects from patterns."""
     return getattr(network, "gives", None) in ("object", "diffraction")
 
 
-def guessed_object(given: Tensor, amplitude: Tensor, *, gives: str) -> Tensor:
+def predicted_object(given: Tensor, amplitude: Tensor, *, gives: str) -> Tensor:
     """Return the object that a network's output stands for.
 
     Parameters
@@ -46,8 +46,8 @@ def guessed_object(given: Tensor, amplitude: Tensor, *, gives: str) -> Tensor:
     return inverse_fourier(amplitude[:, 0] * torch.complex(given[:, 0].float(), given[:, 1].float()))
 
 
-def guessed_diffraction(given: Tensor, amplitude: Tensor, *, gives: str) -> Tensor:
-    """Return the complex diffraction, ``(b, z, y, x)``, that a network's output stands for; as `guessed_object`."""
+def predicted_diffraction(given: Tensor, amplitude: Tensor, *, gives: str) -> Tensor:
+    """Return the complex diffraction, ``(b, z, y, x)``, that a network's output stands for; as `predicted_object`."""
     if gives == "diffraction":
         return amplitude[:, 0] * torch.complex(given[:, 0].float(), given[:, 1].float())
-    return fourier(guessed_object(given, amplitude, gives=gives))
+    return fourier(predicted_object(given, amplitude, gives=gives))

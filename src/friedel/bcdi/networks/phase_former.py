@@ -19,7 +19,7 @@ _CELL = 2
 
 
 class PhaseFormer(nn.Module):
-    """Guess the reciprocal-space phase of a diffraction amplitude, as a phasor.
+    """Predict the reciprocal-space phase of a diffraction amplitude, as a phasor.
 
     The amplitude's logarithm is folded into cells of 2³ voxels, which makes everything after four times cheaper on a
     CPU than convolutions at full size. Two convolutions and a halving for each width; attention among all the cells of

@@ -19,7 +19,7 @@ _DARK = 1e-12
 
 
 class PhaseUNet(nn.Module):
-    """Guess the reciprocal-space phase of a diffraction amplitude, as a phasor.
+    """Predict the reciprocal-space phase of a diffraction amplitude, as a phasor.
 
     ``levels`` times two convolutions and a halving, the channels doubling; then back, with the map of the same size
     joined at each level. A phase near ±π has no jump in its phasor, so the network gives cosine and sine.

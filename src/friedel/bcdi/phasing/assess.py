@@ -13,7 +13,7 @@ from friedel.bcdi.phasing.goodness import goodness
 from friedel.bcdi.phasing.likelihood import chi
 from friedel.bcdi.phasing.measured import Measured
 from friedel.bcdi.phasing.modes import modes
-from friedel.bcdi.phasing.plausible import count_fringes, evenness, largest_piece
+from friedel.bcdi.phasing.plausible import amplitude_uniformity, count_fringes, largest_piece
 from friedel.bcdi.phasing.projections import intensity_of
 from friedel.bcdi.phasing.refine import RefineOptions, refine
 from friedel.bcdi.phasing.resolution import Shells, fsc, period, prtf, shells
@@ -29,9 +29,9 @@ MAX_FILLING = 0.5
 MIN_VOXELS = 64
 MIN_AGREEMENT = 0.95
 MIN_FRINGES = 5
-MIN_EVENNESS = 0.7
-# Of an object that began as an even one: what unevenness the photons then ask for is the more telling.
-MIN_EVENNESS_FREED = 0.8
+MIN_UNIFORMITY = 0.7
+# Of an object refined from one of uniform density: photons alone made it less uniform, so less is needed to tell.
+MIN_UNIFORMITY_FREED = 0.8
 MIN_PIECE = 0.9
 # Where photons limit the fit, solutions with stripes of 0.05 to 0.2 rad had 1.2 to 1.7 times the deviance that noise
 # gives, those without at most 1.1. Beyond this, solutions of independent starts must agree in phase to be believed.
@@ -207,9 +207,12 @@ def _of_one_crystal(best: Object, finalists: Finalists, diffraction: Diffraction
     """Return the checks that pattern and solution are those of one crystal, as `_checks` does."""
     fringes, piece = count_fringes(diffraction), largest_piece(best, finalists.support)
     if finalists.free is None:
-        even, least = evenness(best, finalists.support), MIN_EVENNESS
+        even, least = amplitude_uniformity(best, finalists.support), MIN_UNIFORMITY
     else:
-        even, least = evenness(finalists.free.confined.cpu().numpy(), finalists.support), MIN_EVENNESS_FREED
+        even, least = (
+            amplitude_uniformity(finalists.free.confined.cpu().numpy(), finalists.support),
+            MIN_UNIFORMITY_FREED,
+        )
     return [
         (
             fringes >= MIN_FRINGES,
@@ -218,8 +221,8 @@ def _of_one_crystal(best: Object, finalists: Finalists, diffraction: Diffraction
         ),
         (
             not even < least,
-            f"evenness: but for a tenth at either end, amplitudes inside are within a factor {even:.2f} of the median "
-            f"(below {least} it is no single crystal: two may add up in the pattern, or the solution is wrong)",
+            f"amplitude uniformity: but for a tenth at either end, those inside are within a factor {even:.2f} of the "
+            f"median (below {least} it is no single crystal: two may add up in the pattern, or the solution is wrong)",
         ),
         (
             piece >= MIN_PIECE,

@@ -1,4 +1,4 @@
-"""Which support? A ladder of thresholds, one rule each for two kinds of data, and the reason in words.
+"""Which support? A scan of thresholds, one rule each for two kinds of data, and the reason in words.
 
 χ alone ranks wrongly: it always falls as the support grows. Two regimes need two rules:
 
@@ -26,7 +26,7 @@ FILLED = 1.0 / 6.0
 
 
 @dataclass(frozen=True, eq=False)
-class Ladder:
+class ThresholdScan:
     """What became of one object under each threshold.
 
     Attributes
@@ -55,38 +55,38 @@ class Choice:
     reason: str
 
 
-def choose_threshold(ladder: Ladder, *, photons: bool = True) -> Choice:
-    """Choose the support's threshold from a ladder.
+def choose_threshold(scan: ThresholdScan, *, photons: bool = True) -> Choice:
+    """Choose the support's threshold from a threshold scan.
 
     Parameters
     ----------
-    ladder : Ladder
+    scan : ThresholdScan
         At least two thresholds, rising.
     photons : bool
         Whether the intensities count photons; nothing is said of photon noise where they don't.
     """
     surface = f"threshold {FILLED:.3g} of the bulk amplitude: voxels at least one sixth filled with crystal"
-    if not np.isfinite(ladder.free_deviance).any():
+    if not np.isfinite(scan.free_deviance).any():
         return Choice(FILLED, f"{surface}; no voxels were held out to choose by")
-    best = float(np.nanmin(ladder.free_deviance))
+    best = float(np.nanmin(scan.free_deviance))
     if best >= PHOTON_LIMITED:
         return Choice(
             FILLED,
-            f"{surface}. The held-out voxels (mean deviance at best {best:.2f} of {_span(ladder)}) are limited by the "
+            f"{surface}. The held-out voxels (mean deviance at best {best:.2f} of {_span(scan)}) are limited by the "
             "model rather than by photons, and would ask for ever more support",
         )
-    index = int(np.flatnonzero(ladder.free_deviance <= AS_GOOD * best)[-1])
-    chosen = float(ladder.thresholds[index])
+    index = int(np.flatnonzero(scan.free_deviance <= AS_GOOD * best)[-1])
+    chosen = float(scan.thresholds[index])
     return Choice(
         chosen,
-        f"threshold {chosen:.3g} of the bulk amplitude: of {_span(ladder)} the tightest that predicts the held-out "
-        f"voxels as well as any (mean deviance {ladder.free_deviance[index]:.2f}, at best {best:.2f}; "
-        f"{ladder.voxels[index]} voxels)" + ("; photon noise limits this fit" if photons else ""),
+        f"threshold {chosen:.3g} of the bulk amplitude: of {_span(scan)} the tightest that predicts the held-out "
+        f"voxels as well as any (mean deviance {scan.free_deviance[index]:.2f}, at best {best:.2f}; "
+        f"{scan.voxels[index]} voxels)" + ("; photon noise limits this fit" if photons else ""),
     )
 
 
 def model_limited(free_deviances: list[float]) -> bool:
-    """Say whether a ladder can end early: held-out voxels that the model limits ask for ever looser supports.
+    """Say whether a threshold scan can end early: held-out voxels that the model limits ask for ever looser supports.
 
     Parameters
     ----------
@@ -97,6 +97,6 @@ def model_limited(free_deviances: list[float]) -> bool:
     return loosest >= _HOPELESS or (len(free_deviances) > 1 and last >= loosest >= PHOTON_LIMITED)
 
 
-def _span(ladder: Ladder) -> str:
-    low, high = ladder.thresholds[0], ladder.thresholds[-1]
-    return f"{len(ladder.thresholds)} from {low:.3g} to {high:.3g}" if high > low else f"the loosest, {low:.3g}"
+def _span(scan: ThresholdScan) -> str:
+    low, high = scan.thresholds[0], scan.thresholds[-1]
+    return f"{len(scan.thresholds)} from {low:.3g} to {high:.3g}" if high > low else f"the loosest, {low:.3g}"

@@ -15,11 +15,11 @@ from friedel.bcdi.phasing.ambiguities import align_to
 from friedel.bcdi.phasing.choose import FILLED, PHOTON_LIMITED
 from friedel.bcdi.phasing.explore import Candidate, batch_size, column, free_deviances, ranked, run
 from friedel.bcdi.phasing.goodness import EXPLAINED, Goodness, goodness
-from friedel.bcdi.phasing.guess import Guess
 from friedel.bcdi.phasing.iterate import ShrinkWrap, State, chi_of, start_from, start_random
 from friedel.bcdi.phasing.measured import Measured
 from friedel.bcdi.phasing.multiscale import Shape, between, central_part, lift, lift_support, lower, windowed
 from friedel.bcdi.phasing.place import placed
+from friedel.bcdi.phasing.prediction import Prediction
 from friedel.bcdi.phasing.refine import RefineOptions, refine
 from friedel.bcdi.phasing.schedule import iterations_in, parse_schedule
 from friedel.bcdi.phasing.strategy import Stage, Strategy
@@ -80,7 +80,7 @@ class Climber:
         self,
         measured: Measured,
         coarse: Shape,
-        predictions: Callable[[int], list[Guess]],
+        predictions: Callable[[int], list[Prediction]],
         *,
         seed: int,
         observer: Observer,
@@ -165,7 +165,7 @@ class Climber:
 
     def predicted(self, stage: Stage, measured: Measured) -> list[Candidate]:
         """Return the network's predictions on the coarse grid, each with a support."""
-        objects = np.stack([guess.object for guess in self.predictions(stage.count)])
+        objects = np.stack([prediction.object for prediction in self.predictions(stage.count)])
         lowered = lower(torch.from_numpy(objects).to(measured.amplitude.device), measured.shape)
         supports = shrink_wrap(
             lowered, torch.ones_like(lowered, dtype=torch.bool), threshold=stage.thresholds[0], sigma=stage.sigma[0]

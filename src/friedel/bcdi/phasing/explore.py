@@ -103,7 +103,7 @@ def explore(
     return [replace(candidate, number=seed * options.starts + k) for k, candidate in enumerate(found)]
 
 
-def settle(
+def relax(
     candidates: list[Candidate],
     measured: Measured,
     thresholds: list[float],

@@ -1,4 +1,4 @@
-"""From a pattern of any size to a network's grid, and from the network's guess back to full resolution.
+"""From a pattern of any size to a network's grid, and from the network's prediction back to full resolution.
 
 Along each axis the network's grid steps by so many voxels of the pattern that the crystal fills the network's box as
 wanted, whatever its sampling. In real space the network's box is then smaller than the pattern's by the same factor.
@@ -50,12 +50,12 @@ class NetworkGrid:
     steps: Steps
 
     def lift(self, obj: NDArray[np.complexfloating]) -> NDArray[np.complex64]:
-        """Return a guess ``(size, size, size)`` on the pattern's grid: the field, not its phase, is interpolated."""
+        """Return a prediction ``(size, size, size)`` on the pattern's grid; the field, not its phase, is resampled."""
         ratios = [self.size * step / n for n, step in zip(self.shape, self.steps, strict=True)]
         return _resampled(obj, self.shape, ratios, [max(1.0, ratio) for ratio in ratios]).astype(np.complex64)
 
     def lower(self, obj: NDArray[np.complexfloating]) -> NDArray[np.complex64]:
-        """Return an object of the pattern's grid on the network's: what a perfect guess would be."""
+        """Return an object of the pattern's grid on the network's: what a perfect prediction would be."""
         ratios = [n / (self.size * step) for n, step in zip(self.shape, self.steps, strict=True)]
         cube = (self.size, self.size, self.size)
         return _resampled(obj, cube, ratios, [max(1.0, ratio) for ratio in ratios]).astype(np.complex64)

@@ -14,24 +14,24 @@ Fraction = Field(gt=0.0, lt=1.0)
 
 
 class GuidedOptions(Options):
-    """How a network's guesses are brought to a solution: shorter in everything, because they begin near it."""
+    """How a network's predictions are brought to a solution: shorter in everything, because they begin near it."""
 
     model: str = "default"
     """Weights: a shipped name, or the path of a file or folder of your own."""
-    guesses: int = Field(default=4, ge=2, le=24)
-    """Guesses of one pattern, each from another side of it."""
-    dim_guesses: int = Field(default=16, ge=2, le=24)
+    predictions: int = Field(default=4, ge=2, le=24)
+    """Predictions of one pattern, each from another side of it."""
+    low_dose_predictions: int = Field(default=16, ge=2, le=24)
     """As many where photons are few: all are refined, and the mean of those that agree is better than any."""
     schedule: str = "100*HIO+60*RAAR+10*ER"
-    """What each guess runs first, with the support following."""
+    """What each prediction runs first, with the support following."""
     loose_schedule: str = "3*(100*HIO+60*RAAR+10*ER)"
-    """What each guess runs instead, with a looser support, if what they come to doesn't agree."""
+    """What each prediction runs instead, with a looser support, if what they come to doesn't agree."""
     start_voxels: int = Field(default=400, ge=100)
     """That runs on the pattern's central part, just large enough that the object has about this many voxels."""
     start_shortest: int = Field(default=32, ge=8)
     """No axis of that part is shorter than this, if the pattern's isn't: small patterns are fast enough whole."""
     witnesses: int = Field(default=2, ge=1)
-    """Random starts that confirm the guesses where photons don't limit the fit."""
+    """Random starts that confirm the predictions where photons don't limit the fit."""
     witness_voxels: int = Field(default=400, ge=100)
     """They run where the object has about this many voxels."""
     witness_schedule: str = "150*HIO+60*RAAR+10*ER"
@@ -39,7 +39,7 @@ class GuidedOptions(Options):
     witness_thresholds: tuple[float, ...] = (0.13, 0.16)
     """Support thresholds that they take in turn."""
     keep: int = Field(default=2, ge=2)
-    """Best guesses that are refined and compared."""
+    """Best predictions that are refined and compared."""
     polish: str = "30*RAAR+10*ER"
     """What these run, in every cycle, on the way to the chosen support."""
     polish_betas: tuple[float, ...] = (0.75,)
@@ -58,7 +58,7 @@ class GuidedOptions(Options):
         return text
 
     def confirming(self, options: "PhasingOptions") -> "PhasingOptions":
-        """Return phasing's options for the few random starts that check on the guesses."""
+        """Return phasing's options for the few random starts that check on the predictions."""
         told = {"starts": self.witnesses, "start_voxels": self.witness_voxels, "schedule": self.witness_schedule}
         told["start_thresholds"] = self.witness_thresholds
         return options.model_copy(update=told | {"polish": self.polish, "polish_betas": self.polish_betas})
@@ -84,11 +84,11 @@ class PhasingOptions(Options):
     """How an object is found for a pattern. The defaults need no hand."""
 
     start: Literal["network", "random"] = "network"
-    """Begin from a network's guesses, and from random phases only where these fail; or from random phases at once."""
+    """Begin from a network's predictions, and from random phases where these fail; or from random phases at once."""
     strategies: Strategies = Strategies()
     """Stages of a run where photons are many and the box has room; the other options are for all other patterns."""
     guided: GuidedOptions = GuidedOptions()
-    """What becomes of the guesses."""
+    """What becomes of the predictions."""
     starts: int = Field(default=8, ge=1, le=1000)
     """Independent random starts in a round."""
     rounds: int = Field(default=3, ge=1, le=20)
@@ -129,7 +129,7 @@ class PhasingOptions(Options):
     """The refinement by automatic differentiation that ends every kept start."""
     comparing_steps: int = Field(default=60, ge=1)
     """Its steps, at the most, for solutions that are only compared."""
-    dim_density_spread: float | None = Field(default=0.1, gt=0.0)
+    low_dose_density_spread: float | None = Field(default=0.1, gt=0.0)
     """Where photons are few, the refinement expects the crystal's density to vary by this fraction, and asks the
     held-out voxels whether it does; None expects nothing."""
     held_out: float = Field(default=0.05, ge=0.0, le=0.3)

@@ -46,7 +46,7 @@ def count_fringes(diffraction: Diffraction) -> int:
     return int(found.sum())
 
 
-def evenness(obj: NDArray[np.complex64], support: NDArray[np.bool_]) -> float:
+def amplitude_uniformity(obj: NDArray[np.complex64], support: NDArray[np.bool_]) -> float:
     """Return how even an object's amplitude is inside: tenth percentile over median, or median over ninetieth.
 
     One crystal has one density. The object that best fits the pattern of two has bright and dark regions.

@@ -131,10 +131,10 @@ def _scaled(obj: Tensor, measured: Measured) -> Tensor:
 def _loss(options: RefineOptions, measured: Measured) -> str:
     if options.loss != "auto":
         return options.loss
-    return "poisson" if few_photons(measured) else "amplitude"
+    return "poisson" if is_low_dose(measured) else "amplitude"
 
 
-def few_photons(measured: Measured) -> bool:
+def is_low_dose(measured: Measured) -> bool:
     """Say whether √n of the photons is far from Gaussian in the voxels that matter."""
     mean = float((measured.intensity * measured.fitted).sum() / measured.fitted.sum().clamp_min(1.0))
     return mean < _FEW
@@ -191,7 +191,7 @@ class _Problem:
         blur = self.measured.blur if widths is None else transfer(widths, self.measured.shape)
         return intensity_of(fourier_of_part(self.part(vector), self.shape), blur)
 
-    def unevenness(self, vector: Tensor) -> Tensor:
+    def density_prior(self, vector: Tensor) -> Tensor:
         """Return how unlikely the densities inside are, as the negative logarithm of a Gaussian."""
         if self.spread is None or self.inside is None or not self.inside.any():
             return vector.new_zeros(())
@@ -202,7 +202,7 @@ class _Problem:
 
     def loss_and_gradient(self, vector: Vector) -> tuple[float, Vector]:
         varied = self.tensor(vector).requires_grad_(True)
-        loss = self.loss(self.model(varied), self.measured.intensity, self.measured.fitted) + self.unevenness(varied)
+        loss = self.loss(self.model(varied), self.measured.intensity, self.measured.fitted) + self.density_prior(varied)
         # Per support voxel, so that the first step length (1 / gradient) suits every size of problem.
         loss = loss / max(len(self.voxels), 1)
         (gradient,) = torch.autograd.grad(loss, varied)

@@ -1,4 +1,4 @@
-"""The whole chain: a network's guesses or random starts → chosen support → refined solutions → the best, and why."""
+"""The whole chain: a network's predictions or random starts → chosen support → refined solutions → the best and why."""
 
 from dataclasses import dataclass, replace
 
@@ -7,26 +7,26 @@ import torch
 from numpy.typing import NDArray
 
 from friedel.bcdi.phasing.ambiguities import canonical
-from friedel.bcdi.phasing.assess import AGREE, MIN_EVENNESS, assess
+from friedel.bcdi.phasing.assess import AGREE, MIN_UNIFORMITY, assess
 from friedel.bcdi.phasing.choose import PHOTON_LIMITED, Choice
 from friedel.bcdi.phasing.climb import Climbed, Climber
 from friedel.bcdi.phasing.goodness import goodness
-from friedel.bcdi.phasing.guess import Guess, PhasingModel, load_phasing_model
 from friedel.bcdi.phasing.multiscale import fast_size
 from friedel.bcdi.phasing.options import PhasingOptions
-from friedel.bcdi.phasing.plausible import evenness
+from friedel.bcdi.phasing.plausible import amplitude_uniformity
+from friedel.bcdi.phasing.prediction import PhasingModel, Prediction, load_phasing_model
 from friedel.bcdi.phasing.solver import Found, Solver
 from friedel.bcdi.phasing.strategy import Strategy
-from friedel.bcdi.phasing.ways import confirmed, from_guesses, from_object, from_random, pursued
+from friedel.bcdi.phasing.ways import confirmed, from_object, from_predictions, from_random, pursued
 from friedel.bcdi.records import Diffraction, Quality, Start
 from friedel.core.errors import InputError, WeightsError
 from friedel.core.machine.device import resolve_device
 from friedel.core.machine.threads import threads_for
 from friedel.core.observer import Note, Observer, Warned, silent
 
-# Where photons limit the fit, right solutions agree better than local minima of one guess do.
+# Where photons limit the fit, right solutions agree better than local minima of one prediction do.
 _PHOTON_LIMITED_AGREEMENT = 0.99
-# Where photons are few, noise alone keeps them further apart; but of many guesses this share must agree.
+# Where photons are few, noise alone keeps them further apart; but of many predictions this share must agree.
 _DIM_SHARE = 0.25
 
 
@@ -61,7 +61,7 @@ def solve(
     options : PhasingOptions, optional
         The defaults need no hand.
     start : (z, y, x) complex, optional
-        An object to begin from (another program's, an earlier result), in place of guesses and random starts; any
+        An object to begin from (another program's, an earlier result), in place of predictions and random starts; any
         scale. With one start there is nothing to compare the result with, and the quality says so.
     model : PhasingModel, optional
         A network that is loaded already, in place of the one that the options name.
@@ -120,9 +120,9 @@ def _climbed(solver: Solver, network: PhasingModel | None) -> Solution:
     strategy, reason = _strategy(solver, network=network is not None)
     said = _told(solver, reason, of="strategy")
 
-    def predictions(count: int) -> list[Guess]:
+    def predictions(count: int) -> list[Prediction]:
         assert network is not None
-        return network.guesses(solver.diffraction, count)
+        return network.predictions(solver.diffraction, count)
 
     climber = Climber(solver.fine, solver.coarse, predictions, seed=solver.seed, observer=solver.observer)
     climbed = climber.run(strategy)
@@ -166,14 +166,14 @@ def _found(solver: Solver, climbed: Climbed) -> Found:
 
 
 def _guided(solver: Solver, network: PhasingModel) -> Solution:
-    """Solve from the network's guesses; where they don't lead to one solution, from random starts as well."""
+    """Solve from the network's predictions; where they don't lead to one solution, from random starts as well."""
     guided = solver.options.guided
     quick = _with_options(solver, guided.applied_to(solver.options))
-    count = guided.dim_guesses if solver.dim else guided.guesses
-    found = from_guesses(quick, network.guesses(solver.diffraction, count))
-    told = f"{count} guesses of the network {network.name}"
+    count = guided.low_dose_predictions if solver.low_dose else guided.predictions
+    found = from_predictions(quick, network.predictions(solver.diffraction, count))
+    told = f"{count} predictions of the network {network.name}"
     said = f"the best two, refined, agree at {found.finalists.agreement:.3f}, with a held-out deviance of "
-    said += f"{found.finalists.best.free_deviance:.2f} and an evenness of {_evenness(found):.2f}"
+    said += f"{found.finalists.best.free_deviance:.2f} and an amplitude uniformity of {_uniformity(found):.2f}"
     if _convincing(solver, found):
         return _solution(quick, found, _told(solver, f"{told}; {said}"))
     reasons = _told(solver, f"random: {told} came first, but {said}, so that random starts followed")
@@ -181,16 +181,16 @@ def _guided(solver: Solver, network: PhasingModel) -> Solution:
 
 
 def _convincing(solver: Solver, found: Found) -> bool:
-    """Say whether what guesses led to needs no further starts.
+    """Say whether what predictions led to needs no further starts.
 
-    Guesses of one network may be wrong alike. Photons that explain nearly all that is left settle it; where they don't
-    limit the fit, a few random starts must find nothing better.
+    Predictions of one network may be wrong alike. A fit that only photon noise limits is enough; elsewhere a few random
+    starts must find nothing better.
     """
     best, agreement = found.finalists.best, found.finalists.agreement
-    if _evenness(found) < MIN_EVENNESS:
+    if _uniformity(found) < MIN_UNIFORMITY:
         return False
     if best.free_deviance < PHOTON_LIMITED:
-        if solver.dim:
+        if solver.low_dose:
             return found.finalists.n_agreeing >= max(2, _DIM_SHARE * len(found.finalists.candidates))
         return agreement >= _PHOTON_LIMITED_AGREEMENT
     return agreement >= AGREE and confirmed(
@@ -198,9 +198,9 @@ def _convincing(solver: Solver, found: Found) -> bool:
     )
 
 
-def _evenness(found: Found) -> float:
-    """Return the evenness of what agrees: of the mean, which is what becomes the result."""
-    return evenness(found.finalists.mean, found.finalists.support)
+def _uniformity(found: Found) -> float:
+    """Return the amplitude uniformity of what agrees: of the mean, which is what becomes the result."""
+    return amplitude_uniformity(found.finalists.mean, found.finalists.support)
 
 
 def _with_options(solver: Solver, options: PhasingOptions) -> Solver:
@@ -221,7 +221,9 @@ def _to_the_limit(solver: Solver, found: Found) -> Found:
     best = found.finalists.best
     fit = goodness(best.confined, int(best.support.sum()), solver.fine)
     asked = solver.options.support_threshold is not None or solver.options.coherence != "full"
-    closed = solver.climbed or not solver.small or solver.dim or solver.tight or asked or solver.options.starts == 1
+    closed = (
+        solver.climbed or not solver.small or solver.low_dose or solver.tight or asked or solver.options.starts == 1
+    )
     if closed or fit.explained or best.free_deviance >= PHOTON_LIMITED:
         return found
     strategy, _ = _strategy(solver, network=False)

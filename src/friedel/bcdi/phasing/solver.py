@@ -10,9 +10,8 @@ from torch import Tensor
 
 from friedel.bcdi.phasing.ambiguities import align_to
 from friedel.bcdi.phasing.assess import AGREE, Finalists
-from friedel.bcdi.phasing.choose import AS_GOOD, Choice, Ladder, choose_threshold, model_limited
-from friedel.bcdi.phasing.explore import Candidate, explore, free_deviances, ranked, settle
-from friedel.bcdi.phasing.guess import Guess
+from friedel.bcdi.phasing.choose import AS_GOOD, Choice, ThresholdScan, choose_threshold, model_limited
+from friedel.bcdi.phasing.explore import Candidate, explore, free_deviances, ranked, relax
 from friedel.bcdi.phasing.iterate import chi_of
 from friedel.bcdi.phasing.measured import Measured, measured_from
 from friedel.bcdi.phasing.multiscale import (
@@ -25,8 +24,9 @@ from friedel.bcdi.phasing.multiscale import (
     start_shape,
 )
 from friedel.bcdi.phasing.options import PhasingOptions
+from friedel.bcdi.phasing.prediction import Prediction
 from friedel.bcdi.phasing.projections import project_modulus
-from friedel.bcdi.phasing.refine import RefineOptions, few_photons, refine, with_coherence
+from friedel.bcdi.phasing.refine import RefineOptions, is_low_dose, refine, with_coherence
 from friedel.bcdi.phasing.schedule import iterations_in
 from friedel.bcdi.phasing.support import autocorrelation_excess, autocorrelation_support, noise_level, shrink_wrap
 from friedel.bcdi.records import Diffraction, Start
@@ -77,7 +77,7 @@ class Following:
 
 
 NEAR = Following(threshold=0.16, sigma=(1.0, 1.0), every=10)
-"""For guesses near the solution."""
+"""For predictions near the solution."""
 CLOSE = Following(threshold=0.2, sigma=(2.0, 1.0), every=10)
 """For a box hardly larger than the crystal, where a loose support explains anything: first a blob, then its surface."""
 LOOSE = Following(threshold=0.07, sigma=(0.5, 0.5), every=20)
@@ -118,17 +118,17 @@ class Solver:
         self.fine = measured_from(diffraction, held_out_fraction=options.held_out, seed=seed, device=device)
         self.middle = central_part(self.fine, limited_shape(self.fine.shape, options.choice_voxels))
         object_voxels = int(autocorrelation_support(self.middle).sum())
-        self.dim = few_photons(self.fine)
+        self.low_dose = is_low_dose(self.fine)
         self.tight = object_voxels > _TIGHT_BOX * self.middle.intensity.numel()
         self.refining = self.unexpecting
         wanted, shortest = options.start_voxels, options.start_shortest
-        if self.dim:
+        if self.low_dose:
             # Its weak fringes would only lead starts astray; they come in by the refinement.
             wanted, shortest = _DIM_START_VOXELS, _SHORTEST_DIM
-            self.refining = self.refining.model_copy(update={"density_spread": options.dim_density_spread})
+            self.refining = self.refining.model_copy(update={"density_spread": options.low_dose_density_spread})
         self.start, self.later = (
             central_part(self.middle, start_shape(self.middle.shape, object_voxels, wanted, shortest=least))
-            for least in (shortest, shortest if self.dim else max(shortest, _SHORTEST_LATER))
+            for least in (shortest, shortest if self.low_dose else max(shortest, _SHORTEST_LATER))
         )
         # Strategies climb from a coarse grid: where there is one, the box leaves room, and photons are many.
         least = max(options.start_shortest, _SHORTEST_LATER)
@@ -138,8 +138,8 @@ class Solver:
         # Unknown voxels would leak into the whole autocorrelation.
         clean = not diffraction.mask.all() or autocorrelation_excess(self.fine) < _MOST_EXCESS
         self.small = math.prod(self.fine.shape) <= _MOST_CLIMBED
-        self.climbs = coarse != self.fine.shape and clean and self.small and not (self.dim or self.tight)
-        self.climbed, self.projecting = False, not self.dim
+        self.climbs = coarse != self.fine.shape and clean and self.small and not (self.low_dose or self.tight)
+        self.climbed, self.projecting = False, not self.low_dose
         if self.start.shape != self.fine.shape:
             self.observer(Note("grids", f"starts on {_size(self.start)} voxels, the result on {_size(self.fine)}"))
 
@@ -161,7 +161,7 @@ class Solver:
         Where photons are few they are refined first, and the support is chosen on their mean: what one of them predicts
         better on another support is mostly chance.
         """
-        if not self.dim:
+        if not self.low_dose:
             choice = self.choose(kept[0])
             finalists = self.compare(self.finals(kept, choice.threshold))
         else:
@@ -201,9 +201,9 @@ class Solver:
         level = max(_AUTOCORRELATION_LEVEL / wider, min(_AUTOCORRELATION_LEVEL, noise_level(measured)))
         return explore(measured, options, seed=self.seed + 7919 * number, level=level, on_progress=bar)
 
-    def guessed(self, guesses: list[Guess]) -> list[Candidate]:
-        """Return guesses as candidates on the starts' grid."""
-        objects = torch.from_numpy(np.stack([guess.object for guess in guesses])).to(self.device)
+    def predicted(self, predictions: list[Prediction]) -> list[Candidate]:
+        """Return predictions as candidates on the starts' grid."""
+        objects = torch.from_numpy(np.stack([prediction.object for prediction in predictions])).to(self.device)
         return [
             replace(self._candidate(obj, self.start), number=-1 - k)
             for k, obj in enumerate(lower(objects, self.start.shape))
@@ -219,7 +219,7 @@ class Solver:
         measured = self.start if candidates[0].projected.shape == self.start.shape else self.later
         thresholds = [how.threshold] * len(candidates)
         beta = self.options.beta
-        return settle(candidates, measured, thresholds, options, beta=beta, sigma=how.sigma, on_progress=bar)
+        return relax(candidates, measured, thresholds, options, beta=beta, sigma=how.sigma, on_progress=bar)
 
     def given(self, start: Tensor) -> Candidate:
         """Return a given object as a candidate on the middle grid."""
@@ -244,7 +244,7 @@ class Solver:
 
     def worth(self, candidates: list[Candidate]) -> list[Candidate]:
         """Return the candidates to refine and compare, best first: all where photons are few, for their mean."""
-        return ranked(candidates)[: None if self.dim else self.options.keep]
+        return ranked(candidates)[: None if self.low_dose else self.options.keep]
 
     def choose(self, best: Candidate) -> Choice:
         """Choose the support threshold on the best candidate so far, and fit the coherence if asked to."""
@@ -253,11 +253,11 @@ class Solver:
         if self.options.support_threshold is not None:
             choice = Choice(self.options.support_threshold, f"threshold {self.options.support_threshold:.3g}, as asked")
         else:
-            choice = choose_threshold(self.ladder(best), photons=self.diffraction.unit == "photons")
+            choice = choose_threshold(self.threshold_scan(best), photons=self.diffraction.unit == "photons")
         self.observer(Note("support", choice.reason))
         return choice
 
-    def ladder(self, best: Candidate) -> Ladder:
+    def threshold_scan(self, best: Candidate) -> ThresholdScan:
         """Try the thresholds, the loosest first, until it shows that the model limits the fit."""
         thresholds = sorted(self.options.candidates)
         tried: list[Candidate] = []
@@ -266,7 +266,7 @@ class Solver:
                 tried += self.tried(best, rungs)
             if self.options.held_out and model_limited([candidate.free_deviance for candidate in tried]):
                 break
-        return Ladder(
+        return ThresholdScan(
             thresholds=np.array(thresholds[: len(tried)]),
             voxels=np.array([int(candidate.support.sum()) for candidate in tried]),
             chi=np.array([candidate.chis[-1] for candidate in tried]),
@@ -311,7 +311,7 @@ class Solver:
         if not self.projecting:
             return self._fitted(list(candidates), thresholds, measured, bar)
         for beta in betas:
-            candidates = settle(candidates, measured, thresholds, self.options, beta=beta, on_progress=bar)
+            candidates = relax(candidates, measured, thresholds, self.options, beta=beta, on_progress=bar)
             if refining:
                 candidates = [self.refined(candidate, measured, bar) for candidate in candidates]
         return candidates
@@ -370,9 +370,9 @@ class Solver:
             return finalists
         start = replace(finalists.best, projected=torch.from_numpy(finalists.mean).to(self.device))
         (merged,) = self.finished([start], threshold, self.fine, "merging", betas=self.options.polish_betas[-1:])
-        if merged.free_deviance >= finalists.best.free_deviance * (AS_GOOD if self.dim else 1.0):
+        if merged.free_deviance >= finalists.best.free_deviance * (AS_GOOD if self.low_dose else 1.0):
             return finalists
-        n, much = finalists.n_agreeing, "as well as the best" if self.dim else "better than any"
+        n, much = finalists.n_agreeing, "as well as the best" if self.low_dose else "better than any"
         self.observer(Note("solution", f"the mean of the {n} agreeing starts predicts held-out voxels {much}"))
         return replace(finalists, merged=merged)
 

@@ -1,4 +1,4 @@
-"""Three ways to a solution: from random phases, from a network's guesses, from one given object; and a check on it."""
+"""Three ways to a solution: from random phases, a network's predictions, or a given object; and a check on it."""
 
 from dataclasses import replace
 
@@ -8,11 +8,11 @@ from friedel.bcdi.phasing.ambiguities import align_to
 from friedel.bcdi.phasing.assess import AGREE, MIN_AGREEMENT
 from friedel.bcdi.phasing.choose import PHOTON_LIMITED
 from friedel.bcdi.phasing.explore import Candidate, ranked
-from friedel.bcdi.phasing.guess import Guess
+from friedel.bcdi.phasing.prediction import Prediction
 from friedel.bcdi.phasing.solver import NEAR, NEUTRAL, Found, Solver, lifted
 from friedel.core.observer import Warned
 
-# Guesses of one network may share an error: what they come to must agree better than random starts have to.
+# Predictions of one network may share an error: what they come to must agree better than random starts have to.
 _SETTLED = 0.995
 # Solutions that hadn't arrived get this much better, or far more, by going on; those that had, don't get better at all.
 _MUCH_BETTER, _PURSUITS = 0.8, 5
@@ -45,13 +45,13 @@ def from_object(solver: Solver, start: Tensor) -> Found:
     return solver.finished_from(given, solver.prepared(given))
 
 
-def from_guesses(solver: Solver, guesses: list[Guess]) -> Found:
-    """Begin from a network's guesses: near the solution, a short schedule will do; where it doesn't, a looser one."""
-    guessed, guided = solver.guessed(guesses), solver.options.guided
+def from_predictions(solver: Solver, predictions: list[Prediction]) -> Found:
+    """Begin from a network's predictions: a short schedule, near the solution; where it doesn't do, a looser one."""
+    predicted, guided = solver.predicted(predictions), solver.options.guided
     for schedule, how in ((guided.schedule, NEAR), (guided.loose_schedule, solver.loosest)):
-        candidates = solver.continued(guessed, schedule, how)
+        candidates = solver.continued(predicted, schedule, how)
         found = solver.finished_from(candidates, lifted(solver.worth(candidates), solver.middle))
-        limited = found.finalists.best.free_deviance < PHOTON_LIMITED and not solver.dim
+        limited = found.finalists.best.free_deviance < PHOTON_LIMITED and not solver.low_dose
         if found.finalists.agreement < AGREE and not limited:
             found = _with_all(solver, found)
         if found.finalists.agreement >= (_SETTLED if limited else AGREE):

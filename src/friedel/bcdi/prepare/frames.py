@@ -72,7 +72,7 @@ def repaired_frames(counts: Counts, *, name: str, observer: Observer = silent) -
     counts = _without_garbled(counts, name, observer)
     lost = before & ~_present(counts)
     if lost.sum() > MOST_LOST * max(int(before.sum()), 1):
-        text = f"{name}: {int(lost.sum())} of {len(lost)} frames are lost; what they held is guessed by the phasing"
+        text = f"{name}: {int(lost.sum())} of {len(lost)} frames are lost; what they held is left to the phasing"
         observer(Warned("lost frames", text, bends=True))
     return counts
 

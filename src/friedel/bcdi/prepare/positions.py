@@ -32,7 +32,7 @@ MOST_DISAGREEMENT = 4.0
 BANDS = (0.5, 0.42, 0.34, 0.26, 0.18, 0.12)
 NOISES = (1e-4, 1e-2)
 # An interpolated frame is unknown where its expected error exceeds this share of the intensities' own variance.
-MOST_UNSURE = 0.05
+MOST_UNCOVERED = 0.05
 BRIGHT_PIXELS = 2000
 
 
@@ -55,7 +55,7 @@ class Evened:
     places: Floats
 
 
-def evened(counts: Counts, scan: BraggScan, *, guess_beam: bool = True, observer: Observer = silent) -> Evened:
+def evened(counts: Counts, scan: BraggScan, *, infer_beam: bool = True, observer: Observer = silent) -> Evened:
     """Return a scan on even steps.
 
     Parameters
@@ -64,7 +64,7 @@ def evened(counts: Counts, scan: BraggScan, *, guess_beam: bool = True, observer
         ``(n, y, x)``, clean.
     scan : BraggScan
         As read; without geometry its frames are taken as even.
-    guess_beam : bool
+    infer_beam : bool
         Whether runs of frames behind an attenuator are looked for.
     observer : Observer
         Hears how even the steps are, and what was done.
@@ -77,7 +77,7 @@ def evened(counts: Counts, scan: BraggScan, *, guess_beam: bool = True, observer
     n = len(counts.mask)
     q = _q(counts, scan)
     if q is None:
-        counts = one_beam(counts, name=scan.name, observer=observer) if guess_beam else counts
+        counts = one_beam(counts, name=scan.name, observer=observer) if infer_beam else counts
         return Evened(counts=counts, scan=scan, places=np.arange(n, dtype=float))
     along = _along(q, scan.name)
     along = _believed(along, counts, scan.name, observer)
@@ -90,8 +90,8 @@ def evened(counts: Counts, scan: BraggScan, *, guess_beam: bool = True, observer
         )
     if (known & ~on).sum() <= max(2, FEW * known.sum()) and on.sum() >= LEAST_FRAMES:
         even = _even(counts, scan, on, known, observer)
-        return replace(even, counts=one_beam(even.counts, name=scan.name, observer=observer)) if guess_beam else even
-    if guess_beam:
+        return replace(even, counts=one_beam(even.counts, name=scan.name, observer=observer)) if infer_beam else even
+    if infer_beam:
         step = _typical_step(np.sort(along[known]))
         counts = one_beam(counts, name=scan.name, places=along / step, observer=observer)
     return _resampled(counts, scan, along, observer)
@@ -280,8 +280,8 @@ def _weights(
     _, inverse, band = best
     near = np.sinc(2 * band * (target[:, None] - places))
     weights = near @ inverse
-    unsure = 1 - (weights * near).sum(axis=1)
-    return weights, unsure <= MOST_UNSURE
+    uncovered = 1 - (weights * near).sum(axis=1)
+    return weights, uncovered <= MOST_UNCOVERED
 
 
 def _applied(weights: Floats, counts: Counts, order: NDArray[np.intp]) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:

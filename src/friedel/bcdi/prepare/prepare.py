@@ -52,8 +52,8 @@ def prepare(scan: BraggScan, options: PrepareOptions = DEFAULTS, *, observer: Ob
     counts = clean_counts(scan, options, observer=tell)
     if scan.beam is None:
         counts = unshifted(counts, scan.name, tell)
-    guess_beam = options.lost_frames and not (options.monitor and scan.monitor is not None)
-    even = evened(counts, scan, guess_beam=guess_beam, observer=tell)
+    infer_beam = options.lost_frames and not (options.monitor and scan.monitor is not None)
+    even = evened(counts, scan, infer_beam=infer_beam, observer=tell)
     found = around_peak(even.counts, even.scan, _with_places(options, even.places, scan.name), observer=tell)
     return replace(found, origin=scan.origin.with_events(heard.events))
 

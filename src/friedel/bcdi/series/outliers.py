@@ -36,7 +36,7 @@ class Scan(Protocol):
         """Why there is no result."""
 
 
-def odd_ones(scans: Sequence[Scan], together: Together | None) -> dict[str, str]:
+def find_outliers(scans: Sequence[Scan], together: Together | None) -> dict[str, str]:
     """Return the scans that don't fit in, in order, with every reason.
 
     Parameters

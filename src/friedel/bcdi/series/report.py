@@ -54,14 +54,16 @@ def write_series(folder: Path, result: "SeriesResult") -> dict[str, Path]:
 
 
 def series_table(result: "SeriesResult") -> str:
-    """Return one line a scan as CSV: conditions, numbers with their errors, quality, pose, and what is odd."""
+    """Return one line a scan as CSV: conditions, numbers with their errors, quality, pose, and why it is an outlier."""
     conditions = sorted({name for scan in result.scans for name in scan.conditions})
     numbers = sorted({name for scan in result.scans for name in scan.numbers})
     errors = sorted({name for scan in result.scans for name in scan.errors})
     text = StringIO()
     writer = csv.writer(text, lineterminator="\n")
     pose = ("correlation", "turned_deg")
-    writer.writerow(["scan", *conditions, "chi", "trusted", *numbers, *(f"{n}_error" for n in errors), *pose, "odd"])
+    writer.writerow(
+        ["scan", *conditions, "chi", "trusted", *numbers, *(f"{n}_error" for n in errors), *pose, "outlier"]
+    )
     placed = dict(zip(result.together.names, result.together.alignments, strict=True)) if result.together else {}
     for scan in result.scans:
         how = placed.get(scan.name)
@@ -74,14 +76,14 @@ def series_table(result: "SeriesResult") -> str:
                 *(scan.numbers.get(name, "") for name in numbers),
                 *(scan.errors.get(name, "") for name in errors),
                 *(("", "") if how is None else (f"{how.correlation:.4f}", f"{how.angle_deg:.3f}")),
-                result.odd.get(scan.name, ""),
+                result.outliers.get(scan.name, ""),
             ]
         )
     return text.getvalue()
 
 
 def series_figure(result: "SeriesResult") -> Figure:
-    """Draw each number against the condition, with error bars where there are; odd scans are marked."""
+    """Draw each number against the condition, with error bars where there are; outliers are marked."""
     shown = [item for item in PLOTTED if any(_value(scan, item[0]) is not None for scan in result.scans)]
     figure = new_figure(7.0, 2.1 * max(1, len(shown)))
     grid = figure.subplots(max(1, len(shown)), 1, sharex=True, squeeze=False)[:, 0]
@@ -90,8 +92,8 @@ def series_figure(result: "SeriesResult") -> Figure:
             value = _value(scan, name)
             if value is None:
                 continue
-            odd = scan.name in result.odd
-            style = {"color": VERMILION if odd else BLUE, "marker": "^" if odd else "o", "markersize": 4.5}
+            outlier = scan.name in result.outliers
+            style = {"color": VERMILION if outlier else BLUE, "marker": "^" if outlier else "o", "markersize": 4.5}
             error = scan.errors.get(name)
             at = scan.conditions.get(result.against, float(place))
             axes.errorbar(at, factor * value, yerr=None if error is None else factor * error, capsize=2, **style)
@@ -128,13 +130,13 @@ def _words(result: "SeriesResult", written: dict[str, Path]) -> dict[str, object
     for place, scan in enumerate(result.scans):
         values = [_words_of(scan, name, factor) for name, _, factor in PLOTTED]
         at = scan.conditions.get(result.against, place)
-        rows.append((scan.name, f"{at:g}", values, not scan.failed, result.odd.get(scan.name, "")))
+        rows.append((scan.name, f"{at:g}", values, not scan.failed, result.outliers.get(scan.name, "")))
     movie = written.get("movie")
     return {
         "n_scans": len(result.scans),
         "n_failed": sum(bool(scan.failed) for scan in result.scans),
         "against": result.against.replace("_", " "),
-        "odd": list(result.odd.items()),
+        "outliers": list(result.outliers.items()),
         "titles": [title for _, title, _ in PLOTTED],
         "rows": rows,
         "reference": result.together.reference if result.together else "",

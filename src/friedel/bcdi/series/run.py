@@ -15,7 +15,7 @@ from friedel.bcdi.records import CrystalImage
 from friedel.bcdi.results.numbers import FILE, read_numbers, save_numbers
 from friedel.bcdi.run import RunResult, run_scan
 from friedel.bcdi.scans.read import read_scan
-from friedel.bcdi.series.outliers import odd_ones
+from friedel.bcdi.series.outliers import find_outliers
 from friedel.bcdi.series.plan import Member, SeriesPlan, members_of
 from friedel.bcdi.series.together import Together, seen_together
 from friedel.bcdi.strain.summary import crystal_errors, crystal_numbers
@@ -64,7 +64,7 @@ class SeriesResult:
         In order.
     against : str
         Condition along which the series runs; "scan" where there is none.
-    odd : dict of str to str
+    outliers : dict of str to str
         Scans that don't fit in, and why.
     together : Together or None
         All crystals in one frame; None where fewer than two came out.
@@ -74,7 +74,7 @@ class SeriesResult:
 
     scans: tuple[SeriesScan, ...]
     against: str
-    odd: dict[str, str]
+    outliers: dict[str, str]
     together: Together | None
     files: dict[str, Path]
 
@@ -133,10 +133,10 @@ def _report(plan: SeriesPlan, scans: tuple[SeriesScan, ...], folder: Path, obser
     against = plan.against or (names[0] if names else "scan")
     made = [scan for scan in scans if not scan.failed]
     together = seen_together([folder / scan.name for scan in made]) if len(made) > 1 else None
-    odd = odd_ones(scans, together)
-    for name, why in odd.items():
+    outliers = find_outliers(scans, together)
+    for name, why in outliers.items():
         observer(Warned("series", f"{name} doesn't fit in: {why}"))
-    result = SeriesResult(scans=scans, against=against, odd=odd, together=together, files={})
+    result = SeriesResult(scans=scans, against=against, outliers=outliers, together=together, files={})
     result.files.update(write_series(folder, result))
     return result
 

@@ -17,7 +17,7 @@ from friedel.core.training.fit import run_training
 from friedel.core.training.options import LearningOptions
 
 SUCCESS = 0.9
-"""Correlation from which a guess counts as the crystal."""
+"""Correlation from which a prediction counts as the crystal."""
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -49,7 +49,7 @@ def train_phaser(
     resume: bool = False,
     observer: Observer = silent,
 ) -> TrainedPhaser:
-    """Train a network to guess objects from their patterns.
+    """Train a network to predict objects from their patterns.
 
     Parameters
     ----------

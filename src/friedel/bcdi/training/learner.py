@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 from torch.utils.data import DataLoader
 
-from friedel.bcdi.networks.patterns import guessed_diffraction, guessed_object
+from friedel.bcdi.networks.patterns import predicted_diffraction, predicted_object
 from friedel.bcdi.training.losses import blind_correlation, misfit, own_diffraction
 from friedel.bcdi.training.patterns import TRAINING, VALIDATION, Batch, FreshBatches, PatternReader
 from friedel.bcdi.training.plan import CrystalOptions, LossOptions
@@ -19,7 +19,7 @@ _CHECK_EVERY = 20
 
 
 class Phaser(Learner):
-    """A network that guesses objects, trained by correlation with the truth and by the misfit of its own pattern.
+    """A network that predicts objects, trained by correlation with the truth and by the misfit of its own pattern.
 
     Parameters
     ----------
@@ -83,11 +83,11 @@ def judge(given: Tensor, batch: Batch, *, gives: str, weighting: float = 1.0) ->
         See `LossOptions`.
     """
     inputs, truth, measured = batch
-    guess = guessed_diffraction(given, inputs, gives=gives)
-    correlations = blind_correlation(guess, truth, weighting=weighting)
+    prediction = predicted_diffraction(given, inputs, gives=gives)
+    correlations = blind_correlation(prediction, truth, weighting=weighting)
     if gives == "diffraction":
-        guess = own_diffraction(guessed_object(given, inputs, gives=gives))
-    return correlations, misfit(guess, inputs[:, 0], measured)
+        prediction = own_diffraction(predicted_object(given, inputs, gives=gives))
+    return correlations, misfit(prediction, inputs[:, 0], measured)
 
 
 class PatternData(pl.LightningDataModule):

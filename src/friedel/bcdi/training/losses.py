@@ -1,4 +1,4 @@
-"""How far a guessed object is from the truth, or from its pattern, whatever intensities can't tell.
+"""How far a predicted object is from the truth, or from its pattern, whatever intensities can't tell.
 
 All functions are differentiable, take batches and return one number an object. Diffractions are centred.
 """
@@ -11,12 +11,12 @@ from friedel.core.fourier import fourier, inverse_fourier_corner
 
 AXES = (-3, -2, -1)
 _DARK = 1e-12
-# Fraction of the bulk amplitude at which a guess without a shape of its own is cut off; and the largest share of the
-# box a crystal fills: haze, which is alike everywhere, must not pass as one.
+# Fraction of the bulk amplitude at which a prediction without a shape of its own is cut off; and the largest share of
+# the box a crystal fills: haze, which is alike everywhere, must not pass as one.
 _EDGE, _LARGEST = 0.2, 0.35
 
 
-def blind_correlation(guess: Tensor, truth: Tensor, *, weighting: float = 1.0) -> Tensor:
+def blind_correlation(prediction: Tensor, truth: Tensor, *, weighting: float = 1.0) -> Tensor:
     """Return the correlation of objects, given by their diffractions; shift, global phase and twin don't count.
 
     |⟨ψ, ψ'⟩| is the modulus of the sum of F F'* over reciprocal space; for every shift by whole voxels it is that
@@ -25,7 +25,7 @@ def blind_correlation(guess: Tensor, truth: Tensor, *, weighting: float = 1.0) -
 
     Parameters
     ----------
-    guess, truth : (b, z, y, x) complex Tensor
+    prediction, truth : (b, z, y, x) complex Tensor
         Diffractions.
     weighting : float
         Power of |truth| that each voxel counts with, in place of 1.
@@ -37,8 +37,8 @@ def blind_correlation(guess: Tensor, truth: Tensor, *, weighting: float = 1.0) -
     """
     strength = truth.abs()
     weight = (strength / strength.amax(AXES, keepdim=True).clamp_min(_DARK) + 1e-4) ** (2 * (weighting - 1))
-    norm = (weight * _squares(guess)).sum(AXES) * (weight * _squares(truth)).sum(AXES)
-    products = torch.stack([weight * guess * truth.conj(), weight * guess * truth])
+    norm = (weight * _squares(prediction)).sum(AXES) * (weight * _squares(truth)).sum(AXES)
+    products = torch.stack([weight * prediction * truth.conj(), weight * prediction * truth])
     # The transform is "ortho": its values are the sums over reciprocal space divided by √n. A centred array, taken for
     # a corner one, only turns its phases.
     over_shifts = _squares(inverse_fourier_corner(products)) * truth[0].numel()
@@ -52,7 +52,7 @@ def misfit(diffraction: Tensor, amplitude: Tensor, measured: Tensor) -> Tensor:
     Parameters
     ----------
     diffraction : (b, z, y, x) complex Tensor
-        F of the guess.
+        F of the prediction.
     amplitude : (b, z, y, x) Tensor
         A, any scale.
     measured : (b, z, y, x) Tensor
@@ -68,7 +68,7 @@ def misfit(diffraction: Tensor, amplitude: Tensor, measured: Tensor) -> Tensor:
 def confined(obj: Tensor) -> Tensor:
     """Return objects ``(b, z, y, x)`` cut to where their smoothed amplitude is strong, a third of the box at the most.
 
-    A guess made from the measured amplitude fits it by construction; cut to a crystal, it fits only if it is one.
+    A prediction made from the measured amplitude fits it by construction; cut to a crystal, it fits only if it is one.
     """
     amplitude = obj.detach().abs()
     bulk = (amplitude**4).sum(AXES, keepdim=True) / amplitude.square().sum(AXES, keepdim=True).clamp_min(_DARK)

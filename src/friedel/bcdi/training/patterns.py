@@ -29,7 +29,7 @@ from friedel.core.training.examples import Batches
 Batch = tuple[Tensor, Tensor, Tensor]
 _ATTEMPTS = 20
 _HELD_BACK = 10
-# Transforms of crystals that are kept for their other views: 128 MiB at 32³.
+# Transforms of crystals that are kept for their other symmetries: 128 MiB at 32³.
 _KEPT = 512
 TRAINING, VALIDATION = 0, 1
 """Streams of crystals that never meet, whatever their numbers."""
@@ -72,10 +72,10 @@ def crystal_pattern(number: int, options: CrystalOptions, *, seed: int, stream: 
     InputError
         If the store of crystals can't be read, or holds too few.
     """
-    views = options.views if stream == TRAINING else 1
-    diffraction = _kept_diffraction(number // views, options, seed, stream)
+    symmetries = options.symmetries if stream == TRAINING else 1
+    diffraction = _kept_diffraction(number // symmetries, options, seed, stream)
     rng = np.random.default_rng((seed, stream, number, _PATTERN))
-    if views > 1:
+    if symmetries > 1:
         diffraction = _turned(diffraction, rng)
     diffraction = diffraction * np.float32(np.exp(rng.uniform(*np.log(options.photons)) / 2))
     counts = count_photons(np.abs(diffraction) ** 2, seed=int(rng.integers(2**62)))

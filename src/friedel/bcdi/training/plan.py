@@ -34,7 +34,7 @@ class CrystalOptions(Options):
     """Store of `friedel simulate crystals` to draw from; every tenth of its crystals is kept for measuring."""
     stored_share: Fraction = 1.0
     """Share of crystals that come from the store, where there is one; the others are made."""
-    views: Annotated[int, Field(ge=1)] = 1
+    symmetries: Annotated[int, Field(ge=1)] = 1
     """Patterns of one crystal to learn from: each from another side (the cube's symmetries), with photons, noise, edges
     and gap of its own. Crystals are kept until they are asked for again, up to 512: best a divisor of `patterns`."""
     reflections: tuple[Reflection, ...] = REFLECTIONS
@@ -73,7 +73,7 @@ class LossOptions(Options):
     supervised: Annotated[float, Field(ge=0)] = 1.0
     """Weight of 1 − the correlation with the truth; 0 trains without labels."""
     physics: Annotated[float, Field(ge=0)] = 0.0
-    """Weight of the misfit between the guess's own pattern and the measured one (AutoPhaseNN's idea)."""
+    """Weight of the misfit between the prediction's own pattern and the measured one (AutoPhaseNN's idea)."""
     weighting: Annotated[float, Field(gt=0, le=1)] = 1.0
     """Power of the true amplitude that a voxel counts with in the correlation: 1 is the objects' correlation; less
     lets weak fringes count more."""

@@ -1,4 +1,4 @@
-"""Train a network that guesses objects from patterns: a plan in; weights, their card and the plan out."""
+"""Train a network that predicts objects from patterns: a plan in; weights, their card and the plan out."""
 
 from pathlib import Path
 
@@ -72,7 +72,7 @@ def _network(plan: PhasingTrainingPlan) -> nn.Module:
         torch.manual_seed(plan.seed)
         network = build_network(plan.model.architecture, plan.model.options)
     if not is_phasing_network(network):
-        raise PlanError(f"network {plan.model.architecture!r} doesn't guess objects; use 'phase_unet' or 'cdi_nn'")
+        raise PlanError(f"network {plan.model.architecture!r} doesn't predict objects; use 'phase_unet' or 'cdi_nn'")
     return network
 
 

@@ -26,7 +26,7 @@ from friedel.core.fourier import fourier_corner
 Object = NDArray[np.complex64]
 
 THRESHOLDS = (1.0, 1.4, 1 / 1.4)
-"""Thresholds of the supports tried, relative to the chosen one: neighbours on the ladder that it is chosen from."""
+"""Thresholds of the supports tried, relative to the chosen one: neighbours on the scan that it is chosen from."""
 # Three times as many iterations come to the same differences, on average within 5 %.
 _SCHEDULE, _BETA = parse_schedule("60*RAAR+10*ER"), 0.9
 _SIGMA, _UPDATE_EVERY = 0.5, 20
@@ -51,7 +51,7 @@ class Alternative:
 
 
 def nearby(
-    obj: Tensor, support: Tensor, measured: Measured, *, threshold: float, dim: bool, n_most: int = len(THRESHOLDS)
+    obj: Tensor, support: Tensor, measured: Measured, *, threshold: float, low_dose: bool, n_most: int = len(THRESHOLDS)
 ) -> list[Alternative]:
     """Return where going on from a solution leads, once for each of the first ``n_most`` `THRESHOLDS`.
 
@@ -65,13 +65,13 @@ def nearby(
         The measurement.
     threshold : float
         At which its support was cut, as a fraction of the bulk's amplitude.
-    dim : bool
+    low_dose : bool
         Whether photons are few.
     """
     found = []
     for factor in THRESHOLDS[:n_most]:
         level = min(threshold * factor, 0.9)
-        start, followed = (_cut if dim else _gone_on)(obj, support, measured, level)
+        start, followed = (_cut if low_dose else _gone_on)(obj, support, measured, level)
         refined = refine(start, followed, measured, RefineOptions(steps=_STEPS, early_stop=False)).obj
         found.append(judged(refined.cpu().numpy(), measured))
     return found

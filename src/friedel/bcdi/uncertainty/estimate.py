@@ -15,7 +15,7 @@ from scipy import ndimage
 
 from friedel.bcdi.phasing.ambiguities import align_to
 from friedel.bcdi.phasing.measured import Measured, measured_from
-from friedel.bcdi.phasing.refine import few_photons, refine, with_coherence
+from friedel.bcdi.phasing.refine import is_low_dose, refine, with_coherence
 from friedel.bcdi.records import Diffraction, Uncertainty
 from friedel.bcdi.uncertainty.alternatives import Alternative, judged, nearby, own_share
 from friedel.bcdi.uncertainty.photons import LinearFit, photon_draws
@@ -103,16 +103,18 @@ def estimate_uncertainty(
 def _estimated(diffraction: Diffraction, solved: Solved, kind: Kind, seed: int, where: torch.device) -> Uncertainty:
     measured = measured_from(diffraction, device=where)
     obj, support = torch.from_numpy(solved.object).to(where), torch.from_numpy(solved.support).to(where)
-    dim = few_photons(measured)
+    low_dose = is_low_dose(measured)
     if solved.coherence:
         measured = _with_fitted_coherence(obj, support, measured)
-    fit = LinearFit(obj, support, measured, poisson=dim, density_spread=solved.density_spread if dim else None)
+    fit = LinearFit(
+        obj, support, measured, poisson=low_dose, density_spread=solved.density_spread if low_dose else None
+    )
     draws, deviances = photon_draws(fit, N_DRAWS, generator(seed))
     expected = float(deviances.mean())
     others = [judged(other, measured) for other in solved.others[:_MOST_OTHERS]]
     if kind == "full":
         most = 1 if measured.intensity.numel() > _LARGE else 3
-        others += nearby(obj, support, measured, threshold=solved.threshold, dim=dim, n_most=most)
+        others += nearby(obj, support, measured, threshold=solved.threshold, low_dose=low_dose, n_most=most)
     unit = 2.0 * float(support.sum()) / max(float(measured.fitted.sum()), 1.0)
     own = judged(solved.object, measured).deviance
     misfit = min([own, *(other.deviance for other in others)]) / max(expected, 1e-3)

@@ -27,7 +27,7 @@ class Tile:
     name: str
     single: str
     fringes: str
-    strange: str
+    out_of_distribution: str
     size: str
     alt: str
 
@@ -51,14 +51,14 @@ class Powder:
 
 
 def galleries(run: ScoredRun, scores: HitScores, files: FrameFiles, *, size: int) -> list[Gallery]:
-    """Return the surest hits, the least sure frames and the odd ones, up to ``size`` of each, where there are any."""
+    """Return the surest hits, the least sure frames and those out of distribution, up to ``size`` of each."""
     rankings = {
         "Surest hits": ("Selected, in order of their probability.", _surest(run, scores)),
         "Least sure": (
-            "In the unsure band, the most doubtful first: worth a look, or a label.",
+            "In the reject band, the most doubtful first: worth a look, or a label.",
             _doubtful(scores),
         ),
-        "Odd frames": ("Least like anything seen in training, whatever their probability.", _odd(scores)),
+        "Out of distribution": ("Least like anything seen in training, whatever their probability.", _outside(scores)),
     }
     wanted = {title: ranking[:size] for title, (_, ranking) in rankings.items()}
     tiles = _tiles(run, scores, files, np.unique(np.concatenate(list(wanted.values()))))
@@ -75,13 +75,13 @@ def _surest(run: ScoredRun, scores: HitScores) -> NDArray[np.intp]:
 
 
 def _doubtful(scores: HitScores) -> NDArray[np.intp]:
-    unsure = np.flatnonzero(scores.unsure & (scores.status == FrameStatus.SCORED))
-    return unsure[np.argsort(np.abs(scores.single[unsure] - 0.5), kind="stable")]
+    rejected = np.flatnonzero(scores.reject_band & (scores.status == FrameStatus.SCORED))
+    return rejected[np.argsort(np.abs(scores.single[rejected] - 0.5), kind="stable")]
 
 
-def _odd(scores: HitScores) -> NDArray[np.intp]:
-    odd = np.flatnonzero((scores.strange > 1) & (scores.status == FrameStatus.SCORED))
-    return odd[np.argsort(-scores.strange[odd], kind="stable")]
+def _outside(scores: HitScores) -> NDArray[np.intp]:
+    outside = np.flatnonzero((scores.out_of_distribution > 1) & (scores.status == FrameStatus.SCORED))
+    return outside[np.argsort(-scores.out_of_distribution[outside], kind="stable")]
 
 
 def _tiles(run: ScoredRun, scores: HitScores, files: FrameFiles, numbers: NDArray[np.intp]) -> dict[int, Tile]:
@@ -95,7 +95,9 @@ def _tiles(run: ScoredRun, scores: HitScores, files: FrameFiles, numbers: NDArra
 
 
 def _tile(frame: NDArray[Any], mask: NDArray[np.bool_] | None, scores: HitScores, number: int, name: str) -> Tile:
-    single, fringes, strange = (float(values[number]) for values in (scores.single, scores.fringes, scores.strange))
+    single, fringes, outside = (
+        float(values[number]) for values in (scores.single, scores.fringes, scores.out_of_distribution)
+    )
     diameter = float(scores.diameter[number])
     size = "" if np.isnan(diameter) else f"{_short(diameter)} {scores.length_unit}"
     return Tile(
@@ -103,9 +105,10 @@ def _tile(frame: NDArray[Any], mask: NDArray[np.bool_] | None, scores: HitScores
         name=name,
         single=f"{single:.1%}",
         fringes=_short(fringes),
-        strange=_short(strange),
+        out_of_distribution=_short(outside),
         size=size,
-        alt=f"Frame {name}: single with {single:.1%}, fringes {_short(fringes)}, strangeness {_short(strange)}.",
+        alt=f"Frame {name}: single with {single:.1%}, fringes {_short(fringes)}, "
+        f"out-of-distribution score {_short(outside)}.",
     )
 
 

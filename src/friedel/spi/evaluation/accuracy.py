@@ -235,11 +235,11 @@ def calibration(given: Evaluation) -> Section:
     for name, runs in sets.items():
         scores, truth = scored(given.model, runs), truths(runs)
         curve = found[name] = reliability(np.clip(scores, 0, 1), truth)
-        unsure = np.concatenate([given.model.score(run.frames, run.mask).unsure for run in runs])
+        rejected = np.concatenate([given.model.score(run.frames, run.mask).reject_band for run in runs])
         wrong = (scores > 0.5) != truth
-        sure = _mean_percent(wrong[~unsure])
-        doubtful = _mean_percent(wrong[unsure])
-        rows.append([name, f"{curve.ece:.4f}", f"{curve.worst:.3f}", _mean_percent(unsure), doubtful, sure])
+        sure = _mean_percent(wrong[~rejected])
+        doubtful = _mean_percent(wrong[rejected])
+        rows.append([name, f"{curve.ece:.4f}", f"{curve.worst:.3f}", _mean_percent(rejected), doubtful, sure])
     picture = save_picture(
         given.pictures,
         "calibration",
@@ -247,12 +247,19 @@ def calibration(given: Evaluation) -> Section:
         caption="On the dashed line a probability means what it says. Below: frames in each of the 15 bins.",
         alt="Share of single hits against the probability foretold, in and out of the model's domain.",
     )
-    columns = ["frames", "ECE, 15 bins", "greatest gap", "unsure frames", "errors among them", "errors among the rest"]
+    columns = [
+        "frames",
+        "ECE, 15 bins",
+        "greatest gap",
+        "frames in the reject band",
+        "errors among them",
+        "errors among the rest",
+    ]
     return Section(
         name="calibration",
         title="Can the probabilities be believed?",
         text="The expected calibration error (ECE) is the mean gap between the probability foretold and the share of "
-        "single hits that came, over bins of the probability. Unsure frames are those in the model's unsure band.",
+        "single hits that came, over bins of the probability. In the reject band the model errs too often to decide.",
         tables=[Table(caption="Calibration of the model", columns=columns, rows=rows)],
         pictures=[picture],
         figures={f"{name} ece": curve.ece for name, curve in found.items()},

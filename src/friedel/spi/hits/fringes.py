@@ -65,7 +65,7 @@ class _Changes:
     ----------
     rise, variance, least, uneven, counted : (n, sectors, stretches) float32
         The change and its variance by counting; the variance of one photon more, for no count of zero is without
-        error; what unevenness can make; and whether both stretches were measured.
+        error; what an uneven response can make; and whether both stretches were measured.
     """
 
     rise: Tensor

@@ -21,12 +21,12 @@ from friedel.spi.hits.calibration import calibration_from
 from friedel.spi.hits.features import NAME as FRINGES
 from friedel.spi.hits.features import model_input
 from friedel.spi.hits.fringes import fringe_visibility
+from friedel.spi.hits.out_of_distribution import out_of_distribution_score
 from friedel.spi.hits.polar import Polar, polar_sums
 from friedel.spi.hits.prepare import Prepared, RunConstants, checked_mask, prepare
 from friedel.spi.hits.run_calibration import measure_run, picked_frames
 from friedel.spi.hits.sizes import measured_sizes
 from friedel.spi.hits.standardise import Standardiser
-from friedel.spi.hits.strange import strangeness
 from friedel.spi.networks.hitnet import HitNet
 from friedel.spi.records import FrameStatus, HitScores, joined_scores, no_scores
 
@@ -37,7 +37,7 @@ BATCH = 256
 _SINGLE_FROM = 0.5
 # Noise alone reaches 3 in one frame of 200.
 _FRINGES_FROM = 5.0
-_UNSURE = (0.1, 0.9)
+_REJECT = (0.1, 0.9)
 # One pixel in so many tells of most frames that they aren't constant.
 _GLANCE = 61
 
@@ -156,14 +156,14 @@ class HitModel:
         alone = calibration_from(_calibration(self.card))((scores[:, 1] - scores[:, 0]).cpu().numpy())
         single = np.where(scored, alone * (1 - blank), 0.0).astype(np.float32)
         visible = np.where(scored, fringes.numpy(), 0.0).astype(np.float32)
-        low, high = _number(self.card, "unsure_low", _UNSURE[0]), _number(self.card, "unsure_high", _UNSURE[1])
+        low, high = _number(self.card, "reject_low", _REJECT[0]), _number(self.card, "reject_high", _REJECT[1])
         shown = visible >= _number(self.card, "fringes_from", _FRINGES_FROM)
         return HitScores(
             single=single,
             blank=blank,
             fringes=visible,
-            strange=strangeness(described, self.statistics).cpu().numpy().astype(np.float32),
-            unsure=scored & (blank < 0.5) & (single > low) & (single < high),
+            out_of_distribution=out_of_distribution_score(described, self.statistics).cpu().numpy().astype(np.float32),
+            reject_band=scored & (blank < 0.5) & (single > low) & (single < high),
             good=scored & shown & (single >= _number(self.card, "single_from", _SINGLE_FROM)),
             status=status,
             model=self.name,

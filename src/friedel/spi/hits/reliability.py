@@ -1,4 +1,4 @@
-"""How far probabilities can be believed: the reliability curve, the calibration error, and the band of the unsure.
+"""How far probabilities can be believed: the reliability curve, the calibration error, and the reject band.
 
 Judges probabilities against labels; fits nothing. `calibration` makes the probabilities.
 """
@@ -97,7 +97,7 @@ def calibration_error(probabilities: ArrayLike, labels: ArrayLike, *, bins: int 
 
 @dataclass(frozen=True)
 class Band:
-    """Probabilities from ``low`` to ``high``, in which a frame is called unsure; none where ``low >= high``."""
+    """Probabilities from ``low`` to ``high``, the reject band; none where ``low >= high``."""
 
     low: float
     high: float
@@ -108,7 +108,7 @@ class Band:
         return np.asarray(~((values <= self.low) | (values >= self.high)))
 
 
-def unsure_band(error: float) -> Band:
+def reject_band(error: float) -> Band:
     """Return where a *calibrated* probability promises more errors than ``error``.
 
     Whoever decides for the likelier class errs with probability min(p, 1 − p); that exceeds ``error`` exactly for
@@ -123,7 +123,7 @@ def unsure_band(error: float) -> Band:
     return Band(error, 1.0 - error)
 
 
-def measured_unsure_band(probabilities: ArrayLike, labels: ArrayLike, *, error: float) -> Band:
+def measured_reject_band(probabilities: ArrayLike, labels: ArrayLike, *, error: float) -> Band:
     """Return where labelled frames show more errors than ``error``, whatever the probabilities promise.
 
     The share of single hits is fitted as a rising function of the probability; the band is where the smaller of that
@@ -147,7 +147,7 @@ def measured_unsure_band(probabilities: ArrayLike, labels: ArrayLike, *, error: 
 
 def _check_level(error: float) -> None:
     if not 0 < error < 0.5:
-        raise PlanError(f"the error that makes a frame unsure must lie between 0 and 0.5, got {error!r}")
+        raise PlanError(f"the error that bounds the reject band must lie between 0 and 0.5, got {error!r}")
 
 
 def _checked(probabilities: ArrayLike, labels: ArrayLike) -> tuple[Floats, NDArray[np.bool_]]:

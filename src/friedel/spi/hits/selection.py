@@ -18,10 +18,10 @@ class SelectionOptions(Options):
     """Least probability of a single particle."""
     fringes: Annotated[float, Field(ge=0)] | None = None
     """Least fringe visibility, as a signal-to-noise ratio."""
-    strange: Annotated[float, Field(gt=0)] | None = None
+    out_of_distribution: Annotated[float, Field(gt=0)] | None = None
     """Most a frame may differ from everything seen in training; 1 leaves out what the rarest percent there reached."""
-    unsure: bool = True
-    """Keep frames in the model's unsure band."""
+    reject_band: bool = True
+    """Keep frames in the model's reject band."""
     size: tuple[Annotated[float, Field(gt=0)], Annotated[float, Field(gt=0)]] | None = None
     """Least and greatest diameter, nm where the beam and the detector's place are known, else pixels."""
     mode: Literal["any", "main"] = "any"
@@ -44,10 +44,10 @@ def select(scores: HitScores, options: SelectionOptions) -> NDArray[np.bool_]:
     chosen = scores.good.copy()
     if options.single is not None or options.fringes is not None:
         chosen = (scores.single >= (options.single or 0.0)) & (scores.fringes >= (options.fringes or 0.0))
-    if options.strange is not None:
-        chosen &= scores.strange <= options.strange
-    if not options.unsure:
-        chosen &= ~scores.unsure
+    if options.out_of_distribution is not None:
+        chosen &= scores.out_of_distribution <= options.out_of_distribution
+    if not options.reject_band:
+        chosen &= ~scores.reject_band
     chosen &= scores.status == FrameStatus.SCORED
     if options.size is not None:
         chosen &= (scores.diameter >= options.size[0]) & (scores.diameter <= options.size[1])

@@ -58,12 +58,12 @@ class HitStatistics:
         self._rate = RateOverTime(time.time())
         self._histogram = np.zeros(20, np.int64)
         self._galleries: dict[str, deque[Thumbnail]] = {
-            name: deque(maxlen=_GALLERY) for name in ("singles", "unsure", "rejected")
+            name: deque(maxlen=_GALLERY) for name in ("singles", "reject_band", "rejected")
         }
         self._drawn = dict.fromkeys(self._galleries, 0.0)
         self._powder: NDArray[np.float64] | None = None
         self._n_powder = 0
-        self.selected = self.blank = self.unsure = self.odd = 0
+        self.selected = self.blank = self.reject_band = self.out_of_distribution = 0
         self._sizes = np.zeros(SIZE_BINS, np.int64)
         self._latest_sizes: deque[float] = deque(maxlen=_LATEST_SIZES)
         self.model = ""
@@ -83,12 +83,16 @@ class HitStatistics:
         self._rate.add(time.time(), len(scores), int(selected.sum()))
         self.selected += int(selected.sum())
         self.blank += int((scores.blank >= 0.5).sum())
-        self.unsure += int(scores.unsure.sum())
+        self.reject_band += int(scores.reject_band.sum())
         self._add_sizes(scores.diameter[selected])
-        self.odd += int((scores.strange > 1).sum())
+        self.out_of_distribution += int((scores.out_of_distribution > 1).sum())
         self.model = scores.model
         self._add_powder(frames, selected)
-        kinds = {"singles": selected, "unsure": scores.unsure, "rejected": scored & ~selected & ~scores.unsure}
+        kinds = {
+            "singles": selected,
+            "reject_band": scores.reject_band,
+            "rejected": scored & ~selected & ~scores.reject_band,
+        }
         for kind, wanted in kinds.items():
             self._add_picture(kind, wanted, scores, frames, numbers=numbers, series=series)
 
@@ -101,7 +105,7 @@ class HitStatistics:
             rates=rates,
             histogram=self._histogram.copy(),
             singles=tuple(self._galleries["singles"]),
-            unsure=tuple(self._galleries["unsure"]),
+            reject_band=tuple(self._galleries["reject_band"]),
             rejected=tuple(self._galleries["rejected"]),
             powder=powder,
             n_powder=self._n_powder,
@@ -109,8 +113,8 @@ class HitStatistics:
             blank_count=self.blank,
             sizes=self._sizes.copy(),
             main_size=described(size_modes(list(self._latest_sizes))[:1], "px"),
-            unsure_count=self.unsure,
-            odd_count=self.odd,
+            reject_count=self.reject_band,
+            out_of_distribution_count=self.out_of_distribution,
             model=self.model,
         )
 
@@ -149,7 +153,7 @@ class HitStatistics:
             series=series,
             single=float(scores.single[last]),
             fringes=float(scores.fringes[last]),
-            strange=float(scores.strange[last]),
+            out_of_distribution=float(scores.out_of_distribution[last]),
         )
         self._galleries[kind].appendleft(picture)
 

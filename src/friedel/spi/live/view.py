@@ -20,7 +20,7 @@ class Thumbnail:
         The frame's number in its series.
     series : str
         Which series of the source.
-    single, fringes, strange : float
+    single, fringes, out_of_distribution : float
         Its scores.
     """
 
@@ -29,7 +29,7 @@ class Thumbnail:
     series: str
     single: float
     fringes: float
-    strange: float
+    out_of_distribution: float
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -42,14 +42,14 @@ class HitsView:
         Ends of equal stretches of time, s since the epoch, and the share of frames selected in each.
     histogram : (20,) int64
         Scored frames by probability, from 0 to 1 in equal steps.
-    singles, unsure, rejected : tuple of Thumbnail
+    singles, reject_band, rejected : tuple of Thumbnail
         The latest few, newest first.
     powder : (y, x) float32 or None
         Mean of all selected frames, at most 256 pixels an edge, in the frames' own unit.
     n_powder : int
         Frames in it.
-    selected, blank_count, unsure_count, odd_count : int
-        Frames selected, blank, unsure and unlike anything seen in training, so far.
+    selected, blank_count, reject_count, out_of_distribution_count : int
+        Frames selected, blank, in the reject band and out of distribution, so far.
     sizes : (40,) int64
         Selected frames by the logarithm of their diameter, from ``size_range[0]`` to ``size_range[1]`` pixels of the
         real-space image in equal steps.
@@ -65,14 +65,14 @@ class HitsView:
     rates: NDArray[np.float64]
     histogram: NDArray[np.int64]
     singles: tuple[Thumbnail, ...] = ()
-    unsure: tuple[Thumbnail, ...] = ()
+    reject_band: tuple[Thumbnail, ...] = ()
     rejected: tuple[Thumbnail, ...] = ()
     powder: NDArray[np.float32] | None = None
     n_powder: int = 0
     selected: int = 0
     blank_count: int = 0
-    unsure_count: int = 0
-    odd_count: int = 0
+    reject_count: int = 0
+    out_of_distribution_count: int = 0
     sizes: NDArray[np.int64] = field(default_factory=lambda: np.zeros(SIZE_BINS, np.int64))
     size_range: tuple[float, float] = SIZE_RANGE
     main_size: str = ""

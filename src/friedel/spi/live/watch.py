@@ -278,7 +278,11 @@ class HitsSink:
         self._free(batch)
 
     def _summary(self, counts: LedgerCounts) -> dict[str, Any]:
-        figures = {"selected": self.statistics.selected, "unsure": self.statistics.unsure, "odd": self.statistics.odd}
+        figures = {
+            "selected": self.statistics.selected,
+            "reject_band": self.statistics.reject_band,
+            "out_of_distribution": self.statistics.out_of_distribution,
+        }
         return {"ledger": counts.as_dict(), **figures, "model": self._model, "source": self._watch.source.uri}
 
 

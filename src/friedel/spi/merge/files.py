@@ -35,7 +35,7 @@ def summary_of(merged: Merged, density: Density | None) -> dict[str, Any]:
     figures: dict[str, Any] = {
         "frames": len(merged.used),
         "used": int(merged.used.sum()),
-        "strangers": merged.strangers.tolist(),
+        "outliers": merged.outliers.tolist(),
         "verdict": quality.verdict,
         "halves": round(quality.mean_halves, 4),
         "expected_correlation_with_truth": round(quality.mean_corrected, 4),

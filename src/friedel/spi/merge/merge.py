@@ -147,9 +147,9 @@ def doubts(merged: Merged, photons: sp.csr_matrix) -> list[str]:
             f"{photons.shape[0]} frames have {photons.sum() / photons.shape[0]:.0f} photons each; try four times the "
             "frames, or check the detector file's geometry"
         )
-    share = len(merged.strangers) / max(len(merged.used), 1)
+    share = len(merged.outliers) / max(len(merged.used), 1)
     if share > 0.02:
-        found.append(f"{len(merged.strangers)} frames ({share:.0%}) fit no orientation; frames.csv names them")
+        found.append(f"{len(merged.outliers)} frames ({share:.0%}) fit no orientation; frames.csv names them")
     return found
 
 
@@ -179,7 +179,7 @@ def run_merge(plan: MergePlan, folder: Path | None = None, *, observer: Observer
         )
     photons = _read_all(plan.frames)
     options = OrientOptions(
-        symmetry=plan.symmetry, starts=plan.starts, name_strangers=plan.name_strangers, seed=plan.seed
+        symmetry=plan.symmetry, starts=plan.starts, name_outliers=plan.name_outliers, seed=plan.seed
     )
     target.mkdir(parents=True, exist_ok=True)
     merged = merge(photons, read_detector(plan.detector), options=options, observer=observer)

@@ -66,7 +66,7 @@ class Merged:
     notes: tuple[tuple[str, str], ...] = field(default=())
 
     @property
-    def strangers(self) -> NDArray[np.int64]:
+    def outliers(self) -> NDArray[np.int64]:
         """Numbers of the frames that have photons but fit no orientation, the worst first."""
         named = np.flatnonzero(~self.used & np.isfinite(self.fit))
         return named[np.argsort(self.fit[named])]

@@ -36,7 +36,7 @@ class MergePlan(Plan):
     """The particle's diameter, in inverse units of the detector's q; None: measured from the intensity."""
     starts: Annotated[int, Field(ge=1, le=50)] = 3
     """Tries that each half of the frames gets while the halves disagree."""
-    name_strangers: bool = True
+    name_outliers: bool = True
     """Leave out, and name, frames that fit no orientation."""
     seed: Annotated[int, Field(ge=0)] = 0
     """Of halves, starts and views."""

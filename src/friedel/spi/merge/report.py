@@ -50,7 +50,7 @@ def write_merge_report(path: Path, plan: MergePlan, merged: Merged, density: Den
         "name": ", ".join(file.name for file in plan.frames),
         "made": datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC"),
         "figures": summary_of(merged, density),
-        "named": merged.strangers[:_MOST_NAMED].tolist(),
+        "named": merged.outliers[:_MOST_NAMED].tolist(),
         "pictures": [{"caption": caption, "uri": _uri(figure)} for caption, figure in pictures],
         "plan": plan.text(),
         "version": __version__,

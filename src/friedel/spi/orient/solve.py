@@ -29,7 +29,7 @@ LEAST_FRAMES = 40
 _BAND, _WIDEST_BAND = 1.6, 0.35
 """Harmonics kept, in the speckles' ball's diameters and at most (cycles per voxel): beyond, only noise."""
 _SURVEY_FRAMES, _SURVEY_BAND, _SURVEY_STEP = 3000, 0.45, 3.0
-STRANGE, STRANGE_FIT = -6.0, -2.5
+OUTLYING, OUTLYING_FIT = -6.0, -2.5
 """Standard deviations (of the upper half of frames) below the median from which a frame is named: of its
 log-likelihood; or of its fit, if that also is less than `_WORTH` of the median."""
 _WORTH = 0.65
@@ -48,7 +48,7 @@ class OrientOptions:
         Point group imposed: "C1" (none), "C5", "D2", "T", "O", "I".
     starts : int
         Tries a half gets, at most, while the halves disagree.
-    name_strangers : bool
+    name_outliers : bool
         Leave out frames that fit no orientation.
     seed : int
         Of halves, starts and views.
@@ -56,7 +56,7 @@ class OrientOptions:
 
     symmetry: str = "C1"
     starts: int = 3
-    name_strangers: bool = True
+    name_outliers: bool = True
     seed: int = 0
 
 
@@ -119,7 +119,7 @@ def _orient(photons: sp.csr_matrix, pixels: Pixels, options: OrientOptions, obse
     halves, parts = _agreeing_halves(frames, march, options)
     good = (
         _familiar(halves, parts, frames.counts.sum(1).numpy(), observer)
-        if options.name_strangers
+        if options.name_outliers
         else np.ones(len(frames), bool)
     )
     before = halves
@@ -246,24 +246,22 @@ def _familiar(
     n = sum(len(part) for part in parts)
     good = np.ones(n, bool)
     for half, part in zip(halves, parts, strict=True):
-        good[part] = ~strangers(half.found.fit.cpu().numpy(), half.found.surprise.cpu().numpy(), counts[part])
+        good[part] = ~outliers(half.found.fit.cpu().numpy(), half.found.surprise.cpu().numpy(), counts[part])
     if not good.all():
-        observer(Warned("strangers", f"{int((~good).sum())} of {n} frames fit no orientation and are left out"))
+        observer(Warned("outliers", f"{int((~good).sum())} of {n} frames fit no orientation and are left out"))
     return good
 
 
-def strangers(
-    fit: NDArray[np.float32], surprise: NDArray[np.float32], counts: NDArray[np.float32]
-) -> NDArray[np.bool_]:
+def outliers(fit: NDArray[np.float32], surprise: NDArray[np.float32], counts: NDArray[np.float32]) -> NDArray[np.bool_]:
     """Return which frames fit far worse than most: another particle, several, or nothing of the kind."""
     typical = float(np.median(fit))
     # The chance spread of a fit falls with the root of the photons.
     scaled = (fit - typical) * np.sqrt(counts / np.median(counts))
-    return (_off(surprise) < STRANGE) | ((_off(scaled) < STRANGE_FIT) & (fit < _WORTH * typical))
+    return (_off(surprise) < OUTLYING) | ((_off(scaled) < OUTLYING_FIT) & (fit < _WORTH * typical))
 
 
 def _off(values: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Return by how many standard deviations values lie off their median; strangers lie below, so it is the upper's."""
+    """Return by how many standard deviations values lie off their median; outliers lie below, so it is the upper's."""
     middle, upper = np.percentile(values, [50, 84])
     return (values - middle) / max(float(upper - middle), 1e-6)
 

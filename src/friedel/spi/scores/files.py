@@ -21,12 +21,12 @@ MEANINGS = {
     "single": "probability that one particle alone made the pattern, 0 to 1",
     "blank": "probability that the frame shows the run's background alone, 0 to 1",
     "fringes": "signal-to-noise ratio of the fringes",
-    "strange": "how unlike anything seen in training; 1 at the training data's 99th percentile",
+    "out_of_distribution": "how unlike anything seen in training; 1 at the training data's 99th percentile",
     "diameter": "of the sphere whose projection has the particle's area; NaN where no size was measured",
     "diameter_error": "standard deviation of the diameter",
     "fluence": "photons/µm² at the particle where lengths are nm, else photons a pixel along the beam",
     "asphericity": "1 - short / long axis of the particle's projected outline",
-    "unsure": "1 where the model errs too often to decide alone",
+    "reject_band": "1 where the model errs too often to decide alone",
     "good": "1 in the model's default selection",
     "status": "; ".join(f"{status.value} {status.name.lower()}" for status in FrameStatus),
 }
@@ -155,8 +155,8 @@ def write_scores_csv(path: Path, run: ScoredRun) -> None:
     flux = "photons_per_um2" if unit == "nm" else "forward_photons"
     with path.open("w", encoding="utf-8", newline="") as file:
         file.write(
-            f"file,frame,single,blank,fringes,strange,diameter_{unit},diameter_error_{unit},{flux},asphericity,"
-            "unsure,good,selected,status\n"
+            f"file,frame,single,blank,fringes,out_of_distribution,diameter_{unit},diameter_error_{unit},{flux},asphericity,"
+            "reject_band,good,selected,status\n"
         )
         for index, start in enumerate(run.starts):
             name = '"' + str(run.files[index].path).replace('"', '""') + '"'
@@ -169,8 +169,8 @@ def write_scores_csv(path: Path, run: ScoredRun) -> None:
 
 
 def _line(name: str, number: int, row: tuple[Any, ...], chosen: bool, words: Mapping[int, str]) -> str:
-    single, blank, fringes, strange, *size, unsure, good, status = row
+    single, blank, fringes, outside, *size, rejected, good, status = row
     # An empty field where there is no size: most frames have none.
     sizes = ",".join("" if math.isnan(value) else f"{value:.5g}" for value in size)
-    scores = f"{single:.6f},{blank:.6f},{fringes:.5g},{strange:.5g}"
-    return f"{name},{number},{scores},{sizes},{unsure},{good},{chosen:d},{words[status]}\n"
+    scores = f"{single:.6f},{blank:.6f},{fringes:.5g},{outside:.5g}"
+    return f"{name},{number},{scores},{sizes},{rejected},{good},{chosen:d},{words[status]}\n"

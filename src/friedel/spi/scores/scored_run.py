@@ -13,9 +13,9 @@ from friedel.spi.records import SIZES, Beam, HitScores
 
 SCORE = np.dtype(
     [
-        *((name, "<f4") for name in ("single", "blank", "fringes", "strange")),
+        *((name, "<f4") for name in ("single", "blank", "fringes", "out_of_distribution")),
         *((name, "<f4") for name in SIZES),
-        *((name, "u1") for name in ("unsure", "good", "status")),
+        *((name, "u1") for name in ("reject_band", "good", "status")),
     ]
 )
 """A frame's scores as they lie in files: 35 bytes."""
@@ -151,5 +151,5 @@ def pack_scores(scores: HitScores) -> NDArray[Any]:
 def unpack_scores(packed: NDArray[Any], model: str) -> HitScores:
     """Return an array of `SCORE` as the record."""
     columns: dict[str, Any] = {name: packed[name].copy() for name in SCORE.names or ()}
-    columns |= {name: packed[name].astype(bool) for name in ("unsure", "good")}
+    columns |= {name: packed[name].astype(bool) for name in ("reject_band", "good")}
     return HitScores(**columns, model=model)

@@ -27,7 +27,7 @@ class LabelledFile(Options):
     """CXI mask (0 is good) beside the file's own."""
 
 
-class ExperimentsOptions(Options):
+class DomainRandomisationOptions(Options):
     """Many short runs, each at another made-up experiment (`friedel.spi.forward.domain_randomisation`)."""
 
     count: Annotated[int, Field(ge=1)]
@@ -49,8 +49,8 @@ class TrainingData(Options):
     """Runs that are there already."""
     simulations: tuple[SimulationPlan, ...] = ()
     """Runs to simulate first."""
-    experiments: ExperimentsOptions | None = None
-    """Short runs of many experiments to simulate first."""
+    domain_randomisation: DomainRandomisationOptions | None = None
+    """Short runs to simulate first, each with a beam, detector, mask and particle of its own."""
     cluster: ClusterOptions | None = None
     """Processes or machines that simulate the experiments; None: this process alone."""
     shapes: tuple[str, ...] = ()
@@ -85,8 +85,8 @@ class CalibrationOptions(Options):
 
     method: Literal["temperature", "isotonic", "none"] = "temperature"
     """One number, or a rising line that needs hundreds of frames; fitted on half of the frames held back."""
-    unsure_error: Annotated[float, Field(gt=0, lt=0.5)] = 0.05
-    """A frame is unsure where frames of its probability are judged wrongly more often than this."""
+    reject_error: Annotated[float, Field(gt=0, lt=0.5)] = 0.05
+    """The reject band is where frames of one probability are judged wrongly more often than this."""
 
 
 class TrainingPlan(Plan):

@@ -20,7 +20,7 @@ from friedel.spi.frames.source import open_frames
 from friedel.spi.simulation.layout import read_truth
 from friedel.spi.simulation.plan import SimulationPlan
 from friedel.spi.simulation.simulate import Setup, simulate_hits, write_run
-from friedel.spi.training.plan import ExperimentsOptions, LabelledFile, TrainingData
+from friedel.spi.training.plan import DomainRandomisationOptions, LabelledFile, TrainingData
 
 TASK = "simulating experiments"
 _MADE_WITH = "experiments.json"
@@ -71,15 +71,17 @@ def training_files(
         If a simulation can't be made or written, or another plan's lies there.
     """
     simulations = [folder / f"simulation_{number:03d}.cxi" for number in range(len(data.simulations))]
-    experiments = [] if data.experiments is None else [_place(folder, n) for n in range(data.experiments.count)]
+    experiments = (
+        [] if data.domain_randomisation is None else [_place(folder, n) for n in range(data.domain_randomisation.count)]
+    )
     made = [*simulations, *experiments]
     if first_process():
         folder.mkdir(parents=True, exist_ok=True)
         for path, plan in zip(simulations, data.simulations, strict=True):
             _simulate(plan, path, fresh, observer)
-        if data.experiments is not None:
-            _keep_only(data.experiments, folder, fresh)
-            _simulate_experiments(experiments, data.experiments, data.cluster, observer)
+        if data.domain_randomisation is not None:
+            _keep_only(data.domain_randomisation, folder, fresh)
+            _simulate_experiments(experiments, data.domain_randomisation, data.cluster, observer)
     else:
         wait_until(lambda: all(path.exists() for path in made), f"the simulated frames in {folder}")
     return [*data.files, *(LabelledFile(path=path) for path in made)]
@@ -147,7 +149,7 @@ def _place(folder: Path, number: int) -> Path:
 
 
 def _simulate_experiments(
-    paths: list[Path], options: ExperimentsOptions, cluster: ClusterOptions | None, observer: Observer
+    paths: list[Path], options: DomainRandomisationOptions, cluster: ClusterOptions | None, observer: Observer
 ) -> None:
     folder, total = paths[0].parent, len(paths)
     pending = [number for number, path in enumerate(paths) if not path.exists()]
@@ -158,7 +160,7 @@ def _simulate_experiments(
 
 
 def _each(
-    pending: list[int], options: ExperimentsOptions, folder: Path, cluster: ClusterOptions | None
+    pending: list[int], options: DomainRandomisationOptions, folder: Path, cluster: ClusterOptions | None
 ) -> Iterator[int]:
     if cluster is None:
         for number in pending:
@@ -169,7 +171,7 @@ def _each(
         yield from (number for number, _ in in_any_order(client, _make_experiment, pending, [options, folder]))
 
 
-def _make_experiment(number: int, options: ExperimentsOptions, folder: Path) -> None:
+def _make_experiment(number: int, options: DomainRandomisationOptions, folder: Path) -> None:
     run, mask = draw_experiment(
         options.seed + number,
         particles=options.particles,
@@ -189,7 +191,7 @@ def _simulate(plan: SimulationPlan, path: Path, fresh: bool, observer: Observer)
         simulate_hits(plan, path, fresh=True, observer=observer)
 
 
-def _keep_only(options: ExperimentsOptions, folder: Path, fresh: bool) -> None:
+def _keep_only(options: DomainRandomisationOptions, folder: Path, fresh: bool) -> None:
     """Refuse to mix experiments of two plans, or remove the others; more of the same are welcome."""
     record = folder / _MADE_WITH
     now = json.dumps(options.model_dump(mode="json", exclude={"count"}) | {"version": __version__}, sort_keys=True)

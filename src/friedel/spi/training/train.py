@@ -15,8 +15,8 @@ from friedel.core.observer import Note, Observer, silent
 from friedel.core.training.checkpoints import has_checkpoints
 from friedel.core.training.libraries import first_process
 from friedel.spi.hits.calibration import Calibration, Isotonic, Temperature
-from friedel.spi.hits.reliability import calibration_error, measured_unsure_band
-from friedel.spi.hits.strange import DIRECTIONS, WIDE, fit_strangeness
+from friedel.spi.hits.out_of_distribution import DIRECTIONS, WIDE, fit_out_of_distribution
+from friedel.spi.hits.reliability import calibration_error, measured_reject_band
 from friedel.spi.training.classifier import Trained, describe, measure, score, train_classifier
 from friedel.spi.training.inputs import PreparedInputs, prepare_inputs
 from friedel.spi.training.plan import CalibrationOptions, TrainingData, TrainingPlan
@@ -68,8 +68,8 @@ def train_hits(
     observer = observer if first_process() else silent
     if first_process() and has_checkpoints(folder) and not (resume or fresh):
         raise PlanError(f"{folder} holds a training already: go on with --resume, or train anew with --fresh")
-    if not (plan.data.files or plan.data.simulations or plan.data.experiments):
-        raise PlanError("the plan's data names no frames; give files, simulations or experiments")
+    if not (plan.data.files or plan.data.simulations or plan.data.domain_randomisation):
+        raise PlanError("the plan's data names no frames; give files, simulations or domain_randomisation")
     require_known(plan.model.preprocessing)
     network = _network(plan)
     inputs, runs = _inputs(plan, folder, fresh, observer)
@@ -185,7 +185,7 @@ def _whole_runs(lengths: Sequence[int], part: float, rng: np.random.Generator) -
 
 
 def _yardstick(trained: Trained, inputs: PreparedInputs, plan: TrainingPlan) -> dict[str, Tensor]:
-    """Return what strangeness is measured by; nothing for networks without features, or from too few frames."""
+    """Return what the out-of-distribution score needs; nothing for networks without features, or of too few frames."""
     if not hasattr(trained.network, "features"):
         return {}
     order = np.random.default_rng((plan.seed, 2)).permutation(len(inputs.training))
@@ -195,7 +195,7 @@ def _yardstick(trained: Trained, inputs: PreparedInputs, plan: TrainingPlan) -> 
     if len(some) <= (DIRECTIONS if width > WIDE else width):
         return {}
     chosen = inputs.training.select(np.sort(some))
-    return fit_strangeness(describe(trained.network, chosen, precision=plan.training.precision))
+    return fit_out_of_distribution(describe(trained.network, chosen, precision=plan.training.precision))
 
 
 def _card(plan: TrainingPlan, trained: Trained, truth: NDArray[np.bool_], runs: Sequence[LabelledRun]) -> ModelCard:
@@ -219,7 +219,7 @@ def _card(plan: TrainingPlan, trained: Trained, truth: NDArray[np.bool_], runs: 
 def _calibrated(
     options: CalibrationOptions, logits: NDArray[np.float32], truth: NDArray[np.bool_]
 ) -> tuple[dict[str, float | list[float]], dict[str, float]]:
-    """Fit the calibration on every other frame held back; measure its error and the unsure band on those between."""
+    """Fit the calibration on every other frame held back; measure its error and the reject band on those between."""
     if options.method == "none":
         return {}, {}
     fitting = np.zeros(len(truth), dtype=bool)
@@ -230,6 +230,6 @@ def _calibrated(
         # Frames without one error would fit ever more certainty; they don't prove more than the network claims.
         calibration = Temperature(max(calibration.temperature, 1.0))
     probabilities, known = calibration(logits[~fitting]), truth[~fitting]
-    band = measured_unsure_band(probabilities, known, error=options.unsure_error)
-    numbers = {**calibration.numbers(), "unsure_low": band.low, "unsure_high": band.high}
+    band = measured_reject_band(probabilities, known, error=options.reject_error)
+    numbers = {**calibration.numbers(), "reject_low": band.low, "reject_high": band.high}
     return numbers, {"calibration_error": calibration_error(probabilities, known)}

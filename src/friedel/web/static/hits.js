@@ -3,7 +3,7 @@ import { picture, unpack } from "./arrays.js";
 import { bars, curve } from "./charts.js";
 import { at, clock, count, percent } from "./words.js";
 
-const ROWS = [["singles", "Selected"], ["unsure", "Unsure"], ["rejected", "Rejected"]];
+const ROWS = [["singles", "Selected"], ["reject_band", "Unsure"], ["rejected", "Rejected"]];
 
 export function showRates(rates, state) {
   const times = Array.from(unpack(rates.rate_times).values), shares = Array.from(unpack(rates.rates).values);
@@ -11,7 +11,7 @@ export function showRates(rates, state) {
   at("hitrate").textContent = latest === null ? "–" : percent(latest);
   at("selected").textContent = count(rates.selected);
   at("blankcount").textContent = count(rates.blank_count);
-  at("unsurecount").textContent = count(rates.unsure_count);
+  at("rejectcount").textContent = count(rates.reject_count);
   const high = Math.min(1, Math.max(0.02, ...known) * 1.15);
   curve(at("rates"), times, shares, { showX: clock, showY: percent, low: 0, high, described: `Hit rate over time, ${latest === null ? "unknown" : percent(latest)} now` });
   bars(at("scores"), Array.from(unpack(rates.histogram).values), state.threshold, "Scored frames by their probability of being a single hit");
@@ -46,7 +46,7 @@ function thumbnail(frame) {
   score.textContent = frame.single.toFixed(2);
   number.textContent = `#${frame.number}`;
   caption.append(score, number);
-  figure.title = `frame ${frame.number} of ${frame.series}: probability ${frame.single.toFixed(3)}, fringes ${frame.fringes.toFixed(1)}, strangeness ${frame.strange.toFixed(2)}`;
+  figure.title = `frame ${frame.number} of ${frame.series}: probability ${frame.single.toFixed(3)}, fringes ${frame.fringes.toFixed(1)}, out-of-distribution score ${frame.out_of_distribution.toFixed(2)}`;
   figure.append(canvas, caption);
   return figure;
 }

@@ -1,6 +1,6 @@
-"""A network's guess of the object behind a pattern: prepared, guessed, lifted to full resolution, settled, cut out.
+"""A network's prediction of the object behind a pattern: prepared, lifted to full resolution, relaxed, cut out.
 
-It is a guess: a dozen projections settle it, nothing here refines it, and the fit it reaches is only measured.
+A dozen projections relax it; nothing here refines it, and the fit it reaches is only measured.
 """
 
 from dataclasses import dataclass
@@ -12,14 +12,14 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
-from friedel.bcdi.networks.patterns import guessed_object, is_phasing_network, network_input
+from friedel.bcdi.networks.patterns import is_phasing_network, network_input, predicted_object
 from friedel.bcdi.phasing.ambiguities import canonical
 from friedel.bcdi.phasing.iterate import chi_of
 from friedel.bcdi.phasing.measured import Measured, measured_from
 from friedel.bcdi.phasing.network_grid import OVERSAMPLING, NetworkGrid, network_pattern
 from friedel.bcdi.phasing.projections import intensity_of
-from friedel.bcdi.phasing.settled import settled
-from friedel.bcdi.phasing.views import VIEWS, View
+from friedel.bcdi.phasing.relaxed import relaxed
+from friedel.bcdi.phasing.symmetry import SYMMETRIES, Symmetry
 from friedel.bcdi.records import Diffraction
 from friedel.core.errors import WeightsError
 from friedel.core.fourier import fourier_corner
@@ -32,13 +32,13 @@ from friedel.core.observer import Observer, silent
 DEFAULT = "phasing_default"
 """Name of the shipped weights that "default" stands for."""
 PROJECTIONS = "8*HIO+4*ER"
-"""What settles a guess that is to be looked at."""
+"""What relaxes a prediction that is to be looked at."""
 _SIZE = 32
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
-class Guess:
-    """A network's guess.
+class Prediction:
+    """A network's prediction.
 
     Attributes
     ----------
@@ -92,36 +92,36 @@ class PhasingModel:
         """Box over crystal that it was made for."""
         return self._number("oversampling", OVERSAMPLING)
 
-    def guess(self, diffraction: Diffraction, *, projections: str = PROJECTIONS) -> Guess:
-        """Guess the object behind a pattern of any size and sampling.
+    def predict(self, diffraction: Diffraction, *, projections: str = PROJECTIONS) -> Prediction:
+        """Predict the object behind a pattern of any size and sampling.
 
         Parameters
         ----------
         diffraction : Diffraction
             Photons, and where they were measured.
         projections : str
-            Schedule that settles the guess (`friedel.bcdi.phasing.settled`); empty leaves it as the network gave it.
+            Schedule that relaxes the prediction (`friedel.bcdi.phasing.relaxed`); empty: as the network gave it.
 
         Raises
         ------
         InputError
             If nothing was measured near the pattern's centre.
         """
-        return self.guesses(diffraction, 1, projections=projections)[0]
+        return self.predictions(diffraction, 1, projections=projections)[0]
 
-    def guesses(
+    def predictions(
         self, diffraction: Diffraction, n: int, *, projections: str = "", observer: Observer = silent
-    ) -> list[Guess]:
-        """Guess the object several times, from other sides of the same pattern (`views`), the best fit first.
+    ) -> list[Prediction]:
+        """Predict the object several times, from other sides of the same pattern (`symmetries`), the best fit first.
 
         Parameters
         ----------
         diffraction : Diffraction
             Photons, and where they were measured.
         n : int
-            Number of guesses, 1 to 24.
+            Number of predictions, 1 to 24.
         projections : str
-            Schedule that settles each; empty for whoever goes on from them.
+            Schedule that relaxes each; empty for whoever goes on from them.
         observer : Observer
             Hears if memory is too small to make them together.
 
@@ -132,10 +132,10 @@ class PhasingModel:
         """
         with torch.inference_mode(), threads_for(diffraction.intensities.size):
             pattern = network_pattern(diffraction, size=self.size, oversampling=self.oversampling)
-            objects = self._guessed(torch.from_numpy(pattern.intensities), VIEWS[:n], observer)
+            objects = self._predicted(torch.from_numpy(pattern.intensities), SYMMETRIES[:n], observer)
             measured = measured_from(diffraction)
             found = [_finished(obj, pattern.grid, measured, projections) for obj in objects]
-        return sorted(found, key=lambda guess: guess.chi)
+        return sorted(found, key=lambda prediction: prediction.chi)
 
     def _number(self, key: str, otherwise: float) -> float:
         value = self.card.extra.get(key, otherwise)
@@ -145,15 +145,15 @@ class PhasingModel:
             )
         return float(value)
 
-    def _guessed(
-        self, intensities: torch.Tensor, views: tuple[View, ...], observer: Observer
+    def _predicted(
+        self, intensities: torch.Tensor, symmetries: tuple[Symmetry, ...], observer: Observer
     ) -> list[NDArray[np.complex64]]:
-        amplitude = network_input(torch.stack([view.seen(intensities) for view in views])).to(self.device)
+        amplitude = network_input(torch.stack([symmetry.apply(intensities) for symmetry in symmetries])).to(self.device)
         shown = amplitude.contiguous(memory_format=torch.channels_last_3d)
         with torch.autocast(self.device.type, torch.bfloat16):
             given = in_smaller_batches(self.network, shown, observer=observer)
-        objects = guessed_object(given, amplitude, gives=str(self.network.gives)).cpu()
-        return [_centred(view.back(obj).numpy()) for view, obj in zip(views, objects, strict=True)]
+        objects = predicted_object(given, amplitude, gives=str(self.network.gives)).cpu()
+        return [_centred(symmetry.undo(obj).numpy()) for symmetry, obj in zip(symmetries, objects, strict=True)]
 
 
 def load_phasing_model(
@@ -171,12 +171,12 @@ def load_phasing_model(
     Raises
     ------
     WeightsError
-        If the weights are missing, damaged, or of a network that doesn't guess objects.
+        If the weights are missing, damaged, or of a network that doesn't predict objects.
     """
     network, card = load_weights(DEFAULT if str(name_or_path) == "default" else name_or_path)
     if not is_phasing_network(network):
         raise WeightsError(
-            f"{name_or_path}: {card.name!r} is a {card.architecture!r}, which doesn't guess objects; "
+            f"{name_or_path}: {card.name!r} is a {card.architecture!r}, which doesn't predict objects; "
             "give the weights of `friedel train phasing`"
         )
     place = resolve_device(device)
@@ -216,13 +216,13 @@ def _centred(obj: NDArray[np.complex64]) -> NDArray[np.complex64]:
     return obj
 
 
-def _finished(obj: NDArray[np.complex64], grid: NetworkGrid, measured: Measured, projections: str) -> Guess:
-    """Lift a guess to the pattern's grid, settle and cut it out, scale it, and see how well it fits."""
-    cut, support = settled(torch.from_numpy(grid.lift(obj)), measured, projections)
+def _finished(obj: NDArray[np.complex64], grid: NetworkGrid, measured: Measured, projections: str) -> Prediction:
+    """Lift a prediction to the pattern's grid, relax and cut it out, scale it, and see how well it fits."""
+    cut, support = relaxed(torch.from_numpy(grid.lift(obj)), measured, projections)
     scaled = cut * _best_scale(cut, measured)
     chi = float(chi_of(scaled[None], measured)[0])
     found, inside = canonical(scaled.numpy(), support.numpy())
-    return Guess(object=found, support=inside, chi=chi, grid=grid)
+    return Prediction(object=found, support=inside, chi=chi, grid=grid)
 
 
 def _best_scale(obj: torch.Tensor, measured: Measured) -> torch.Tensor:

@@ -1,4 +1,4 @@
-"""A guess is what the network gave, brought back to the pattern's grid, in the convention, at the pattern's scale."""
+"""A prediction is what the network gave, brought to the pattern's grid, convention and scale."""
 
 import numpy as np
 import pytest
@@ -7,8 +7,8 @@ import torch
 from friedel.bcdi.crystals.random_crystal import random_crystal
 from friedel.bcdi.forward.bragg import diffract
 from friedel.bcdi.phasing.ambiguities import align_to, canonical
-from friedel.bcdi.phasing.guess import PhasingModel, load_phasing_model
 from friedel.bcdi.phasing.network_grid import network_grid
+from friedel.bcdi.phasing.prediction import PhasingModel, load_phasing_model
 from friedel.bcdi.records import Diffraction
 from friedel.core.errors import WeightsError
 from friedel.core.fourier import fourier
@@ -42,23 +42,23 @@ def test_a_network_that_knows_gives_the_crystal_at_full_resolution(gives, shape)
     crystal = random_crystal(shape, seed=3, phase_range_rad=4.0, oversampling=(2.0, 2.4, 1.8)).object
     diffraction = Diffraction(intensities=diffract(crystal, n_photons=1e7, seed=1), mask=np.ones(shape, bool))
     grid = network_grid(diffraction)
-    guess = _model(_Oracle(grid.lower(crystal), gives)).guess(diffraction)
-    assert guess.object.shape == shape
-    assert guess.grid.steps == grid.steps
-    assert align_to(guess.object, crystal)[1] > 0.97
-    assert guess.chi < 0.25
-    assert (guess.object[~guess.support] == 0).all()
-    assert (np.abs(guess.object) ** 2).sum() == pytest.approx(1e7, rel=0.1)
-    again, _ = canonical(guess.object, guess.support)
-    assert np.allclose(again, guess.object, atol=1e-3 * np.abs(guess.object).max())
+    prediction = _model(_Oracle(grid.lower(crystal), gives)).predict(diffraction)
+    assert prediction.object.shape == shape
+    assert prediction.grid.steps == grid.steps
+    assert align_to(prediction.object, crystal)[1] > 0.97
+    assert prediction.chi < 0.25
+    assert (prediction.object[~prediction.support] == 0).all()
+    assert (np.abs(prediction.object) ** 2).sum() == pytest.approx(1e7, rel=0.1)
+    again, _ = canonical(prediction.object, prediction.support)
+    assert np.allclose(again, prediction.object, atol=1e-3 * np.abs(prediction.object).max())
 
 
 def test_an_object_that_a_network_puts_on_the_rim_of_its_box_is_brought_back():
     crystal = random_crystal((32, 32, 32), seed=3, phase_range_rad=4.0, oversampling=(2.0, 2.4, 1.8)).object
     diffraction = Diffraction(intensities=diffract(crystal, n_photons=1e7, seed=1), mask=np.ones((32,) * 3, bool))
     there = np.roll(network_grid(diffraction).lower(crystal), (16, -11, 5), (0, 1, 2))
-    guess = _model(_Oracle(there, "diffraction")).guess(diffraction)
-    assert align_to(guess.object, crystal)[1] > 0.97
+    prediction = _model(_Oracle(there, "diffraction")).predict(diffraction)
+    assert align_to(prediction.object, crystal)[1] > 0.97
 
 
 def test_size_and_oversampling_are_the_cards():
@@ -66,23 +66,23 @@ def test_size_and_oversampling_are_the_cards():
     diffraction = Diffraction(intensities=diffract(crystal, n_photons=1e7, seed=1), mask=np.ones((32, 32, 32), bool))
     grid = network_grid(diffraction, size=24, oversampling=2.0)
     model = _model(_Oracle(grid.lower(crystal), "object"), grid_size=24.0, oversampling=2.0)
-    guess = model.guess(diffraction)
-    assert guess.grid.size == 24
-    assert guess.grid.steps == grid.steps
+    prediction = model.predict(diffraction)
+    assert prediction.grid.size == 24
+    assert prediction.grid.steps == grid.steps
     with pytest.raises(WeightsError, match="one number is expected"):
         _ = _model(torch.nn.Identity(), grid_size=[24.0]).size
 
 
-def test_weights_that_do_not_guess_objects_are_refused(tmp_path):
+def test_weights_that_do_not_predict_objects_are_refused(tmp_path):
     card = ModelCard(name="hits", architecture="resnet", options={"n": 1, "m": 1, "size": 32})
     save_weights(tmp_path / "model", ResNet(1, 1, size=32), card)
-    with pytest.raises(WeightsError, match="'hits' is a 'resnet', which doesn't guess objects"):
+    with pytest.raises(WeightsError, match="'hits' is a 'resnet', which doesn't predict objects"):
         load_phasing_model(tmp_path)
     with pytest.raises(WeightsError, match="no such weights"):
         load_phasing_model(tmp_path / "none.safetensors")
 
 
-def test_views_that_do_not_fit_into_memory_are_guessed_in_halves():
+def test_views_that_do_not_fit_into_memory_are_predicted_in_halves():
     crystal = random_crystal((32, 32, 32), seed=3, oversampling=2.4).object
     diffraction = Diffraction(intensities=diffract(crystal, n_photons=1e7, seed=1), mask=np.ones((32, 32, 32), bool))
     network, sizes = _Oracle(network_grid(diffraction).lower(crystal), "object"), []
@@ -95,6 +95,6 @@ def test_views_that_do_not_fit_into_memory_are_guessed_in_halves():
 
     network.forward = small
     recorder = Recorder()
-    assert len(_model(network).guesses(diffraction, 3, observer=recorder)) == 3
+    assert len(_model(network).predictions(diffraction, 3, observer=recorder)) == 3
     assert sizes == [3, 1, 1, 1]
     assert "going on with 1 at a time" in recorder.notes[0][1]

@@ -1,4 +1,4 @@
-"""A dozen projections bring a rough guess nearer the crystal, at any size; without them it is only cut out."""
+"""A dozen projections bring a rough prediction nearer the crystal, at any size; without them it is only cut out."""
 
 import numpy as np
 import pytest
@@ -7,10 +7,10 @@ import torch
 from friedel.bcdi.crystals.random_crystal import random_crystal
 from friedel.bcdi.forward.bragg import diffract
 from friedel.bcdi.phasing.ambiguities import align_to
-from friedel.bcdi.phasing.guess import PROJECTIONS
 from friedel.bcdi.phasing.iterate import chi_of
 from friedel.bcdi.phasing.measured import measured_from
-from friedel.bcdi.phasing.settled import cut_out, settled
+from friedel.bcdi.phasing.prediction import PROJECTIONS
+from friedel.bcdi.phasing.relaxed import cut_out, relaxed
 from friedel.bcdi.records import Diffraction
 
 
@@ -19,15 +19,15 @@ def _rough(shape):
     pattern = Diffraction(intensities=diffract(crystal, n_photons=1e7, seed=1), mask=np.ones(shape, bool))
     rng = np.random.default_rng(0)
     errors = rng.normal(0, 0.6, (*shape, 2)) @ [1, 1j]
-    guess = crystal * np.exp(1j * np.sin(np.arange(shape[1]) / 3))[:, None] + 0.1 * errors
-    return crystal, measured_from(pattern), torch.from_numpy(guess.astype(np.complex64))
+    prediction = crystal * np.exp(1j * np.sin(np.arange(shape[1]) / 3))[:, None] + 0.1 * errors
+    return crystal, measured_from(pattern), torch.from_numpy(prediction.astype(np.complex64))
 
 
 @pytest.mark.parametrize("shape", [(32, 32, 32), (48, 36, 40)])
-def test_a_guess_comes_nearer_in_fit_and_in_truth(shape):
-    crystal, measured, guess = _rough(shape)
-    before, _ = settled(guess, measured, "")
-    after, support = settled(guess, measured, PROJECTIONS)
+def test_a_prediction_comes_nearer_in_fit_and_in_truth(shape):
+    crystal, measured, prediction = _rough(shape)
+    before, _ = relaxed(prediction, measured, "")
+    after, support = relaxed(prediction, measured, PROJECTIONS)
     assert after.shape == support.shape == shape
     assert not after[~support].any()
     chis = chi_of(torch.stack([before, after]), measured)
@@ -36,8 +36,8 @@ def test_a_guess_comes_nearer_in_fit_and_in_truth(shape):
 
 
 def test_without_projections_it_is_cut_out_only():
-    _, measured, guess = _rough((32, 32, 32))
-    obj, support = settled(guess, measured, "")
-    assert torch.equal(obj, cut_out(guess)[0])
-    assert torch.equal(obj[support], guess[support])
+    _, measured, prediction = _rough((32, 32, 32))
+    obj, support = relaxed(prediction, measured, "")
+    assert torch.equal(obj, cut_out(prediction)[0])
+    assert torch.equal(obj[support], prediction[support])
     assert 0.02 < float(support.float().mean()) < 0.3

@@ -1,8 +1,8 @@
-"""A view acts alike on objects and on their intensities, and can be undone."""
+"""A symmetry acts alike on objects and on their intensities, and can be undone."""
 
 import torch
 
-from friedel.bcdi.phasing.views import VIEWS
+from friedel.bcdi.phasing.symmetry import SYMMETRIES
 from friedel.core.fourier import fourier
 
 
@@ -13,18 +13,18 @@ def _cube():
 
 def test_the_pattern_of_a_turned_object_is_the_turned_pattern():
     obj = _cube()
-    for view in VIEWS:
-        seen = fourier(view.seen(obj)).abs()
-        assert torch.allclose(seen, view.seen(fourier(obj).abs()), atol=1e-5)
+    for symmetry in SYMMETRIES:
+        seen = fourier(symmetry.apply(obj)).abs()
+        assert torch.allclose(seen, symmetry.apply(fourier(obj).abs()), atol=1e-5)
 
 
 def test_a_view_can_be_undone():
     obj = _cube()
-    assert all(torch.equal(view.back(view.seen(obj)), obj) for view in VIEWS)
+    assert all(torch.equal(symmetry.undo(symmetry.apply(obj)), obj) for symmetry in SYMMETRIES)
 
 
 def test_no_two_views_show_the_same_intensities():
     pattern = fourier(_cube()).abs()
-    shown = [view.seen(pattern) for view in VIEWS]
+    shown = [symmetry.apply(pattern) for symmetry in SYMMETRIES]
     assert torch.equal(shown[0], pattern)
     assert not any(torch.allclose(a, b) for k, a in enumerate(shown) for b in shown[:k])

@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from friedel.core.errors import InputError
-from friedel.spi.hits.strange import WHITENING, fit_strangeness, strangeness
+from friedel.spi.hits.out_of_distribution import WHITENING, fit_out_of_distribution, out_of_distribution_score
 
 
 @pytest.fixture(scope="module")
@@ -15,17 +15,17 @@ def features():
 
 
 def test_one_training_frame_in_a_hundred_lies_beyond_one(features):
-    statistics = fit_strangeness(features)
+    statistics = fit_out_of_distribution(features)
     assert statistics[WHITENING].shape == (1000, 32)
-    assert float((strangeness(features, statistics) > 1).float().mean()) == pytest.approx(0.01, abs=0.002)
+    assert float((out_of_distribution_score(features, statistics) > 1).float().mean()) == pytest.approx(0.01, abs=0.002)
 
 
-def test_far_from_training_is_strange_along_its_directions(features):
-    statistics = fit_strangeness(features)
+def test_far_from_training_is_outside_along_its_directions(features):
+    statistics = fit_out_of_distribution(features)
     away = features.mean(0) + 10 * (features[:1] - features.mean(0))
-    assert float(strangeness(away, statistics)[0]) > 3
+    assert float(out_of_distribution_score(away, statistics)[0]) > 3
 
 
 def test_too_few_frames_are_refused(features):
     with pytest.raises(InputError, match="can't tell how"):
-        fit_strangeness(features[:20])
+        fit_out_of_distribution(features[:20])

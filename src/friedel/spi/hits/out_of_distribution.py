@@ -13,8 +13,8 @@ _PERCENTILE = 0.99
 _SHRINKAGE = 0.02
 
 
-def fit_strangeness(features: Tensor) -> dict[str, Tensor]:
-    """Return what `strangeness` needs, from a network's features of its training frames.
+def fit_out_of_distribution(features: Tensor) -> dict[str, Tensor]:
+    """Return what `out_of_distribution_score` needs, from a network's features of its training frames.
 
     Parameters
     ----------
@@ -52,12 +52,12 @@ def fit_strangeness(features: Tensor) -> dict[str, Tensor]:
 def _fit_wide(values: Tensor) -> dict[str, Tensor]:
     mean = values.mean(0)
     axes = torch.linalg.svd(values - mean, full_matrices=False).Vh[:DIRECTIONS].T
-    within = fit_strangeness((values - mean) @ axes)
+    within = fit_out_of_distribution((values - mean) @ axes)
     return {MEAN: mean.float(), WHITENING: axes.float() @ within[WHITENING]}
 
 
-def strangeness(features: Tensor, statistics: dict[str, Tensor]) -> Tensor:
-    """Return how strange frames are, ``(n,)``: 1 at the training frames' 99th percentile; 0 if nothing was fitted."""
+def out_of_distribution_score(features: Tensor, statistics: dict[str, Tensor]) -> Tensor:
+    """Return frames' distance from training, ``(n,)``: 1 at the training frames' 99th percentile; 0 without a fit."""
     if MEAN not in statistics:
         return torch.zeros(len(features))
     mean, whitening = (statistics[name].to(features) for name in (MEAN, WHITENING))

@@ -1,4 +1,4 @@
-"""One pattern seen from other sides: the cube's symmetries. Each view makes a network guess anew.
+"""One pattern seen from other sides: the cube's symmetries. Each symmetry makes a network prediction anew.
 
 Flips and exchanges of axes act alike on intensities and objects. A flip of all three axes changes no intensities
 (Friedel's law), so that 24 of the cube's 48 symmetries are left.
@@ -14,24 +14,24 @@ _ORDERS = ((0, 1, 2), (1, 2, 0), (2, 0, 1), (2, 1, 0), (0, 2, 1), (1, 0, 2))
 
 
 @dataclass(frozen=True)
-class View:
+class Symmetry:
     """A symmetry of the cube: an order of the axes, then flips about index ``n // 2``."""
 
     order: tuple[int, int, int]
     flips: tuple[int, ...]
 
-    def seen(self, cube: Tensor) -> Tensor:
-        """Return cubes ``(..., n, n, n)``, n even, as this view shows them."""
+    def apply(self, cube: Tensor) -> Tensor:
+        """Return cubes ``(..., n, n, n)``, n even, as this symmetry shows them."""
         return _flipped(_ordered(cube, self.order), self.flips)
 
-    def back(self, cube: Tensor) -> Tensor:
-        """Return cubes of this view as they were before `seen`."""
+    def undo(self, cube: Tensor) -> Tensor:
+        """Return cubes of this symmetry as they were before `apply`."""
         z, y, x = (self.order.index(axis) for axis in range(3))
         return _ordered(_flipped(cube, self.flips), (z, y, x))
 
 
-# Neighbours differ in both order and flip: the first few are as different as views can be.
-VIEWS = tuple(View(order, _FLIPS[(k + turn) % 4]) for turn in range(4) for k, order in enumerate(_ORDERS))
+# Neighbours differ in both order and flip: the first few are as different as symmetries can be.
+SYMMETRIES = tuple(Symmetry(order, _FLIPS[(k + turn) % 4]) for turn in range(4) for k, order in enumerate(_ORDERS))
 """All 24, the plain one first."""
 
 

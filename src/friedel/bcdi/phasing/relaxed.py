@@ -1,6 +1,6 @@
-"""A few projections between a network's guess and its use: what it lacks most they put right in milliseconds.
+"""A few projections between a network's prediction and its use: what it lacks most they put right in milliseconds.
 
-This is no phasing: a guess of another crystal stays one. The support follows, as in every iterative method here.
+This is no phasing: a prediction of another crystal stays one. The support follows, as in every iterative method here.
 """
 
 import torch
@@ -14,7 +14,7 @@ from friedel.bcdi.phasing.schedule import parse_schedule
 from friedel.bcdi.phasing.support import shrink_wrap
 
 THRESHOLD = 0.2
-"""Fraction of the bulk amplitude at which a guess is cut out."""
+"""Fraction of the bulk amplitude at which a prediction is cut out."""
 _SIGMA = 0.7
 _EVERY = 4
 # Projections run on at most this central part of the pattern: there they take a quarter of a millisecond.
@@ -28,13 +28,13 @@ def cut_out(obj: Tensor) -> tuple[Tensor, Tensor]:
     return obj * support, support
 
 
-def settled(obj: Tensor, measured: Measured, schedule: str) -> tuple[Tensor, Tensor]:
-    """Return a guess after some projections, cut out, and its support.
+def relaxed(obj: Tensor, measured: Measured, schedule: str) -> tuple[Tensor, Tensor]:
+    """Return a prediction after some projections, cut out, and its support.
 
     Parameters
     ----------
     obj : (z, y, x) complex Tensor
-        The guess, on the measurement's grid.
+        The prediction, on the measurement's grid.
     measured : Measured
         The measurement.
     schedule : str
