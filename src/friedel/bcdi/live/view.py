@@ -19,7 +19,7 @@ from friedel.core.errors import FriedelError
 
 PLANES: Mapping[str, int] = {"xy": 0, "xz": 1, "yz": 2}
 """Array axis that each plane cuts across."""
-_AGREE = 0.95
+_AGREE = 0.95  # correlation, as in the verdict of a final result (`phasing.assess.MIN_AGREEMENT`)
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -81,7 +81,7 @@ class CrystalView:
 
 @dataclass(frozen=True, kw_only=True)
 class History:
-    """How the images of a scan went.
+    """When each image of a scan was made, and how much it differed from the one before.
 
     Attributes
     ----------
@@ -98,7 +98,19 @@ class History:
     settled: bool = False
 
     def and_then(self, n_frames: int, same: float | None, *, enough: float, in_a_row: int) -> "History":
-        """Return the history with one more image; it counts for the row only if it has new frames."""
+        """Return the history with one more image; it counts for the row only if it has new frames.
+
+        Parameters
+        ----------
+        n_frames : int
+            Frames collected when the image was made.
+        same : float or None
+            Its correlation with the image before, 0 to 1; None for the first.
+        enough : float
+            Correlation from which an image counts as unchanged.
+        in_a_row : int
+            Unchanged images, each with new frames, after which the history is settled.
+        """
         frames, values = (*self.frames, n_frames), (*self.same, np.nan if same is None else same)
         grown = [(a, b) for a, b in zip(frames[1:], frames[:-1], strict=True)]
         latest = list(zip(grown, values[1:], strict=True))[-in_a_row:]
@@ -163,7 +175,25 @@ def view_of(
     figures: Mapping[str, float],
     report: str = "",
 ) -> CrystalView:
-    """Return a view made of a picture, a history and words; parameters are the fields of `CrystalView`."""
+    """Return a view made of a picture, a history and words.
+
+    Parameters
+    ----------
+    shown : Picture
+        Slices and surface.
+    history : History
+        All images up to it.
+    collected, expected : int
+        Frames there, and frames the scan will have; 0 while unknown.
+    label : str
+        What the image is ("N of M frames, provisional").
+    notes : tuple of str
+        What is still uncertain, a sentence each.
+    figures : mapping of str to float
+        Quality figures.
+    report : str
+        Path of the finished scan's report inside the run's folder; "" while there is none.
+    """
     return CrystalView(
         collected=collected,
         expected=expected,
