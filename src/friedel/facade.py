@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from friedel.stream.display import Control
     from friedel.stream.snapshot import Snapshot
 
-_LATEST = 8
+_LATEST = 8  # snapshots kept for a loop that is slower than they come; then the oldest is dropped
 
 
 def read_scan(

@@ -59,7 +59,7 @@ class Warned:
     text : str
         What is odd and what was done about it, in one sentence.
     bends : bool
-        Whether the result may be wrong for it in spite of the repair: the verdict then doesn't trust it.
+        Whether the result may be wrong in spite of the repair; the verdict is then "not trusted".
     """
 
     step: str

@@ -1,9 +1,9 @@
 """The ledger on disk: what became of every frame, and which frames are written where. SQLite, one file a folder.
 
 `counts` grows by a row whenever the counts have changed, at most half a second behind; `batches` by a row for every
-batch that is in a file *and flushed*, in the same breath: what isn't in it isn't written, whatever the file holds
-beyond. So a folder can be taken up again after any kill, and its account and its files can't disagree: `replay` takes
-what was written from the batches, and what a kill took is a count of its own.
+batch that is in a file *and flushed*: a frame that isn't in it counts as not written, whatever the file holds beyond.
+So a folder can be taken up again after any kill, and its account and its files can't disagree: `replay` takes what was
+written from `batches`, and counts what a kill took apart.
 """
 
 import json
@@ -24,8 +24,8 @@ from friedel.stream.ledger import LedgerCounts
 
 FILE, NOW = "ledger.db", "ledger.json"
 KILLED = "the watch was killed before they were written"
-_BEHIND_S = 0.5
-_BUSY_S = 10.0
+_BEHIND_S = 0.5  # s between two rows of counts: the most that a kill can leave uncounted
+_BUSY_S = 10.0  # s; how long SQLite waits for another process's write (which takes milliseconds) before it fails
 _TABLES = """
 CREATE TABLE IF NOT EXISTS sessions (session INTEGER PRIMARY KEY, began REAL, source TEXT, ended REAL);
 CREATE TABLE IF NOT EXISTS counts (session INTEGER, time REAL, counts TEXT);

@@ -22,8 +22,8 @@ from friedel.core.observer import Observer, Warned
 from friedel.core.options import Options
 from friedel.stream.snapshot import Snapshot
 
-_TIMEOUT_S = 5.0
-_WAITING = 64
+_TIMEOUT_S = 5.0  # s; for a webhook's answer, and so the longest that ending a watch waits for it
+_WAITING = 64  # messages kept for a webhook that doesn't answer; later ones are dropped
 
 
 class AlarmOptions(Options):

@@ -35,7 +35,7 @@ class Ready:
 
 
 class Running(Protocol):
-    """What there must be to a process; a thread that speaks for another machine's has it too."""
+    """What `Supervised` needs of a process; a thread that stands for a process on another machine offers it too."""
 
     @property
     def pid(self) -> int | None:
@@ -61,7 +61,7 @@ class Supervised:
     pipe : Connection
         This end of the pipe to it.
     wake : function
-        Called, from a thread, when there is something to hear or the process is gone.
+        Called, from a thread, when an answer has come or the process has ended.
 
     Attributes
     ----------
@@ -150,7 +150,7 @@ class Supervised:
             while True:
                 self._answers.append(self._pipe.recv())
                 self._wake()
-        except Exception:  # it is dead, perhaps in the middle of a word
+        except Exception:  # the process died, perhaps in the middle of an answer
             self._over = True
             self._wake()
 

@@ -15,7 +15,7 @@ from friedel.stream.display import Board, Control
 from friedel.web.messages import joined, parts_of
 from friedel.web.options import ServeOptions
 
-_POLL_S = 0.05
+_POLL_S = 0.05  # s between two looks at the board; snapshots come a few times a second
 _PICTURES = ("gallery", "powder")
 _FIGURES = ("state", "rates")
 # Pictures of frames are nine tenths of the bytes, and nobody looks at more than one set a second.

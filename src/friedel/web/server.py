@@ -20,7 +20,7 @@ STATIC = Path(__file__).parent / "static"
 COOKIE = "friedel_token"
 HEALTH = "/health"
 """Needs no token, because it says nothing but that: container engines ask for it."""
-_LARGEST_REQUEST = 4096
+_LARGEST_REQUEST = 4096  # bytes that a browser may send: a control is under 100, and nothing is uploaded
 PAGE_RULES = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; "
     "base-uri 'none'; form-action 'none'; frame-ancestors 'none'"

@@ -38,7 +38,7 @@ min_modify dmax 0.2
 minimize 0.0 {force} {steps} {evaluations}
 write_dump all custom relaxed.txt id x y z modify sort id format float %.9g
 """
-HEADER_LINES = 9
+HEADER_LINES = 9  # of LAMMPS' text dump: time step, number of atoms, box and columns, each with its title
 FORCE_EV_PER_ANGSTROM = 1e-4
 """Largest force left, where the steps suffice."""
 

@@ -1,4 +1,4 @@
-"""cohere-core, the field's own program, run on the same data in the same process: the peer beside the figures.
+"""cohere-core, a widely used phasing program, run on the same data in the same process, for comparison.
 
 cohere is optional (extra "peers") and never needed. Its objects are conjugated and scaled to photons on the way out, so
 that both programs' results mean the same. Its random start is drawn here, as it draws it itself but from a given seed.

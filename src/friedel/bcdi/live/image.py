@@ -28,15 +28,15 @@ from friedel.bcdi.records import Diffraction
 from friedel.core.errors import FriedelError
 
 Object: TypeAlias = NDArray[np.complex64]
-_HELD_OUT = 0.03
+_HELD_OUT = 0.03  # share of the measured voxels, by which members are compared: less scatters more, more costs signal
 _STEP = (("RAAR", 12), ("ER", 4))
-_THRESHOLD = 0.13
+_THRESHOLD = 0.13  # of the bulk amplitude: `phasing.solver.NEUTRAL`
 # The refinement takes about this share of an image's time.
 _REFINING = 0.3
 _REFINE_STEPS = 10
-# A member that predicts held-out voxels so much worse than the best is in another minimum.
+# A member whose held-out deviance is so many times the best one's is taken to be in another minimum.
 _ASTRAY = 1.3
-# A member takes another's place on the display when it is better by more than chance: else the image would flicker.
+# Share of the shown member's deviance that another must come below to be shown instead, so that chance doesn't switch.
 _CLEARLY = 0.95
 
 
@@ -103,7 +103,7 @@ class Imager:
         self._best = 0
 
     def warm_up(self) -> None:
-        """Make an image of a small made-up crystal: what loads on first use then doesn't delay the first real one."""
+        """Make an image of a small simulated crystal, so that libraries are loaded before the first real image."""
         size, seconds = 24, self.options.seconds
         offsets = np.indices((size, size, size)) - size // 2
         intensities = 1e4 * np.prod(np.sinc(offsets / 3.0) ** 2, axis=0)
@@ -175,7 +175,7 @@ class Imager:
         return refine(state.confined[best], support, coarse, options).obj.detach(), support
 
     def _brought_back(self, state: State, scores: Tensor, best: int, coarse: Measured) -> State:
-        """Start members that went astray anew: the best one's support, other phases."""
+        """Start members in other minima (`_ASTRAY`) anew, with the best one's support and other phases."""
         astray = [k for k, score in enumerate(scores.tolist()) if score > _ASTRAY * float(scores[best])]
         obj, support = state.obj.clone(), state.support.clone()
         for k in astray:
@@ -185,7 +185,7 @@ class Imager:
         return start_from(coarse, obj, support)
 
     def _placed(self, obj: Object, support: NDArray[np.bool_]) -> tuple[Object, NDArray[np.bool_], float | None]:
-        """Return the image turned and moved to lie on the one before, and the correlation of the two."""
+        """Return the image aligned to the one before (shift, twin, global phase), and the correlation of the two."""
         if self._last is None:
             return *canonical(obj, support), None
         shown, same = align_to(obj, self._last.object)
@@ -208,7 +208,7 @@ def _spread(members: list[Object], best: int, support: NDArray[np.bool_]) -> tup
 
 
 _SCHEDULE = parse_schedule("100*HIO+60*RAAR+5*ER")
-_MOST_VOXELS = 48
+_MOST_VOXELS = 48  # a side of the image's grid: 110,000 voxels, so that many iterations fit the time box
 # Random phases find the object on a grid just fine enough to show it, many times faster than on the image's own.
 _RANDOM_VOXELS = 500
 

@@ -23,7 +23,7 @@ from friedel.core.machine.memory import keep_freed_memory
 from friedel.core.machine.threads import stay_single_threaded
 from friedel.stream.processes import Ready, Supervised, spawn
 
-_POLL_S = 0.05
+_POLL_S = 0.05  # s; how soon the process sees that an image has become due while no frame comes
 
 
 @dataclass(frozen=True, eq=False)

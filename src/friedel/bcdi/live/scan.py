@@ -1,7 +1,7 @@
 """A rocking scan that grows: raw frames with their motor readings, and the pattern that those so far make.
 
-A frame not yet measured is unknown, never dark. The counts are cleaned and cut out by the functions of `friedel.scans`
-that prepare a finished scan; once every frame has come, `GrowingScan.scan` is that finished scan. It phases nothing.
+A frame not yet measured is unknown, never dark. The counts are cleaned and cut out by the functions of
+`friedel.bcdi.prepare`, as for a finished scan; once every frame has come, `GrowingScan.scan` is that finished scan.
 """
 
 from collections.abc import Callable, Mapping
@@ -24,7 +24,7 @@ from friedel.core.errors import InputError
 from friedel.core.files.placement import Placement
 from friedel.stream.sources.events import Begun
 
-_FIRST_ROOM = 64
+_FIRST_ROOM = 64  # frames, where nobody said how many will come; the array then doubles when it is full
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)

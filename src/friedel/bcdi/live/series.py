@@ -25,10 +25,10 @@ from friedel.core.errors import InputError
 from friedel.core.observer import Event, Observer, Progress
 
 REPORT = "report.html"
-_LARGEST_BOX = 96
-# The peak may wander by this share of the box before the box follows, and the images begin anew.
+_LARGEST_BOX = 96  # voxels a side of the provisional images' box: of a larger one only the centre would be used
+# Share of the box by which the found peak may shift before the box is centred anew, and the images with it.
 _WANDER = 1 / 16
-# Members that agree less have found nothing yet: the next image doesn't begin from them.
+# Correlation of the members below which they have no common object: the next image begins from new ones.
 _LOST = 0.6
 
 

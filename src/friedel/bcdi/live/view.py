@@ -19,7 +19,7 @@ from friedel.core.errors import FriedelError
 
 PLANES: Mapping[str, int] = {"xy": 0, "xz": 1, "yz": 2}
 """Array axis that each plane cuts across."""
-_AGREE = 0.95
+_AGREE = 0.95  # correlation, as in the verdict of a final result (`phasing.assess.MIN_AGREEMENT`)
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -91,7 +91,7 @@ class CrystalView(Picture):
 
 @dataclass(frozen=True, kw_only=True)
 class History:
-    """How the images of a scan went.
+    """When each image of a scan was made, and how much it differed from the one before.
 
     Attributes
     ----------
@@ -108,7 +108,19 @@ class History:
     settled: bool = False
 
     def and_then(self, n_frames: int, same: float | None, *, enough: float, in_a_row: int) -> "History":
-        """Return the history with one more image; it counts for the row only if it has new frames."""
+        """Return the history with one more image; it counts for the row only if it has new frames.
+
+        Parameters
+        ----------
+        n_frames : int
+            Frames collected when the image was made.
+        same : float or None
+            Its correlation with the image before, 0 to 1; None for the first.
+        enough : float
+            Correlation from which an image counts as unchanged.
+        in_a_row : int
+            Unchanged images, each with new frames, after which the history is settled.
+        """
         frames, values = (*self.frames, n_frames), (*self.same, np.nan if same is None else same)
         grown = [(a, b) for a, b in zip(frames[1:], frames[:-1], strict=True)]
         latest = list(zip(grown, values[1:], strict=True))[-in_a_row:]

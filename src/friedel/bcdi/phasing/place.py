@@ -1,7 +1,8 @@
-"""Where between the voxels does the crystal lie? Photons don't tell; the support does.
+"""Which fraction of a voxel should the object be shifted by? Intensities leave it open; the support decides.
 
-A facet in the middle between two voxel planes leaves tails on both sides; on a plane it doesn't. Of all places the one
-is taken at which a tight support explains most: elsewhere a fit makes up for the tails by false detail in the phase.
+A facet that lies in the middle between two voxel planes has band-limited tails on both sides; one that lies on a plane
+has none. The shift is taken at which a tight support explains most of the pattern: at others, a fit on that support
+makes up for the missing tails by false detail in the phase.
 """
 
 import numpy as np

@@ -37,15 +37,16 @@ from friedel.bcdi.phasing.verdict.assess import AGREE, Finalists
 from friedel.bcdi.records import Diffraction, Start
 from friedel.core.observer import Note, Observer, Progress, silent
 
+# Voxels of reciprocal space, each axis: nearly full coherence, but not 0, where the gradient by the width vanishes.
 _COHERENCE_START = 0.3
-# Between a surface half filled and the haze of noise around the object.
+# Fraction of the bulk amplitude: between a half-filled surface voxel (0.5) and the noise around the object.
 NEUTRAL = 0.13
 _FITS = 3
 _SHORTEST_DIM = 16
 # Where photons are few, only the central part's phases can be found by projections.
 _DIM_START_VOXELS = 300
 _DIM_THRESHOLD = 0.2
-# Above this share of the box, the region of the autocorrelation is folded over: the sampling is too coarse for it.
+# Share of the box that the autocorrelation's halved region may fill; above it, the autocorrelation is aliased.
 _TIGHT_BOX = 0.25
 _AUTOCORRELATION_LEVEL = 0.01
 # A climb takes 10 CPU-s at 64³ and 120 at 64 × 98 × 96, each round: larger patterns take the chain that ends sooner.
@@ -128,7 +129,7 @@ class Solver:
         self.refining = self.unexpecting
         wanted, shortest = options.start_voxels, options.start_shortest
         if self.low_dose:
-            # Its weak fringes would only lead starts astray; they come in by the refinement.
+            # Starts on fringes of few photons go wrong; the refinement, whose likelihood knows their noise, adds them.
             wanted, shortest = _DIM_START_VOXELS, _SHORTEST_DIM
             self.refining = self.refining.model_copy(update={"density_spread": options.low_dose_density_spread})
         self.start, self.later = (
@@ -188,7 +189,7 @@ class Solver:
 
     @property
     def loosest(self) -> Following:
-        """How a support follows what has gone astray."""
+        """How the support follows where the usual one failed."""
         return CLOSE if self.tight else LOOSE
 
     def _close(self) -> PhasingOptions:
@@ -201,7 +202,7 @@ class Solver:
     def _random(self, measured: Measured, options: PhasingOptions, number: int) -> list[Candidate]:
         count = iterations_in(options.schedule) * options.starts
         bar = _Bar(self.observer, "random starts" if number == 0 else f"random starts, round {number + 1}", count)
-        # In a tight box the autocorrelation is folded over itself: nothing is to be seen at its rim.
+        # In a tight box the autocorrelation is aliased, and its rim can't be seen.
         wider = 1 if self.tight else 3**number
         level = max(_AUTOCORRELATION_LEVEL / wider, min(_AUTOCORRELATION_LEVEL, noise_level(measured)))
         return explore(measured, options, seed=self.seed + 7919 * number, level=level, on_progress=bar)
@@ -307,7 +308,23 @@ class Solver:
         betas: tuple[float, ...] | None = None,
         refining: bool = True,
     ) -> list[Candidate]:
-        """Polish candidates on supports of the given threshold(s) and refine them, cycle by cycle."""
+        """Polish candidates on supports of the given threshold(s) and refine them, cycle by cycle.
+
+        Parameters
+        ----------
+        candidates : list of Candidate
+            On the measurement's grid.
+        threshold : float or list of float
+            Of the support, as a fraction of the bulk amplitude: one for all, or one for each.
+        measured : Measured
+            The measurement.
+        task : str
+            Name of the progress.
+        betas : tuple of float, optional
+            Feedback in each cycle; None takes the options'.
+        refining : bool
+            Whether each cycle ends with a refinement; always where photons are few.
+        """
         betas = betas or self.options.polish_betas
         thresholds = threshold if isinstance(threshold, list) else [threshold] * len(candidates)
         steps = self.refining.steps if refining or not self.projecting else 0
@@ -457,7 +474,7 @@ def _size(measured: Measured) -> str:
 
 
 class _Bar:
-    """Turns "so many more iterations done" into progress events."""
+    """Sums up counts of finished iterations and tells them as progress events."""
 
     def __init__(self, observer: Observer, task: str, total: int) -> None:
         self.observer, self.task, self.total, self.done = observer, task, total, 0

@@ -14,9 +14,10 @@ from friedel.core.observer import Warned
 
 # Predictions of one network may share an error: what they come to must agree better than random starts have to.
 _SETTLED = 0.995
-# Solutions that hadn't arrived get this much better, or far more, by going on; those that had, don't get better at all.
+# Solutions that haven't converged lower their held-out deviance to this share or less by going on; converged ones don't
+# lower it at all. And the most times that a solution is continued.
 _MUCH_BETTER, _PURSUITS = 0.8, 5
-# On the starts' grid, unrefined, that shows by this factor; a few steps make what is there already comparable.
+# The same on the starts' grid, before refinement; a few steps of ER make old and new candidates comparable.
 _PROMISING, _AT_REST = 0.75, "10*ER"
 
 

@@ -15,9 +15,12 @@ from friedel.core.errors import InputError
 from friedel.core.files.masks import Marks, measured_from
 from friedel.core.observer import Note, Observer, Recorder, Warned, silent, tee
 
+# Share of the side by which the peak may be off the middle. Moving the array further in makes up to this share of its
+# voxels unknown, and saves nothing but a phase ramp; beyond it, most fringes on one side are missing. A choice.
 OFF_CENTRE_ALLOWED = 1 / 8
+# Least share of the photons that a move must keep; below it the bright voxel isn't the pattern's centre.
 MOST = 0.5
-# Both ends of a wrapped axis are next to its peak: neither can be much fainter than the other.
+# Least ratio of the two ends of a wrapped axis: both are next to its peak, so neither is much fainter than the other.
 WRAPPED = 0.05
 
 

@@ -13,7 +13,7 @@ FEWER = 0.9
 FAR = 5.0
 """Robust standard deviations from the neighbours' trend; by chance one number in two million lies so far off."""
 _LEAST_SPREAD = {"chi": 0.1, "voxels": 0.05, "correlation": 0.01, "photons": 0.25}
-"""Relative scatter that is never held against a scan, however even the others are."""
+"""Twice the least standard deviation, relative, that is assumed of each number, however small the scans' scatter is."""
 
 
 class Scan(Protocol):

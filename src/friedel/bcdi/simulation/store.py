@@ -26,7 +26,7 @@ STATUS = "process/status"
 TO_DO, DONE, FAILED = 0, 1, 2
 HISTORY_BYTES = 1000
 """Room for a crystal's history; the longest that the shipped plans make has 280 bytes."""
-_NAME_LENGTH = 40
+_NAME_LENGTH = 40  # letters kept of the name of an entry that was left out
 
 SCALARS: Mapping[str, tuple[Any, tuple[int, ...], str]] = {
     "metal": ("S2", (), "chemical symbol"),

@@ -1,9 +1,9 @@
-"""What else would have fitted: solutions near the found one, on its support and on a tighter and a looser one.
+"""Other solutions that fit: near the found one, on its support and on a tighter and a looser one.
 
 A phased object is one of several that fit nearly as well; stripes are the well-known difference. Iterating on from the
-solution with strong feedback leaves its minimum and settles in another, with the support following at a threshold that
-might have been chosen as well. Where photons are few, projections onto the square roots of counts do harm; there only
-the support changes. How much of a difference is the solution's own error, the goodness of both fits says.
+solution with strong feedback leaves its minimum and ends in another, with the support following at a threshold near
+the chosen one. Where photons are few, projections onto the square roots of counts add noise; there only the support
+changes. `own_share` says how much of a difference is the found solution's own error, from how well both fit.
 """
 
 from collections.abc import Sequence
@@ -29,9 +29,11 @@ THRESHOLDS = (1.0, 1.4, 1 / 1.4)
 """Thresholds of the supports tried, relative to the chosen one: neighbours on the scan that it is chosen from."""
 # Three times as many iterations come to the same differences, on average within 5 %.
 _SCHEDULE, _BETA = parse_schedule("60*RAAR+10*ER"), 0.9
+# Voxels of smoothing before the threshold, and iterations between updates: as in the loosest shrink-wrap of phasing
+# (`solver.LOOSE`), so that the support may move.
 _SIGMA, _UPDATE_EVERY = 0.5, 20
-_DIM_SIGMA = 1.0
-_STEPS = 30
+_DIM_SIGMA = 1.0  # where photons are few: noise from voxel to voxel must not make holes in the support
+_STEPS = 30  # of L-BFGS on each support; more fit the alternatives a little better, for as much more time
 
 
 @dataclass(frozen=True, eq=False)

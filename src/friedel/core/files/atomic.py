@@ -102,7 +102,7 @@ def _settle(unfinished: Path, target: Path) -> None:
     waiting = sorted(unfinished.iterdir())
     try:
         _move(waiting, target)
-    except KeyboardInterrupt:  # moving takes milliseconds: finish it, so that old and new files never mix
+    except KeyboardInterrupt:  # moving takes milliseconds: finish it first, so that old and new files never mix
         _move([path for path in waiting if path.exists()], target)
         raise
 

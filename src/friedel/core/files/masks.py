@@ -15,10 +15,11 @@ from friedel.core.files.marks import find_marks
 from friedel.core.observer import Note, Observer, Warned, silent
 
 Marks: TypeAlias = Literal["bad", "good"]
-# A mask that leaves less of the pixels, or less of the light, is asked about.
+# Least share of the pixels, and of the counts, that a mask must leave. Gaps, dead pixels and a beamstop hide a small
+# part of a detector; a mask that leaves less is more likely meant the other way round, and so is asked about.
 LEAST_LEFT = 1 / 3
 LEAST_LIGHT = 0.5
-# So many of the brightest voxels are counted as no brighter than the next: hot ones don't decide.
+# The brightest 20 voxels count as no brighter than the 21st, so that a few hot ones don't decide where the light is.
 BRIGHTEST = 20
 
 

@@ -96,7 +96,7 @@ def smaller(size: int, error: BaseException, *, least: int = 1, observer: Observ
     size : int
         The batch that didn't fit.
     error : Exception
-        What it came to.
+        The error that it raised.
     least : int
         Smallest batch to try.
     observer : Observer

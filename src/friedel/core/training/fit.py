@@ -92,7 +92,7 @@ def _interruptible() -> Iterator[None]:
             signal.signal(signal.SIGINT, handler)
 
 
-_EVERY = 10
+_EVERY = 10  # steps between two events: reading the loss waits for the GPU, so not at each
 _SHOWN = ("accuracy", "correlation")
 
 
@@ -112,7 +112,19 @@ class ObserverCallback(pl.Callback):
     def on_train_batch_end(
         self, trainer: pl.Trainer, pl_module: pl.LightningModule, outputs: Any, batch: Any, batch_idx: int
     ) -> None:
-        """Tell of the steps done."""
+        """Tell the observer of the steps done, with the loss.
+
+        Parameters
+        ----------
+        trainer : Trainer
+            Its step count is told.
+        pl_module : LightningModule
+            The learner; not looked at.
+        outputs : mapping
+            What ``training_step`` returned; "loss" is told.
+        batch, batch_idx
+            Not looked at.
+        """
         done, total = trainer.global_step, int(trainer.estimated_stepping_batches)
         if trainer.is_global_zero and (done % _EVERY == 0 or done == total):
             self._figures["loss"] = float(outputs["loss"])

@@ -20,9 +20,9 @@ class LearningOptions(Options):
     learning_rate: Annotated[float, Field(gt=0)] = 2e-3
     """The schedule's highest learning rate (AdamW)."""
     weight_decay: Annotated[float, Field(ge=0)] = 0.01
-    """AdamW's pull of the weights to zero; biases and normalisations are exempt."""
+    """AdamW's weight decay; biases and normalisations are exempt."""
     gradient_clip: Annotated[float, Field(ge=0)] = 0.0
-    """Longest step of the gradient over all weights together; 0 lets it be."""
+    """Largest norm of the gradient over all weights (larger ones are scaled down to it); 0 doesn't clip."""
     schedule: Literal["one-cycle", "cosine"] = "one-cycle"
     """Course of the learning rate: up for `warm_up` of the steps and down along a cosine; or down all the way."""
     warm_up: Fraction = 0.2
@@ -46,7 +46,7 @@ class LearningOptions(Options):
 
 
 class TrainingOptions(LearningOptions):
-    """How a classifier of frames is trained: as any network, and shown each frame turned about."""
+    """How a classifier of frames is trained: the options of any network, and random flips of the frames."""
 
     flips: bool = True
     """Flip training frames left-right and up-down, at random."""
@@ -55,10 +55,10 @@ class TrainingOptions(LearningOptions):
     centred_channels: tuple[Annotated[int, Field(ge=0)], ...] = ()
     """Channels with their origin at pixel n // 2 (spectra): flips turn them about it, not about the frame's middle."""
     label_smoothing: Fraction = 0.0
-    """Part of a label's certainty that is shared between both classes."""
+    """Label smoothing: this share of a label's weight is spread evenly over both classes."""
 
 
-_START = 0.04
+_START = 0.04  # of the highest rate, 1/25: the starting factor of PyTorch's and fastai's one-cycle schedules
 
 
 def learning_rate_factor(step: int, steps: int, options: LearningOptions) -> float:

@@ -1,4 +1,4 @@
-"""The one loop behind every iterative method: many starts at once, told from outside by events.
+"""The one loop behind every iterative method: many starts at once, with a callback for whoever follows.
 
 A step is the modulus projection followed by a linear mix with per-voxel weights; see `schedule.Method`.
 """
@@ -74,7 +74,19 @@ class ShrinkWrap:
 
 
 def start_random(measured: Measured, support: Tensor, *, n_starts: int, seed: int) -> State:
-    """Return starts with the measured amplitudes and random phases, cut by the support ``(z, y, x)``."""
+    """Return starts with the measured amplitudes and random phases, cut by a support.
+
+    Parameters
+    ----------
+    measured : Measured
+        The measurement.
+    support : (z, y, x) bool Tensor
+        The first support of all starts, origin at the centre.
+    n_starts : int
+        Their number.
+    seed : int
+        Seed of the phases.
+    """
     phases = torch.rand((n_starts, *measured.shape), generator=generator(seed)).to(measured.amplitude.device)
     projected = inverse_fourier_corner(torch.polar(measured.amplitude.expand_as(phases), 2 * torch.pi * phases))
     supports = support.expand_as(phases)

@@ -25,7 +25,7 @@ def modes(objects: Sequence[Object]) -> tuple[list[Object], tuple[float, ...]]:
         Their shares of the total power; the first is near 1 where the solutions agree.
     """
     matrix = np.stack([obj.ravel() for obj in objects])
-    # The Gram matrix is as small as the number of solutions; the voxels never meet an SVD.
+    # The Gram matrix has one row a solution; an SVD of all voxels would give the same modes at far greater cost.
     power, vectors = np.linalg.eigh(matrix @ matrix.conj().T)
     order = np.argsort(power)[::-1]
     fractions = tuple(float(max(power[k], 0.0) / max(power.sum(), 1e-30)) for k in order)

@@ -10,6 +10,8 @@ from friedel.bcdi.phasing.iterations.measured import Measured
 from friedel.core.fourier import fourier, frequencies, inverse_fourier, to_centre, to_corner
 
 Shape = tuple[int, int, int]
+# Voxels. A shorter axis of the pattern's centre holds only a few fringes on either side of the peak. Larger is safer
+# and slower: every iteration's cost grows with the voxels.
 SHORTEST = 16
 # Longest step from one grid to the next finer: three quarters of the new pattern's voxels then have no phase yet.
 _STEP = 1.6
@@ -94,8 +96,8 @@ def _without_small_factors(n: int) -> int:
 def windowed(measured: Measured, edge: float) -> Measured:
     """Return a measurement whose amplitudes fall off like a Gaussian towards the grid's rim.
 
-    A pattern that is cut off at full strength belongs to an object that rings far beyond its surface: no support fits
-    it, and iterative methods put stripes into it. A soft edge leaves an object that is smooth, and compact again.
+    A pattern that is cut off where it is still bright is that of an object that rings far beyond its surface: no tight
+    support fits it, and iterative methods put stripes into it. With a soft edge the object is smooth and compact.
 
     Parameters
     ----------

@@ -69,7 +69,8 @@ def project_modulus(obj: Tensor, measured: Measured) -> Tensor:
     diffraction = fourier_corner(obj)
     intensity = intensity_of(diffraction, measured.blur)
     if measured.blur is not None:
-        # A narrow blur rings: beside the peak its model may be dark where |F| is not. The ratio must not explode there.
+        # The FFT of a narrow blur rings: beside the peak the blurred model may be near 0 where |F| isn't; so the ratio
+        # is limited.
         intensity = torch.maximum(intensity, measured.amplitude.square() / _STEEPEST**2)
     inverse_modulus = intensity.add_(_DARK).rsqrt_()
     diffraction *= torch.addcmul(measured.unfitted, measured.amplitude, inverse_modulus)

@@ -14,7 +14,7 @@ from itertools import groupby
 from friedel.core.errors import PlanError
 
 _TOKEN = re.compile(r"\s*(?:(\d+)|([A-Za-z]+)|([*+()]))")
-MAX_ITERATIONS = 1_000_000
+MAX_ITERATIONS = 1_000_000  # guards against slips of the pen in nested products; usual schedules have hundreds
 
 
 @dataclass(frozen=True)

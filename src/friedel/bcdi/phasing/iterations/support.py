@@ -14,7 +14,7 @@ from friedel.bcdi.phasing.iterations.measured import Measured
 from friedel.core.fourier import inverse_fourier_corner, to_centre
 
 Box = tuple[slice, slice, slice]
-_MARGIN = 4
+_MARGIN = 4  # voxels around the present support that an update looks at, and so its fastest growth
 # Of the box's length from the centre: the inscribed ellipsoid, 0.5, and a tenth more for a blurred surface.
 _BEYOND = 0.55
 

@@ -33,7 +33,7 @@ DEFAULT = "phasing_default"
 """Name of the shipped weights that "default" stands for."""
 PROJECTIONS = "8*HIO+4*ER"
 """What relaxes a prediction that is to be looked at."""
-_SIZE = 32
+_SIZE = 32  # voxels of the grid's side, for cards that name none
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -207,7 +207,7 @@ def _centred(obj: NDArray[np.complex64]) -> NDArray[np.complex64]:
 
     Intensities don't tell where in its box an object lies, so a network may give it cut in two by the box's rim.
     """
-    strength = np.abs(obj) ** 4  # the haze is everywhere
+    strength = np.abs(obj) ** 4  # so that weak amplitudes all over the box don't shift the centre
     for axis, n in enumerate(obj.shape):
         profile = strength.sum(axis=tuple(other for other in range(3) if other != axis))
         turn = np.exp(2j * np.pi * (np.arange(n) - n // 2) / n)

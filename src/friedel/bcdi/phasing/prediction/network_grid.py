@@ -1,7 +1,8 @@
 """From a pattern of any size to a network's grid, and from the network's prediction back to full resolution.
 
-Along each axis the network's grid steps by so many voxels of the pattern that the crystal fills the network's box as
-wanted, whatever its sampling. In real space the network's box is then smaller than the pattern's by the same factor.
+Along each axis a step of the network's grid is as many voxels of the pattern as make box over crystal the wanted ratio
+(`OVERSAMPLING`), whatever the pattern's own. In real space the network's box is smaller than the pattern's by that
+factor.
 """
 
 from dataclasses import dataclass
@@ -21,7 +22,7 @@ Shape = tuple[int, int, int]
 
 OVERSAMPLING = 1.5
 """Box over crystal on the network's grid, along each axis."""
-_LOBES = 3
+_LOBES = 3  # of the Lanczos kernel, on either side: the usual compromise of a flat pass band and a short reach
 # A voxel counts as measured where this share of what it is made from was.
 _ENOUGH = 0.5
 # The kernel passes the autocorrelation and this much around it.

@@ -1,6 +1,6 @@
-"""A few projections between a network's prediction and its use: what it lacks most they put right in milliseconds.
+"""A few projections between a network's prediction and its use: they take milliseconds and lower its misfit.
 
-This is no phasing: a prediction of another crystal stays one. The support follows, as in every iterative method here.
+They correct small errors only: a prediction of a wrong object stays wrong. The support follows by shrink-wrap.
 """
 
 import torch
@@ -15,8 +15,8 @@ from friedel.bcdi.phasing.iterations.support import shrink_wrap
 
 THRESHOLD = 0.2
 """Fraction of the bulk amplitude at which a prediction is cut out."""
-_SIGMA = 0.7
-_EVERY = 4
+_SIGMA = 0.7  # voxels of smoothing before the threshold: single bright voxels don't count, and the surface stays sharp
+_EVERY = 4  # iterations between updates of the support: three in the twelve projections of the default
 # Projections run on at most this central part of the pattern: there they take a quarter of a millisecond.
 _VOXELS = 32
 

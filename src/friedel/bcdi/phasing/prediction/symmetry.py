@@ -1,4 +1,4 @@
-"""One pattern seen from other sides: the cube's symmetries. Each symmetry makes a network prediction anew.
+"""One pattern under the cube's symmetries, so that a network makes several different predictions of one object.
 
 Flips and exchanges of axes act alike on intensities and objects. A flip of all three axes changes no intensities
 (Friedel's law), so that 24 of the cube's 48 symmetries are left.

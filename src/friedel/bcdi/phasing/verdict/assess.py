@@ -30,7 +30,8 @@ MIN_VOXELS = 64
 MIN_AGREEMENT = 0.95
 MIN_FRINGES = 5
 MIN_UNIFORMITY = 0.7
-# Of an object refined from one of uniform density: photons alone made it less uniform, so less is needed to tell.
+# Least uniformity of an object refined from one of uniform density: only the photons made it less uniform, so a smaller
+# loss already tells.
 MIN_UNIFORMITY_FREED = 0.8
 MIN_PIECE = 0.9
 # Where photons limit the fit, solutions with stripes of 0.05 to 0.2 rad had 1.2 to 1.7 times the deviance that noise
@@ -55,9 +56,9 @@ class Finalists:
     correlations : tuple of float
         With the first.
     merged : Candidate or None
-        What the agreeing ones' mean came to, if it predicts held-out voxels better than any of them.
+        The mean of the agreeing ones, polished, if it predicts held-out voxels better than any of them.
     free : Candidate or None
-        The best, refined without expecting anything of its density, where the others were refined expecting it even.
+        The best, refined without the prior of uniform density, where the others were refined with it.
     """
 
     candidates: tuple[Candidate, ...]
@@ -73,7 +74,7 @@ class Finalists:
 
     @property
     def agreeing(self) -> list[Object]:
-        """The objects that are the best one again, itself first."""
+        """The objects that agree with the best one (`AGREE`), itself first."""
         return [obj for obj, value in zip(self.objects, self.correlations, strict=True) if value >= AGREE]
 
     @property
@@ -159,7 +160,7 @@ def assess(
 
 
 def _crystal(obj: Object) -> NDArray[np.bool_]:
-    """Return where the amplitude is at least half the bulk's: voxels around it have no phase to speak of."""
+    """Return where the amplitude is at least half the bulk's: the phase of weaker voxels is mostly noise."""
     density = np.abs(obj).astype(np.float64) ** 2
     inside: NDArray[np.bool_] = density >= 0.25 * (density**2).sum() / max(float(density.sum()), 1e-30)
     return inside
@@ -191,7 +192,7 @@ def _checks(quality: Quality, n_kept: int) -> list[tuple[bool, str]]:
 
 
 def _limit(quality: Quality) -> tuple[bool, str]:
-    """Return the check that no more is to be had from the photons than was found, as `_checks` does."""
+    """Return the check that the fit is at the photon limit, or other solutions agree with it, as `_checks` does."""
     factor, spread = quality.noise_factor or 0.0, quality.phase_spread_rad
     said = f"limit: the fit is {factor:.2f} × what photon noise gives"
     if factor <= MAX_FACTOR:
@@ -286,7 +287,7 @@ def _refined_on(candidate: Candidate, half: Measured) -> Object:
 
 
 def split_photons(measured: Measured, *, seed: int) -> tuple[Measured, Measured]:
-    """Share the photons of a measurement out to two independent halves, each photon by the toss of a coin."""
+    """Split a measurement into two independent halves: each photon goes to either with probability ½ (binomial)."""
     whole = measured.intensity.cpu().round()
     # The part of a corrected count below one photon goes half to each.
     rest = (measured.intensity.cpu() - whole) / 2

@@ -1,7 +1,7 @@
-"""How well must a right model explain the photons? The expected Poisson deviance, and its own spread.
+"""The Poisson deviance that photon noise gives the right model, and its standard error: the limit of any fit.
 
-The deviance of a voxel with mean m is about 1 only where m is large; where photons are rare it is far below. So the
-goal of a fit is summed over the voxels, from each voxel's own mean. It is absolute: no solution is needed to compare.
+The expected deviance of a voxel with mean m is about 1 only where m is large; where photons are rare it is far below.
+So the limit is the sum over the voxels of what each one's own mean gives. It needs no other solution to compare with.
 """
 
 from dataclasses import dataclass
@@ -77,7 +77,7 @@ def goodness(obj: Tensor, support_voxels: int, measured: Measured) -> Goodness:
     mean, variance = _moments(model[inside])
     n, freedom = max(int(inside.sum()), 1), 2.0 * support_voxels / float(fitted)
     found = float(deviance(model[inside], measured.intensity[inside]).mean())
-    # Values are free where photons are: a voxel whose deviance is expected to be small holds as little freedom.
+    # The fitted values' freedom is shared out among the voxels in proportion to their expected deviance.
     expected = float(mean.mean()) * (1.0 + freedom if held_out else max(1.0 - freedom, 0.1))
     return Goodness(deviance=found, expected=expected, spread=float(np.sqrt(variance.sum()) / n))
 

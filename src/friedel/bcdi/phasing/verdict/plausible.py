@@ -1,7 +1,7 @@
-"""Whether a pattern shows fringes, and whether a solution looks like one crystal: what agreement and fit don't tell.
+"""Whether a pattern shows fringes, and whether a solution looks like one crystal: two checks beside agreement and fit.
 
-Random starts agree on, and fit, the smooth blob behind a pattern without fringes, and often the same wrong object
-behind the pattern of two crystals, whose intensities add up.
+Of a pattern without fringes all random starts find the same smooth blob, which fits it; of the pattern of two crystals,
+whose intensities add up, they often find the same wrong object.
 """
 
 import numpy as np
@@ -16,10 +16,10 @@ _REACHES = (1, 2, 3, 5, 8)
 """Voxels to either side at which a dark valley's rims are looked for."""
 _WINDOW = 48
 """Voxels to either side of the peak within which fringes are counted."""
-_SIGNIFICANCE = 4.0
-_DEPTH = 2
-_ENOUGH = 20
-_PERCENTILES = (10.0, 50.0, 90.0)
+_SIGNIFICANCE = 4.0  # standard deviations of photon noise: by chance less than 3e-5 a comparison
+_DEPTH = 2  # voxels that are eroded from the support: as far as the surface is blurred at an oversampling of 2 to 3
+_ENOUGH = 20  # voxels: of fewer, the tenth percentile rests on a single one
+_PERCENTILES = (10.0, 50.0, 90.0)  # the extremes are left out: single voxels scatter
 
 
 def count_fringes(diffraction: Diffraction) -> int:

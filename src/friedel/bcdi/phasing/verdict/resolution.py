@@ -1,4 +1,4 @@
-"""How fine the detail is that one may believe: PRTF and FSC over shells of q, overall and along each axis.
+"""Resolution: PRTF and FSC over shells of q, overall and along each axis.
 
 Frequencies come from the grid where the geometry is known (cycles per Å, laboratory axes), else from the array
 (cycles per voxel, array axes). A resolution is a full period, 1/f, at the first crossing of the criterion.
@@ -14,9 +14,11 @@ from friedel.bcdi.records import Curve
 from friedel.core.units import ANGSTROM_PER_NM
 
 Floats = NDArray[np.float64]
-_CONE = np.cos(np.deg2rad(30.0))
+_CONE = np.cos(np.deg2rad(30.0))  # half opening of an axis' cone: narrower ones hold too few voxels near the centre
+# Voxels of a shell: of eight independent ones, uncorrelated data still correlate by 0.35 (1/√8), and the half-bit curve
+# demands 0.58.
 _MIN_VOXELS = 8
-_WHOLE = 0.8
+_WHOLE = 0.8  # share of a whole shell that must lie in the array: beyond, it is corners, a few directions only
 
 
 @dataclass(frozen=True, eq=False)
