@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 import numpy as np
 from numpy.typing import NDArray
 
-from friedel.bcdi.live.image import ProvisionalImage
+from friedel.bcdi.live.provisional import ProvisionalImage
 from friedel.bcdi.records import CrystalImage, Provenance, Quality, Reconstruction
 from friedel.bcdi.report.surface import surface_mesh
 from friedel.bcdi.strain.analysis import analyse

@@ -13,7 +13,7 @@ from friedel.core.observer import Note, Observer, Warned, silent
 from friedel.spi.adapt.labelled_run import FeatureModel, count_frames, sample_run
 from friedel.spi.frames.files import FrameFiles
 from friedel.spi.frames.labels import FrameLabels, read_labels
-from friedel.spi.hits.adapt import Adapted, AdaptOptions, Head, adapt_head
+from friedel.spi.hits.last_layer import Adapted, AdaptOptions, Head, adapt_head
 from friedel.spi.hits.probability.calibration import Isotonic, Temperature
 
 _SAMPLE = 600

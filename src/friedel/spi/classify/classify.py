@@ -112,7 +112,7 @@ def run_classification(
             began = time.perf_counter()
             outcomes = _score_here(tasks, n_frames, loaded, failed, tell)
         else:
-            from friedel.spi.classify.cluster import score_on_cluster
+            from friedel.spi.classify.distributed import score_on_cluster
 
             began = time.perf_counter()
             outcomes = score_on_cluster(tasks, scorer, plan.cluster, failed=failed, observer=tell)
