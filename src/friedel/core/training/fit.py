@@ -13,13 +13,12 @@ from typing import Any
 import torch
 from torch import nn
 
+from friedel.core.machine.device import quick_in_bfloat16
 from friedel.core.observer import Observer, Progress
 from friedel.core.training.checkpoints import LOGS, checkpoint_callbacks, clear, newest_checkpoint, restore_best
 from friedel.core.training.learner import Learner
 from friedel.core.training.libraries import first_process, pl, quiet
 from friedel.core.training.options import LearningOptions
-
-_PRECISIONS = {"bf16": "bf16-mixed", "float32": "32-true"}
 
 
 def run_training(
@@ -57,10 +56,15 @@ def run_training(
     return learner.result.cpu().eval(), trainer.is_global_zero
 
 
+def _in_bfloat16(options: LearningOptions) -> bool:
+    on_gpu = torch.cuda.is_available() and options.accelerator != "cpu"
+    return options.precision == "bf16" and quick_in_bfloat16(torch.device("cuda" if on_gpu else "cpu"))
+
+
 def _trainer(options: LearningOptions, folder: Path, observer: Observer, parts: int) -> pl.Trainer:
     return pl.Trainer(
         max_epochs=options.epochs,
-        precision=_PRECISIONS[options.precision],  # type: ignore[arg-type]
+        precision="bf16-mixed" if _in_bfloat16(options) else "32-true",
         accelerator=options.accelerator,
         devices=options.devices,
         num_nodes=options.num_nodes,

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from friedel.core.errors import WeightsError
-from friedel.core.machine.device import resolve_device
+from friedel.core.machine.device import quick_in_bfloat16, resolve_device
 from friedel.core.networks import ModelCard, WeightsStamp, load_statistics, load_weights, weights_stamp
 from friedel.spi.hits.features.features import NAME as FRINGES
 from friedel.spi.hits.features.features import model_input
@@ -134,7 +134,7 @@ class HitModel:
     @torch.no_grad()
     def _features(self, frames: NDArray[Any], mask: NDArray[np.bool_], prepared: Prepared) -> Tensor:
         images = self._input(frames, mask, prepared).to(self.device, memory_format=torch.channels_last)
-        with torch.autocast(self.device.type, torch.bfloat16, enabled=_quick_in_bfloat16(self.device)):
+        with torch.autocast(self.device.type, torch.bfloat16, enabled=quick_in_bfloat16(self.device)):
             described: Tensor = self.network.features(images)  # type: ignore[operator]
         return described.float()
 
@@ -219,10 +219,6 @@ def kept_model(model: str | Path = "default", *, device: str | torch.device | No
 @lru_cache(maxsize=2)
 def _kept(stamp: WeightsStamp, device: torch.device) -> HitModel:
     return load_model(stamp.path, device=device)
-
-
-def _quick_in_bfloat16(device: torch.device) -> bool:
-    return device.type == "cuda" or bool(torch.ops.mkldnn._is_mkldnn_bf16_supported())
 
 
 def _status(prepared: Prepared) -> NDArray[np.uint8]:

@@ -23,7 +23,7 @@ from friedel.bcdi.phasing.prediction.symmetry import SYMMETRIES, Symmetry
 from friedel.bcdi.records import Diffraction
 from friedel.core.errors import WeightsError
 from friedel.core.fourier import fourier_corner
-from friedel.core.machine.device import resolve_device
+from friedel.core.machine.device import quick_in_bfloat16, resolve_device
 from friedel.core.machine.memory import in_smaller_batches
 from friedel.core.machine.threads import threads_for
 from friedel.core.networks import ModelCard, WeightsStamp, folded, load_weights, weights_stamp
@@ -150,7 +150,7 @@ class PhasingModel:
     ) -> list[NDArray[np.complex64]]:
         amplitude = network_input(torch.stack([symmetry.apply(intensities) for symmetry in symmetries])).to(self.device)
         shown = amplitude.contiguous(memory_format=torch.channels_last_3d)
-        with torch.autocast(self.device.type, torch.bfloat16):
+        with torch.autocast(self.device.type, torch.bfloat16, enabled=quick_in_bfloat16(self.device)):
             given = in_smaller_batches(self.network, shown, observer=observer)
         objects = predicted_object(given, amplitude, gives=str(self.network.gives)).cpu()
         return [_centred(symmetry.undo(obj).numpy()) for symmetry, obj in zip(symmetries, objects, strict=True)]
