@@ -32,8 +32,8 @@ class LearningOptions(Options):
     keep: Literal["last", "best"] = "last"
     """Weights to end with: those of the last epoch, or of the epoch with the least validation loss."""
     precision: Literal["bf16", "float32"] = "bf16"
-    """Arithmetic of the layers; with bf16 weights, loss and optimiser stay float32, and so do the layers on processors that
-    have no quick bfloat16."""
+    """Arithmetic of the layers; with bf16 weights, loss and optimiser stay float32, and so do the layers on processors
+    that have no quick bfloat16."""
     accelerator: Literal["auto", "cpu", "gpu"] = "auto"
     """Kind of device; auto takes a GPU if there is one."""
     devices: Annotated[int, Field(ge=1)] = 1
