@@ -26,7 +26,8 @@ GARBLED_SHARE = 0.002
 GARBLED_PIXELS = 5
 # Stray light: a frame's darkest pixels have so many times the counts of those in the frames before and after.
 LIFTED_TIMES = 3.0
-# Bounds of an attenuator's factor: below 1.5 strain changes frames as much, beyond 120 too few counts are left to tell.
+# Bounds of an attenuator's factor: below 1.5 strain may change frames as much; beyond 120 a detector's range doesn't
+# reach.
 LEAST_STEP = np.log(1.5)
 MOST_FACTOR = 120.0
 # A factor is believed if taking it off leaves less than this share of the power at frequencies beyond `BAND`.
