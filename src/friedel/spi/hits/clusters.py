@@ -19,8 +19,8 @@ from friedel.core.errors import InputError
 Floats = NDArray[np.floating[Any]]
 Numbers = NDArray[np.int64]
 Method: TypeAlias = Literal["k-means", "mixture"]
-MOST_CLUSTERS = 12
-_JUDGED = 2000
+MOST_CLUSTERS = 12  # tried where no number is given; a choice: as many as a person can look through
+_JUDGED = 2000  # frames for the silhouette, which needs the distances of all pairs: 32 MB
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
