@@ -17,7 +17,8 @@ PROTEIN_ELECTRONS_PER_ANGSTROM3 = 0.43
 """1.35 g/cm³ of H50 C30 N9 O10 S1 (Bergh et al., Q. Rev. Biophys. 41, 181 (2008), doi:10.1017/S003358350800471X)."""
 
 LEAST_VISITS = 3.0
-"""A voxel of the shell is met so often on average however bright the frames are: e⁻³, one in twenty, is then missed."""
+"""Least mean number of frames that meet a voxel of the shell, however bright they are: e⁻³, one voxel in twenty, is
+then met by none."""
 
 
 class ParticleWish(Options):
@@ -118,6 +119,15 @@ def hits_needed(photons_per_speckle: float, size: float, period: float, signal_t
 
     A frame passes through a share d/2L of the shell's voxels (a ring of circumference 2πq on a sphere of 4πq², voxels
     of 2π/L); n hits leave n·(d/2L)·p photons in each, whose Poisson signal-to-noise is the root.
+
+    Parameters
+    ----------
+    photons_per_speckle : float
+        p: mean photons of one frame in one independent solid angle at ``period``.
+    size, period : float
+        Diameter L of the particle and full period d, in one unit of length.
+    signal_to_noise : float
+        Wanted in every independent voxel.
 
     References
     ----------

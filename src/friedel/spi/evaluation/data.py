@@ -26,8 +26,8 @@ from friedel.spi.training.runs import labelled_run
 
 # The shipped plans count experiments from 20261 upwards, some thousands of them.
 _EXPERIMENT_SEED, _PAPER_SEED = 50_000_000, 60_000_000
-_PAPER_SHIFT = 10_000
-_APART = {Kind.SEVERAL: 0.9, Kind.EMPTY: 0.1}
+_PAPER_SHIFT = 10_000  # chunks between training and test frames of one run
+_APART = {Kind.SEVERAL: 0.9, Kind.EMPTY: 0.1}  # relative shares of what bad frames show
 _BRIGHT: dict[str, Any] = {
     "diameter_nm": 150,
     "frame_shape": (128, 128),
@@ -136,7 +136,7 @@ class EvaluationData:
     def experiments(self, count: int, frames: int) -> Runs:
         """Return short runs of many made-up experiments, of all shapes; without droplets.
 
-        A droplet is one body that nobody wants: whether "single" is right for it is a matter of words.
+        A droplet is a single body but no particle of the sample, so whether "single" is right for it isn't defined.
         """
 
         def make(number: int) -> LabelledFrames:

@@ -1,6 +1,6 @@
-"""A second, independent simulator of particle frames, to see how a classifier does on what it never learnt from.
+"""A second, independent simulator of particle frames, to test classifiers on frames unlike those of their training.
 
-Nothing here is shared with `particle_frames`: amplitudes are exact sums (polyhedra by their form factor, molecules and
+Nothing here is shared with `frames`: amplitudes are exact sums (polyhedra by their form factor, molecules and
 capsids bead by bead, spheres analytically) instead of transforms of voxels; the detector has square tiles with gaps and
 a round hole, shares charge between pixels and drifts tile by tile; light is scattered by the beamline. Never train on
 it. Slow, at some tens of milliseconds a body.
@@ -26,8 +26,8 @@ Floats: TypeAlias = NDArray[np.float64]
 Complexes: TypeAlias = NDArray[np.complex128]
 Rng: TypeAlias = np.random.Generator
 Amplitude: TypeAlias = Callable[[Floats], Complexes]
-_TILE, _GAP = 42, 2
-_MOST_BEADS = 600
+_TILE, _GAP = 42, 2  # pixels: period of the square tiles and the gap between them
+_MOST_BEADS = 600  # of a molecule; the exact sum takes time for every bead
 
 
 class OtherDomainOptions(Options):

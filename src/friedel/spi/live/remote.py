@@ -23,7 +23,7 @@ from friedel.spi.scores.scored_run import pack_scores
 from friedel.stream.batches import FrameRing, open_ring
 from friedel.stream.processes import Ready
 
-_LOOK_S = 1.0
+_LOOK_S = 1.0  # s of waiting for an answer between two looks whether the worker is still there
 # What a worker of Dask keeps: models by name.
 _MODELS: dict[tuple[str, str | None], Scorer] = {}
 

@@ -33,7 +33,7 @@ from friedel.stream.snapshot import Snapshot
 from friedel.stream.sources.source import Source, find_source
 from friedel.stream.watching import Watch, WatchSetting
 
-_ATTEMPTS = 2
+_ATTEMPTS = 2  # scorers that a batch may cost: frames that end two of them would end a third
 LOST = "two scoring processes died over them"
 
 

@@ -41,8 +41,8 @@ from friedel.stream.batches import FrameRing, RingLayout, open_ring
 from friedel.stream.processes import Ready
 
 STEM = "hits"
-_BLOCK = 64
-_RETRY_S = 1.0
+_BLOCK = 64  # frames read back at a time for Dragonfly's file
+_RETRY_S = 1.0  # s after a refusal by the disk before a new part is tried
 # What HDF5 and SQLite raise when the disk refuses.
 _CANT = (OSError, RuntimeError, FriedelError)
 
@@ -108,7 +108,19 @@ class Spoilt:
 
 
 def run_writer(orders: Connection, folder: Path, options: KeepOptions, session: int) -> None:
-    """Carry out orders until the pipe is closed; the main function of the writing process."""
+    """Carry out orders until the pipe is closed; the main function of the writing process.
+
+    Parameters
+    ----------
+    orders : Connection
+        Brings `OpenPart`, `WriteBatch`, `NoteLedger` and `FinishFiles`; takes `Flushed`, `Refused` and `Finished`.
+    folder : Path
+        Of the results.
+    options : KeepOptions
+        What is written, and how often it is flushed.
+    session : int
+        The session's number in the ledger.
+    """
     # HDF5 complains again, as each of its objects goes, of what a disk refused and was told already.
     sys.unraisablehook, sys.excepthook = _say_nothing, _say_nothing
     stage = _Stage(folder, options, session)

@@ -11,7 +11,7 @@ from scipy import ndimage
 
 Floats = NDArray[np.float64]
 
-N_WAVES = 24
+N_WAVES = 24  # of each random field: their sum is then nearly Gaussian
 SURVEY = 32
 """Voxels along an edge of the coarse grid on which the field's largest piece is looked for."""
 

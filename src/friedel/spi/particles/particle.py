@@ -24,7 +24,7 @@ Density: TypeAlias = NDArray[np.float32]
 
 FILL = 0.72
 """Diameter of a particle over the edge of its box."""
-SMALLEST_BOX = 16
+SMALLEST_BOX = 16  # voxels an edge: the particle is then 11.5 across
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)

@@ -24,7 +24,7 @@ from friedel.spi.training.plan import DomainRandomisationOptions, LabelledFile, 
 
 TASK = "simulating experiments"
 _MADE_WITH = "experiments.json"
-_CHUNK = 32
+_CHUNK = 32  # frames simulated at once, at the most: bounds the memory of a worker
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -113,7 +113,7 @@ def labelled_run(file: LabelledFile, data: TrainingData) -> LabelledRun:
     return LabelledRun(file=file, rows=rows, single=single[rows].astype(bool), mask=mask)
 
 
-_UNLABELLED = -1
+_UNLABELLED = -1  # a frame that nobody has labelled; it takes no part
 
 
 def _labels(file: LabelledFile, n_frames: int) -> NDArray[np.generic]:
