@@ -20,7 +20,7 @@ from friedel.bcdi.evaluation.plan import PhasingEvaluationPlan
 from friedel.bcdi.forward.bragg import diffract
 from friedel.bcdi.networks.cdi_nn import CdiNN
 from friedel.bcdi.networks.phase_unet import PhaseUNet
-from friedel.bcdi.phasing.assess import MIN_UNIFORMITY
+from friedel.bcdi.phasing.verdict.assess import MIN_UNIFORMITY
 from friedel.bcdi.simulation import simulate as workflow
 from friedel.bcdi.simulation.plan import CrystalPlan
 from friedel.bcdi.simulation.simulate import simulate_crystals

@@ -19,10 +19,10 @@ from friedel.core.errors import FriedelError, InputError
 from friedel.core.files.atomic import remove_unfinished
 from friedel.core.machine.processes import on_signal
 from friedel.core.observer import Note, Observer, Warned, silent
-from friedel.stream.account import KILLED, Account, Keeper, lock_folder
 from friedel.stream.alarms import AlarmOptions, Alarms
 from friedel.stream.display import Control, Display
 from friedel.stream.ledger import Ledger, LedgerCounts
+from friedel.stream.ledger_file import KILLED, Account, Keeper, lock_folder
 from friedel.stream.receiving import FrameKind, Receiver
 from friedel.stream.shared import sweep
 from friedel.stream.snapshot import Snapshot

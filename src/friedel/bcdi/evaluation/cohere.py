@@ -18,8 +18,8 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from friedel.bcdi.phasing.iterate import chi_of
-from friedel.bcdi.phasing.measured import measured_from
+from friedel.bcdi.phasing.iterations.iterate import chi_of
+from friedel.bcdi.phasing.iterations.measured import measured_from
 from friedel.bcdi.records import Diffraction
 from friedel.core.optional import load_optional
 

@@ -13,8 +13,8 @@ from typing import Any
 
 from numpy.typing import NDArray
 
-from friedel.bcdi.live.image import Imager
 from friedel.bcdi.live.plan import CrystalWatchPlan
+from friedel.bcdi.live.provisional import Imager
 from friedel.bcdi.live.scan import ScanSetting
 from friedel.bcdi.live.series import LiveCrystal
 from friedel.bcdi.live.view import CrystalView

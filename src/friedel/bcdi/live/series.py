@@ -12,8 +12,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from friedel.bcdi.live.image import Imager
 from friedel.bcdi.live.plan import LiveCrystalOptions
+from friedel.bcdi.live.provisional import Imager
 from friedel.bcdi.live.scan import GrowingScan, ScanSetting
 from friedel.bcdi.live.view import CrystalView, History, picture, provisional_view, view_of, waiting_view
 from friedel.bcdi.plan import ReconstructionPlan

@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 import numpy as np
 from numpy.typing import NDArray
 
-from friedel.bcdi.live.image import ProvisionalImage
+from friedel.bcdi.live.provisional import ProvisionalImage
 from friedel.bcdi.records import CrystalImage, Provenance, Quality, Reconstruction
 from friedel.bcdi.report.surface import surface_mesh
 from friedel.bcdi.strain.analysis import analyse
@@ -23,15 +23,11 @@ _AGREE = 0.95  # correlation, as in the verdict of a final result (`phasing.asse
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
-class CrystalView:
-    """What a page shows of a crystal whose scan is being collected.
+class Picture:
+    """Slices and surface of one object.
 
     Attributes
     ----------
-    collected, expected : int
-        Frames there, and frames the scan will have; expected is 0 while unknown.
-    quality_frames, quality : (n,) float64
-        Frames collected when each image was made, and its agreement with the image before (correlation, 0 … 1).
     slices : mapping of str to (y, x) float32
         Amplitude through the middle, by plane ("xy", "xz", "yz").
     strain_slices : mapping of str to (y, x) float32
@@ -48,6 +44,28 @@ class CrystalView:
         Of lengths: "nm", or "voxels" where the geometry isn't known.
     axes : tuple of str
         Names of the surface's directions x, y and z.
+    """
+
+    slices: Mapping[str, NDArray[np.float32]] = field(default_factory=dict)
+    strain_slices: Mapping[str, NDArray[np.float32]] = field(default_factory=dict)
+    vertices: NDArray[np.float32] | None = None
+    faces: NDArray[np.int32] | None = None
+    vertex_strain: NDArray[np.float32] | None = None
+    coloured_by: str = "strain (10⁻³)"
+    unit: str = "nm"
+    axes: tuple[str, ...] = ("x", "y", "z")
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class CrystalView(Picture):
+    """What a page shows of a crystal whose scan is being collected: a picture, how it came about, and words.
+
+    Attributes
+    ----------
+    collected, expected : int
+        Frames there, and frames the scan will have; expected is 0 while unknown.
+    quality_frames, quality : (n,) float64
+        Frames collected when each image was made, and its agreement with the image before (correlation, 0 … 1).
     label : str
         "N of M frames, provisional", or what it is otherwise.
     notes : tuple of str
@@ -64,14 +82,6 @@ class CrystalView:
     expected: int = 0
     quality_frames: NDArray[np.float64] = field(default_factory=lambda: np.zeros(0))
     quality: NDArray[np.float64] = field(default_factory=lambda: np.zeros(0))
-    slices: Mapping[str, NDArray[np.float32]] = field(default_factory=dict)
-    strain_slices: Mapping[str, NDArray[np.float32]] = field(default_factory=dict)
-    vertices: NDArray[np.float32] | None = None
-    faces: NDArray[np.int32] | None = None
-    vertex_strain: NDArray[np.float32] | None = None
-    coloured_by: str = "strain (10⁻³)"
-    unit: str = "nm"
-    axes: tuple[str, ...] = ("x", "y", "z")
     label: str = ""
     notes: tuple[str, ...] = ()
     figures: Mapping[str, float] = field(default_factory=dict)
@@ -118,20 +128,6 @@ class History:
         return History(frames=frames, same=values, settled=settled)
 
 
-@dataclass(frozen=True, eq=False, kw_only=True)
-class Picture:
-    """Slices and surface of one object; the fields are those of `CrystalView`."""
-
-    slices: Mapping[str, NDArray[np.float32]] = field(default_factory=dict)
-    strain_slices: Mapping[str, NDArray[np.float32]] = field(default_factory=dict)
-    vertices: NDArray[np.float32] | None = None
-    faces: NDArray[np.int32] | None = None
-    vertex_strain: NDArray[np.float32] | None = None
-    coloured_by: str = "strain (10⁻³)"
-    unit: str = "nm"
-    axes: tuple[str, ...] = ("x", "y", "z")
-
-
 def waiting_view(collected: int, expected: int, why: str) -> CrystalView:
     """Return the view of a scan that has no image yet, and the sentence that says why."""
     of = f" of {expected}" if expected else ""
@@ -175,24 +171,16 @@ def view_of(
     figures: Mapping[str, float],
     report: str = "",
 ) -> CrystalView:
-    """Return a view made of a picture, a history and words.
+    """Return the view that a picture, a history and words make.
 
     Parameters
     ----------
     shown : Picture
         Slices and surface.
     history : History
-        All images up to it.
-    collected, expected : int
-        Frames there, and frames the scan will have; 0 while unknown.
-    label : str
-        What the image is ("N of M frames, provisional").
-    notes : tuple of str
-        What is still uncertain, a sentence each.
-    figures : mapping of str to float
-        Quality figures.
-    report : str
-        Path of the finished scan's report inside the run's folder; "" while there is none.
+        All images up to this one.
+    collected, expected, label, notes, figures, report
+        Fields of `CrystalView`.
     """
     return CrystalView(
         collected=collected,

@@ -14,16 +14,16 @@ from torch import Tensor
 from friedel.bcdi.phasing.ambiguities import align_to
 from friedel.bcdi.phasing.choose import FILLED, PHOTON_LIMITED
 from friedel.bcdi.phasing.explore import Candidate, batch_size, column, free_deviances, ranked, run
-from friedel.bcdi.phasing.goodness import EXPLAINED, Goodness, goodness
-from friedel.bcdi.phasing.iterate import ShrinkWrap, State, chi_of, start_from, start_random
-from friedel.bcdi.phasing.measured import Measured
-from friedel.bcdi.phasing.multiscale import Shape, between, central_part, lift, lift_support, lower, windowed
+from friedel.bcdi.phasing.iterations.iterate import ShrinkWrap, State, chi_of, start_from, start_random
+from friedel.bcdi.phasing.iterations.measured import Measured
+from friedel.bcdi.phasing.iterations.multiscale import Shape, between, central_part, lift, lift_support, lower, windowed
+from friedel.bcdi.phasing.iterations.schedule import iterations_in, parse_schedule
+from friedel.bcdi.phasing.iterations.support import autocorrelation_support, grown, noise_level, shrink_wrap
 from friedel.bcdi.phasing.place import placed
-from friedel.bcdi.phasing.prediction import Prediction
+from friedel.bcdi.phasing.prediction.model import Prediction
 from friedel.bcdi.phasing.refine import RefineOptions, refine
-from friedel.bcdi.phasing.schedule import iterations_in, parse_schedule
 from friedel.bcdi.phasing.strategy import Stage, Strategy
-from friedel.bcdi.phasing.support import autocorrelation_support, grown, noise_level, shrink_wrap
+from friedel.bcdi.phasing.verdict.goodness import EXPLAINED, Goodness, goodness
 from friedel.core.observer import Note, Observer, Progress
 
 # Of two thresholds whose held-out deviances differ by less, the tighter is taken: its object has less freedom.

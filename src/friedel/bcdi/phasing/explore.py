@@ -8,13 +8,13 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from friedel.bcdi.phasing.iterate import Runs, ShrinkWrap, State, chi_of, iterate, start_from, start_random
-from friedel.bcdi.phasing.likelihood import mean_deviance
-from friedel.bcdi.phasing.measured import Measured
+from friedel.bcdi.phasing.iterations.iterate import Runs, ShrinkWrap, State, chi_of, iterate, start_from, start_random
+from friedel.bcdi.phasing.iterations.likelihood import mean_deviance
+from friedel.bcdi.phasing.iterations.measured import Measured
+from friedel.bcdi.phasing.iterations.projections import intensity_of
+from friedel.bcdi.phasing.iterations.schedule import parse_schedule
+from friedel.bcdi.phasing.iterations.support import autocorrelation_support
 from friedel.bcdi.phasing.options import PhasingOptions
-from friedel.bcdi.phasing.projections import intensity_of
-from friedel.bcdi.phasing.schedule import parse_schedule
-from friedel.bcdi.phasing.support import autocorrelation_support
 from friedel.core.fourier import fourier_corner
 
 # Complex and weight arrays alive at once for each start, and the memory they may take.

@@ -4,9 +4,9 @@ from typing import Literal
 
 from pydantic import Field, field_validator
 
-from friedel.bcdi.phasing.multiscale import SHORTEST
+from friedel.bcdi.phasing.iterations.multiscale import SHORTEST
+from friedel.bcdi.phasing.iterations.schedule import parse_schedule
 from friedel.bcdi.phasing.refine import RefineOptions
-from friedel.bcdi.phasing.schedule import parse_schedule
 from friedel.bcdi.phasing.strategy import Strategies
 from friedel.core.options import Options
 

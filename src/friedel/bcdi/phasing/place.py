@@ -10,9 +10,9 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from friedel.bcdi.phasing.iterate import chi_of, iterate, start_from
-from friedel.bcdi.phasing.measured import Measured
-from friedel.bcdi.phasing.support import shrink_wrap
+from friedel.bcdi.phasing.iterations.iterate import chi_of, iterate, start_from
+from friedel.bcdi.phasing.iterations.measured import Measured
+from friedel.bcdi.phasing.iterations.support import shrink_wrap
 from friedel.core.fourier import fourier, frequencies, inverse_fourier
 
 # Steps of error reduction after which places are compared; ten or twenty tell them apart no better.

@@ -18,11 +18,11 @@ from pydantic import Field
 from scipy.optimize import OptimizeResult, minimize
 from torch import Tensor
 
-from friedel.bcdi.phasing.coherence import transfer
-from friedel.bcdi.phasing.likelihood import LOSSES, mean_deviance
-from friedel.bcdi.phasing.measured import Measured
-from friedel.bcdi.phasing.projections import intensity_of
-from friedel.bcdi.phasing.support import bounding_box, interior
+from friedel.bcdi.phasing.iterations.coherence import transfer
+from friedel.bcdi.phasing.iterations.likelihood import LOSSES, mean_deviance
+from friedel.bcdi.phasing.iterations.measured import Measured
+from friedel.bcdi.phasing.iterations.projections import intensity_of
+from friedel.bcdi.phasing.iterations.support import bounding_box, interior
 from friedel.core.fourier import fourier_corner, fourier_of_part
 from friedel.core.options import Options
 

@@ -7,16 +7,16 @@ import torch
 from numpy.typing import NDArray
 
 from friedel.bcdi.phasing.ambiguities import canonical
-from friedel.bcdi.phasing.assess import AGREE, MIN_UNIFORMITY, assess
 from friedel.bcdi.phasing.choose import PHOTON_LIMITED, Choice
 from friedel.bcdi.phasing.climb import Climbed, Climber
-from friedel.bcdi.phasing.goodness import goodness
-from friedel.bcdi.phasing.multiscale import fast_size
+from friedel.bcdi.phasing.iterations.multiscale import fast_size
 from friedel.bcdi.phasing.options import PhasingOptions
-from friedel.bcdi.phasing.plausible import amplitude_uniformity
-from friedel.bcdi.phasing.prediction import PhasingModel, Prediction, load_phasing_model
+from friedel.bcdi.phasing.prediction.model import PhasingModel, Prediction, load_phasing_model
 from friedel.bcdi.phasing.solver import Found, Solver
 from friedel.bcdi.phasing.strategy import Strategy
+from friedel.bcdi.phasing.verdict.assess import AGREE, MIN_UNIFORMITY, assess
+from friedel.bcdi.phasing.verdict.goodness import goodness
+from friedel.bcdi.phasing.verdict.plausible import amplitude_uniformity
 from friedel.bcdi.phasing.ways import confirmed, from_object, from_predictions, from_random, pursued
 from friedel.bcdi.records import Diffraction, Quality, Start
 from friedel.core.errors import InputError, WeightsError

@@ -9,12 +9,11 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from friedel.bcdi.phasing.ambiguities import align_to
-from friedel.bcdi.phasing.assess import AGREE, Finalists
 from friedel.bcdi.phasing.choose import AS_GOOD, Choice, ThresholdScan, choose_threshold, model_limited
 from friedel.bcdi.phasing.explore import Candidate, explore, free_deviances, ranked, relax
-from friedel.bcdi.phasing.iterate import chi_of
-from friedel.bcdi.phasing.measured import Measured, measured_from
-from friedel.bcdi.phasing.multiscale import (
+from friedel.bcdi.phasing.iterations.iterate import chi_of
+from friedel.bcdi.phasing.iterations.measured import Measured, measured_from
+from friedel.bcdi.phasing.iterations.multiscale import (
     central_part,
     compact_shape,
     lift,
@@ -23,12 +22,18 @@ from friedel.bcdi.phasing.multiscale import (
     lower,
     start_shape,
 )
+from friedel.bcdi.phasing.iterations.projections import project_modulus
+from friedel.bcdi.phasing.iterations.schedule import iterations_in
+from friedel.bcdi.phasing.iterations.support import (
+    autocorrelation_excess,
+    autocorrelation_support,
+    noise_level,
+    shrink_wrap,
+)
 from friedel.bcdi.phasing.options import PhasingOptions
-from friedel.bcdi.phasing.prediction import Prediction
-from friedel.bcdi.phasing.projections import project_modulus
+from friedel.bcdi.phasing.prediction.model import Prediction
 from friedel.bcdi.phasing.refine import RefineOptions, is_low_dose, refine, with_coherence
-from friedel.bcdi.phasing.schedule import iterations_in
-from friedel.bcdi.phasing.support import autocorrelation_excess, autocorrelation_support, noise_level, shrink_wrap
+from friedel.bcdi.phasing.verdict.assess import AGREE, Finalists
 from friedel.bcdi.records import Diffraction, Start
 from friedel.core.observer import Note, Observer, Progress, silent
 

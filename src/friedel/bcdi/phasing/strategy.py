@@ -8,7 +8,7 @@ from typing import Literal
 
 from pydantic import Field, field_validator
 
-from friedel.bcdi.phasing.schedule import parse_schedule
+from friedel.bcdi.phasing.iterations.schedule import parse_schedule
 from friedel.core.options import Options
 
 

@@ -5,11 +5,11 @@ from dataclasses import replace
 from torch import Tensor
 
 from friedel.bcdi.phasing.ambiguities import align_to
-from friedel.bcdi.phasing.assess import AGREE, MIN_AGREEMENT
 from friedel.bcdi.phasing.choose import PHOTON_LIMITED
 from friedel.bcdi.phasing.explore import Candidate, ranked
-from friedel.bcdi.phasing.prediction import Prediction
+from friedel.bcdi.phasing.prediction.model import Prediction
 from friedel.bcdi.phasing.solver import NEAR, NEUTRAL, Found, Solver, lifted
+from friedel.bcdi.phasing.verdict.assess import AGREE, MIN_AGREEMENT
 from friedel.core.observer import Warned
 
 # Predictions of one network may share an error: what they come to must agree better than random starts have to.

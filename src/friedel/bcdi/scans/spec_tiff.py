@@ -60,7 +60,8 @@ def read_spec_tiff(source: ScanSource, beamline: Beamline, *, observer: Observer
             return spec.motors.get(motor)
         return fitted_column(column, n_frames, motor, source.spec, observer)
 
-    geometry = scan_geometry(beamline, source, look, placement, observer=observer)
+    known = {*spec.columns, *spec.motors}
+    geometry = scan_geometry(beamline, source, look, placement, recorded=known, observer=observer)
     monitor = spec.columns.get(layout.monitor or "")
     if monitor is None:
         watch_monitors(spec.columns, observer)

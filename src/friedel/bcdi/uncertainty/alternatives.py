@@ -14,13 +14,13 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from friedel.bcdi.phasing.iterate import ShrinkWrap, iterate, start_from
-from friedel.bcdi.phasing.likelihood import mean_deviance
-from friedel.bcdi.phasing.measured import Measured
-from friedel.bcdi.phasing.projections import intensity_of
+from friedel.bcdi.phasing.iterations.iterate import ShrinkWrap, iterate, start_from
+from friedel.bcdi.phasing.iterations.likelihood import mean_deviance
+from friedel.bcdi.phasing.iterations.measured import Measured
+from friedel.bcdi.phasing.iterations.projections import intensity_of
+from friedel.bcdi.phasing.iterations.schedule import parse_schedule
+from friedel.bcdi.phasing.iterations.support import shrink_wrap
 from friedel.bcdi.phasing.refine import RefineOptions, refine
-from friedel.bcdi.phasing.schedule import parse_schedule
-from friedel.bcdi.phasing.support import shrink_wrap
 from friedel.core.fourier import fourier_corner
 
 Object = NDArray[np.complex64]

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from scipy import ndimage
 
 from friedel.bcdi.phasing.ambiguities import align_to
-from friedel.bcdi.phasing.measured import Measured, measured_from
+from friedel.bcdi.phasing.iterations.measured import Measured, measured_from
 from friedel.bcdi.phasing.refine import is_low_dose, refine, with_coherence
 from friedel.bcdi.records import Diffraction, Uncertainty
 from friedel.bcdi.uncertainty.alternatives import Alternative, judged, nearby, own_share

@@ -13,7 +13,7 @@ from friedel.core.report import render_page
 from friedel.spi.classify.gallery import galleries, powders
 from friedel.spi.classify.plan import ClassifyPlan
 from friedel.spi.frames.files import FrameFiles
-from friedel.spi.hits.size_modes import SizeMode, size_modes
+from friedel.spi.hits.sizes.modes import SizeMode, size_modes
 from friedel.spi.records import FrameStatus, HitScores
 from friedel.spi.scores.scored_run import ScoredRun
 

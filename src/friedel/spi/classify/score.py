@@ -260,7 +260,7 @@ class _Run:
         if self._measured is None:
             packed = base64.b64decode(self.journal.kept.get("constants", ""))
             if packed:
-                from friedel.spi.hits.prepare import RunConstants
+                from friedel.spi.hits.preparation.prepare import RunConstants
 
                 self._measured = RunConstants.from_bytes(packed)
             else:

@@ -14,9 +14,9 @@ from friedel.spi.evaluation.context import Evaluation, share_right, visible
 from friedel.spi.evaluation.data import LabelledFrames, Runs
 from friedel.spi.evaluation.models import Floats, adapted_run, by_diffusion_map, scored, transfer, truths
 from friedel.spi.figures import precision_recall_figure, reliability_figure
-from friedel.spi.hits.hit_rates import figures_at_rate, precision_recall
 from friedel.spi.hits.model import HitModel
-from friedel.spi.hits.reliability import Reliability, reliability
+from friedel.spi.hits.probability.hit_rates import figures_at_rate, precision_recall
+from friedel.spi.hits.probability.reliability import Reliability, reliability
 
 PAPER = {"sim/sim": 0.998, "exp/exp": 0.946, "sim/exp": 0.620}
 """Accuracies that Li & Han give, for comparison; every other figure of a report is measured."""

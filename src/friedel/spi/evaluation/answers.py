@@ -9,7 +9,7 @@ from friedel.spi.evaluation.context import Evaluation
 from friedel.spi.forward.domain_randomisation import draw_experiment
 from friedel.spi.forward.frames import simulate_frames
 from friedel.spi.forward.scene import Kind
-from friedel.spi.hits.reliability import calibration_error
+from friedel.spi.hits.probability.reliability import calibration_error
 from friedel.spi.records import HitScores, joined_scores
 
 _SEED = 80_000_000  # far from all others: no training used these frames

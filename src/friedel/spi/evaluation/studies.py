@@ -17,10 +17,10 @@ from friedel.spi.evaluation.data import LabelledFrames, Runs
 from friedel.spi.evaluation.models import Recipe, scored, truths, vgg16
 from friedel.spi.figures import activations_figure, attention_figure, depths_figure, shares_figure
 from friedel.spi.hits.explain import activations, convolutional_layers, grad_cam
-from friedel.spi.hits.features import NAME as FRINGES
-from friedel.spi.hits.features import SPECTRA
+from friedel.spi.hits.features.features import NAME as FRINGES
+from friedel.spi.hits.features.features import SPECTRA
 from friedel.spi.hits.model import HitModel
-from friedel.spi.hits.standardise import Standardiser
+from friedel.spi.hits.preparation.standardise import Standardiser
 from friedel.spi.records import Frames
 from friedel.spi.training.preprocessing import PREPROCESSING, require_known
 

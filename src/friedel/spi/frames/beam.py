@@ -4,8 +4,8 @@ from pathlib import Path
 
 import h5py
 import numpy as np
-from scipy import constants
 
+from friedel.core.units import CHARGE_C
 from friedel.spi.frames.source import HDF5_SUFFIXES
 from friedel.spi.records import Beam
 
@@ -43,7 +43,7 @@ def _of_instrument(group: h5py.Group) -> Beam | None:
     )
     if energy is None or distance is None or pixel is None:
         return None
-    energy_ev = energy / constants.e if energy < _JOULES else energy
+    energy_ev = energy / CHARGE_C if energy < _JOULES else energy
     limits = ((energy_ev, _ENERGY_EV), (distance, _DISTANCE_M), (pixel, _PIXEL_M))
     if not all(low < value < high for value, (low, high) in limits):
         return None

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from friedel.core.errors import InputError
-from friedel.spi.hits.polar import RINGS, Polar, cell_of_pixels
+from friedel.spi.hits.features.polar import RINGS, Polar, cell_of_pixels
 
 SECTORS = 64
 """Sectors of a whole turn; rotations are tried in steps of 5.6 degrees."""

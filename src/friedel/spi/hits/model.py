@@ -16,17 +16,17 @@ from torch import Tensor, nn
 from friedel.core.errors import WeightsError
 from friedel.core.machine.device import resolve_device
 from friedel.core.networks import ModelCard, WeightsStamp, load_statistics, load_weights, weights_stamp
-from friedel.spi.hits.background import Background, blank_probability
-from friedel.spi.hits.calibration import calibration_from
-from friedel.spi.hits.features import NAME as FRINGES
-from friedel.spi.hits.features import model_input
-from friedel.spi.hits.fringes import fringe_visibility
-from friedel.spi.hits.out_of_distribution import out_of_distribution_score
-from friedel.spi.hits.polar import Polar, polar_sums
-from friedel.spi.hits.prepare import Prepared, RunConstants, checked_mask, prepare
-from friedel.spi.hits.run_calibration import measure_run, picked_frames
-from friedel.spi.hits.sizes import measured_sizes
-from friedel.spi.hits.standardise import Standardiser
+from friedel.spi.hits.features.features import NAME as FRINGES
+from friedel.spi.hits.features.features import model_input
+from friedel.spi.hits.features.fringes import fringe_visibility
+from friedel.spi.hits.features.out_of_distribution import out_of_distribution_score
+from friedel.spi.hits.features.polar import Polar, polar_sums
+from friedel.spi.hits.preparation.prepare import Prepared, RunConstants, checked_mask, prepare
+from friedel.spi.hits.preparation.run_calibration import measure_run, picked_frames
+from friedel.spi.hits.preparation.standardise import Standardiser
+from friedel.spi.hits.probability.blanks import Background, blank_probability
+from friedel.spi.hits.probability.calibration import calibration_from
+from friedel.spi.hits.sizes.spheroid import measured_sizes
 from friedel.spi.networks.hitnet import HitNet
 from friedel.spi.records import FrameStatus, HitScores, joined_scores, no_scores
 

@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 from pydantic import Field, field_validator
 
 from friedel.core.options import Options
-from friedel.spi.hits.size_modes import size_modes
+from friedel.spi.hits.sizes.modes import size_modes
 from friedel.spi.records import FrameStatus, HitScores
 
 

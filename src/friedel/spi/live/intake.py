@@ -15,7 +15,8 @@ from friedel.stream.sources.events import Begun
 
 _POLL_S = 0.05  # s between two looks whether the last ring is empty, when frames of another shape come
 SMALLEST = 64
-"""`friedel.spi.hits.prepare.SMALLEST`, which can't be imported without torch: this process has no other need of it."""
+"""`SMALLEST` of `friedel.spi.hits.preparation.prepare`, repeated because that imports torch, which this process has no
+other need of."""
 
 
 class Intake:

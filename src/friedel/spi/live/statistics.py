@@ -6,7 +6,7 @@ from collections import deque
 import numpy as np
 from numpy.typing import NDArray
 
-from friedel.spi.hits.size_modes import described, size_modes
+from friedel.spi.hits.sizes.modes import described, size_modes
 from friedel.spi.live.view import SIZE_BINS, SIZE_RANGE, HitsView, Thumbnail
 from friedel.spi.records import FrameStatus, HitScores
 

@@ -18,12 +18,12 @@ from friedel.core.observer import Observer, Warned, silent
 from friedel.spi.frames.mask import read_mask
 from friedel.spi.hits.selection import SelectionOptions, select
 from friedel.spi.live.intake import Intake
-from friedel.spi.live.output import Output
 from friedel.spi.live.plan import WatchPlan
 from friedel.spi.live.pool import Scorer, ScoringPool, default_workers
 from friedel.spi.live.scoring import Attach, Constants, Failed, Measure, Measured, Scored
 from friedel.spi.live.statistics import HitStatistics
 from friedel.spi.live.view import HitsView
+from friedel.spi.live.watch_files import Output
 from friedel.spi.scores.scored_run import unpack_scores
 from friedel.stream.batches import ENDED, Batch, Batches
 from friedel.stream.display import Control, Display

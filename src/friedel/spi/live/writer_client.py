@@ -10,7 +10,7 @@ from pathlib import Path
 
 from friedel.core.observer import Observer, Warned
 from friedel.spi.live.plan import KeepOptions
-from friedel.spi.live.writing import (
+from friedel.spi.live.writer import (
     Finished,
     FinishFiles,
     Flushed,

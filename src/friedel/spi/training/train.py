@@ -14,9 +14,9 @@ from friedel.core.networks import MODEL_FILE, ModelCard, TrainedModel, build_net
 from friedel.core.observer import Note, Observer, silent
 from friedel.core.training.checkpoints import has_checkpoints
 from friedel.core.training.libraries import first_process
-from friedel.spi.hits.calibration import Calibration, Isotonic, Temperature
-from friedel.spi.hits.out_of_distribution import DIRECTIONS, WIDE, fit_out_of_distribution
-from friedel.spi.hits.reliability import calibration_error, measured_reject_band
+from friedel.spi.hits.features.out_of_distribution import DIRECTIONS, WIDE, fit_out_of_distribution
+from friedel.spi.hits.probability.calibration import Calibration, Isotonic, Temperature
+from friedel.spi.hits.probability.reliability import calibration_error, measured_reject_band
 from friedel.spi.training.classifier import Trained, describe, measure, score, train_classifier
 from friedel.spi.training.inputs import PreparedInputs, prepare_inputs
 from friedel.spi.training.plan import CalibrationOptions, TrainingData, TrainingPlan

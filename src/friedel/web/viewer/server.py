@@ -17,7 +17,7 @@ from friedel.web.options import ServeOptions
 from friedel.web.page import listening_at, require_server, with_token
 from friedel.web.server import HEADERS, PAGE_RULES, REPORT_RULES, STATIC, gated
 from friedel.web.viewer.catalogue import Entry, filled, find_results, row_of
-from friedel.web.viewer.shelf import Shelf
+from friedel.web.viewer.volumes import Shelf
 
 OWN = Path(__file__).parent / "static"
 _PLACES = {"live": STATIC, "viewer": VIEWER, "open": OWN}

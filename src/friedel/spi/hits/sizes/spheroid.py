@@ -15,8 +15,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from friedel.spi.hits.polar import RINGS, SECTORS, Polar
-from friedel.spi.hits.prepare import EDGE
+from friedel.spi.hits.features.polar import RINGS, SECTORS, Polar
+from friedel.spi.hits.preparation.prepare import EDGE
 
 SMALLEST, LARGEST = 2.0, 42.0
 """Diameters looked for: from two thirds of a fringe in the square to fringes of three pixels."""

@@ -6,7 +6,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from friedel.bcdi.phasing.measured import Measured
+from friedel.bcdi.phasing.iterations.measured import Measured
 from friedel.core.fourier import fourier, frequencies, inverse_fourier, to_centre, to_corner
 
 Shape = tuple[int, int, int]

@@ -13,7 +13,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from friedel.spi.hits.polar import SECTORS, Polar
+from friedel.spi.hits.features.polar import SECTORS, Polar
 
 _SCALES = (1, 2, 4, 8)  # rings that are added to a stretch: fringes are 2 to 16 pixels from dark to bright and back
 _SCALES_AROUND = (4, 8)  # the same for variation around the beam, which needs more photons a cell

@@ -7,8 +7,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from friedel.spi.hits.photon_unit import find_marks, measured_values, photon_unit, tile_statistics
-from friedel.spi.hits.prepare import Prepared, RunConstants, loaded, natural_binning, prepare
+from friedel.spi.hits.preparation.photon_unit import find_marks, measured_values, photon_unit, tile_statistics
+from friedel.spi.hits.preparation.prepare import Prepared, RunConstants, loaded, natural_binning, prepare
 
 SAMPLE = 256
 """Frames that are enough to measure a run by."""

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from friedel.core.errors import InputError, PlanError
-from friedel.spi.hits.calibration import Isotonic
+from friedel.spi.hits.probability.calibration import Isotonic
 
 Floats = NDArray[np.float64]
 BINS = 15  # as in Guo et al.

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from friedel.bcdi.phasing.measured import Measured
+from friedel.bcdi.phasing.iterations.measured import Measured
 from friedel.core.fourier import inverse_fourier_corner, to_centre
 
 Box = tuple[slice, slice, slice]

@@ -14,11 +14,11 @@ from friedel.core.observer import Note, Warned
 from friedel.spi.live.calibration import identity, load_constants, save_constants
 from friedel.spi.live.growing import RunStart, ScoredFrames
 from friedel.spi.live.plan import WatchPlan
+from friedel.spi.live.writer import FinishFiles, NoteLedger, OpenPart, WriteBatch, written_in
 from friedel.spi.live.writer_client import WriterClient
-from friedel.spi.live.writing import FinishFiles, NoteLedger, OpenPart, WriteBatch, written_in
-from friedel.stream.account import Account
 from friedel.stream.batches import Batch, RingLayout
 from friedel.stream.ledger import LedgerCounts
+from friedel.stream.ledger_file import Account
 from friedel.stream.watching import Watch
 
 LEDGER_COLUMNS = ("time", "seen", "processed", "dropped", "late", "duplicate", "malformed", "waiting", "missing")

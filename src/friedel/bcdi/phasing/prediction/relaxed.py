@@ -6,12 +6,12 @@ They correct small errors only: a prediction of a wrong object stays wrong. The 
 import torch
 from torch import Tensor
 
-from friedel.bcdi.phasing.iterate import ShrinkWrap, iterate, start_from
-from friedel.bcdi.phasing.measured import Measured
-from friedel.bcdi.phasing.multiscale import central_part, lift, limited_shape, lower
-from friedel.bcdi.phasing.projections import project_modulus
-from friedel.bcdi.phasing.schedule import parse_schedule
-from friedel.bcdi.phasing.support import shrink_wrap
+from friedel.bcdi.phasing.iterations.iterate import ShrinkWrap, iterate, start_from
+from friedel.bcdi.phasing.iterations.measured import Measured
+from friedel.bcdi.phasing.iterations.multiscale import central_part, lift, limited_shape, lower
+from friedel.bcdi.phasing.iterations.projections import project_modulus
+from friedel.bcdi.phasing.iterations.schedule import parse_schedule
+from friedel.bcdi.phasing.iterations.support import shrink_wrap
 
 THRESHOLD = 0.2
 """Fraction of the bulk amplitude at which a prediction is cut out."""

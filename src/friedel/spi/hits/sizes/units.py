@@ -3,14 +3,13 @@
 from dataclasses import replace
 
 import numpy as np
-from scipy.constants import physical_constants
 
-from friedel.core.units import wavelength_angstrom
+from friedel.core.units import ELECTRON_RADIUS_M, wavelength_angstrom
 from friedel.spi.records import Beam, HitScores
 
 PROTEIN_PER_NM3 = 430.0
 """Electrons of a particle's material that its fluence is told for."""
-_ELECTRON_RADIUS_UM = physical_constants["classical electron radius"][0] * 1e6
+_ELECTRON_RADIUS_UM = ELECTRON_RADIUS_M * 1e6
 
 
 def in_nanometres(scores: HitScores, beam: Beam, shape: tuple[int, ...]) -> HitScores:
@@ -25,7 +24,10 @@ def in_nanometres(scores: HitScores, beam: Beam, shape: tuple[int, ...]) -> HitS
     shape : (..., y, x)
         Of the frames as recorded; large ones were binned.
     """
-    from friedel.spi.hits.prepare import EDGE, natural_binning  # loads torch, which reading scores doesn't need
+    from friedel.spi.hits.preparation.prepare import (  # loads torch, which reading scores doesn't need
+        EDGE,
+        natural_binning,
+    )
 
     pixel = beam.pixel_size_m * natural_binning(shape[-2:])
     length_nm = wavelength_angstrom(beam.photon_energy_ev) / 10 * beam.distance_m / (EDGE * pixel)

@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from friedel.bcdi.phasing.measured import Measured
+from friedel.bcdi.phasing.iterations.measured import Measured
 from friedel.core.fourier import (
     fourier_corner,
     inverse_fourier_corner,

@@ -18,7 +18,7 @@ from torch import nn
 
 from friedel.core.errors import InputError, WeightsError
 from friedel.core.options import Options
-from friedel.spi.hits.calibration import Temperature
+from friedel.spi.hits.probability.calibration import Temperature
 
 Floats = NDArray[np.float64]
 FEWEST = 2  # labels of each class: one to fit with, one to cross-validate by

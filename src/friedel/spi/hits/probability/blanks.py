@@ -11,8 +11,8 @@ from typing import Self
 import torch
 from torch import Tensor
 
-from friedel.spi.hits.fringes import fringe_visibility
-from friedel.spi.hits.polar import Polar
+from friedel.spi.hits.features.fringes import fringe_visibility
+from friedel.spi.hits.features.polar import Polar
 
 FEWEST = 5
 """Blanks that a sample must hold for its background to be believed."""

@@ -15,10 +15,10 @@ from torch import Tensor
 from torch.nn import functional
 
 from friedel.core.errors import InputError
-from friedel.spi.hits.photon_unit import MARKS
+from friedel.spi.hits.preparation.photon_unit import MARKS
 
 if TYPE_CHECKING:
-    from friedel.spi.hits.background import Background
+    from friedel.spi.hits.probability.blanks import Background
 
 EDGE = 128
 """Pixels along the edge of the square that models see."""
@@ -85,7 +85,7 @@ class RunConstants:
     @classmethod
     def from_bytes(cls, data: bytes) -> Self:
         """Return what `to_bytes` made."""
-        from friedel.spi.hits.background import Background
+        from friedel.spi.hits.probability.blanks import Background
 
         with np.load(io.BytesIO(data), allow_pickle=False) as kept:
             faulty, blanks = kept["faulty"], kept["blanks"]

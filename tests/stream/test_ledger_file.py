@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from friedel.core.errors import InputError
-from friedel.stream.account import FILE, KILLED, Account, WrittenBatch
 from friedel.stream.ledger import LedgerCounts
+from friedel.stream.ledger_file import FILE, KILLED, Account, WrittenBatch
 
 
 def _batch(first, n, *, part="hits_001.cxi", until=0, numbers=None):

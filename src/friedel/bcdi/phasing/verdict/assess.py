@@ -9,14 +9,14 @@ from numpy.typing import NDArray
 from friedel.bcdi.phasing.ambiguities import align_to, phase_difference_rad
 from friedel.bcdi.phasing.choose import PHOTON_LIMITED
 from friedel.bcdi.phasing.explore import Candidate
-from friedel.bcdi.phasing.goodness import goodness
-from friedel.bcdi.phasing.likelihood import chi
-from friedel.bcdi.phasing.measured import Measured
-from friedel.bcdi.phasing.modes import modes
-from friedel.bcdi.phasing.plausible import amplitude_uniformity, count_fringes, largest_piece
-from friedel.bcdi.phasing.projections import intensity_of
+from friedel.bcdi.phasing.iterations.likelihood import chi
+from friedel.bcdi.phasing.iterations.measured import Measured
+from friedel.bcdi.phasing.iterations.modes import modes
+from friedel.bcdi.phasing.iterations.projections import intensity_of
 from friedel.bcdi.phasing.refine import RefineOptions, refine
-from friedel.bcdi.phasing.resolution import Shells, fsc, period, prtf, shells
+from friedel.bcdi.phasing.verdict.goodness import goodness
+from friedel.bcdi.phasing.verdict.plausible import amplitude_uniformity, count_fringes, largest_piece
+from friedel.bcdi.phasing.verdict.resolution import Shells, fsc, period, prtf, shells
 from friedel.bcdi.records import Curve, Diffraction, Quality
 from friedel.core.fourier import fourier, fourier_corner, to_centre
 from friedel.core.machine.device import generator

@@ -14,12 +14,12 @@ from torch import nn
 
 from friedel.bcdi.networks.patterns import is_phasing_network, network_input, predicted_object
 from friedel.bcdi.phasing.ambiguities import canonical
-from friedel.bcdi.phasing.iterate import chi_of
-from friedel.bcdi.phasing.measured import Measured, measured_from
-from friedel.bcdi.phasing.network_grid import OVERSAMPLING, NetworkGrid, network_pattern
-from friedel.bcdi.phasing.projections import intensity_of
-from friedel.bcdi.phasing.relaxed import relaxed
-from friedel.bcdi.phasing.symmetry import SYMMETRIES, Symmetry
+from friedel.bcdi.phasing.iterations.iterate import chi_of
+from friedel.bcdi.phasing.iterations.measured import Measured, measured_from
+from friedel.bcdi.phasing.iterations.projections import intensity_of
+from friedel.bcdi.phasing.prediction.network_grid import OVERSAMPLING, NetworkGrid, network_pattern
+from friedel.bcdi.phasing.prediction.relaxed import relaxed
+from friedel.bcdi.phasing.prediction.symmetry import SYMMETRIES, Symmetry
 from friedel.bcdi.records import Diffraction
 from friedel.core.errors import WeightsError
 from friedel.core.fourier import fourier_corner
@@ -100,7 +100,7 @@ class PhasingModel:
         diffraction : Diffraction
             Photons, and where they were measured.
         projections : str
-            Schedule that relaxes the prediction (`friedel.bcdi.phasing.relaxed`); empty: as the network gave it.
+            Schedule that relaxes the prediction (`relaxed`); empty: as the network gave it.
 
         Raises
         ------

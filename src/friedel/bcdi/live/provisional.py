@@ -17,13 +17,13 @@ from torch import Tensor
 from friedel.bcdi.live.plan import LiveCrystalOptions
 from friedel.bcdi.phasing.ambiguities import align_to, canonical, inverted, phase_difference_rad
 from friedel.bcdi.phasing.explore import free_deviances
-from friedel.bcdi.phasing.iterate import ShrinkWrap, State, chi_of, iterate, start_from, start_random
-from friedel.bcdi.phasing.measured import Measured, measured_from
-from friedel.bcdi.phasing.multiscale import Shape, central_part, lift, lift_support, lower, start_shape
-from friedel.bcdi.phasing.prediction import PhasingModel, load_phasing_model
+from friedel.bcdi.phasing.iterations.iterate import ShrinkWrap, State, chi_of, iterate, start_from, start_random
+from friedel.bcdi.phasing.iterations.measured import Measured, measured_from
+from friedel.bcdi.phasing.iterations.multiscale import Shape, central_part, lift, lift_support, lower, start_shape
+from friedel.bcdi.phasing.iterations.schedule import parse_schedule
+from friedel.bcdi.phasing.iterations.support import autocorrelation_support, shrink_wrap
+from friedel.bcdi.phasing.prediction.model import PhasingModel, load_phasing_model
 from friedel.bcdi.phasing.refine import RefineOptions, refine
-from friedel.bcdi.phasing.schedule import parse_schedule
-from friedel.bcdi.phasing.support import autocorrelation_support, shrink_wrap
 from friedel.bcdi.records import Diffraction
 from friedel.core.errors import FriedelError
 

@@ -13,9 +13,9 @@ from numpy.typing import NDArray
 from scipy.stats import poisson
 from torch import Tensor
 
-from friedel.bcdi.phasing.likelihood import deviance
-from friedel.bcdi.phasing.measured import Measured
-from friedel.bcdi.phasing.projections import intensity_of
+from friedel.bcdi.phasing.iterations.likelihood import deviance
+from friedel.bcdi.phasing.iterations.measured import Measured
+from friedel.bcdi.phasing.iterations.projections import intensity_of
 from friedel.core.fourier import fourier_corner
 
 # Means between which the deviance's moments are tabulated; below they vanish, above they are those of χ².

@@ -35,9 +35,9 @@ from friedel.spi.live.growing import (
     require_room,
 )
 from friedel.spi.live.plan import KeepOptions
-from friedel.stream.account import Account, WrittenBatch
 from friedel.stream.arrivals import among
 from friedel.stream.batches import FrameRing, RingLayout, open_ring
+from friedel.stream.ledger_file import Account, WrittenBatch
 from friedel.stream.processes import Ready
 
 STEM = "hits"

@@ -12,7 +12,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from friedel.core.fourier import frame_power
-from friedel.spi.hits.prepare import EDGE, Prepared
+from friedel.spi.hits.preparation.prepare import EDGE, Prepared
 
 NAME = "features"
 """What cards and plans call this preprocessing."""

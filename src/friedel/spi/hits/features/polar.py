@@ -12,7 +12,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from friedel.spi.hits.prepare import EDGE, Prepared
+from friedel.spi.hits.preparation.prepare import EDGE, Prepared
 
 SECTORS = 32  # 11° each: 12.6 pixels wide at the outermost ring, so that cells hold photons even in weak patterns
 RINGS = EDGE // 2  # one pixel wide each

@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from friedel.core.errors import InputError, WeightsError
-from friedel.spi.hits.adapt import AdaptOptions, Head, adapt_head
+from friedel.spi.hits.last_layer import AdaptOptions, Head, adapt_head
 from friedel.spi.networks.hitnet import HitNet
 
 D = 32

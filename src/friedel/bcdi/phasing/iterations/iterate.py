@@ -9,11 +9,11 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from friedel.bcdi.phasing.likelihood import chi
-from friedel.bcdi.phasing.measured import Measured
-from friedel.bcdi.phasing.projections import intensity_of, project_modulus, project_support
-from friedel.bcdi.phasing.schedule import Method, method
-from friedel.bcdi.phasing.support import bounding_box, shrink_wrap
+from friedel.bcdi.phasing.iterations.likelihood import chi
+from friedel.bcdi.phasing.iterations.measured import Measured
+from friedel.bcdi.phasing.iterations.projections import intensity_of, project_modulus, project_support
+from friedel.bcdi.phasing.iterations.schedule import Method, method
+from friedel.bcdi.phasing.iterations.support import bounding_box, shrink_wrap
 from friedel.core.fourier import fourier_corner, inverse_fourier_corner
 from friedel.core.machine.device import generator
 
