@@ -30,7 +30,7 @@ class AlarmOptions(Options):
     """What somebody is to be told, and where."""
 
     webhook: str | None = None
-    """Address (http or https) that gets a JSON object: alarm, over, text, source, time, ledger; None tells nobody."""
+    """Address (http or https) that gets a JSON object: alarm, over, text, source, time, ledger; None: no alarms."""
     hit_rate_below: Annotated[float, Field(gt=0, le=1)] | None = None
     """The share of selected frames, over `over_s`, that is too low; None doesn't look."""
     over_s: Annotated[float, Field(gt=0)] = 60.0

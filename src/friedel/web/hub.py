@@ -1,4 +1,4 @@
-"""Everybody who looks: each viewer gets the latest parts that changed since it was last served, at its own pace.
+"""The viewers of the page: each gets the latest parts that changed since it was last served, at its own pace.
 
 There is no queue. A slow viewer skips what it missed, and one that takes nothing at all is dropped; none of them is
 ever waited for by the others, let alone by the data path.
@@ -18,7 +18,7 @@ from friedel.web.options import ServeOptions
 _POLL_S = 0.05  # s between two looks at the board; snapshots come a few times a second
 _PICTURES = ("gallery", "powder")
 _FIGURES = ("state", "rates")
-# Pictures of frames are nine tenths of the bytes, and nobody looks at more than one set a second.
+# s between two sets of pictures: they are nine tenths of the bytes.
 _PICTURES_S = 1.0
 
 
@@ -43,7 +43,7 @@ class Hub:
         self.dropped = 0
 
     async def read(self) -> None:
-        """Take up snapshots as they come, for ever; while nobody looks, none is."""
+        """Take up snapshots as they come, for ever; none while there is no viewer."""
         while True:
             if self.viewers:
                 await self._take_up()

@@ -39,7 +39,7 @@ _NOT_HERE = (
 
 @contextmanager
 def quiet() -> Iterator[None]:
-    """Silence Lightning's chatter and the warnings listed here, for as long as the block runs."""
+    """Silence Lightning's log lines and the warnings listed here, for as long as the block runs."""
     loggers = [logging.getLogger(name) for name in ("lightning.pytorch", "lightning.fabric")]
     levels = [logger.level for logger in loggers]
     for logger in loggers:
