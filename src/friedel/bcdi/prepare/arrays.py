@@ -47,7 +47,7 @@ def diffraction_from_array(
     mask : (z, y, x) or (y, x), bool or numbers, or None
         Non-zero is bad; None: nothing is.
     mask_marks : {"bad", "good"} or None
-        What non-zero in the mask means; None: bad, if the data don't speak against it (`friedel.core.files.masks`).
+        What non-zero in the mask means; None: bad, unless the data contradict it (`friedel.core.files.masks`).
     name : str
         Origin of the data, for messages.
     observer : Observer

@@ -52,7 +52,7 @@ NOISE = 1e-5
 ALIKE = 0.35
 # The beam fell if mirrored frames differ by more than this factor from end to end, and steadily.
 LEAST_FALL = 1.5
-STEADY = 0.9
+STEADY = 0.9  # share of the logarithmic ratios' power that a straight line must explain
 
 
 def repaired_frames(counts: Counts, *, name: str, observer: Observer = silent) -> Counts:
