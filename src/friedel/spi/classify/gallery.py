@@ -168,7 +168,7 @@ _UNKNOWN = 255
 _UNKNOWN_COLOUR = (70, 84, 92)
 # Black, violet, red, orange, pale yellow: equal steps in lightness, as in Matplotlib's "inferno".
 _ANCHORS = np.array([(0, 0, 4), (87, 16, 110), (188, 55, 84), (249, 142, 9), (252, 255, 164)], dtype=np.float64)
-_MAD_TO_SIGMA = 1.4826
+_MAD_TO_SIGMA = 1.4826  # 1 / Φ⁻¹(3/4), for a normal distribution
 
 
 def picture_uri(frame: NDArray[Any], mask: NDArray[np.bool_] | None, *, pixels: int = 112) -> str:

@@ -1,8 +1,8 @@
 """The diffusion map: a few coordinates in which frames that lead into each other step by step lie close together.
 
 Single hits of one particle form a connected manifold, its orientations; other frames form others. The map unrolls them
-without a label or a model; `clusters` cuts the result into groups, `cluster_labels` names them, and
-`diffusion_landmarks` takes runs too long for a matrix.
+without a label or a model; `friedel.spi.hits.clusters` cuts the result into groups and names them, and `landmarks` maps
+runs too long for a matrix.
 """
 
 from dataclasses import dataclass, replace

@@ -134,7 +134,7 @@ class EvaluationData:
         return joined(self._made(name, makers, options.model_dump(mode="json"))).rows(np.arange(n_frames))
 
     def experiments(self, count: int, frames: int) -> Runs:
-        """Return short runs of many made-up experiments, of all shapes; without droplets.
+        """Return short runs of many simulated random experiments, of all shapes; without droplets.
 
         A droplet is a single body but no particle of the sample, so whether "single" is right for it isn't defined.
         """

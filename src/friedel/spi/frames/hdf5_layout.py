@@ -25,7 +25,7 @@ _MOST_LISTED = 20  # candidates named in an error
 
 
 def frame_names(file: h5py.File, path: Path, *, modules: bool = False) -> list[str]:
-    """Return the datasets that are the run's frames, in order, when nobody named one.
+    """Return the datasets that are the run's frames, in order, where no dataset was named.
 
     The assembled images of each CXI entry, else its data; an EIGER's links; NeXus' data; images of the same kind under
     numbers, as SACLA's tags are; else the only stack of frames, or the only image. With ``modules``, what isn't

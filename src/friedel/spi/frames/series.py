@@ -73,7 +73,7 @@ def find_series(
     Raises
     ------
     InputError
-        If a file can't be read and nobody wants to be told, or none can.
+        If a file can't be read and ``broken`` isn't given, or none can.
     """
     found: list[tuple[Part, Any]] = []
     errors: list[InputError] = []

@@ -1,4 +1,4 @@
-"""The scoring stage on other machines: Dask's workers score, a thread here speaks for each of them.
+"""The scoring stage on other machines: Dask's workers score, and a thread here stands for each of them.
 
 To the watch such a thread looks like a scoring process on this machine: the same orders, the same answers, and a pipe
 that closes when its worker is gone. Frames are copied out of shared memory and travel with their order, so a worker

@@ -5,7 +5,8 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-SIZE_BINS, SIZE_RANGE = 40, (2.0, 42.0)  # `hits.sizes.SMALLEST` to `LARGEST`, pixels of the real-space image
+# Pixels of the real-space image: `SMALLEST` and `LARGEST` of `friedel.spi.hits.sizes.spheroid`.
+SIZE_BINS, SIZE_RANGE = 40, (2.0, 42.0)
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)

@@ -153,7 +153,7 @@ class HitsSink:
             self.output.note(counts)
 
     def finish(self) -> None:
-        """Count what nobody will score any more, close the files."""
+        """Count frames that won't be scored any more as dropped, and close the files."""
         for scorer in self.pool.scorers:
             if scorer.batch is not None:
                 self.ledger.dropped(scorer.batch.n, ENDED)

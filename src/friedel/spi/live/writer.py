@@ -104,7 +104,7 @@ class Finished:
 
 @dataclass(frozen=True)
 class Spoilt:
-    """Its file is one that HDF5 can't close: the process leaves, and another is to put that in order."""
+    """HDF5 can't close its file: the process leaves, and its successor mends the file."""
 
 
 def run_writer(orders: Connection, folder: Path, options: KeepOptions, session: int) -> None:
@@ -212,7 +212,7 @@ class _Stage:
             self._ring = None
 
     def _refuse(self, error: Exception) -> None:
-        """Give up the part, and try no other for a moment: a quota would leave one a batch."""
+        """Give up the part, and begin no other for `_RETRY_S`: on a full disk each batch would else leave a file."""
         self._abandon()
         self.spoilt = True
         if time.monotonic() >= self._again:

@@ -1,4 +1,4 @@
-"""Turn one intensity onto another, and tell by shells how alike they are."""
+"""Align two intensities by a rotation, and correlate them shell by shell."""
 
 import numpy as np
 import torch

@@ -113,11 +113,11 @@ def labelled_run(file: LabelledFile, data: TrainingData) -> LabelledRun:
     return LabelledRun(file=file, rows=rows, single=single[rows].astype(bool), mask=mask)
 
 
-_UNLABELLED = -1  # a frame that nobody has labelled; it takes no part
+_UNLABELLED = -1  # marks frames without a label, which take no part
 
 
 def _labels(file: LabelledFile, n_frames: int) -> NDArray[np.generic]:
-    """Return 1 for single hits, 0 for others, −1 for frames that nobody looked at, ``(n,)``."""
+    """Return 1 for single hits, 0 for others, −1 for frames without a label, ``(n,)``."""
     if file.labels is None:
         return read_truth(file.path, "single")
     try:

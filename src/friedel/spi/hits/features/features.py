@@ -29,7 +29,7 @@ _DARK = 0.05
 _LARGEST = 20.0  # standard deviations at which single pixels are cut off: more is a hot pixel
 # Relative pixel-to-pixel variation of the response.
 _UNEVENNESS = 0.1
-_ANSCOMBE = 3 / 8
+_ANSCOMBE = 3 / 8  # √(n + 3/8) has nearly constant variance for Poisson counts (Anscombe, Biometrika 35, 246, 1948)
 
 
 def model_input(prepared: Prepared) -> Tensor:

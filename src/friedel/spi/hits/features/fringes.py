@@ -25,7 +25,7 @@ _NOISE_LEAVES = 2.5e-3
 _UNEVEN_RAYS, _UNEVEN_AROUND = 0.05, 0.25
 # Modules of an integrating detector drift by about this part of a pixel's read noise, together.
 _DRIFT = 0.3
-_HALF_A_PHOTON = 0.5
+_HALF_A_PHOTON = 0.5  # added to counts and variances, so that dark cells aren't divided by zero
 # Enough for axes of 1 : 2 within the fringes' noise.
 _NEWTON_STEPS = 4
 

@@ -111,7 +111,7 @@ class Band:
 def reject_band(error: float) -> Band:
     """Return where a *calibrated* probability implies a larger error rate than ``error``.
 
-    Whoever decides for the likelier class errs with probability min(p, 1 − p); that exceeds ``error`` exactly for
+    A decision for the likelier class is wrong with probability min(p, 1 − p), which exceeds ``error`` exactly for
     error < p < 1 − error.
 
     Raises

@@ -53,7 +53,7 @@ class Sizes:
 
     @classmethod
     def unknown(cls, n: int) -> Self:
-        """Return sizes of ``n`` frames that nobody knows."""
+        """Return unknown sizes (NaN) of ``n`` frames."""
         return cls(**{field.name: torch.full((n,), torch.nan) for field in fields(cls)})
 
     def placed(self, rows: Tensor, n: int) -> "Sizes":
