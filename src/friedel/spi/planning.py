@@ -10,9 +10,8 @@ import numpy as np
 from pydantic import Field
 
 from friedel.core.options import Options
-from friedel.core.units import ANGSTROM_PER_M, ANGSTROM_PER_NM, wavelength_angstrom
+from friedel.core.units import ANGSTROM_PER_M, ANGSTROM_PER_NM, ELECTRON_RADIUS_M, wavelength_angstrom
 
-CLASSICAL_ELECTRON_RADIUS_ANGSTROM = 2.8179403e-5
 PROTEIN_ELECTRONS_PER_ANGSTROM3 = 0.43
 """1.35 g/cm³ of H50 C30 N9 O10 S1 (Bergh et al., Q. Rev. Biophys. 41, 181 (2008), doi:10.1017/S003358350800471X)."""
 
@@ -100,7 +99,7 @@ def sphere_cross_section(size: float, wavelength: float, density: float) -> floa
     """
     radius, k = size / 2, 2 * np.pi / wavelength
     electrons = density * 4 / 3 * np.pi * radius**3
-    return float((CLASSICAL_ELECTRON_RADIUS_ANGSTROM * electrons) ** 2 * 2 * np.pi * 9 / 4 / (k * radius) ** 2)
+    return float((ELECTRON_RADIUS_M * ANGSTROM_PER_M * electrons) ** 2 * 2 * np.pi * 9 / 4 / (k * radius) ** 2)
 
 
 def porod_cross_section(size: float, period: float, density: float) -> float:
@@ -111,7 +110,7 @@ def porod_cross_section(size: float, period: float, density: float) -> float:
     Porod, Kolloid-Z. 124, 83 (1951), doi:10.1007/BF01512792.
     """
     q, surface = 2 * np.pi / period, np.pi * size**2
-    return float((CLASSICAL_ELECTRON_RADIUS_ANGSTROM * density) ** 2 * 2 * np.pi * surface / q**4)
+    return float((ELECTRON_RADIUS_M * ANGSTROM_PER_M * density) ** 2 * 2 * np.pi * surface / q**4)
 
 
 def hits_needed(photons_per_speckle: float, size: float, period: float, signal_to_noise: float) -> float:

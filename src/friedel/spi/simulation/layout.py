@@ -16,12 +16,12 @@ from numpy.typing import NDArray
 from friedel.core.errors import InputError
 from friedel.core.files.cxi_mask import CXI_VERSION, INVALID
 from friedel.core.files.reserved import lay_out_file, reserve
+from friedel.core.units import CHARGE_C
 
 DATA = "entry_1/data_1/data"
 MASK = "entry_1/data_1/mask"
 SAMPLE = "entry_1/sample_1"
 DONE = "entry_1/process_1/chunks_done"
-JOULE_PER_EV = 1.602176634e-19
 
 TRUTH: Mapping[str, tuple[Any, tuple[int, ...], str]] = {
     "single": (np.uint8, (), "1 where one particle alone made the frame"),
@@ -111,7 +111,7 @@ def _fill(file: h5py.File, run: RunDescription) -> None:
 
 
 def _fill_instrument(entry: h5py.Group, run: RunDescription) -> None:
-    entry["instrument_1/source_1/energy"] = run.photon_energy_ev * JOULE_PER_EV
+    entry["instrument_1/source_1/energy"] = run.photon_energy_ev * CHARGE_C
     detector = entry.create_group("instrument_1/detector_1")
     detector["distance"] = run.distance_m
     for axis in ("x_pixel_size", "y_pixel_size"):
