@@ -86,9 +86,10 @@ class Following:
 NEAR = Following(threshold=0.16, sigma=(1.0, 1.0), every=10)
 """For predictions near the solution."""
 CLOSE = Following(threshold=0.2, sigma=(2.0, 1.0), every=10)
-"""For a box hardly larger than the crystal, where a loose support explains anything: first a blob, then its surface."""
+"""For a box hardly larger than the crystal, where a loose support fits any pattern: first a smooth body, then its
+surface."""
 LOOSE = Following(threshold=0.07, sigma=(0.5, 0.5), every=20)
-"""For strain of several turns, which dims parts of a crystal: a tighter support collapses onto the others."""
+"""For strain of several turns, in which parts of a crystal reconstruct weakly: a tighter support would cut them off."""
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
