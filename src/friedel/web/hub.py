@@ -23,7 +23,7 @@ _PICTURES_S = 1.0
 
 
 class Hub:
-    """The latest snapshot, and who looks at it.
+    """Reads the latest snapshot, and serves it to all viewers.
 
     Parameters
     ----------
@@ -104,7 +104,7 @@ class Hub:
                 self._obey(message.data)
 
     def _obey(self, text: str) -> None:
-        """Take up what a viewer asks for; nonsense is left alone."""
+        """Take up what a viewer asks for; malformed requests are ignored."""
         try:
             asked: dict[str, Any] = json.loads(text)
             self._control = Control.from_dict(self._control.as_dict() | asked)
@@ -114,7 +114,7 @@ class Hub:
 
 
 def _cut_off(socket: web.WebSocketResponse) -> None:
-    """End a connection without a farewell, for which its other end would have to read."""
+    """Close a connection without the closing handshake, which its other end would have to read."""
     transport = socket._req.transport if socket._req is not None else None
     if transport is not None:
         transport.abort()

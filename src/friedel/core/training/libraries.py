@@ -1,4 +1,4 @@
-"""The training libraries, from one place: absent, they end in the line that installs them. Quiet while they work.
+"""The training libraries, imported in one place: the error for absent ones names the command to install them.
 
 Import this only from modules that train; the rest of the package runs without.
 """
