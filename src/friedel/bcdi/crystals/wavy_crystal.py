@@ -14,7 +14,7 @@ from friedel.core.errors import InputError
 Floats = NDArray[np.float64]
 Shape = tuple[int, int, int]
 
-_STREAM = 20_071  # added to the seed, so that these crystals share no random numbers with the other family's
+_STREAM = 20_071  # joined to the seed, so that these crystals share no random numbers with the other family's
 _TRIES_PER_EDGE = 3  # points a voxel edge for its filled share: steps of 1/27
 _RADII = (0.18, 0.25)  # of the enclosing sphere, shares of the box: an oversampling of 2.8 to 2
 

@@ -201,8 +201,8 @@ def _assemble(
     )
 
 
-# Azimuths of the two views, degrees about the vertical (laboratory y), and the eye's elevation: every side of a convex
-# crystal but the lowest is seen from one of them.
+# Azimuths of the two views, degrees about the vertical (laboratory y), and the camera's elevation, degrees, from which
+# both top and sides are seen.
 VIEWS = (("from one side", 35.0), ("from the other", 215.0))
 ELEVATION_DEG = 22.0
 # Colour carries the numbers, so the shade on the dark side stays light.

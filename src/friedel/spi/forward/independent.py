@@ -234,7 +234,7 @@ _BODIES: tuple[tuple[str, Callable[[Rng], Amplitude]], ...] = (
     ("sphere", lambda rng: _sphere),
     ("truncated octahedron", lambda rng: _polyhedron(outlines.truncated_octahedron(1.0))),
 )
-_BAD = {"several": 0.45, "touching": 0.2, "debris": 0.2, "empty": 0.15}
+_BAD = {"several": 0.45, "touching": 0.2, "debris": 0.2, "empty": 0.15}  # shares of the bad frames; a choice
 
 
 @dataclass(frozen=True, eq=False)
