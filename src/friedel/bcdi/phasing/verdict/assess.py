@@ -33,7 +33,7 @@ MIN_VOXELS = 64  # 4³: fewer resolve nothing
 MIN_AGREEMENT = 0.95
 # Voxels. Crystals have 5 to some 30 at 1e5 photons, 200 and more at 1e6; blobs and flat noise none.
 MIN_FRINGES = 5
-# Crystals reach 0.93 to 0.96; dimmed by half on one side, they fall to 0.48 to 0.54.
+# Crystals reach 0.93 at least (median 0.95); with half the amplitude on one side they fall to 0.48 to 0.54.
 MIN_UNIFORMITY = 0.7
 # Least uniformity of an object refined from one of uniform density: only the photons made it less uniform, so a smaller
 # loss already tells.
