@@ -1,6 +1,7 @@
 """Alarms of a watch, told to a webhook: the hit rate fell, the source is silent, the disk is nearly full.
 
-Each is told when it begins and when it is over, as one JSON object by POST, from a thread: the watch waits for nobody.
+Each is sent when it begins and when it is over, as one JSON object by POST, from a thread of its own, so that a slow or
+absent webhook doesn't hold up the watch.
 """
 
 import json

@@ -1,4 +1,4 @@
-"""The page's server: a few routes behind one gate. Serves what `friedel.web` and the run's folder hold; no more."""
+"""The page's server: a few routes, all behind `gated`. Serves what `friedel.web` and the run's folder hold; no more."""
 
 import asyncio
 from collections.abc import Awaitable, Callable

@@ -1,7 +1,8 @@
 """A second family of crystals, that networks are judged on and never trained with.
 
 It shares no code with `friedel.bcdi.crystals.random_crystal`: random planes cut a polyhedron out of an ellipsoid,
-and low-order trigonometric fields bend its phase. A figure on it isn't only a figure on the family that was learnt.
+and low-order trigonometric fields are its phase. So what a network scores on it shows how it does on crystals unlike
+those it learnt from.
 """
 
 from itertools import product
