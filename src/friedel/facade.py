@@ -270,7 +270,7 @@ class _Shown:
         self._error: BaseException | None = None
 
     def show(self, snapshot: "Snapshot") -> bool:
-        """Keep a snapshot; the oldest one waiting gives way."""
+        """Keep a snapshot; where `_LATEST` wait already, the oldest is dropped."""
         if self._snapshots.full():
             self._snapshots.get_nowait()
         self._snapshots.put(snapshot)

@@ -32,7 +32,7 @@ def run_demo(
     device: str | None = None,
     observer: Observer = silent,
 ) -> RunResult:
-    """Simulate a rocking scan, write it as 34-ID-C does, reconstruct it from them, show the network's prediction.
+    """Simulate a rocking scan, write it as 34-ID-C does, reconstruct it from those files, show the prediction beside.
 
     Parameters
     ----------

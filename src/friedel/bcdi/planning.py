@@ -21,9 +21,8 @@ from friedel.core.optional import load_optional
 from friedel.core.options import Options
 from friedel.core.outlines import SHAPES
 from friedel.core.polyhedra import coverage
-from friedel.core.units import ANGSTROM_PER_M, ANGSTROM_PER_NM, wavelength_angstrom
+from friedel.core.units import ANGSTROM_PER_M, ANGSTROM_PER_NM, ELECTRON_RADIUS_M, wavelength_angstrom
 
-CLASSICAL_ELECTRON_RADIUS_ANGSTROM = 2.8179403e-5
 WANTED_OVERSAMPLING = 3.0
 """Along the rocking axis: 2 is the least in one dimension (Miao, Sayre & Chapman, J. Opt. Soc. Am. A 15, 1662 (1998),
 doi:10.1364/JOSAA.15.001662); a third step for drifts and for what a crystal's corners stick out."""
@@ -244,7 +243,7 @@ def scan_photons_per_s(wish: ScanWish, d_spacing: float, structure: float, theta
     q_pixel = 2 * np.pi / wavelength * pixel / wish.distance_m
     q_volume = q_pixel**2 * (2 * np.pi / d_spacing) * step * np.cos(theta)
     flux = wish.flux_per_um2 / (1e-6 * ANGSTROM_PER_M) ** 2
-    power = (CLASSICAL_ELECTRON_RADIUS_ANGSTROM * structure) ** 2
+    power = (ELECTRON_RADIUS_M * ANGSTROM_PER_M * structure) ** 2
     return float(flux * solid_angle * power * (2 * np.pi) ** 3 * _volume(wish.size_nm * ANGSTROM_PER_NM) / q_volume)
 
 

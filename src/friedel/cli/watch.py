@@ -183,7 +183,7 @@ class _Lines:
         self._next, self._as_json = 0.0, as_json
 
     def __call__(self, snapshot: "Snapshot") -> None:
-        """Print a snapshot if it is time; a watch goes on when nobody reads what it prints."""
+        """Print a snapshot if it is time; a closed terminal or pipe doesn't end the watch."""
         with suppress(OSError):
             self._print(snapshot)
 

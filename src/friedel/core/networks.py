@@ -85,7 +85,7 @@ class TrainedModel:
 
 
 def register(**architectures: Callable[..., nn.Module]) -> None:
-    """Make architectures known by name; whoever defines one calls this when it is imported."""
+    """Make architectures known by name; a module that defines one calls this when it is imported."""
     ARCHITECTURES.update(architectures)
 
 

@@ -1,6 +1,7 @@
 """Alarms of a watch, told to a webhook: the hit rate fell, the source is silent, the disk is nearly full.
 
-Each is told when it begins and when it is over, as one JSON object by POST, from a thread: the watch waits for nobody.
+Each is sent when it begins and when it is over, as one JSON object by POST, from a thread of its own, so that a slow or
+absent webhook doesn't hold up the watch.
 """
 
 import json
@@ -30,7 +31,7 @@ class AlarmOptions(Options):
     """What somebody is to be told, and where."""
 
     webhook: str | None = None
-    """Address (http or https) that gets a JSON object: alarm, over, text, source, time, ledger; None tells nobody."""
+    """Address (http or https) that gets a JSON object: alarm, over, text, source, time, ledger; None: no alarms."""
     hit_rate_below: Annotated[float, Field(gt=0, le=1)] | None = None
     """The share of selected frames, over `over_s`, that is too low; None doesn't look."""
     over_s: Annotated[float, Field(gt=0)] = 60.0

@@ -1,4 +1,4 @@
-"""Is a stream there? One answer, with the reason."""
+"""Whether frames arrive from a stream within a time-out: OK, TIMEOUT or ERROR, with the reason in a sentence."""
 
 import time
 from dataclasses import dataclass

@@ -1,10 +1,8 @@
 """The one kind of process that a watch starts, whatever its work: scorer, writer, imager, page.
 
-Orders go to it and answers come from it through a pipe. Telling never waits, whatever the process does; answers are
-read by a thread, so that a process that is stopped in the middle of one holds up nobody. It ends with the process that
-started it, however that ends; and it leaves signals alone: who started it decides when it ends.
-
-The calls into what `multiprocessing` and `socket` keep to themselves stand in `hang_up` alone.
+Orders go to it and answers come from it through a pipe. Sending an order never blocks, whatever the process does;
+answers are read by a thread, so that a process that is stopped in the middle of an answer doesn't block its starter. It
+ends with the process that started it, however that ends, and ignores `_SIGNALS`: its starter decides when it ends.
 """
 
 import os

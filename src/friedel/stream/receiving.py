@@ -137,7 +137,7 @@ class Receiver:
                 if event is not None:
                     self._handle(event)
                     self.wake()
-        except Exception as error:  # whatever a plug-in raises is told; the thread must not end unseen
+        except Exception as error:  # any error of a plug-in is reported: else the thread would end without a word
             self.error = error
             self._change("lost", str(error))
         finally:
@@ -157,7 +157,7 @@ class Receiver:
             event = self.source.receive(_POLL_S)
         except FriedelError:
             raise
-        except Exception as error:  # a decoder may raise anything, for bytes that nobody foresaw
+        except Exception as error:  # a decoder may raise anything on unexpected bytes
             self._failures += 1
             if self._failures >= _FAILURES:
                 raise

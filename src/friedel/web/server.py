@@ -1,4 +1,4 @@
-"""The page's server: a few routes behind one gate. Serves what `friedel.web` and the run's folder hold; no more."""
+"""The page's server: a few routes, all behind `gated`. Serves what `friedel.web` and the run's folder hold; no more."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
@@ -79,7 +79,7 @@ def make_app(boards: tuple[Board, Board], options: ServeOptions, folder: Path | 
 
 
 def gated(options: ServeOptions) -> Middleware:
-    """Return what lets in only those who may look: this machine on loopback, elsewhere whoever knows the token."""
+    """Return a middleware that lets in this machine alone on loopback, and elsewhere requests that carry the token."""
     wanted = None if is_loopback(options.host) else options.token or ""
 
     @web.middleware

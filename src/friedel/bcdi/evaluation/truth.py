@@ -1,4 +1,4 @@
-"""How near an object comes to the crystal whose pattern it was found for: correlation, phase and strain."""
+"""How near a phased object is to the simulated crystal that gave the pattern: in correlation, phase and strain."""
 
 from dataclasses import dataclass, replace
 

@@ -1,4 +1,4 @@
-"""The process that images one scan: frames in, views out. Whoever feeds it never waits for it.
+"""The process that images one scan: frames in, views out. Sending it frames never waits.
 
 A process serves one scan and ends with it, so that the next scan's images don't wait for the last one's final image.
 Should it die, another can be given the same frames.

@@ -1,7 +1,8 @@
 """Provisional images of a crystal whose scan is still being collected, each begun where the last one ended.
 
-An image is made on the central part of the pattern, in a box of time; unknown voxels stay free. A few members go on
-side by side: the best is shown, refined, and the others tell what is uncertain. The final image is not made here.
+An image is made on the central part of the pattern, within a time limit; unknown voxels stay free. A few independent
+objects, the members, are iterated side by side: the best is refined and shown, and its differences to the others say
+what is uncertain. The final image is not made here.
 """
 
 import time
@@ -30,10 +31,10 @@ from friedel.core.errors import FriedelError
 Object: TypeAlias = NDArray[np.complex64]
 _HELD_OUT = 0.03  # share of the measured voxels, by which members are compared: less scatters more, more costs signal
 _STEP = (("RAAR", 12), ("ER", 4))
-_THRESHOLD = 0.13  # of the bulk amplitude: `phasing.solver.NEUTRAL`
+_THRESHOLD = 0.13  # of the bulk amplitude: `friedel.bcdi.phasing.solver.NEUTRAL`
 # The refinement takes about this share of an image's time.
 _REFINING = 0.3
-_REFINE_STEPS = 10
+_REFINE_STEPS = 10  # of L-BFGS
 # A member whose held-out deviance is so many times the best one's is taken to be in another minimum.
 _ASTRAY = 1.3
 # Share of the shown member's deviance that another must come below to be shown instead, so that chance doesn't switch.

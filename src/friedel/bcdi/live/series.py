@@ -1,4 +1,4 @@
-"""One rocking scan from its first frame to its final image: when an image is worth making, of what box, and the last.
+"""One rocking scan from its first frame to its final image: when to make a provisional image, in which box.
 
 The final image is made by the batch chain from the complete scan, with the plan's own settings and seed: whatever the
 provisional ones showed, it is what `friedel reconstruct` gives for the same frames.

@@ -19,7 +19,7 @@ from friedel.core.errors import FriedelError
 
 PLANES: Mapping[str, int] = {"xy": 0, "xz": 1, "yz": 2}
 """Array axis that each plane cuts across."""
-_AGREE = 0.95  # correlation, as in the verdict of a final result (`phasing.assess.MIN_AGREEMENT`)
+_AGREE = 0.95  # correlation, as in a final result's verdict (`friedel.bcdi.phasing.verdict.assess.MIN_AGREEMENT`)
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)

@@ -32,6 +32,7 @@ _AS_GOOD = 1.002
 ALIKE = 0.99
 # Above this deviance a loosest support is tried no further: it is another solution, or the model, that is wrong.
 _FAR = 4.0
+# Bounds of the autocorrelation's level for the first support: what stands out of photon noise, between these.
 _LEVEL, _LEAST_LEVEL = 0.01, 0.001
 # Stripes raised the held-out deviance by 3 to 25 %; a round that lowers it by less than this has removed none.
 _GAIN = 0.995

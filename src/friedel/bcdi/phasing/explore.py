@@ -22,7 +22,7 @@ _ARRAYS = 9
 _BUDGET_BYTES = 1.5e9
 # Bytes of one array of a batch on a CPU: larger batches leave its cache, and each start takes longer.
 _CACHE_BYTES = 1.5e6
-_RECORD_EVERY = 20
+_RECORD_EVERY = 20  # iterations between entries of χ, each of which costs a transform
 
 
 @dataclass(frozen=True, eq=False)

@@ -28,8 +28,8 @@ from friedel.core.options import Options
 
 # Photons per measured voxel, on average, below which √n is no longer Gaussian in the voxels that matter.
 _FEW = 10.0
-_CHUNK = 5
-_PATIENCE = 2
+_CHUNK = 5  # steps between two looks at loss and held-out voxels
+_PATIENCE = 2  # looks without a better deviance of held-out voxels after which the fit ends
 # A chunk of steps that lowers the loss by less than this share is the last.
 _ENOUGH = 1e-3
 # Keeps the modulus of an empty voxel differentiable.

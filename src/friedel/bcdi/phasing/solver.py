@@ -41,14 +41,14 @@ from friedel.core.observer import Note, Observer, Progress, silent
 _COHERENCE_START = 0.3
 # Fraction of the bulk amplitude: between a half-filled surface voxel (0.5) and the noise around the object.
 NEUTRAL = 0.13
-_FITS = 3
-_SHORTEST_DIM = 16
+_FITS = 3  # rounds of refinement and new support where photons are few
+_SHORTEST_DIM = 16  # voxels an axis of the starts' grid has at least then
 # Where photons are few, only the central part's phases can be found by projections.
 _DIM_START_VOXELS = 300
-_DIM_THRESHOLD = 0.2
+_DIM_THRESHOLD = 0.2  # of the bulk amplitude, for supports then: above the noise around the object, which is stronger
 # Share of the box that the autocorrelation's halved region may fill; above it, the autocorrelation is aliased.
 _TIGHT_BOX = 0.25
-_AUTOCORRELATION_LEVEL = 0.01
+_AUTOCORRELATION_LEVEL = 0.01  # of its peak: the most at which the first support is cut; lower where noise allows
 # A climb takes 10 CPU-s at 64³ and 120 at 64 × 98 × 96, each round: larger patterns take the chain that ends sooner.
 _MOST_CLIMBED = 72**3
 # Between what simulated and real patterns have, see `autocorrelation_excess`.
@@ -56,10 +56,11 @@ _MOST_EXCESS = 2.0
 # Share of the photons outside the coarse grid above which it cuts the peak. Crystals strained by one turn leave 1.5 to
 # 2.4 % outside 32³ of 64³, those of two to six turns 3 to 14 %.
 _OUTSIDE = 0.025
+# In a tight box: smoothing at the first and the last iteration, voxels, and iterations before and between updates.
 _CLOSE_SIGMA, _CLOSE_EVERY = (3.0, 1.0), 20
 # Rounds after the first are for strongly strained crystals, too, and strain needs resolution.
 _SHORTEST_LATER = 32
-# Enough to see whether independent starts still agree at full resolution, where every iteration is dear.
+# Candidates refined on a fine grid of its own, where iterations are slow: two show whether independent starts agree.
 _ON_FINE_GRID = 2
 
 
@@ -85,9 +86,10 @@ class Following:
 NEAR = Following(threshold=0.16, sigma=(1.0, 1.0), every=10)
 """For predictions near the solution."""
 CLOSE = Following(threshold=0.2, sigma=(2.0, 1.0), every=10)
-"""For a box hardly larger than the crystal, where a loose support explains anything: first a blob, then its surface."""
+"""For a box hardly larger than the crystal, where a loose support fits any pattern: first a smooth body, then its
+surface."""
 LOOSE = Following(threshold=0.07, sigma=(0.5, 0.5), every=20)
-"""For strain of several turns, which dims parts of a crystal: a tighter support collapses onto the others."""
+"""For strain of several turns, in which parts of a crystal reconstruct weakly: a tighter support would cut them off."""
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)

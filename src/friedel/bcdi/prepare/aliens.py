@@ -22,7 +22,7 @@ from friedel.core.observer import Note, Observer, silent
 Triple = tuple[int, int, int]
 # Smoothing in speckles (one is about the oversampling wide): finer, and single speckles would look like blobs.
 SMOOTHING_SPECKLES = 1 / 3
-SMOOTHING_VOXELS = (1.0, 4.0)
+SMOOTHING_VOXELS = (1.0, 4.0)  # bounds of that width: the estimate of the oversampling may be far off
 # The mate at −q is sought within so many smoothing lengths: strain moves streaks away from exact centro-symmetry.
 MATE_REACH = 2.0
 SIGNIFICANCE = 8.0  # standard deviations of photon noise: large, because voxels are many and masking costs signal

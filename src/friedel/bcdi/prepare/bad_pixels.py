@@ -19,8 +19,8 @@ DEAD_EXPECTED = 20.0  # by chance no count where 20 are expected: 2e-9
 HOT_RATIO = 5.0
 HOT_SIGMA = 6.0
 HOT_COUNTS = 2.0
-# A spike: one voxel above so many times the second-highest of its 26 neighbours, plus so many counts (by chance 2e-9 of
-# a voxel where none is expected to have more than 3). The ratio is a choice, as above.
+# A spike: one voxel above so many times the second-highest of its 26 neighbours, plus so many counts: where 4 are
+# expected, 21 or more come by chance with probability 2e-9. The ratio is a choice, as above.
 SPIKE_RATIO = 6.0
 SPIKE_COUNTS = 20.0
 # Share of the frames with a spike from which the pixel is hot: cosmic rays don't hit one pixel twice in 100 frames.

@@ -26,7 +26,8 @@ GARBLED_SHARE = 0.002
 GARBLED_PIXELS = 5
 # Stray light: a frame's darkest pixels have so many times the counts of those in the frames before and after.
 LIFTED_TIMES = 3.0
-# Bounds of an attenuator's factor: below 1.5 strain changes frames as much, beyond 120 too few counts are left to tell.
+# Bounds of an attenuator's factor: below 1.5 strain may change frames as much; beyond 120 a detector's range doesn't
+# reach.
 LEAST_STEP = np.log(1.5)
 MOST_FACTOR = 120.0
 # A factor is believed if taking it off leaves less than this share of the power at frequencies beyond `BAND`.
@@ -51,7 +52,7 @@ NOISE = 1e-5
 ALIKE = 0.35
 # The beam fell if mirrored frames differ by more than this factor from end to end, and steadily.
 LEAST_FALL = 1.5
-STEADY = 0.9
+STEADY = 0.9  # share of the logarithmic ratios' power that a straight line must explain
 
 
 def repaired_frames(counts: Counts, *, name: str, observer: Observer = silent) -> Counts:

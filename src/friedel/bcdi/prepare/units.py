@@ -25,9 +25,9 @@ Floats: TypeAlias = NDArray[np.float64]
 SAMPLE = 200_000  # values looked at: the share of whole ones is then known to 2e-4, where 5e-3 decides
 # Up to so many quanta float32 keeps multiples apart by far more than the tolerance.
 QUANTA = 2000
-TOLERANCE = 0.01
-MOST_WHOLE = 0.995
-LEAST_KINDS = 3
+TOLERANCE = 0.01  # distance from a whole number that still counts as whole
+MOST_WHOLE = 0.995  # share of the values that must be whole: a few hot or interpolated voxels are let pass
+LEAST_KINDS = 3  # different whole numbers among them: two may be a mask or a mark
 # No pattern that can be phased has fewer photons in its brightest voxel.
 LEAST_PEAK = 50.0
 # What a pattern of unknown scale is brought to: the photons of an ordinary scan.
@@ -37,7 +37,7 @@ ORDINARY_PHOTONS = 1e7
 PHOTON_NOISE = (0.3, 3.0)
 # The hundredth over the tenth of the values, in rising order: of fringes that reach zero it is below a third.
 NEVER_DARK = 1 / 3
-LEAST_BACKGROUND = 0.4
+LEAST_BACKGROUND = 0.4  # photons a voxel: less is within the errors of the two estimates
 # Expected counts lie denser just above the background than evenly: the estimate is low by about so much.
 BIAS = 0.3
 # Where the lowest counts are above this, the pattern is so bright that a background wouldn't matter.

@@ -15,8 +15,8 @@ from friedel.core.observer import Note, Observer, silent
 from friedel.core.units import photon_energy_ev
 
 TO_SI = {"m": 1.0, "cm": 1e-2, "mm": 1e-3, "um": 1e-6, "eV": 1.0, "keV": 1e3}
-# Share of the widest-moving motor's range below which another one stands still, and its encoder only tremble. A choice:
-# larger, and a slow motor of a real two-circle scan would be taken as fixed; smaller, and noise would count as motion.
+# Share of the widest-moving motor's range below which another one stands still, its readings being encoder noise. A
+# choice: larger, and a slow motor of a two-circle scan would be taken as fixed; smaller, and noise would be motion.
 TREMBLE = 0.02
 # Relative: a monochromator's readback varies by less than this at rest; an energy scan spans many times more.
 ENERGY_TREMBLE = 1e-4

@@ -72,7 +72,7 @@ def find_outliers(scans: Sequence[Scan], together: Together | None) -> dict[str,
 
 
 def _far_off(values: NDArray[np.float64], least: float) -> list[int]:
-    if len(values) < 5:  # of fewer, nobody can say which is the odd one
+    if len(values) < 5:  # too few for a scatter
         return []
     trend = _trend(values)
     apart = values - trend

@@ -30,7 +30,7 @@ Kind = Literal["photons", "full"]
 # A standard deviation from twelve draws scatters by a fifth; its square is averaged over this width, RMS voxels, which
 # leaves 4 % and follows what changes over the crystal.
 N_DRAWS = 12
-_SMOOTHING = 1.5
+_SMOOTHING = 1.5  # voxels, see above
 # The most agreeing solutions of phasing that are compared.
 _MOST_OTHERS = 4
 # Voxels. Larger patterns get one alternative, as each takes minutes there.
@@ -38,7 +38,7 @@ _LARGE = 100**3
 # Voxels with less than this fraction of the bulk's amplitude are haze rather than crystal, and no part of its size.
 _HAZE = 0.1
 _INSIDE = 0.5  # of the bulk's amplitude: the phase of weaker voxels is mostly noise
-_COHERENCE_START = 0.3  # as in `phasing.solver`: not 0, where the gradient by the width vanishes
+_COHERENCE_START = 0.3  # as in `friedel.bcdi.phasing.solver`: not 0, where the gradient by the width vanishes
 # Fits at the photon limit come to a misfit of 0.98–1.06, the most where many voxels are dim. Above it, objects of known
 # truth were further off than photon noise makes them, in square by between 1 and 70 times the excess per parameter. At
 # a misfit of 2 the model's own faults begin to rule, and what they do to the object isn't known from the fit.

@@ -1,7 +1,7 @@
 """Open HDF5 files that other programs are still writing, or that were cut off. Knows nothing of what is in them.
 
 HDF5 refuses a file that is shorter than its header says. A reader that returns zeros beyond the end makes the part
-that is there readable; `WhatIsThere.n_bytes` tells a caller which data are real.
+that is there readable; `OpenedFile.n_bytes` tells a caller which data are real.
 """
 
 import io

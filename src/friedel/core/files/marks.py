@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 # The largest values of counters and types, and one less (an EIGER marks overflow with it), as they come out of float32.
 LARGEST = (2**16 - 1, 2**31 - 2, 2**31 - 1, 2**31, 2**32 - 2, 2**32 - 1, 2**32, 2**63 - 1, 2**63, 2**64 - 1, 2**64)
-NEGATIVE = (-1.0, -2.0)
+NEGATIVE = (-1.0, -2.0)  # as the CBF files of PILATUS detectors mark gaps and bad pixels
 # More different negative whole numbers than this are a background subtracted, not marks.
 MOST_NEGATIVE_MARKS = 3
 # Nobody uses more large marks at once.

@@ -1,7 +1,8 @@
 """One sense of masks: non-zero is bad, as in CXI, NeXus, numpy.ma and the field's programs.
 
-Who has a mask of good pixels says so (``mask_marks="good"``). A mask that contradicts the data in the one sense is
-taken in the other only where that leaves no doubt; else it is asked about. Reads no file.
+A user whose mask marks good pixels says so (``mask_marks="good"``). A mask that, with non-zero as bad, would hide most
+pixels and most of the light is taken in the other sense with a warning; where only one of the two holds, it is refused
+and the user asked. Reads no file.
 """
 
 from typing import Any, Literal, TypeAlias

@@ -1,7 +1,7 @@
 """HDF5 files whose room is all reserved before anything is in them, filled in any order, safe against a kill.
 
-Filling changes bytes of data and nothing of HDF5's own structure. So a file is sound at every moment; what is done in
-it is for its user to mark, after `ReservedFile.sync`. Nothing here knows what the data mean.
+Filling changes bytes of data and nothing of HDF5's own structure, so a file can be opened at every moment. Which part
+is filled is for the caller to write into it, after `ReservedFile.sync`. Nothing here knows what the data mean.
 """
 
 import errno

@@ -1,6 +1,6 @@
 """What every network does while it learns: optimiser, running average, seeds and checkpoints, as Lightning wants them.
 
-What it is shown and how it is judged is for those who derive from it.
+The batches, the loss and the figures of validation are left to derived classes.
 """
 
 from typing import Any

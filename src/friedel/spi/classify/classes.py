@@ -28,7 +28,7 @@ from friedel.spi.scores.frame_reader import read_chosen
 from friedel.spi.scores.scored_run import ScoredRun
 from friedel.spi.scores.selection_cxi import linkable, write_selection
 
-_MOST_FRAMES = 20_000
+_MOST_FRAMES = 20_000  # of 64 × 64 polar cells in float32: 330 MB
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)

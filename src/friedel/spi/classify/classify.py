@@ -1,4 +1,4 @@
-"""Classify a run: a plan in, a folder of scores, selected frames and a report out. The arrows, and little else."""
+"""Classify a run: a plan in; a folder of scores, selected frames and a report out. Calls the steps in their order."""
 
 import time
 from collections.abc import Mapping

@@ -32,7 +32,7 @@ from friedel.spi.training.classifier import score, train_classifier
 from friedel.spi.training.preprocessing import PREPROCESSING, require_known
 
 Floats = NDArray[np.float64]
-_HELD_FOR_VALIDATION = 0.1
+_HELD_FOR_VALIDATION = 0.1  # share of the training frames; the test frames are others
 
 
 @dataclass(frozen=True, kw_only=True)

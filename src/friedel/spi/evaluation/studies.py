@@ -24,9 +24,9 @@ from friedel.spi.hits.preparation.standardise import Standardiser
 from friedel.spi.records import Frames
 from friedel.spi.training.preprocessing import PREPROCESSING, require_known
 
-_FALSE_POSITIVES = 0.005
-_LOOKED_AT = 6
-_PAPER_MISSES = {"icosahedron": 0.0, "soccer_ball": 0.587, "torus": 0.848}
+_FALSE_POSITIVES = 0.005  # share of bad frames that the threshold lets pass, as in the paper's comparison of shapes
+_LOOKED_AT = 6  # frames shown with what decided their score, half of them single hits
+_PAPER_MISSES = {"icosahedron": 0.0, "soccer_ball": 0.587, "torus": 0.848}  # Li & Han, false negatives by shape
 _ICOSAHEDRON = "icosahedron"
 # First chunks of sets that share no frame.
 _LEARNT, _TESTED, _ONLY = 0, 100_000, 200_000

@@ -1,7 +1,7 @@
-"""Fit a shipped model to a new experiment from a few labels: only its last, linear step is learnt anew.
+"""Fit a shipped model to a new experiment from a few labels: only its last, linear layer is learnt anew.
 
-The shipped decision is the prior: with no evidence against it, it stays. The result is again a linear step on the same
-features, so the adapted model is a model like any other. Files are the workflow's.
+The shipped layer is the mean of the prior, so that without labels it stays. The result is again a linear layer on the
+same features, so the adapted model is used like any other. Reads and writes no files.
 """
 
 from dataclasses import dataclass, replace
@@ -21,8 +21,8 @@ from friedel.core.options import Options
 from friedel.spi.hits.probability.calibration import Temperature
 
 Floats = NDArray[np.float64]
-FEWEST = 2
-_TEMPERATURES = (1.0, 5.0)
+FEWEST = 2  # labels of each class: one to fit with, one to cross-validate by
+_TEMPERATURES = (1.0, 5.0)  # bounds: few labels can show overconfidence, but hardly the opposite
 
 
 class AdaptOptions(Options):

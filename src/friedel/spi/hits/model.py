@@ -37,7 +37,7 @@ BATCH = 256
 _SINGLE_FROM = 0.5
 # Noise alone reaches 3 in one frame of 200.
 _FRINGES_FROM = 5.0
-_REJECT = (0.1, 0.9)
+_REJECT = (0.1, 0.9)  # probabilities between which more than one decision in ten is wrong
 # One pixel in so many tells of most frames that they aren't constant.
 _GLANCE = 61
 

@@ -33,7 +33,7 @@ from friedel.stream.snapshot import Snapshot
 from friedel.stream.sources.source import Source, find_source
 from friedel.stream.watching import Watch, WatchSetting
 
-_ATTEMPTS = 2
+_ATTEMPTS = 2  # scorers that a batch may cost: frames that end two of them would end a third
 LOST = "two scoring processes died over them"
 
 
@@ -153,7 +153,7 @@ class HitsSink:
             self.output.note(counts)
 
     def finish(self) -> None:
-        """Count what nobody will score any more, close the files."""
+        """Count frames that won't be scored any more as dropped, and close the files."""
         for scorer in self.pool.scorers:
             if scorer.batch is not None:
                 self.ledger.dropped(scorer.batch.n, ENDED)

@@ -22,8 +22,8 @@ from friedel.stream.ledger_file import Account
 from friedel.stream.watching import Watch
 
 LEDGER_COLUMNS = ("time", "seen", "processed", "dropped", "late", "duplicate", "malformed", "waiting", "missing")
-_CLOSE_S = 60.0
-_POLL_S = 0.01
+_CLOSE_S = 60.0  # s for the writing process to write what waits and to close its files; then it is ended
+_POLL_S = 0.01  # s between two looks whether it has
 
 
 class Output:
@@ -57,7 +57,17 @@ class Output:
         )
 
     def open(self, layout: RingLayout, mask: NDArray[np.bool_] | None, *, model: str, source: str) -> None:
-        """Begin a part for this kind of frames."""
+        """Begin a part for this kind of frames.
+
+        Parameters
+        ----------
+        layout : RingLayout
+            Shape and dtype of the frames, and the ring they lie in.
+        mask : (y, x) bool or None
+            True where the detector measures.
+        model, source : str
+            Name of the weights and URI of the source, kept in the file.
+        """
         about = {"model": model, "source": source, "version": __version__, "plan": self._plan.text()}
         start = RunStart(shape=layout.shape, dtype=layout.dtype, mask=mask, about=about, ledger_columns=LEDGER_COLUMNS)
         self.writer.open(OpenPart(layout, start))
@@ -67,14 +77,38 @@ class Output:
         return load_constants(self._folder, identity(model, layout.shape, mask))
 
     def keep_constants(self, data: bytes, model: str, layout: RingLayout, mask: NDArray[np.bool_] | None) -> None:
-        """Keep constants for a later watch."""
+        """Keep constants for a later watch.
+
+        Parameters
+        ----------
+        data : bytes
+            From `pack_constants`.
+        model : str
+            Name and hash of the weights.
+        layout : RingLayout
+            Its shape is the frames'.
+        mask : (y, x) bool or None
+            True where the detector measures.
+        """
         try:
             save_constants(self._folder, data, identity(model, layout.shape, mask))
         except OSError as error:
             self._observer(Warned("results", f"the run's constants aren't kept ({error.strerror or error})"))
 
     def write(self, batch: Batch, scores: NDArray[Any], selected: NDArray[np.bool_], series: str) -> None:
-        """Write a scored batch; its slot is given free once that is done."""
+        """Write a scored batch; its slot is given free once that is done.
+
+        Parameters
+        ----------
+        batch : Batch
+            Its first ``n`` frames count.
+        scores : (n,) `SCORE`
+            Of these frames.
+        selected : (n,) bool
+            Which of them are kept.
+        series : str
+            Name of their series.
+        """
         n, kept = batch.n, self._plan.keep.frames == "selected" and bool(selected.any())
         scored = ScoredFrames(
             numbers=batch.numbers[:n],

@@ -41,8 +41,8 @@ from friedel.stream.ledger_file import Account, WrittenBatch
 from friedel.stream.processes import Ready
 
 STEM = "hits"
-_BLOCK = 64
-_RETRY_S = 1.0
+_BLOCK = 64  # frames read back at a time for Dragonfly's file
+_RETRY_S = 1.0  # s after a refusal by the disk before a new part is tried
 # What HDF5 and SQLite raise when the disk refuses.
 _CANT = (OSError, RuntimeError, FriedelError)
 
@@ -104,11 +104,23 @@ class Finished:
 
 @dataclass(frozen=True)
 class Spoilt:
-    """Its file is one that HDF5 can't close: the process leaves, and another is to put that in order."""
+    """HDF5 can't close its file: the process leaves, and its successor mends the file."""
 
 
 def run_writer(orders: Connection, folder: Path, options: KeepOptions, session: int) -> None:
-    """Carry out orders until the pipe is closed; the main function of the writing process."""
+    """Carry out orders until the pipe is closed; the main function of the writing process.
+
+    Parameters
+    ----------
+    orders : Connection
+        Brings `OpenPart`, `WriteBatch`, `NoteLedger` and `FinishFiles`; takes `Flushed`, `Refused` and `Finished`.
+    folder : Path
+        Of the results.
+    options : KeepOptions
+        What is written, and how often it is flushed.
+    session : int
+        The session's number in the ledger.
+    """
     # HDF5 complains again, as each of its objects goes, of what a disk refused and was told already.
     sys.unraisablehook, sys.excepthook = _say_nothing, _say_nothing
     stage = _Stage(folder, options, session)
@@ -200,7 +212,7 @@ class _Stage:
             self._ring = None
 
     def _refuse(self, error: Exception) -> None:
-        """Give up the part, and try no other for a moment: a quota would leave one a batch."""
+        """Give up the part, and begin no other for `_RETRY_S`: on a full disk each batch would else leave a file."""
         self._abandon()
         self.spoilt = True
         if time.monotonic() >= self._again:

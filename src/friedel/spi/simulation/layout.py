@@ -1,6 +1,6 @@
 """The layout of a simulated run's file: CXI (HDF5) with frames, labels and truth, all its room reserved beforehand.
 
-`run_writer` fills it. Every dataset that grows with the run lies in one stretch of the file and is there from the
+`writer` fills it. Every dataset that grows with the run lies in one stretch of the file and is there from the
 start, so that writing frames changes bytes of data and nothing of HDF5's own structure.
 """
 

@@ -21,7 +21,7 @@ from friedel.core.training.learner import Learner
 from friedel.core.training.libraries import metrics, torchmetrics
 from friedel.core.training.options import TrainingOptions
 
-_CHECK_EVERY = 20
+_CHECK_EVERY = 20  # batches between looks whether the loss is finite: each look waits for the GPU
 
 
 class Classifier(Learner):

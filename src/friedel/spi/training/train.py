@@ -28,6 +28,7 @@ _FITS: dict[str, Callable[[ArrayLike, ArrayLike], Calibration]] = {
     "isotonic": Isotonic.fit,
 }
 
+# Frames whose features the out-of-distribution score is fitted to: features of more than 256 dimensions, and others.
 _FEW_FRAMES, _MANY_FRAMES = 1000, 4000
 
 
@@ -227,7 +228,7 @@ def _calibrated(
         fitting[members[::2]] = True
     calibration = _FITS[options.method](logits[fitting], truth[fitting])
     if isinstance(calibration, Temperature) and ((logits[fitting] > 0) == truth[fitting]).all():
-        # Frames without one error would fit ever more certainty; they don't prove more than the network claims.
+        # If all frames are right the likeliest temperature is 0; then the network's own probabilities are kept.
         calibration = Temperature(max(calibration.temperature, 1.0))
     probabilities, known = calibration(logits[~fitting]), truth[~fitting]
     band = measured_reject_band(probabilities, known, error=options.reject_error)

@@ -130,7 +130,7 @@ async def _surface(request: web.Request) -> web.StreamResponse:
 
 
 async def _answer(request: web.Request, make: Callable[[Any], web.StreamResponse]) -> web.StreamResponse:
-    """Read, compute and pack in a thread, so that one heavy result keeps nobody else waiting."""
+    """Read, compute and pack in a thread, so that a large result doesn't delay other requests."""
     shelf, key = request.app[_FIELDS], request.match_info["key"]
     try:
         return await asyncio.to_thread(lambda: make(shelf.fields(key)))

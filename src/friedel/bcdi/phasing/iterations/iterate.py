@@ -1,4 +1,4 @@
-"""The one loop behind every iterative method: many starts at once, with a callback for whoever follows.
+"""The one loop behind every iterative method: many starts at once, with a callback every few iterations.
 
 A step is the modulus projection followed by a linear mix with per-voxel weights; see `schedule.Method`.
 """

@@ -121,7 +121,7 @@ class PhasingModel:
         n : int
             Number of predictions, 1 to 24.
         projections : str
-            Schedule that relaxes each; empty for whoever goes on from them.
+            Schedule that relaxes each; empty where they are iterated further anyway.
         observer : Observer
             Hears if memory is too small to make them together.
 

@@ -23,13 +23,13 @@ SPECTRA = (0, 1)
 SIDE = EDGE // 2
 """Pixels along the edge of the model's input."""
 
-_TILE = 8
-# Photons that keep the noise of dark tiles from being divided by nothing.
+_TILE = 8  # pixels: local means are over 3 × 3 tiles, wider than the fringes that are to stay
+# Photons added to the variance, so that dark tiles aren't divided by zero.
 _DARK = 0.05
-_LARGEST = 20.0
-# Relative accuracy of a pixel.
+_LARGEST = 20.0  # standard deviations at which single pixels are cut off: more is a hot pixel
+# Relative pixel-to-pixel variation of the response.
 _UNEVENNESS = 0.1
-_ANSCOMBE = 3 / 8
+_ANSCOMBE = 3 / 8  # √(n + 3/8) has nearly constant variance for Poisson counts (Anscombe, Biometrika 35, 246, 1948)
 
 
 def model_input(prepared: Prepared) -> Tensor:
@@ -63,7 +63,8 @@ def _measured(prepared: Prepared) -> Tensor:
 def whitened(prepared: Prepared) -> Tensor:
     """Return (n − E)/σ, ``(n, 1, 128, 128)``: fringes and noise about the local mean E, in the noise's own unit.
 
-    σ² = E + read noise + (E/10)²: no detector is even to a tenth, and bright light shows its faults before its noise.
+    σ² = E + read noise + (E/10)²: the last term allows for 10 % variation of the pixels' response, which exceeds
+    counting noise in bright light.
     """
     expected = local_mean(prepared.photons, prepared.known)
     variance = torch.addcmul(expected, expected, expected, value=_UNEVENNESS**2).add_(prepared.read_variance + _DARK)

@@ -15,8 +15,8 @@ from torch import Tensor
 
 from friedel.spi.hits.features.polar import SECTORS, Polar
 
-_SCALES = (1, 2, 4, 8)
-_SCALES_AROUND = (4, 8)
+_SCALES = (1, 2, 4, 8)  # rings that are added to a stretch: fringes are 2 to 16 pixels from dark to bright and back
+_SCALES_AROUND = (4, 8)  # the same for variation around the beam, which needs more photons a cell
 # What noise alone makes: rises and variations of less than so many standard deviations don't count.
 _LEAST = 3.0
 # ∫ (t² − 9) over a normal distribution's tail beyond 3, and over both.
@@ -25,7 +25,7 @@ _NOISE_LEAVES = 2.5e-3
 _UNEVEN_RAYS, _UNEVEN_AROUND = 0.05, 0.25
 # Modules of an integrating detector drift by about this part of a pixel's read noise, together.
 _DRIFT = 0.3
-_HALF_A_PHOTON = 0.5
+_HALF_A_PHOTON = 0.5  # added to counts and variances, so that dark cells aren't divided by zero
 # Enough for axes of 1 : 2 within the fringes' noise.
 _NEWTON_STEPS = 4
 
@@ -76,7 +76,17 @@ class _Changes:
 
     @classmethod
     def outwards(cls, n: Tensor, a: Tensor, read_variance: float, scale: int) -> "_Changes":
-        """Compare stretches of ``scale`` rings with the next ones of the same sector: a mask then makes no rise."""
+        """Compare stretches of ``scale`` rings with the next ones of the same sector: a mask then makes no rise.
+
+        Parameters
+        ----------
+        n, a : (frames, sectors, stretches) float32
+            Photons and measured pixels of each stretch.
+        read_variance : float
+            Of a pixel, photons².
+        scale : int
+            Rings in a stretch.
+        """
         share = 1 / a.clamp_min(1e-3)
         density = n * share
         noise = (n.clamp_min(0) * share).add_(read_variance).mul_(share)

@@ -1,4 +1,4 @@
-"""How unlike everything seen in training a frame is: a distance between descriptions, not a judgement."""
+"""How far a frame's features lie from those of the training frames: a Mahalanobis distance, no decision."""
 
 import torch
 from torch import Tensor
@@ -8,8 +8,8 @@ from friedel.core.errors import InputError
 MEAN, WHITENING = "feature_mean", "feature_whitening"
 WIDE, DIRECTIONS = 256, 32
 """Features of more than 256 dimensions are looked at along 32 directions only."""
-_PERCENTILE = 0.99
-# Directions in which training hardly varies would otherwise decide everything.
+_PERCENTILE = 0.99  # of the training frames' distances, which becomes 1: one training frame in a hundred lies beyond
+# Share of the mean variance added to each direction's: else directions in which training hardly varies would dominate.
 _SHRINKAGE = 0.02
 
 

@@ -14,8 +14,8 @@ from torch import Tensor
 
 from friedel.spi.hits.preparation.prepare import EDGE, Prepared
 
-SECTORS = 32
-RINGS = EDGE // 2
+SECTORS = 32  # 11° each: 12.6 pixels wide at the outermost ring, so that cells hold photons even in weak patterns
+RINGS = EDGE // 2  # one pixel wide each
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)

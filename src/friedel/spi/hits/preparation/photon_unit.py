@@ -17,13 +17,13 @@ from friedel.core.files.marks import LARGEST
 MARKS = tuple(sorted({float(np.float32(value)) for value in LARGEST}))
 """Values that detectors and programs write where there is no count, whatever types they have passed through."""
 
-# A detector noisier than this, in photons, couldn't have been used for single particles: the gain is wrong, not it.
+# Largest read noise, photons a pixel, that is believed: a gain that gives more is taken as too small.
 _NOISIEST = 0.7
-_TILE = 8
-_FEW_TILES = 10
+_TILE = 8  # pixels a side of the tiles whose mean and variance are compared
+_FEW_TILES = 10  # fewer don't determine the slope of variance over mean
 # Values looked at for the step between them, and for marks.
 _MOST_VALUES = 1 << 20
-# Between no photon and this share of one, counts leave a gap; noise doesn't.
+# Share of a photon above the commonest value within which counted data have no other value, and noise has.
 _GAP = 0.3
 # Above this ratio of variance and mean in steps, the step is no photon.
 _OVERDISPERSED = 2.5
@@ -31,9 +31,10 @@ _OVERDISPERSED = 2.5
 _CLEARLY = 0.3
 # A share of pixels with one and the same negative number in (nearly) every frame is a mark, not noise.
 _ALWAYS = 0.9
-# The peak of no photon is taken anew only if light made it this much wider: on its own it would narrow for ever.
+# The zero-photon peak is measured again only while its width falls below this share of the last one; without a limit
+# it would be narrowed for ever.
 _NARROWER = 0.85
-# Relative steps on which gain, and read noise, are put: samples of one run then agree to the last bit, nearly always.
+# Relative steps to which gain, and read noise, are rounded, so that two samples of a run nearly always give equal ones.
 _GRID, _NOISE_GRID = 0.01, 0.05
 
 Values = NDArray[np.float64]

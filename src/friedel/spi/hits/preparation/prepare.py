@@ -215,7 +215,7 @@ def loaded(frames: NDArray[np.generic], mask: NDArray[np.bool_], constants: RunC
 
 
 def _unknown(part: Tensor, marks: tuple[float, ...], *, floats: bool) -> Tensor | None:
-    """Return where a value is no measurement, or None where that is nowhere so; most batches need but one look."""
+    """Return where a value is no measurement, or None if all values are measurements."""
     if not part.numel():
         return None
     unknown: Tensor | None = None

@@ -1,4 +1,4 @@
-"""What a run's own frames tell about it: where the beam stands, what a photon counts, which pixels are at fault."""
+"""Calibration of a run from its own frames: the beam's place, detector units a photon, read noise, faulty pixels."""
 
 from dataclasses import dataclass, replace
 
@@ -13,7 +13,7 @@ from friedel.spi.hits.preparation.prepare import Prepared, RunConstants, loaded,
 SAMPLE = 256
 """Frames that are enough to measure a run by."""
 
-_REACH_PX = 8
+_REACH_PX = 8  # binned pixels about the middle in which the beam is looked for first
 # A centre that makes the mean pattern this much more symmetric than the frame's middle does is believed.
 _CLEARLY_BETTER = 0.8
 # One this much farther out than a few pixels must be better by this than the best of those.
@@ -198,9 +198,11 @@ Pixels = NDArray[np.bool_]
 _BRIGHT = 40.0
 # No fringe falls to this share of its light from one pixel to the next.
 _DIMMER = 0.02
+# A hot pixel's sum over the sample exceeds so many times the median of the 5 × 5 pixels about it, plus so many standard
+# deviations. Eight aren't reached by chance; the factor is a choice: smaller, and bright narrow fringes would be hot.
 _HOTTER = 4.0
 _SIGMAS = 8.0
-_WIDEST_PX = 48
+_WIDEST_PX = 48  # of a hole or gap that is filled in between blind pixels
 
 
 def faulty_pixels(prepared: Prepared) -> Tensor:

@@ -16,7 +16,7 @@ from torch import Tensor
 from friedel.core.errors import InputError, WeightsError
 from friedel.spi.records import Frames
 
-SIDE = 128
+SIDE = 128  # pixels, as in the paper
 # Beyond this a pixel is hot, not informative; and float16 stores of inputs can't overflow.
 _LIMIT = 100.0
 

@@ -2,7 +2,7 @@
 
 The background is the run's own: the mean rings of those of its frames that show no structure and agree with each other
 but for their brightness. A frame is blank if it shows no structure, is no brighter than blanks are, and its light falls
-off as theirs does. A run without such frames has no background, and what is blank is then the network's word alone.
+off as theirs does. A run without such frames has no background, and no frame of it is called blank.
 """
 
 from dataclasses import dataclass, replace
@@ -20,15 +20,16 @@ FEWEST = 5
 _STRUCTURE = 3.0
 # Above this, fringes are there.
 _SHOWN = 5.0
-_RARE = 0.97
-# In made-up runs blanks are less than this like the run's hits, or weak hits are more; or blanks are most frames.
+_RARE = 0.97  # quantile of the blanks' fringe visibility that is taken as what noise and detector reach
+# Limits from simulated runs: the likeness (`Background.likeness`) of blanks to the run's hits is below the first, that
+# of weak hits taken for blanks above it; unless blanks are more than the second share of all frames.
 _LIKE_HITS, _MOST = 0.75, 0.5
-_ROUNDS = 6
+_ROUNDS = 6  # of choosing members and measuring them anew
 # Members of the background differ from it by less than this many standard deviations.
 _ALIKE = 4.0
-_UNEVENNESS = 0.1
-_NARROWEST = 0.1
-_MAD_TO_SIGMA = 1.4826
+_UNEVENNESS = 0.1  # relative error of a ring's expected light, beside counting noise
+_NARROWEST = 0.1  # least standard deviation of the logarithm of blanks' brightness: pulses differ at least by so much
+_MAD_TO_SIGMA = 1.4826  # 1 / Φ⁻¹(3/4), for a normal distribution
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -122,10 +123,10 @@ class Background:
 
 
 # Log odds of a blank: what it begins with; what structure, structure beyond noise, excess and fall-off take from it.
-# Fitted to 2573 blanks among 4000 frames of 40 made-up runs with 1 to 50 % hits: 1.7 % of the blanks are missed, and
+# Fitted to 2573 blanks among 4000 frames of 40 simulated runs with 1 to 50 % hits: 1.7 % of the blanks are missed, and
 # no single hit with visible fringes is taken for one.
 _BEGIN, _WEIGHTS = 3.55, (-0.18, -0.44, -0.81, -0.51)
-_LARGEST = 10.0
+_LARGEST = 10.0  # standard deviations at which evidence against a blank is cut off: beyond, models of noise don't hold
 
 
 def blank_probability(frames: Polar, fringes: Tensor, background: Background | None) -> Tensor:

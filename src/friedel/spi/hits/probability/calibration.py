@@ -1,7 +1,7 @@
-"""From a network's score to a probability that means what it says, and the band in which nobody should decide alone.
+"""From a network's score to a calibrated probability: of frames given p, a share p are single hits.
 
 A calibration is fitted on frames the network was not trained on. It never changes the order of two frames (isotonic
-steps may tie them), only what their scores are worth. It is a handful of plain numbers, so it travels in a model card.
+steps may tie them), only their probabilities. It is a handful of plain numbers, and is kept in the model's card.
 """
 
 from collections.abc import Mapping
@@ -15,7 +15,7 @@ from friedel.core.errors import InputError
 
 Floats = NDArray[np.float64]
 Numbers = Mapping[str, object]
-_LOG_TEMPERATURES = (-5.0, 7.0)
+_LOG_TEMPERATURES = (-5.0, 7.0)  # bounds of ln T in the fit: T from 0.007 to 1100, far beyond any network's
 
 
 @runtime_checkable

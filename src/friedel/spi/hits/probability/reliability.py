@@ -1,4 +1,4 @@
-"""How far probabilities can be believed: the reliability curve, the calibration error, and the reject band.
+"""How well probabilities are calibrated: the reliability curve, the calibration error, and the reject band.
 
 Judges probabilities against labels; fits nothing. `calibration` makes the probabilities.
 """
@@ -12,12 +12,12 @@ from friedel.core.errors import InputError, PlanError
 from friedel.spi.hits.probability.calibration import Isotonic
 
 Floats = NDArray[np.float64]
-BINS = 15
+BINS = 15  # as in Guo et al.
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class Reliability:
-    """What was foretold and what came, by bins of equal width in the probability.
+    """Mean probability and observed share of single hits, by bins of equal width in the probability.
 
     Attributes
     ----------
@@ -109,9 +109,9 @@ class Band:
 
 
 def reject_band(error: float) -> Band:
-    """Return where a *calibrated* probability promises more errors than ``error``.
+    """Return where a *calibrated* probability implies a larger error rate than ``error``.
 
-    Whoever decides for the likelier class errs with probability min(p, 1 − p); that exceeds ``error`` exactly for
+    A decision for the likelier class is wrong with probability min(p, 1 − p), which exceeds ``error`` exactly for
     error < p < 1 − error.
 
     Raises
@@ -124,7 +124,7 @@ def reject_band(error: float) -> Band:
 
 
 def measured_reject_band(probabilities: ArrayLike, labels: ArrayLike, *, error: float) -> Band:
-    """Return where labelled frames show more errors than ``error``, whatever the probabilities promise.
+    """Return where labelled frames show a larger error rate than ``error``, also of uncalibrated probabilities.
 
     The share of single hits is fitted as a rising function of the probability; the band is where the smaller of that
     share and its complement exceeds ``error``. Probabilities that aren't calibrated get a shifted or a wider band.

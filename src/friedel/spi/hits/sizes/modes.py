@@ -14,8 +14,8 @@ Floats = NDArray[np.float64]
 
 FEWEST = 10
 """Sizes that a distribution needs before modes are looked for."""
-_MOST_MODES = 4
-_ROUNDS = 100
+_MOST_MODES = 4  # particles, dimers, and two more kinds
+_ROUNDS = 100  # of expectation maximisation, for every number of modes
 # Relative width of a mode: no narrower than sizes are measured, no wider than a population of one kind.
 _NARROWEST, _WIDEST = 0.015, 0.2
 # A mode reaches as far as its density exceeds the even ground's, and at most three standard deviations.
