@@ -4,11 +4,11 @@ import numpy as np
 import pytest
 import torch
 
-from friedel.spi.hits.background import Background, blank_probability
-from friedel.spi.hits.evidence import evidence_of_a_hit
-from friedel.spi.hits.fringes import fringe_visibility
-from friedel.spi.hits.polar import Polar, polar_sums
-from friedel.spi.hits.prepare import Prepared
+from friedel.spi.hits.features.fringes import fringe_visibility
+from friedel.spi.hits.features.polar import Polar, polar_sums
+from friedel.spi.hits.preparation.prepare import Prepared
+from friedel.spi.hits.probability.blanks import Background, blank_probability
+from friedel.spi.hits.probability.evidence import evidence_of_a_hit
 
 RADIUS = np.hypot(*(np.indices((128, 128)) - 64.0))
 MEASURED = RADIUS > 4

@@ -49,7 +49,9 @@ def read_hdf5_scan(source: ScanSource, beamline: Beamline, *, observer: Observer
         name = f"{source.path.name} {entry.name.strip('/')}"
         recorded = read_stack(entry, stack, placement, observer, name=name)
         readings = Readings(entry, layout, len(recorded.frames), observer)
-        geometry = scan_geometry(beamline, source, readings.look, placement, observer=observer)
+        geometry = scan_geometry(
+            beamline, source, readings.look, placement, recorded=readings.names(), observer=observer
+        )
         monitor = readings.at(layout.monitor) if layout.monitor else None
         if monitor is None:
             watch_monitors(readings.columns(), observer)
@@ -64,7 +66,21 @@ def read_hdf5_scan(source: ScanSource, beamline: Beamline, *, observer: Observer
 def read_stack(
     entry: h5py.Group, stack: FrameStack, placement: Placement, observer: Observer, *, name: str
 ) -> Recorded:
-    """Read the window of a stack's frames and the masks beside it, and say what of it was never written."""
+    """Read the window of a stack's frames and the masks beside it, and say what of it was never written.
+
+    Parameters
+    ----------
+    entry : h5py.Group
+        The scan's group; its masks go before those elsewhere in the file.
+    stack : FrameStack
+        The frames ``(n, y, x)``.
+    placement : Placement
+        Which window of them is read.
+    observer : Observer
+        Hears progress, and what is missing.
+    name : str
+        Origin of the data, for messages.
+    """
     frames, lost = stack.read(placement.window_in_frames, observer=observer)
     say_frames(len(frames), lost, observer, name=name, missing=stack.missing, dtype=str(frames.dtype))
     masks = masks_beside(entry, stack) or masks_beside(entry.file, stack)
@@ -94,6 +110,14 @@ class Readings:
                 f"{self.entry.file.filename}: {self.n_frames} frames but {size} positions in {path}: which frame was "
                 "where isn't known; is it another scan's, or are frames missing?"
             )
+        return found
+
+    def names(self) -> list[str]:
+        """Return what the groups of motors hold; a group that isn't there is named so."""
+        found: list[str] = []
+        for group in self.groups:
+            item = _get(self.entry, group)
+            found += item if isinstance(item, h5py.Group) else [f"(no group {group!r})"]
         return found
 
     def columns(self) -> dict[str, Reading]:
