@@ -14,8 +14,7 @@ from friedel.core.errors import InputError
 class Uncertainty:
     """Standard errors of a reconstruction, relative to its own mean phase, place and twin.
 
-    The deviations are a square root of the covariance: whatever is read from the object, a change of it by each
-    deviation in turn, squared and summed over them, is the variance of what is read.
+    The deviations δ_k are a square root of the covariance: a quantity f(ψ) has the variance Σ_k (f(ψ + δ_k) − f(ψ))².
 
     Attributes
     ----------

@@ -15,8 +15,10 @@ from friedel.core.observer import Note, Observer, silent
 from friedel.core.units import photon_energy_ev
 
 TO_SI = {"m": 1.0, "cm": 1e-2, "mm": 1e-3, "um": 1e-6, "eV": 1.0, "keV": 1e3}
+# Share of the widest-moving motor's range below which another one stands still, its readings being encoder noise. A
+# choice: larger, and a slow motor of a two-circle scan would be taken as fixed; smaller, and noise would be motion.
 TREMBLE = 0.02
-# A monochromator's reading trembles by less than this share; an energy scan spans many times more.
+# Relative: a monochromator's readback varies by less than this at rest; an energy scan spans many times more.
 ENERGY_TREMBLE = 1e-4
 # Of a hundred motors the first say what kind of names they have.
 _MOST_NAMES = 40
@@ -26,7 +28,7 @@ Look = Callable[[str], Reading | None]
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class Geometry:
-    """The instrument and its angles in one scan, as `friedel.records.BraggScan` wants them."""
+    """The instrument and its angles in one scan, as `friedel.bcdi.records.BraggScan` wants them."""
 
     beam: Beam
     detector: Detector
@@ -152,7 +154,7 @@ def _angle(circle: CircleOptions, look: Look, beamline: str, recorded: Collectio
 
 
 def _still(motors: Mapping[str, Reading]) -> dict[str, Reading]:
-    """Take the median of motors that only tremble: encoders are read at every point, whether or not the motor moves."""
+    """Replace readings that vary only by encoder noise by their median: encoders of resting motors are recorded too."""
     widest = max((_spread(angle) for angle in motors.values()), default=0.0)
     return {
         name: _mean(angle) if np.ndim(angle) == 0 or _spread(angle) <= TREMBLE * widest else angle

@@ -66,7 +66,21 @@ def read_hdf5_scan(source: ScanSource, beamline: Beamline, *, observer: Observer
 def read_stack(
     entry: h5py.Group, stack: FrameStack, placement: Placement, observer: Observer, *, name: str
 ) -> Recorded:
-    """Read the window of a stack's frames and the masks beside it, and say what of it was never written."""
+    """Read the window of a stack's frames and the masks beside it, and say what of it was never written.
+
+    Parameters
+    ----------
+    entry : h5py.Group
+        The scan's group; its masks go before those elsewhere in the file.
+    stack : FrameStack
+        The frames ``(n, y, x)``.
+    placement : Placement
+        Which window of them is read.
+    observer : Observer
+        Hears progress, and what is missing.
+    name : str
+        Origin of the data, for messages.
+    """
     frames, lost = stack.read(placement.window_in_frames, observer=observer)
     say_frames(len(frames), lost, observer, name=name, missing=stack.missing, dtype=str(frames.dtype))
     masks = masks_beside(entry, stack) or masks_beside(entry.file, stack)

@@ -11,7 +11,7 @@ from friedel.core.series.members import far_from_neighbours
 FEWER = 0.9
 """A scan with less than this share of the usual frames was aborted."""
 _LEAST_SPREAD = {"chi": 0.1, "voxels": 0.05, "correlation": 0.01, "photons": 0.25}
-"""Relative scatter that is never held against a scan, however even the others are."""
+"""Twice the least standard deviation, relative, that is assumed of each number, however small the scans' scatter is."""
 
 
 class Scan(Protocol):

@@ -121,7 +121,7 @@ def far_from_neighbours(values: NDArray[np.float64], *, least: float) -> dict[in
     values : (n,) float64
         In order; NaN where unknown.
     least : float
-        Relative scatter that is never held against a value, however even the others are.
+        Twice the least standard deviation, relative, that is assumed, however small the scatter is.
     """
     known = np.flatnonzero(np.isfinite(values))
     if len(known) < 5:  # of fewer, nobody can say which is the outlier

@@ -4,8 +4,8 @@ from pathlib import Path
 
 import h5py
 import numpy as np
-from scipy import constants
 
+from friedel.core.units import CHARGE_C
 from friedel.spi.frames.source import HDF5_SUFFIXES
 from friedel.spi.records import Beam
 
@@ -13,6 +13,7 @@ _ENERGIES = ("source_1/energy", "beam/incident_energy", "beam_1/incident_energy"
 _DETECTORS = ("detector_1", "detector")
 # Below this an energy is in joule, as CXI has it; above, in eV.
 _JOULES = 1e-10
+# Bounds within which values are believed: from soft to hard X-rays, a millimetre to a kilometre, 1 µm to 1 cm.
 _ENERGY_EV, _DISTANCE_M, _PIXEL_M = (10.0, 1e6), (1e-3, 1e3), (1e-6, 1e-2)
 
 
@@ -43,7 +44,7 @@ def _of_instrument(group: h5py.Group) -> Beam | None:
     )
     if energy is None or distance is None or pixel is None:
         return None
-    energy_ev = energy / constants.e if energy < _JOULES else energy
+    energy_ev = energy / CHARGE_C if energy < _JOULES else energy
     limits = ((energy_ev, _ENERGY_EV), (distance, _DISTANCE_M), (pixel, _PIXEL_M))
     if not all(low < value < high for value, (low, high) in limits):
         return None

@@ -17,7 +17,7 @@ from friedel.spi.classify.classify import ClassifyResult, run_classification
 from friedel.spi.series.plan import RunMember, RunSeriesPlan, members_of
 
 _LEAST_SPREAD = {"hit_rate": 0.2, "diameter": 0.03, "fluence": 0.25, "blank": 0.2}
-"""Relative scatter that is never held against a run, however even the others are: jets and lasers tremble by it."""
+"""Twice the least standard deviation, relative, that is assumed, however small the scatter: jets and lasers jitter."""
 _OF_MEDIAN = math.sqrt(math.pi / 2)
 """Standard error of a median over that of a mean, for many normal values."""
 
