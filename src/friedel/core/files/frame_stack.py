@@ -202,6 +202,20 @@ def masks_beside(group: h5py.Group, stack: FrameStack) -> dict[str, NDArray[Any]
     }
 
 
+def misfits_beside(stack: FrameStack) -> list[str]:
+    """Return the masks beside frames, or of their detector, that don't fit them, with their shapes."""
+    n, rows, columns = stack.shape
+    fitting = ((n, rows, columns), (rows, columns), (1, rows, columns))
+    beside, detector = stack.parts[0].parent, stack.name.rstrip("/*").rpartition("/")[2]
+    found = {f"{beside.name}/{name}": item for name, item in _walk(beside) if "/" not in name}
+    found |= {name: item for name, item in _walk(beside.parent) if name.split("/")[-2:-1] == [detector]}
+    return [
+        f"{name} {item.shape}"
+        for name, item in found.items()
+        if _named(name, MASKS) and item.shape not in fitting and item.ndim > 1
+    ]
+
+
 def _common(name: str, other: str) -> int:
     pairs = list(zip(name.split("/")[:-1], other.split("/")[:-1], strict=False))
     return next((k for k, (a, b) in enumerate(pairs) if a != b), len(pairs))
