@@ -257,3 +257,22 @@ def test_a_mask_of_another_shape_is_said(tmp_path: Path) -> None:
         entry["instrument/mpx1x4/pixel_mask"] = np.zeros((SHAPE[2], SHAPE[1]), np.uint8)
 
     assert "doesn't fit its frames" in repr(read_scan(changed_file(tmp_path / "a.h5", change)))
+
+
+def test_a_motor_that_stands_at_two_places_is_counted_against_the_result(tmp_path: Path) -> None:
+    def change(entry: h5py.Group) -> None:
+        entry["instrument/positioners_start/delta"] = 35.5
+        entry["instrument/positioners_start/phi"] = 0.5000001
+
+    scan = read_scan(changed_file(tmp_path / "a.h5", change))
+    assert scan.origin.warnings == ("delta stands at 35 and at 35.5 deg in the file; the first is used",)
+
+
+def test_frames_in_several_entries_ask_for_one(tmp_path: Path) -> None:
+    with h5py.File(tmp_path / "a.cxi", "w") as file:
+        for number in (1, 2):
+            file[f"entry_{number}/data_1/data"] = counts()
+    with pytest.raises(InputError, match="frames in 2 entries"):
+        read_scan(ScanSource(path=tmp_path / "a.cxi"))
+    chosen = read_scan(ScanSource(path=tmp_path / "a.cxi", dataset="entry_2/data_1/data"))
+    np.testing.assert_array_equal(chosen.frames, counts())

@@ -11,8 +11,8 @@ from friedel.bcdi.records import BraggScan
 from friedel.bcdi.scans.angles import Reading, scan_geometry
 from friedel.bcdi.scans.beamline import Beamline, Hdf5Layout
 from friedel.bcdi.scans.detector_images import (
-    MONITORS,
     Recorded,
+    is_monitor,
     read_detector_images,
     say_frames,
     scan_of,
@@ -32,6 +32,8 @@ from friedel.core.units import in_unit
 LOOSE_ENDS = 1
 # A column of another length than this share of the frames belongs to something else.
 NEARLY_ALL = 0.9
+# A motor that only trembles differs by less between two readings, in its unit or as a share of where it stands.
+STILL = 1e-3
 
 
 def read_hdf5_scan(source: ScanSource, beamline: Beamline, *, observer: Observer = silent) -> BraggScan:
@@ -104,6 +106,7 @@ class Readings:
         readings = [reading for path in paths if (reading := self.at(path, unit)) is not None]
         # The scanned motor stands in one group with all its positions and may stand in another at its start.
         found = next((reading for reading in readings if np.ndim(reading) > 0), readings[0] if readings else None)
+        self._watch_contradiction(name, readings, unit)
         unfit = [(path, self.unfit[path]) for path in paths if path in self.unfit]
         if unfit and np.ndim(found if found is not None else 0.0) == 0:
             path, size = unfit[0]
@@ -113,15 +116,29 @@ class Readings:
             )
         return found
 
+    def _watch_contradiction(self, name: str, readings: list[Reading], unit: str) -> None:
+        """Warn where a motor that isn't scanned stands at several places, as before a scan and after it."""
+        still = [float(reading) for reading in readings if np.ndim(reading) == 0]
+        if len(still) < len(readings) or not still or f"{name} differs" in self._said:
+            return
+        if max(still) - min(still) > STILL * max(1.0, abs(still[0])):
+            places = " and at ".join(f"{value:.6g}" for value in dict.fromkeys(still))
+            text = f"{name} stands at {places} {unit} in the file; the first is used"
+            self.observer(Warned("angles", text, bends=True))
+            self._said.add(f"{name} differs")
+
     def columns(self) -> dict[str, Reading]:
         """Return what has a value per frame in the groups of motors and counters, by name."""
         found: dict[str, Reading] = {}
         for group in {*self.groups, "measurement"}:
             item = _get(self.entry, group)
             for name in item if isinstance(item, h5py.Group) else ():
-                reading = self.at(f"{group}/{name}") if name.lower() in MONITORS else None
-                if reading is not None and np.ndim(reading) == 1:
-                    found.setdefault(name, reading)
+                inner = _get(item, name) if is_monitor(name) else None
+                channels = [f"{name}/{channel}" for channel in inner] if isinstance(inner, h5py.Group) else [name]
+                for channel in channels if inner is not None else ():
+                    reading = self.at(f"{group}/{channel}")
+                    if reading is not None and np.ndim(reading) == 1:
+                        found.setdefault(channel, reading)
         return found
 
     def at(self, path: str, unit: str | None = None) -> Reading | None:

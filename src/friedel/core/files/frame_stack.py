@@ -29,6 +29,7 @@ CONVENTIONAL = (
 )  # fmt: skip
 DEEPEST = 10
 _EIGER_PART = re.compile(r"data_(\d+)$")
+_CXI_ENTRY = re.compile(r"entry_?\d+/")
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -120,6 +121,12 @@ def find_stack(group: h5py.Group, path: Path, dataset: str | None = None, *, hin
     found = {name: item for name, item in _walk(group) if _is_frames(item)}
     single = [name for name in found if not _EIGER_PART.search(name) and not _named(name, NOT_FRAMES)]
     candidates = [*sorted(set(groups) | set(dangling)), *single]
+    entries = sorted({name.split("/")[0] for name in candidates if _CXI_ENTRY.match(name)})
+    if len(entries) > 1:
+        raise InputError(
+            f"{path}: holds frames in {len(entries)} entries; choose one of their datasets with the option 'dataset': "
+            f"{', '.join(candidates[:8])}{hint}"
+        )
     chosen = next((name for name in CONVENTIONAL if name in candidates), None)
     if len(candidates) != 1 and chosen is None:
         if not candidates and any(item.dtype.kind == "c" and item.ndim == 3 for _, item in _walk(group)):
