@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from friedel.stream.display import Control
     from friedel.stream.snapshot import Snapshot
 
-_LATEST = 8
+_LATEST = 8  # snapshots kept for a loop that is slower than they come; then the oldest is dropped
 
 
 def read_scan(
@@ -270,7 +270,7 @@ class _Shown:
         self._error: BaseException | None = None
 
     def show(self, snapshot: "Snapshot") -> bool:
-        """Keep a snapshot; the oldest one waiting gives way."""
+        """Keep a snapshot; where `_LATEST` wait already, the oldest is dropped."""
         if self._snapshots.full():
             self._snapshots.get_nowait()
         self._snapshots.put(snapshot)

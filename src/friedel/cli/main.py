@@ -28,8 +28,8 @@ from friedel.cli import (
 from friedel.core.errors import FriedelError
 from friedel.core.machine.memory import keep_freed_memory
 
-BAD_INPUT = 2
-STOPPED = 130
+BAD_INPUT = 2  # as the shell's own "incorrect usage", and Click's for a wrong command line
+STOPPED = 130  # 128 + SIGINT's number, as shells report it
 
 
 class Commands(TyperGroup):

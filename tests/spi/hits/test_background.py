@@ -3,10 +3,10 @@
 import numpy as np
 import torch
 
-from friedel.spi.hits.background import Background, blank_probability
-from friedel.spi.hits.fringes import fringe_visibility
-from friedel.spi.hits.polar import Polar, polar_sums
-from friedel.spi.hits.prepare import Prepared
+from friedel.spi.hits.features.fringes import fringe_visibility
+from friedel.spi.hits.features.polar import Polar, polar_sums
+from friedel.spi.hits.preparation.prepare import Prepared
+from friedel.spi.hits.probability.blanks import Background, blank_probability
 
 RADIUS = np.hypot(*(np.indices((128, 128)) - 64))
 HALO = 3 / (RADIUS + 4) ** 1.3

@@ -30,8 +30,8 @@ from friedel.stream.sources.source import Source, find_source
 from friedel.stream.watching import Watch, WatchSetting
 
 OUTSIDE = "no place in the scan"
-_DEATHS = 3
-_LEAVE_S = 0.5
+_DEATHS = 3  # of a scan's imaging process: frames that kill it three times will kill it again
+_LEAVE_S = 0.5  # s to leave before it is killed; what it would still write is incomplete and removed
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)

@@ -10,7 +10,7 @@ from friedel.core.errors import InputError
 from friedel.core.files.marks import Marked, find_marks, plateau
 from friedel.core.observer import Note, Observer, Warned, silent
 
-# Where marks cover more than half of what should be measured, hardly a scan is left.
+# Share of the voxels that a mask leaves which may be marks; above it a warning says so.
 MOST_MARKED = 0.5
 # With more of all counts below zero than this, as much above it is noise, too, and isn't that of photons.
 MOST_NEGATIVE = 0.05

@@ -19,7 +19,7 @@ from friedel.core.errors import InputError
 from friedel.core.observer import Note, Observer, Warned, listed, silent
 
 Floats = NDArray[np.float64]
-# Of an even scan so many readings may be wrong; beyond, what is even is not known.
+# Share of an even scan's readings that may be off its line; with more, the scan is treated as uneven.
 FEW = 0.05
 LEAST_FRAMES = 8
 # Frames off the scan's line in q by more than this share of its length belong to no rocking scan.
@@ -28,14 +28,15 @@ MOST_ASIDE = 0.1
 MOST_TURNS = 4
 # Positions this close, in steps, are one position.
 SAME = 0.05
-# Two frames at one position whose counts differ by more than so many times photon noise weren't taken there.
+# Two frames are said to be at one position, but their mean square difference exceeds that of photon noise so many
+# times: the reading is wrong.
 MOST_DISAGREEMENT = 4.0
 # Highest frequency of the intensities, in cycles a step, and share of noise, that are tried.
 BANDS = (0.5, 0.42, 0.34, 0.26, 0.18, 0.12)
 NOISES = (1e-4, 1e-2)
 # An interpolated frame is unknown where its expected error exceeds this share of the intensities' own variance.
 MOST_UNCOVERED = 0.05
-BRIGHT_PIXELS = 2000
+BRIGHT_PIXELS = 2000  # from which band and noise are chosen; more only cost time
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -193,7 +194,7 @@ def _along(q: Floats, name: str) -> Floats:
 
 
 def _believed(along: Floats, counts: Counts, name: str, observer: Observer) -> Floats:
-    """Return the places without those of a reading that stood still while the frames went on changing."""
+    """Return the places, NaN where the reading stayed the same while the frames went on changing."""
     step = float(np.median(np.abs(np.diff(along[np.isfinite(along)])))) or float(np.nanmax(np.abs(along))) / along.size
     same = np.abs(np.diff(along)) < SAME * step
     stuck = [

@@ -1,9 +1,9 @@
-"""Whether the values are photons; and photons from what isn't, where the values themselves say how.
+"""Whether the values are photons; and photons from other units, where the values themselves show the conversion.
 
-Photons are whole numbers, so a scale shows: normalised counts are multiples of their smallest, logarithms and
-amplitudes become whole when undone, a detector's units gather around multiples of its gain. Where nothing is whole the
-noise tells: photons scatter by the square root of their number. A pedestal or a background shows as values that never
-come near zero, as a pattern's fringes must.
+Photon counts are whole numbers, so a scale can be found: normalised counts are multiples of the smallest, logarithms
+and amplitudes become whole numbers when undone, detector units cluster around multiples of the gain. Where nothing is
+whole the noise is used: photon counts scatter by the square root of their mean. A pedestal or a background shows in
+that no value comes near zero, as the minima between a pattern's fringes must.
 """
 
 from collections.abc import Callable
@@ -23,31 +23,32 @@ from friedel.core.fourier import fourier
 from friedel.core.observer import Note, Observer, Warned, silent
 
 Floats: TypeAlias = NDArray[np.float64]
-SAMPLE = 200_000
+SAMPLE = 200_000  # values looked at: the share of whole ones is then known to 2e-4, where 5e-3 decides
 # Up to so many quanta float32 keeps multiples apart by far more than the tolerance.
 QUANTA = 2000
-TOLERANCE = 0.01
-MOST_WHOLE = 0.995
+TOLERANCE = 0.01  # distance from a whole number that still counts as whole
+MOST_WHOLE = 0.995  # share of the values that must be whole: a few hot or interpolated voxels are let pass
 # So large a share of the values must be so few quanta: most voxels of a pattern hold few photons.
 LEAST_FEW = 0.2
 # Of a pattern in which counts below this were set to zero, and of how many voxels of the next three numbers to see it.
 LEAST_THRESHOLD = 3
 LEAST_EACH = 50
-LEAST_KINDS = 3
+LEAST_KINDS = 3  # different whole numbers among them: two may be a mask or a mark
 # No pattern that can be phased has fewer photons in its brightest voxel.
 LEAST_PEAK = 50.0
 # What a pattern of unknown scale is brought to: the photons of an ordinary scan.
 ORDINARY_PHOTONS = 1e7
-# Noise within these bounds of the square root of the counts is that of photons, with what fringes add to it.
+# Bounds of one photon's size in the values' units, as the noise tells it (fringes add to it), in which the values
+# already count photons.
 PHOTON_NOISE = (0.3, 3.0)
 # Pixels two apart differ by more than so many times the noise of neighbours where that is correlated.
 MOST_CORRELATED = 3.0
 # The hundredth over the tenth of the values, in rising order: of fringes that reach zero it is below a third.
 NEVER_DARK = 1 / 3
-LEAST_BACKGROUND = 0.4
+LEAST_BACKGROUND = 0.4  # photons a voxel: less is within the errors of the two estimates
 # Expected counts lie denser just above the background than evenly: the estimate is low by about so much.
 BIAS = 0.3
-# If lower counts than this aren't there, the pattern is so bright that a background wouldn't matter.
+# Where the lowest counts are above this, the pattern is so bright that a background wouldn't matter.
 MOST_RARE = 30
 # Beyond this share of the box no autocorrelation reaches, if the object fills less than half of it.
 OUTER = 0.42
@@ -353,7 +354,7 @@ def _thresholded(counts: Counts, name: str, observer: Observer) -> Counts:
 
 
 def _straightened(counts: Counts, name: str, observer: Observer) -> Counts:
-    """Undo a root or a logarithm of intensities without noise, which no whole numbers betray.
+    """Undo a root or a logarithm of noise-free intensities, in which no whole numbers can be found.
 
     The transform of intensities is the object's autocorrelation, empty beyond its extent; that of their root or
     logarithm is not.

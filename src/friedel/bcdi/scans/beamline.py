@@ -1,6 +1,6 @@
 """What a beamline is, in data: circles, energy, detector and file layout, read from YAML.
 
-A beamline is described, never coded: adding one is writing a YAML file. The shipped descriptions lie in
+A beamline is a description, not code: adding one means writing a YAML file. The shipped descriptions lie in
 ``beamlines/`` beside this module. This module reads and checks them; `friedel.bcdi.scans.angles` combines one with a
 scan's motor positions.
 """

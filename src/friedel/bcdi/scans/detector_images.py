@@ -22,9 +22,10 @@ MONITORS = (
     "mon", "monitor", "mon0", "mon1", "mon2", "imonitor", "i0", "izero", "ic0", "ic1", "ionchamber", "srcur",
     "curpetra",
 )  # fmt: skip
-# A steady change that bends a rocking curve by more than its noise.
+# Share by which the beam's counter must change along a scan to be warned of: the rocking curve is scaled by as much,
+# which exceeds the Poisson noise of any frame with more than 100 photons.
 STEADY_CHANGE = 0.1
-# With more frames lost than this share, the result hangs on what the phasing makes of them.
+# Share of lost frames above which the result isn't trusted: phasing must then supply a quarter of the pattern.
 MOST_LOST = 0.25
 
 
@@ -212,6 +213,21 @@ def say_frames(
     dtype: str = "",
 ) -> None:
     """Say how many frames there are, and which were never written, whole or in part.
+
+    Parameters
+    ----------
+    n_expected : int
+        Frames that there should be.
+    lost : (n, y, x) bool or None
+        True where nothing was ever written; None: all was.
+    observer : Observer
+        Told.
+    name : str
+        Origin of the data, for messages.
+    missing : tuple of str
+        Files that aren't there.
+    dtype : str
+        Of the frames, for the message.
 
     Raises
     ------

@@ -50,7 +50,9 @@ def read_fio_scan(source: ScanSource, beamline: Beamline, *, observer: Observer 
 
     observer(Note("file", f"{master}, dataset {stack.name}; angles in {text.name}: {fio.command}"))
     images = read_detector_images(source, recorded, placement, dark_is=beamline.dark_is, observer=observer)
-    geometry = scan_geometry(beamline, source, look, placement, pixel_size_m=pitch, observer=observer)
+    geometry = scan_geometry(
+        beamline, source, look, placement, pixel_size_m=pitch, recorded={*fio.columns, *fio.motors}, observer=observer
+    )
     monitor = fio.columns.get(layout.monitor or "")
     if monitor is None:
         watch_monitors(fio.columns, observer)

@@ -56,7 +56,10 @@ def read_hdf5_scan(source: ScanSource, beamline: Beamline, *, observer: Observer
         recorded = read_stack(entry, stack, placement, observer, name=name)
         readings = Readings(entry, layout, len(recorded.frames), observer)
         pitch = pixel_size(beamline, source, recorded_pixel_size(entry, stack), stack.name, observer)
-        geometry = scan_geometry(beamline, source, readings.look, placement, pixel_size_m=pitch, observer=observer)
+        known = readings.names()
+        geometry = scan_geometry(
+            beamline, source, readings.look, placement, pixel_size_m=pitch, recorded=known, observer=observer
+        )
         monitor = readings.at(layout.monitor) if layout.monitor else None
         if monitor is None:
             watch_monitors(readings.columns(), observer)
@@ -71,7 +74,21 @@ def read_hdf5_scan(source: ScanSource, beamline: Beamline, *, observer: Observer
 def read_stack(
     entry: h5py.Group, stack: FrameStack, placement: Placement, observer: Observer, *, name: str
 ) -> Recorded:
-    """Read the window of a stack's frames and the masks beside it, and say what of it was never written."""
+    """Read the window of a stack's frames and the masks beside it, and say what of it was never written.
+
+    Parameters
+    ----------
+    entry : h5py.Group
+        The scan's group; its masks go before those elsewhere in the file.
+    stack : FrameStack
+        The frames ``(n, y, x)``.
+    placement : Placement
+        Which window of them is read.
+    observer : Observer
+        Hears progress, and what is missing.
+    name : str
+        Origin of the data, for messages.
+    """
     frames, lost = stack.read(placement.window_in_frames, observer=observer)
     say_frames(len(frames), lost, observer, name=name, missing=stack.missing, dtype=str(frames.dtype))
     masks = masks_beside(entry, stack) or masks_beside(entry.file, stack)
@@ -126,6 +143,14 @@ class Readings:
             text = f"{name} stands at {places} {unit} in the file; the first is used"
             self.observer(Warned("angles", text, bends=True))
             self._said.add(f"{name} differs")
+
+    def names(self) -> list[str]:
+        """Return what the groups of motors hold; a group that isn't there is named so."""
+        found: list[str] = []
+        for group in self.groups:
+            item = _get(self.entry, group)
+            found += item if isinstance(item, h5py.Group) else [f"(no group {group!r})"]
+        return found
 
     def columns(self) -> dict[str, Reading]:
         """Return what has a value per frame in the groups of motors and counters, by name."""

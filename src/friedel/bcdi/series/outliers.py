@@ -13,7 +13,7 @@ FEWER = 0.9
 FAR = 5.0
 """Robust standard deviations from the neighbours' trend; by chance one number in two million lies so far off."""
 _LEAST_SPREAD = {"chi": 0.1, "voxels": 0.05, "correlation": 0.01, "photons": 0.25}
-"""Relative scatter that is never held against a scan, however even the others are."""
+"""Twice the least standard deviation, relative, that is assumed of each number, however small the scans' scatter is."""
 
 
 class Scan(Protocol):
@@ -72,7 +72,7 @@ def find_outliers(scans: Sequence[Scan], together: Together | None) -> dict[str,
 
 
 def _far_off(values: NDArray[np.float64], least: float) -> list[int]:
-    if len(values) < 5:  # of fewer, nobody can say which is the odd one
+    if len(values) < 5:  # too few for a scatter
         return []
     trend = _trend(values)
     apart = values - trend

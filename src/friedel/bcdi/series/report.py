@@ -26,7 +26,7 @@ PLOTTED = (
     ("chi", "misfit χ", 1.0),
 )
 """Numbers in plots: name, title, factor."""
-_SCANS_PER_S = 3
+_SCANS_PER_S = 3  # of the movie: each is seen for a third of a second
 
 
 def write_series(folder: Path, result: "SeriesResult") -> dict[str, Path]:

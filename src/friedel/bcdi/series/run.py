@@ -1,7 +1,7 @@
 """The job: each scan of a series reconstructed in a folder of its own, resumable, then all of them seen together.
 
-Every scan begins anew. Beginning from the neighbour's object is quicker, but one start can't be compared with another,
-so that a scan would lose its verdict; and where the crystal has changed, it would be the neighbour's all the longer.
+Every scan is phased from its own starts. Continuing from the neighbour's object would be quicker, but with one start
+there is no agreement and so no verdict, and where the crystal has changed the result would be biased to the neighbour.
 """
 
 import hashlib

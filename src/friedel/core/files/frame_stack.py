@@ -1,6 +1,6 @@
 """Frames ``(n, y, x)`` in HDF5 files, wherever they lie: one dataset, an EIGER's many, behind links; masks beside.
 
-What of them was never written comes back as boxes, so that nobody takes it for dark.
+Voxels that were never written are reported beside the values: HDF5 itself would return them as zeros.
 """
 
 import re
@@ -27,6 +27,8 @@ NOT_FRAMES = (*MASKS, "support", "error", "errors", "flat", "flatfield", "dark",
 CONVENTIONAL = (
     "entry_1/data_1/data", "entry_1/instrument_1/detector_1/data", "entry_1/image_1/data", "entry/data/data", "data",
 )  # fmt: skip
+# Levels of groups that are searched: NeXus and CXI keep frames at the second to fifth. Links in a ring end the search
+# on their own account (`seen` in `_walk`); a larger number only costs time on files with very many groups.
 DEEPEST = 10
 _EIGER_PART = re.compile(r"data_(\d+)$")
 _CXI_ENTRY = re.compile(r"entry_?\d+/")

@@ -21,6 +21,7 @@ from friedel.spi.forward.scene import Bodies, Kind, Species, amplitudes, draw_bo
 from friedel.spi.particles.particle import Particle, particle
 
 _CLASSICAL_RADIUS_ANGSTROM = ELECTRON_RADIUS_M * ANGSTROM_PER_M
+# Relative shares of what frames without a single particle show. A choice: experiments differ, and plans may say others.
 _BAD_KINDS = {
     Kind.SEVERAL: 0.45,
     Kind.TOUCHING: 0.2,

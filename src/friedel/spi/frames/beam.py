@@ -14,6 +14,7 @@ _ENERGIES = ("source_1/energy", "beam/incident_energy", "beam_1/incident_energy"
 _DETECTORS = ("detector_1", "detector")
 # Below this an energy is in joule, as CXI has it; above, in eV.
 _JOULES = 1e-10
+# Bounds within which values are believed: from soft to hard X-rays, a millimetre to a kilometre, 1 µm to 1 cm.
 _ENERGY_EV, _DISTANCE_M, _PIXEL_M = (10.0, 1e6), (1e-3, 1e3), (1e-6, 1e-2)
 
 

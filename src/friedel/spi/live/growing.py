@@ -23,9 +23,9 @@ from friedel.core.files.cxi_mask import CXI_VERSION, INVALID
 from friedel.spi.scores.scored_run import SCORE
 
 RESULT, DATA, LEDGER, SERIES = "entry_1/result_1", "entry_1/data_1", "entry_1/ledger_1", "entry_1/series_1/name"
-_ROWS = 8192
-_NAME_BYTES = 256
-_COPIED_BYTES = 16 << 20
+_ROWS = 8192  # of a chunk of a column: 64 KiB of float64
+_NAME_BYTES = 256  # of a series' name; longer ones are cut
+_COPIED_BYTES = 16 << 20  # copied at a time when a file is mended
 _COLUMNS: dict[str, Any] = {
     "number": np.int64, "series": np.uint32, "timestamp": np.float64, "arrival": np.float64, "selected": np.uint8,
 }  # fmt: skip

@@ -17,9 +17,10 @@ from friedel.spi.orient.rings import RingFrames
 from friedel.spi.orient.volume import sample
 
 FLOOR = 0.02
-"""log W is taken of W, or of this fraction of the ring's mean where W is lower: no single photon forbids a view."""
+"""Least W, as a fraction of the ring's mean, before the logarithm: so a photon where W is near 0 excludes no view."""
 PRUNE = 12.0
-"""Views whose best angle lies this far (in nats, at the current β) below the frame's best take no part: e⁻¹² each."""
+"""Views whose log-likelihood at their best in-plane angle, times β, is lower than the frame's best view's by more than
+this (nats) are left out of the sums: each would add less than e⁻¹² = 6e-6 of the best."""
 _BLOCK = 12_000_000
 """Frame × view × angle log-likelihoods in memory at once."""
 
@@ -43,9 +44,9 @@ class Slices:
     radial : (n_rings,)
         Mean of W over all views.
     gain : (n_views,)
-        Mean, for a photon drawn from the view, of log W / radial, both normalised over the detector.
+        Expectation of log(W / radial), both normalised over the detector, for photons distributed as the view's W.
     level, level_variance : (n_views,)
-        Mean and variance, for a photon drawn from the view, of log W / ΣW.
+        Mean and variance of log(W / ΣW) for photons distributed as the view's W.
     """
 
     points: Tensor
@@ -72,11 +73,11 @@ class Expectation:
     view, angle : (n_frames,) int
         The most probable orientation.
     fit : (n_frames,)
-        How much better than the radial mean the best orientation explains a frame, over what the model promises: about
-        1 for frames of this particle.
+        Log-likelihood of the best orientation less that of the radial mean, divided by its expectation (photons ×
+        `Slices.gain`): about 1 for frames of this particle.
     surprise : (n_frames,)
-        Log-likelihood of a frame at its best orientation beyond what the model promises, in standard deviations of
-        its chance: photons where the particle puts none make it very negative.
+        Log-likelihood of a frame at its best orientation less its expectation (photons × `Slices.level`), in standard
+        deviations of counting noise: photons where W is near zero make it very negative.
     """
 
     photons: Tensor
@@ -91,7 +92,19 @@ class Expectation:
 
 
 def take_slices(volume: Tensor, frames: RingFrames, views: Tensor, n_rings: int) -> Slices:
-    """Sample a volume in all views and expand log W in harmonics."""
+    """Sample a volume in all views and expand log W in harmonics.
+
+    Parameters
+    ----------
+    volume : (n, n, n)
+        Intensity ``(z, y, x)``, photons per frame and unit weight.
+    frames : RingFrames
+        Whose rings and detector weights are taken.
+    views : (n_views, 3, 3)
+        Rotations V, of vectors (x, y, z).
+    n_rings : int
+        Rings from the innermost outwards.
+    """
     rings = frames.rings
     order = int(rings.orders[n_rings - 1])
     n_angles = fast_length(2 * order + 1)

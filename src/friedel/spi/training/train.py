@@ -14,9 +14,9 @@ from friedel.core.networks import MODEL_FILE, ModelCard, TrainedModel, build_net
 from friedel.core.observer import Note, Observer, silent
 from friedel.core.training.checkpoints import has_checkpoints
 from friedel.core.training.libraries import first_process
-from friedel.spi.hits.calibration import Calibration, Isotonic, Temperature
-from friedel.spi.hits.out_of_distribution import DIRECTIONS, WIDE, fit_out_of_distribution
-from friedel.spi.hits.reliability import calibration_error, measured_reject_band
+from friedel.spi.hits.features.out_of_distribution import DIRECTIONS, WIDE, fit_out_of_distribution
+from friedel.spi.hits.probability.calibration import Calibration, Isotonic, Temperature
+from friedel.spi.hits.probability.reliability import calibration_error, measured_reject_band
 from friedel.spi.training.classifier import Trained, describe, measure, score, train_classifier
 from friedel.spi.training.inputs import PreparedInputs, prepare_inputs
 from friedel.spi.training.plan import CalibrationOptions, TrainingData, TrainingPlan
@@ -28,6 +28,7 @@ _FITS: dict[str, Callable[[ArrayLike, ArrayLike], Calibration]] = {
     "isotonic": Isotonic.fit,
 }
 
+# Frames whose features the out-of-distribution score is fitted to: features of more than 256 dimensions, and others.
 _FEW_FRAMES, _MANY_FRAMES = 1000, 4000
 
 
@@ -227,7 +228,7 @@ def _calibrated(
         fitting[members[::2]] = True
     calibration = _FITS[options.method](logits[fitting], truth[fitting])
     if isinstance(calibration, Temperature) and ((logits[fitting] > 0) == truth[fitting]).all():
-        # Frames without one error would fit ever more certainty; they don't prove more than the network claims.
+        # If all frames are right the likeliest temperature is 0; then the network's own probabilities are kept.
         calibration = Temperature(max(calibration.temperature, 1.0))
     probabilities, known = calibration(logits[~fitting]), truth[~fitting]
     band = measured_reject_band(probabilities, known, error=options.reject_error)
