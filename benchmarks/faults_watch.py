@@ -13,8 +13,8 @@ from typing import Any
 
 import h5py
 
-from friedel.stream.account import Account
 from friedel.stream.ledger import LedgerCounts
+from friedel.stream.ledger_file import Account
 
 HERE = Path(__file__).resolve().parent
 ROOMY_S = 120.0

@@ -22,7 +22,7 @@ from crystals import GENERATORS, against_truth, crystal, measure
 from report import Report, arguments, spread
 
 from friedel.bcdi.phasing import RefineOptions, solve
-from friedel.bcdi.phasing.measured import measured_from
+from friedel.bcdi.phasing.iterations.measured import measured_from
 from friedel.bcdi.phasing.refine import refine
 from friedel.bcdi.records import Diffraction
 from friedel.core.machine.memory import keep_freed_memory

@@ -15,7 +15,7 @@ from report import Report, arguments, spread
 import friedel
 from friedel.bcdi.evaluation.conditions import Condition, make_case
 from friedel.bcdi.networks.cdi_nn import CdiNN
-from friedel.bcdi.phasing.prediction import load_phasing_model
+from friedel.bcdi.phasing.prediction.model import load_phasing_model
 from friedel.core.errors import WeightsError
 
 MAX_MS, THREADS = 15.0, 2

@@ -18,11 +18,11 @@ from report import SHARED_DATA, Report, arguments
 from scan54 import prepared
 from torch import Tensor
 
-from friedel.bcdi.phasing.iterate import ShrinkWrap, chi_of, iterate, start_from, start_random
-from friedel.bcdi.phasing.measured import Measured, measured_from
+from friedel.bcdi.phasing.iterations.iterate import ShrinkWrap, chi_of, iterate, start_from, start_random
+from friedel.bcdi.phasing.iterations.measured import Measured, measured_from
+from friedel.bcdi.phasing.iterations.schedule import parse_schedule
+from friedel.bcdi.phasing.iterations.support import autocorrelation_support, shrink_wrap, smooth
 from friedel.bcdi.phasing.refine import RefineOptions, refine
-from friedel.bcdi.phasing.schedule import parse_schedule
-from friedel.bcdi.phasing.support import autocorrelation_support, shrink_wrap, smooth
 from friedel.bcdi.records import Diffraction
 from friedel.core.fourier import fourier_corner
 from friedel.core.machine.memory import keep_freed_memory

@@ -28,7 +28,7 @@ from friedel.spi.forward.frames import ParticleRunOptions, simulate_frames
 from friedel.spi.forward.readout import ReadoutOptions
 from friedel.spi.forward.scene import Kind
 from friedel.spi.hits.model import HitModel
-from friedel.spi.hits.reliability import reliability
+from friedel.spi.hits.probability.reliability import reliability
 from friedel.spi.particles.particle import PARTICLES
 
 UNSEEN, PAPER = ("soccer_ball", "torus"), {"soccer_ball": 0.587, "torus": 0.848}

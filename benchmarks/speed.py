@@ -16,10 +16,10 @@ import torch
 from crystals import crystal, measure
 from report import Report, arguments
 
-from friedel.bcdi.phasing.iterate import ShrinkWrap, iterate, start_random
-from friedel.bcdi.phasing.measured import measured_from
-from friedel.bcdi.phasing.schedule import parse_schedule
-from friedel.bcdi.phasing.support import autocorrelation_support
+from friedel.bcdi.phasing.iterations.iterate import ShrinkWrap, iterate, start_random
+from friedel.bcdi.phasing.iterations.measured import measured_from
+from friedel.bcdi.phasing.iterations.schedule import parse_schedule
+from friedel.bcdi.phasing.iterations.support import autocorrelation_support
 from friedel.bcdi.records import Diffraction
 from friedel.core.machine.memory import keep_freed_memory
 

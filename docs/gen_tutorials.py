@@ -13,12 +13,18 @@ import json
 import os
 import re
 import sys
+import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
+
+from matplotlib import pyplot
 
 ROOT = Path(__file__).resolve().parents[1]
 FOLDER = ROOT / "docs" / "tutorials"
 CACHE = ROOT / ".cache" / "tutorials"
+SCAN54 = ROOT.parent / "shared" / "data" / "aps34idc_scan54"
+"""Real frames beside the checkout, which tutorials find as "scan54"; without them they simulate some, and say so."""
 _CELL = re.compile(r"^# %%(.*)$", re.MULTILINE)
 
 
@@ -35,6 +41,21 @@ def cells(text: str) -> list[tuple[bool, str]]:
 
 def page_of(path: Path) -> tuple[str, list[str]]:
     """Run a tutorial and return its page and its pictures as base64 PNGs."""
+    with _folder():
+        return _page_of(path)
+
+
+@contextlib.contextmanager
+def _folder() -> Iterator[None]:
+    """Go to a folder of the tutorial's own, where it may write what it likes."""
+    with tempfile.TemporaryDirectory() as place:
+        if SCAN54.is_dir():
+            (Path(place) / "scan54").symlink_to(SCAN54.resolve())
+        with contextlib.chdir(place):
+            yield
+
+
+def _page_of(path: Path) -> tuple[str, list[str]]:
     space: dict[str, Any] = {"__name__": "__main__"}
     page, pictures = [], []
     for markdown, text in cells(path.read_text(encoding="utf-8")):
@@ -62,6 +83,7 @@ def _run(text: str, space: dict[str, Any]) -> tuple[str, str | None]:
         return said.getvalue(), None
     drawn = io.BytesIO()
     value.savefig(drawn, format="png", dpi=110)
+    pyplot.close("all")
     return said.getvalue(), base64.b64encode(drawn.getvalue()).decode("ascii")
 
 

@@ -12,9 +12,9 @@ import friedel
 from friedel.spi.forward.frames import ParticleRunOptions, simulate_frames
 from friedel.spi.forward.readout import ReadoutOptions
 from friedel.spi.forward.scene import Kind
-from friedel.spi.hits.features import model_input
-from friedel.spi.hits.prepare import prepare
-from friedel.spi.hits.run_calibration import measure_run
+from friedel.spi.hits.features.features import model_input
+from friedel.spi.hits.preparation.prepare import prepare
+from friedel.spi.hits.preparation.run_calibration import measure_run
 
 rng = np.random.default_rng(4)
 y, x = np.indices((128, 128)) - 63.5

@@ -11,7 +11,7 @@ import pytest
 import friedel
 from friedel.bcdi.crystals.random_crystal import random_crystal
 from friedel.bcdi.forward.bragg import diffract
-from friedel.bcdi.phasing.prediction import kept_phasing_model
+from friedel.bcdi.phasing.prediction.model import kept_phasing_model
 from friedel.core.errors import InputError
 from friedel.core.observer import Progress
 from friedel.spi.hits.model import kept_model

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from friedel.stream.display import Control
     from friedel.stream.snapshot import Snapshot
 
-_LATEST = 8
+_LATEST = 8  # snapshots kept for a loop that is slower than they come; then the oldest is dropped
 
 
 def read_scan(
@@ -225,7 +225,8 @@ def watch(
 ) -> "Iterator[Snapshot]":
     """Watch a stream, and yield what a display would show a few times a second, until the stream ends.
 
-    Leaving the loop ends the watch and closes its files.
+    Leaving the loop ends the watch and closes its files. In a script it must stand under
+    ``if __name__ == "__main__":``, because the processes that score import the script.
 
     Parameters
     ----------
@@ -270,7 +271,7 @@ class _Shown:
         self._error: BaseException | None = None
 
     def show(self, snapshot: "Snapshot") -> bool:
-        """Keep a snapshot; the oldest one waiting gives way."""
+        """Keep a snapshot; where `_LATEST` wait already, the oldest is dropped."""
         if self._snapshots.full():
             self._snapshots.get_nowait()
         self._snapshots.put(snapshot)

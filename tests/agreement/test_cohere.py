@@ -15,10 +15,10 @@ import torch
 
 from friedel.bcdi.crystals.random_crystal import random_crystal
 from friedel.bcdi.forward.bragg import diffract
-from friedel.bcdi.phasing.iterate import chi_of, iterate, start_from, start_random
-from friedel.bcdi.phasing.measured import Measured, measured_from
-from friedel.bcdi.phasing.schedule import parse_schedule
-from friedel.bcdi.phasing.support import bulk_amplitude, shrink_wrap
+from friedel.bcdi.phasing.iterations.iterate import chi_of, iterate, start_from, start_random
+from friedel.bcdi.phasing.iterations.measured import Measured, measured_from
+from friedel.bcdi.phasing.iterations.schedule import parse_schedule
+from friedel.bcdi.phasing.iterations.support import bulk_amplitude, shrink_wrap
 from friedel.bcdi.records import Diffraction
 from friedel.core.fourier import fourier_corner
 

@@ -20,11 +20,11 @@ from friedel.bcdi.evaluation.plan import PhasingEvaluationPlan
 from friedel.bcdi.forward.bragg import diffract
 from friedel.bcdi.networks.cdi_nn import CdiNN
 from friedel.bcdi.networks.phase_unet import PhaseUNet
-from friedel.bcdi.phasing.assess import MIN_UNIFORMITY
+from friedel.bcdi.phasing.verdict.assess import MIN_UNIFORMITY
 from friedel.bcdi.simulation import simulate as workflow
 from friedel.bcdi.simulation.plan import CrystalPlan
 from friedel.bcdi.simulation.simulate import simulate_crystals
-from friedel.bcdi.simulation.store import DONE, STATUS, open_store
+from friedel.bcdi.simulation.store import DONE, STATUS, StoreWriter
 from friedel.cli.main import app
 from friedel.core.errors import InputError, WeightsError
 from friedel.core.files.reserved import unfinished_path
@@ -150,7 +150,7 @@ def test_a_store_killed_in_the_middle_of_a_crystal_makes_each_crystal_once(tmp_p
     whole = simulate_crystals(plan, tmp_path / "whole.h5").store
     # What kill -9 leaves while crystal 1 is written: its density is there, its mark is not.
     path = tmp_path / "killed.h5"
-    with open_store(path, workflow._description(plan)) as writer:
+    with StoreWriter(path, workflow._description(plan)) as writer:
         writer.write(0, original(plan.crystal, 0))
     with h5py.File(unfinished_path(path), "r+") as file:
         file["crystals/density"][1] = 7.0
@@ -164,7 +164,7 @@ def test_a_store_killed_in_the_middle_of_a_crystal_makes_each_crystal_once(tmp_p
 def test_an_unfinished_store_cut_off_by_a_full_disk_is_named(tmp_path):
     plan = CrystalPlan.read({**_tiny().model_dump(), "generator": "continuum"})
     path = tmp_path / "c.h5"
-    with open_store(path, workflow._description(plan)):
+    with StoreWriter(path, workflow._description(plan)):
         pass
     unfinished = unfinished_path(path)
     os.truncate(unfinished, 100)

@@ -9,7 +9,7 @@ from friedel.bcdi.crystals.random_crystal import random_crystal
 from friedel.bcdi.forward.bragg import diffract
 from friedel.bcdi.networks.cdi_nn import CdiNN
 from friedel.bcdi.networks.phase_unet import PhaseUNet
-from friedel.bcdi.phasing.prediction import DEFAULT, load_phasing_model
+from friedel.bcdi.phasing.prediction.model import DEFAULT, load_phasing_model
 from friedel.core.errors import InputError, WeightsError
 from friedel.core.networks import ModelCard, save_weights, shipped_models
 

@@ -11,6 +11,7 @@ import pytest
 import typer
 
 import friedel
+from friedel.bcdi.scans.beamline import SHIPPED
 from friedel.bcdi.strain.analysis import analyse
 from friedel.cli.main import app
 
@@ -68,3 +69,11 @@ def test_commands_and_their_options_exist(path):
         known |= {"--help"}
         asked = {word.split("=")[0] for word in rest if re.match(r"--?[a-z]", word)}
         assert asked <= known, f"{path.name}: friedel {' '.join(words)} knows no {asked - known}"
+
+
+def test_beamlines_that_pages_name_exist_and_every_shipped_one_is_named():
+    named = {name for path in PAGES for name in re.findall(r"beamline: ([a-z0-9_]+)[\s`},]", path.read_text("utf-8"))}
+    shipped = {path.stem for path in SHIPPED.glob("*.yaml")}
+    assert named <= shipped, f"no such beamline: {named - shipped}"
+    listed = set(re.findall(r"^\| `(\w+)` \|", (ROOT / "docs/howto/beamline.md").read_text("utf-8"), re.MULTILINE))
+    assert shipped <= listed, f"not in the list of beamlines: {shipped - listed}"

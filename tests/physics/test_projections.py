@@ -6,8 +6,8 @@ import pytest
 import torch
 from torch import Tensor
 
-from friedel.bcdi.phasing.measured import Measured
-from friedel.bcdi.phasing.projections import project_modulus, project_support
+from friedel.bcdi.phasing.iterations.measured import Measured
+from friedel.bcdi.phasing.iterations.projections import project_modulus, project_support
 from friedel.core.fourier import fourier_corner, inverse_fourier_corner
 
 SHAPES = [(8, 6, 10), (7, 9, 5), (6, 7, 8)]

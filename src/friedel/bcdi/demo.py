@@ -10,7 +10,7 @@ from friedel.bcdi.evaluation.pictures import beside_figure
 from friedel.bcdi.evaluation.truth import truth_figures
 from friedel.bcdi.forward.scan import SimulatedScan, simulate_demo_scan
 from friedel.bcdi.phasing.ambiguities import align_to
-from friedel.bcdi.phasing.prediction import PhasingModel, load_phasing_model
+from friedel.bcdi.phasing.prediction.model import PhasingModel, load_phasing_model
 from friedel.bcdi.plan import ReconstructionPlan
 from friedel.bcdi.predict import predict
 from friedel.bcdi.records import CrystalImage, Reconstruction
@@ -32,7 +32,7 @@ def run_demo(
     device: str | None = None,
     observer: Observer = silent,
 ) -> RunResult:
-    """Simulate a rocking scan, write it as 34-ID-C does, reconstruct it from them, show the network's prediction.
+    """Simulate a rocking scan, write it as 34-ID-C does, reconstruct it from those files, show the prediction beside.
 
     Parameters
     ----------

@@ -28,19 +28,23 @@ _SMOOTHING = 0.7
 """RMS width, voxels, over the amplitude before its gradient is taken. On ten noisy Wulff crystals of 32 voxels all 137
 facets of 60 voxels² or more are found within 3° at 0.7 and at 1.0; at 1.0 rounded edges are taken for facets thrice as
 often."""
+# Width (RMS) of the kernel on the sphere of normals: half of `_APART_DEG`, the most at which two equal facets that far
+# apart still give two maxima; narrower, and the scatter of one facet's normals gives several.
 _KERNEL_DEG = 6.0
 _APART_DEG = 12.0
 """Directions nearer than this are one facet; {100} and {310}, close among common planes, are 18.4° apart."""
 _FACING_DEG = 8.0
-"""Surface that faces further off belongs to an edge and has no say in the plane's fit."""
+"""Surface whose normal is further off than this belongs to an edge and is left out of the plane's fit."""
 _RESOLVED_VOXELS = 20.0
 """Least area, voxels², of the surface that a plane is fitted to: below, edges and facets can't be told apart."""
-_VOTERS = 4000
+_VOTERS = 4000  # surface triangles used for the density, evenly chosen; more only take longer
 _LEAST_AREA = 0.008
 """Of the surface; smaller patches of equal normals occur on rounded edges too."""
-_EDGE_VOXELS = 2.0
+_EDGE_VOXELS = 2.0  # distance from other facets' planes below which a voxel lies at a rounded edge
 _PLANES: tuple[Hkl, ...] = ((1, 1, 1), (1, 0, 0), (1, 1, 0), (3, 1, 1), (2, 1, 0), (2, 1, 1), (3, 3, 1))
 """Families looked for, by how common they are on cubic metals; a rarer one must fit better to be named."""
+# Angle by which a family one rank rarer must fit better to be named: of the order of the normals' error (3° at most).
+# Larger names rare facets as common ones, smaller the other way round.
 _RARER_DEG = 0.7
 
 
@@ -277,7 +281,7 @@ def _under(inside: NDArray[np.bool_], planes: list[_Plane], k: int) -> NDArray[n
 
 
 def _mean(values: NDArray[np.floating] | None, where: NDArray[np.bool_]) -> tuple[float, float]:
-    """Return mean and standard error; neighbouring voxels share what the resolution blurs, so 8 count as one."""
+    """Return mean and standard error; resolution correlates neighbouring voxels, so 8 (2³) count as one value."""
     if values is None or not where.any():
         return float("nan"), float("nan")
     chosen = values[where & np.isfinite(values)].astype(np.float64)

@@ -21,9 +21,8 @@ from friedel.core.optional import load_optional
 from friedel.core.options import Options
 from friedel.core.outlines import SHAPES
 from friedel.core.polyhedra import coverage
-from friedel.core.units import ANGSTROM_PER_M, ANGSTROM_PER_NM, wavelength_angstrom
+from friedel.core.units import ANGSTROM_PER_M, ANGSTROM_PER_NM, ELECTRON_RADIUS_M, wavelength_angstrom
 
-CLASSICAL_ELECTRON_RADIUS_ANGSTROM = 2.8179403e-5
 WANTED_OVERSAMPLING = 3.0
 """Along the rocking axis: 2 is the least in one dimension (Miao, Sayre & Chapman, J. Opt. Soc. Am. A 15, 1662 (1998),
 doi:10.1364/JOSAA.15.001662); a third step for drifts and for what a crystal's corners stick out."""
@@ -143,7 +142,16 @@ def plan_scan(wish: ScanWish) -> ScanAdvice:
 
 
 def detector_oversampling(wavelength: float, distance_m: float, pixel_m: float, size: float) -> float:
-    """Return λ D / (p L): pixels per fringe of a body of size L; lengths λ and L in Å.
+    """Return λ D / (p L): pixels per fringe of a body of size L.
+
+    Parameters
+    ----------
+    wavelength : float
+        λ, Å.
+    distance_m, pixel_m : float
+        Detector distance D and pixel pitch p, m.
+    size : float
+        L, Å.
 
     References
     ----------
@@ -172,17 +180,36 @@ def phase_error_rad(photons: float, n_voxels: float) -> float:
 
 
 def strain_error(photons: float, size: float, voxel: float, d_spacing: float) -> float:
-    """Return the least standard error of the strain in a voxel of edge ``voxel``; lengths in Å.
+    """Return the least standard error of the strain in a voxel.
 
     Central differences of the phase over two voxels, ε = (φ₋ − φ₊)/(2 a |h|), of independent errors σ:
     σ_ε = σ / (√2 a |h|), |h| = 2π/d.
+
+    Parameters
+    ----------
+    photons : float
+        In the whole scan.
+    size : float
+        Diameter of the crystal, Å.
+    voxel : float
+        Edge a of the voxel, Å.
+    d_spacing : float
+        d, Å.
     """
     sigma = phase_error_rad(photons, _volume(size) / voxel**3)
     return float(sigma * d_spacing / (2 * np.pi * np.sqrt(2) * voxel))
 
 
 def photons_for_strain(size: float, voxel: float, d_spacing: float, error: float) -> float:
-    """Return the photons in a scan that a wanted strain error takes: `strain_error`, solved; lengths in Å."""
+    """Return the photons in a scan that a wanted strain error takes: `strain_error`, solved for them.
+
+    Parameters
+    ----------
+    size, voxel, d_spacing : float
+        Diameter of the crystal, edge of the voxel and lattice spacing, Å.
+    error : float
+        Standard error of the strain.
+    """
     return strain_error(1.0, size, voxel, d_spacing) ** 2 / error**2
 
 
@@ -192,6 +219,19 @@ def scan_photons_per_s(wish: ScanWish, d_spacing: float, structure: float, theta
     A voxel of the measurement counts J t ΔΩ r_e² P |F/v|² |Ŝ(q)|², with J the flux density, F the structure factor of
     the cell of volume v, Ŝ the crystal's form factor and P the mean polarisation 1. By Parseval Σ|Ŝ|² over all voxels
     is (2π)³V over a voxel's volume in q, which is (2πp/λD)² |h| δθ cos θ.
+
+    Parameters
+    ----------
+    wish : ScanWish
+        Beam, detector and crystal.
+    d_spacing : float
+        Lattice spacing, Å.
+    structure : float
+        |F|/v, electrons per Å³.
+    theta : float
+        Bragg angle, radians.
+    step : float
+        Rocking step δθ, radians.
 
     References
     ----------
@@ -203,7 +243,7 @@ def scan_photons_per_s(wish: ScanWish, d_spacing: float, structure: float, theta
     q_pixel = 2 * np.pi / wavelength * pixel / wish.distance_m
     q_volume = q_pixel**2 * (2 * np.pi / d_spacing) * step * np.cos(theta)
     flux = wish.flux_per_um2 / (1e-6 * ANGSTROM_PER_M) ** 2
-    power = (CLASSICAL_ELECTRON_RADIUS_ANGSTROM * structure) ** 2
+    power = (ELECTRON_RADIUS_M * ANGSTROM_PER_M * structure) ** 2
     return float(flux * solid_angle * power * (2 * np.pi) ** 3 * _volume(wish.size_nm * ANGSTROM_PER_NM) / q_volume)
 
 
@@ -290,6 +330,15 @@ def planned_pattern(wish: ScanWish, advice: ScanAdvice, *, seed: int = 0, most: 
 
 def save_planned(path: Path, wish: ScanWish, advice: ScanAdvice, *, seed: int = 0) -> Path:
     """Draw a planned scan's middle frame and rocking curve, as counted, into a PNG file.
+
+    Parameters
+    ----------
+    path : Path
+        The picture.
+    wish, advice
+        What is planned.
+    seed : int
+        Of the crystal's shape and the photons.
 
     Raises
     ------

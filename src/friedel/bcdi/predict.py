@@ -7,8 +7,8 @@ from pathlib import Path
 import torch
 from numpy.typing import ArrayLike
 
-from friedel.bcdi.phasing.prediction import PhasingModel, Prediction, kept_phasing_model
-from friedel.bcdi.phasing.relaxed import THRESHOLD
+from friedel.bcdi.phasing.prediction.model import PhasingModel, Prediction, kept_phasing_model
+from friedel.bcdi.phasing.prediction.relaxed import THRESHOLD
 from friedel.bcdi.prepare.arrays import as_diffraction
 from friedel.bcdi.reconstruct import library_versions
 from friedel.bcdi.records import Diffraction, Provenance, Quality, Reconstruction

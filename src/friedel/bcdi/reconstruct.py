@@ -52,7 +52,7 @@ def reconstruct(
         What non-zero in the mask means; None: bad, and a mask that hides the peak or leaves less than a third is asked
         about, unless the data leave no doubt that it marks the good ones.
     plan : PhasingOptions, mapping, path of a plan file, or None
-        How to phase; None takes the defaults, which need no hand. Of a plan file the `phasing` section counts.
+        How to phase; None takes the defaults, which suit all patterns. Of a plan file the `phasing` section counts.
     seed : int
         Seed of every random choice.
     device : str or torch.device, optional

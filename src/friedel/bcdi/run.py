@@ -1,4 +1,4 @@
-"""The main job: a plan in, a folder of results out. The arrows between the rooms, and little else."""
+"""The main job: a plan in, a folder of results out. Calls reader, preparation, phasing and analysis in this order."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace

@@ -16,7 +16,7 @@ EPILOG = (
 )
 HITS_FOLDER = "hits"
 LIVE_FOLDER = Path("demo_live")
-STAY_S = 60.0
+STAY_S = 60.0  # s for which the page stays after the last frame, to be looked at; then the demo ends by itself
 
 
 class Half(StrEnum):

@@ -63,7 +63,7 @@ class Bars:
 
 
 def steady(observer: Observer) -> Observer:
-    """Return an observer that goes on when nobody reads any more: the terminal closed, or the pipe's other end."""
+    """Return an observer that ignores a closed terminal, or a closed pipe, instead of failing."""
 
     def tell(event: Event) -> None:
         with suppress(OSError):

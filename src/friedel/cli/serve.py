@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from friedel.web.page import Page
 
 PORT = "8765"
-_LAST_LOOK_S = 2.0
+_LAST_LOOK_S = 2.0  # s without a terminal: a few updates of the page, so that a browser gets the last snapshot
 
 Serve = Annotated[bool, typer.Option("--serve", help="Show a page in the browser: hits, images, ledger.")]
 Port = Annotated[

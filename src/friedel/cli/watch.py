@@ -41,8 +41,8 @@ EPILOG = (
 REPLAY_EPILOG = "Example:\n\n  friedel replay stream.frs -o again --rate max          as fast as frames are scored"
 RECORD_EPILOG = "Example:\n\n  friedel record karabo://host:45000?axes=nyx stream.frs --seconds 60\n\n" + _SOURCES
 CHECK_EPILOG = "Exit codes: 0 OK, 3 TIMEOUT, 2 ERROR.\n\n" + _SOURCES
-_TIMEOUT, _ERROR = 3, 2
-_LINE_S = 2.0
+_TIMEOUT, _ERROR = 3, 2  # exit codes that `CHECK_EPILOG` states
+_LINE_S = 2.0  # s between two printed lines
 
 Output = Annotated[Path | None, typer.Option("-o", "--output", help="Folder for the results; none: only look.")]
 Settings = Annotated[
@@ -183,7 +183,7 @@ class _Lines:
         self._next, self._as_json = 0.0, as_json
 
     def __call__(self, snapshot: "Snapshot") -> None:
-        """Print a snapshot if it is time; a watch goes on when nobody reads what it prints."""
+        """Print a snapshot if it is time; a closed terminal or pipe doesn't end the watch."""
         with suppress(OSError):
             self._print(snapshot)
 

@@ -22,12 +22,12 @@ from friedel.core.plan import Plan
 from friedel.core.report import render_page
 from friedel.core.statistics import Interval
 
-DOTS_PER_INCH = 130
+DOTS_PER_INCH = 130  # of saved pictures; the page shows them at 96 per inch, so 1.35 pixels for one of the page's
 
 
 @dataclass(frozen=True, kw_only=True)
 class Table:
-    """Figures side by side: the first column names the row."""
+    """A table of the report; its first column names the row."""
 
     caption: str
     columns: list[str]
@@ -67,14 +67,14 @@ class SectionedPlan(Plan):
     known_sections: ClassVar[tuple[str, ...]]
     """Names of the report's sections, in its order."""
     full: ClassVar[Options]
-    """Sizes for figures."""
+    """Sample sizes of a full evaluation, whose figures may be quoted."""
     quick: ClassVar[Options]
-    """Sizes that show in minutes that it works."""
+    """Sample sizes of a quick evaluation: minutes, to see that everything runs; its figures aren't to be quoted."""
 
     sections: tuple[str, ...] = ()
     """What to do; empty: everything. The report shows it in its own order."""
     size: Literal["full", "quick"] = "full"
-    """Sizes to take where none are given: for figures, or to see that it works."""
+    """Which of the two sets of sample sizes to take where none are given."""
     sizes: Options | None = None
     """Sizes of your own; they win over ``size``."""
     seed: Annotated[int, Field(ge=0)] = 0
@@ -100,7 +100,7 @@ class SectionedPlan(Plan):
 
     @property
     def is_quick(self) -> bool:
-        """Whether the report must say that it isn't one for figures."""
+        """Whether the sizes are the quick ones; the report then says that its figures aren't to be quoted."""
         return self.sizes is None and self.size == "quick"
 
     @field_validator("sections")
@@ -172,7 +172,7 @@ def save_picture(folder: Path, name: str, figure: Figure, *, caption: str, alt: 
 
 
 def write_section(folder: Path, section: Section, key: str) -> None:
-    """Keep a section; ``key`` stands for all it was made from."""
+    """Write a section as JSON, with the ``key`` that tells what it was made from (plan, model and version)."""
     folder.mkdir(parents=True, exist_ok=True)
     with replacing(folder / f"{section.name}.json") as unfinished:
         text = json.dumps({"key": key, **asdict(section)}, indent=1, ensure_ascii=False, allow_nan=False)
@@ -180,7 +180,7 @@ def write_section(folder: Path, section: Section, key: str) -> None:
 
 
 def read_section(folder: Path, name: str, key: str | None = None) -> Section | None:
-    """Return a kept section; None if it isn't there, is damaged, or was made from something else."""
+    """Return a section that was written before; None if it isn't there, is damaged, or has another ``key``."""
     try:
         values = json.loads((folder / f"{name}.json").read_text(encoding="utf-8"))
         if key is not None and values["key"] != key:
@@ -202,7 +202,7 @@ def percent(interval: Interval) -> str:
 
 
 def raw(prefix: str, values: Mapping[str, Interval]) -> dict[str, float]:
-    """Return intervals as plain figures, three each."""
+    """Return intervals as plain numbers for JSON: value, lower and upper bound of each."""
     parts = ("value", "low", "high")
     return {f"{prefix} {name} {part}".strip(): getattr(item, part) for name, item in values.items() for part in parts}
 

@@ -21,6 +21,7 @@ OUTSIDE = "#d3d7dc"
 # Okabe and Ito's colours, told apart by all common kinds of colour vision (jfly.uni-koeln.de/color).
 BLUE, ORANGE, VERMILION = "#0072b2", "#e69f00", "#d55e00"
 
+# Size of the type of axes' names, and of ticks and scale bars, points: reports show figures at their own size.
 TEXT_POINTS = 9.0
 SMALL_POINTS = 8.0
 

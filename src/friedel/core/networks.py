@@ -85,7 +85,7 @@ class TrainedModel:
 
 
 def register(**architectures: Callable[..., nn.Module]) -> None:
-    """Make architectures known by name; whoever defines one calls this when it is imported."""
+    """Make architectures known by name; a module that defines one calls this when it is imported."""
     ARCHITECTURES.update(architectures)
 
 
@@ -219,7 +219,7 @@ def locate_weights(name_or_path: str | Path) -> Path:
 
 @dataclass(frozen=True)
 class WeightsStamp:
-    """Which weights, and in which state: equal as long as neither file was written again.
+    """Identifies a state of a model's files: two stamps are equal as long as neither file was written in between.
 
     Attributes
     ----------
@@ -314,7 +314,7 @@ def _write(path: Path, content: bytes) -> None:
 
 
 def folded(network: nn.Module) -> nn.Module:
-    """Return a copy, in evaluation mode, that gives the same with fewer passes over its maps.
+    """Return a copy, in evaluation mode, with batch normalisations folded into the 3D convolutions before them.
 
     Only what stands next to each other in a sequence is folded.
     """

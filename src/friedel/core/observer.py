@@ -1,4 +1,4 @@
-"""How long work tells what it is doing: typed events handed to an observer.
+"""How long-running work reports its progress and decisions: typed events handed to an observer.
 
 A solver never prints and never draws. It calls ``observer(event)``; a progress bar, a log, a report and a web page
 are observers. An observer must not change the work; to stop it, it raises (Ctrl-C arrives as KeyboardInterrupt).
@@ -59,7 +59,7 @@ class Warned:
     text : str
         What is odd and what was done about it, in one sentence.
     bends : bool
-        Whether the result may be wrong for it in spite of the repair: the verdict then doesn't trust it.
+        Whether the result may be wrong in spite of the repair; the verdict is then "not trusted".
     """
 
     step: str

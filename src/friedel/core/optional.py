@@ -1,4 +1,4 @@
-"""Optional packages: loaded when something needs one; absent, they end in the line that installs them."""
+"""Optional packages: loaded when something needs one; the error for an absent one names the command to install it."""
 
 from importlib import import_module
 from typing import Any

@@ -1,6 +1,7 @@
 """Convex polyhedra as half-spaces, and their exact Fourier transform.
 
-Only geometry: what is inside, corners, faces, volume, and how much of a voxel is filled; `shapes` makes the outlines.
+Only geometry: what is inside, corners, faces, volume, and how much of a voxel is filled; the outlines themselves are in
+`friedel.core.outlines`.
 Lengths are in whatever unit the caller uses; a vector's three components mean whatever the caller's positions mean.
 """
 

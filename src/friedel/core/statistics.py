@@ -17,7 +17,7 @@ class Interval:
 
 
 def share(right: int, total: int) -> Interval:
-    """Return ``right / total`` with Wilson's 95 % interval, which is honest near 0 and 1.
+    """Return ``right / total`` with Wilson's 95 % interval, which keeps its coverage near 0 and 1.
 
     Raises
     ------

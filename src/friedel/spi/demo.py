@@ -15,8 +15,8 @@ from friedel.spi.simulation.simulate import simulate_hits
 
 RUN_FILE = "run.cxi"
 _PARTICLES = ("icosahedron", "soccer_ball", "torus", "rod")
-_SINGLE_FRACTION = 0.3
-_CHUNK = 16
+_SINGLE_FRACTION = 0.3  # more than a real run has, so that a short one shows enough of both
+_CHUNK = 16  # frames of one particle in a row, so that a short run shows all of them
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)

@@ -10,14 +10,14 @@ import numpy as np
 from pydantic import Field
 
 from friedel.core.options import Options
-from friedel.core.units import ANGSTROM_PER_M, ANGSTROM_PER_NM, wavelength_angstrom
+from friedel.core.units import ANGSTROM_PER_M, ANGSTROM_PER_NM, ELECTRON_RADIUS_M, wavelength_angstrom
 
-CLASSICAL_ELECTRON_RADIUS_ANGSTROM = 2.8179403e-5
 PROTEIN_ELECTRONS_PER_ANGSTROM3 = 0.43
 """1.35 g/cm³ of H50 C30 N9 O10 S1 (Bergh et al., Q. Rev. Biophys. 41, 181 (2008), doi:10.1017/S003358350800471X)."""
 
 LEAST_VISITS = 3.0
-"""A voxel of the shell is met so often on average however bright the frames are: e⁻³, one in twenty, is then missed."""
+"""Least mean number of frames that meet a voxel of the shell, however bright they are: e⁻³, one voxel in twenty, is
+then met by none."""
 
 
 class ParticleWish(Options):
@@ -99,7 +99,7 @@ def sphere_cross_section(size: float, wavelength: float, density: float) -> floa
     """
     radius, k = size / 2, 2 * np.pi / wavelength
     electrons = density * 4 / 3 * np.pi * radius**3
-    return float((CLASSICAL_ELECTRON_RADIUS_ANGSTROM * electrons) ** 2 * 2 * np.pi * 9 / 4 / (k * radius) ** 2)
+    return float((ELECTRON_RADIUS_M * ANGSTROM_PER_M * electrons) ** 2 * 2 * np.pi * 9 / 4 / (k * radius) ** 2)
 
 
 def porod_cross_section(size: float, period: float, density: float) -> float:
@@ -110,7 +110,7 @@ def porod_cross_section(size: float, period: float, density: float) -> float:
     Porod, Kolloid-Z. 124, 83 (1951), doi:10.1007/BF01512792.
     """
     q, surface = 2 * np.pi / period, np.pi * size**2
-    return float((CLASSICAL_ELECTRON_RADIUS_ANGSTROM * density) ** 2 * 2 * np.pi * surface / q**4)
+    return float((ELECTRON_RADIUS_M * ANGSTROM_PER_M * density) ** 2 * 2 * np.pi * surface / q**4)
 
 
 def hits_needed(photons_per_speckle: float, size: float, period: float, signal_to_noise: float) -> float:
@@ -118,6 +118,15 @@ def hits_needed(photons_per_speckle: float, size: float, period: float, signal_t
 
     A frame passes through a share d/2L of the shell's voxels (a ring of circumference 2πq on a sphere of 4πq², voxels
     of 2π/L); n hits leave n·(d/2L)·p photons in each, whose Poisson signal-to-noise is the root.
+
+    Parameters
+    ----------
+    photons_per_speckle : float
+        p: mean photons of one frame in one independent solid angle at ``period``.
+    size, period : float
+        Diameter L of the particle and full period d, in one unit of length.
+    signal_to_noise : float
+        Wanted in every independent voxel.
 
     References
     ----------

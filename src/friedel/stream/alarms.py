@@ -1,6 +1,7 @@
 """Alarms of a watch, told to a webhook: the hit rate fell, the source is silent, the disk is nearly full.
 
-Each is told when it begins and when it is over, as one JSON object by POST, from a thread: the watch waits for nobody.
+Each is sent when it begins and when it is over, as one JSON object by POST, from a thread of its own, so that a slow or
+absent webhook doesn't hold up the watch.
 """
 
 import json
@@ -22,15 +23,15 @@ from friedel.core.observer import Observer, Warned
 from friedel.core.options import Options
 from friedel.stream.snapshot import Snapshot
 
-_TIMEOUT_S = 5.0
-_WAITING = 64
+_TIMEOUT_S = 5.0  # s; for a webhook's answer, and so the longest that ending a watch waits for it
+_WAITING = 64  # messages kept for a webhook that doesn't answer; later ones are dropped
 
 
 class AlarmOptions(Options):
     """What somebody is to be told, and where."""
 
     webhook: str | None = None
-    """Address (http or https) that gets a JSON object: alarm, over, text, source, time, ledger; None tells nobody."""
+    """Address (http or https) that gets a JSON object: alarm, over, text, source, time, ledger; None: no alarms."""
     hit_rate_below: Annotated[float, Field(gt=0, le=1)] | None = None
     """The share of selected frames, over `over_s`, that is too low; None doesn't look."""
     over_s: Annotated[float, Field(gt=0)] = 60.0

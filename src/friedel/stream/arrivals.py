@@ -14,6 +14,8 @@ WINDOW = 1 << 16
 """Frames behind the newest within which order doesn't matter."""
 LARGEST_GAP = 1_000_000
 """Numbers further ahead than this are a jump, not a gap."""
+# Messages far behind, each following the last, that mean a source counting anew: late messages come singly or in a few.
+# Smaller, and a burst of late ones restarts the count; larger, and more frames of the new count are lost as late.
 _RETURNS = 32
 
 

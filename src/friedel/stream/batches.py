@@ -1,8 +1,8 @@
 """Which batch is where: the account of the ring's slots, kept by the one process that owns it.
 
 A batch is filled by the receiver, waits, goes to a scorer, perhaps to the writer, and its slot is free again. When the
-ring is full, room is made by one rule: *the oldest batch that waits is dropped*, and counted. A batch at a scorer is
-never taken away from it.
+ring is full, *the oldest waiting batch is dropped*, and its frames are counted. A batch that a scorer holds is never
+dropped.
 """
 
 import threading
@@ -71,6 +71,17 @@ def make_ring(shape: tuple[int, int], dtype: np.dtype[np.generic], *, frames_per
 
     Where less shared memory is free the ring is smaller.
 
+    Parameters
+    ----------
+    shape : (int, int)
+        Rows and columns of a frame.
+    dtype : dtype
+        Of its pixels.
+    frames_per_slot : int
+        Most frames of a batch.
+    n_bytes : int
+        Most memory, bytes.
+
     Raises
     ------
     InputError
@@ -93,7 +104,7 @@ def open_ring(layout: RingLayout) -> FrameRing:
 OVERLOAD = "overload: the oldest waiting batch made room"
 NO_ROOM = "overload: no batch waited that could make room"
 ENDED = "the watch was stopped"
-_LOOK_S = 0.1
+_LOOK_S = 0.1  # s; how often a receiver that waits for room looks whether the watch is being stopped
 
 
 @dataclass(eq=False, kw_only=True)
@@ -142,11 +153,11 @@ class Batches:
     ledger : Ledger
         Counts what is dropped.
     sample_frames : int
-        So many of the first frames are kept, whatever happens, until `release_sample`.
+        Number of first frames that are kept, even when the ring is full, until `release_sample`.
     patient : bool
-        The source can wait: `put` waits for room rather than drop anything.
+        The source's frames can be read later: `put` waits for room and drops nothing.
     stopping : Event
-        No longer, once this is set.
+        Once it is set, `put` no longer waits.
     """
 
     ring: FrameRing
@@ -176,7 +187,19 @@ class Batches:
             return len(self._free) == self.ring.layout.n_slots
 
     def put(self, frames: NDArray[Any], numbers: NDArray[np.int64], *, series: int, timestamp: float) -> None:
-        """Copy frames ``(n, y, x)``, counted as waiting already, into the ring; where it is full, make room."""
+        """Copy frames, counted as waiting already, into the ring; where it is full, make room.
+
+        Parameters
+        ----------
+        frames : (n, y, x), the ring's dtype
+            The frames.
+        numbers : (n,) int64
+            Their numbers in the series.
+        series : int
+            The series' number; a batch holds frames of one.
+        timestamp : float
+            The source's time, s since the epoch; NaN if it gives none.
+        """
         arrival, done = time.monotonic(), 0
         while done < len(frames):
             with self._room:

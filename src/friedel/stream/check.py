@@ -1,4 +1,4 @@
-"""Is a stream there? One answer, with the reason."""
+"""Whether frames arrive from a stream within a time-out: OK, TIMEOUT or ERROR, with the reason in a sentence."""
 
 import time
 from dataclasses import dataclass
@@ -8,7 +8,7 @@ from friedel.core.errors import FriedelError
 from friedel.stream.sources.events import Begun, Ended, Event, Lost, Malformed, Message
 from friedel.stream.sources.source import Source, find_source
 
-_POLL_S = 0.2
+_POLL_S = 0.2  # s; by so much an answer can be later than its time-out
 # After the first frames, so long for a rate.
 _MEASURE_S = 1.0
 

@@ -1,4 +1,4 @@
-"""The way from the data path to a display and back: a board in shared memory that holds the latest word only.
+"""The way from the data path to a display and back: a board in shared memory that holds the latest text only.
 
 Writing never waits, whoever reads or doesn't; a new text takes the place of an unread one. So a display can lose
 texts, but can't slow the data path. One process writes a board, any number read it. A second board, the other way
@@ -54,7 +54,7 @@ class Control:
 _HEAD = struct.Struct("<QQI")  # turn, length, checksum
 BOARD_BYTES = 16 << 20
 """Room for a text: a crystal's surface and slices take some MiB."""
-_CONTROL_BYTES = 4096
+_CONTROL_BYTES = 4096  # for what a page asks: a JSON object of two keys, under 100 bytes
 
 
 class Board:

@@ -1,10 +1,8 @@
 """The one kind of process that a watch starts, whatever its work: scorer, writer, imager, page.
 
-Orders go to it and answers come from it through a pipe. Telling never waits, whatever the process does; answers are
-read by a thread, so that a process that is stopped in the middle of one holds up nobody. It ends with the process that
-started it, however that ends; and it leaves signals alone: who started it decides when it ends.
-
-The calls into what `multiprocessing` and `socket` keep to themselves stand in `hang_up` alone.
+Orders go to it and answers come from it through a pipe. Sending an order never blocks, whatever the process does;
+answers are read by a thread, so that a process that is stopped in the middle of an answer doesn't block its starter. It
+ends with the process that started it, however that ends, and ignores `_SIGNALS`: its starter decides when it ends.
 """
 
 import os
@@ -35,7 +33,7 @@ class Ready:
 
 
 class Running(Protocol):
-    """What there must be to a process; a thread that speaks for another machine's has it too."""
+    """What `Supervised` needs of a process; a thread that stands for a process on another machine offers it too."""
 
     @property
     def pid(self) -> int | None:
@@ -61,7 +59,7 @@ class Supervised:
     pipe : Connection
         This end of the pipe to it.
     wake : function
-        Called, from a thread, when there is something to hear or the process is gone.
+        Called, from a thread, when an answer has come or the process has ended.
 
     Attributes
     ----------
@@ -150,7 +148,7 @@ class Supervised:
             while True:
                 self._answers.append(self._pipe.recv())
                 self._wake()
-        except Exception:  # it is dead, perhaps in the middle of a word
+        except Exception:  # the process died, perhaps in the middle of an answer
             self._over = True
             self._wake()
 

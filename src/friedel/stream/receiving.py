@@ -21,20 +21,32 @@ from friedel.stream.snapshot import SourceState
 from friedel.stream.sources.events import Begun, Ended, Event, Lost, Malformed, Message
 from friedel.stream.sources.source import Source
 
-_POLL_S = 0.1
+_POLL_S = 0.1  # s; how soon the thread notices that it is to stop, or that the source has gone silent
 PAUSED = "paused on request"
 ABSURD = "a number too far ahead to be true"
 NO_NUMBER = "a number that can't be one"
 # A source that fails so often in a row won't recover; after each failure it is given a little more time.
 _FAILURES, _RETRY_S = 50, 0.02
-_LARGEST_NUMBER = 1 << 62
+_LARGEST_NUMBER = 1 << 62  # numbers and their sums with a message's frames stay within int64
 
 
 class FrameKind(Protocol):
     """What a series' frames are, and where they go; the watch's own."""
 
     def accept(self, frames: NDArray[Any], numbers: NDArray[np.int64], *, series: int, timestamp: float) -> None:
-        """Take frames ``(n, y, x)`` that were counted as waiting."""
+        """Take frames that were counted as waiting.
+
+        Parameters
+        ----------
+        frames : (n, y, x), any real dtype
+            Photons or detector units.
+        numbers : (n,) int64
+            Their numbers in the series.
+        series : int
+            The series' number in this watch, from 1.
+        timestamp : float
+            The source's time, s since the epoch; NaN if it gives none.
+        """
 
     def mismatch(self, frames: NDArray[Any]) -> str:
         """Say why frames don't fit this series; empty if they do. The first ones decide what fits."""
@@ -125,14 +137,14 @@ class Receiver:
                 if event is not None:
                     self._handle(event)
                     self.wake()
-        except Exception as error:  # whatever a plug-in raises is told; the thread must not end unseen
+        except Exception as error:  # any error of a plug-in is reported: else the thread would end without a word
             self.error = error
             self._change("lost", str(error))
         finally:
             self.wake()
 
     def _next_event(self) -> Event | None:
-        """Return the source's next event; what its decoder can't bear is malformed, whatever it raises.
+        """Return the source's next event; any error of its decoder becomes a `Malformed` event.
 
         Raises
         ------
@@ -145,7 +157,7 @@ class Receiver:
             event = self.source.receive(_POLL_S)
         except FriedelError:
             raise
-        except Exception as error:  # a decoder may raise anything, for bytes that nobody foresaw
+        except Exception as error:  # a decoder may raise anything on unexpected bytes
             self._failures += 1
             if self._failures >= _FAILURES:
                 raise

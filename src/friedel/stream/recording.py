@@ -125,8 +125,8 @@ def _plain(value: Any) -> Any:
     return value.tolist() if hasattr(value, "tolist") else str(value)
 
 
-_POLL_S = 0.2
-_TELL_S = 1.0
+_POLL_S = 0.2  # s; how soon "stopped" and the end of the time are noticed
+_TELL_S = 1.0  # s between two lines of progress
 _SIMPLE: dict[str, Callable[..., Event]] = {"malformed": Malformed, "lost": Lost, "ended": Ended}
 
 

@@ -1,7 +1,7 @@
-"""Shared memory that can't be left behind, and that is really there. Knows nothing of what lies in it.
+"""Blocks of shared memory, reserved in full when made and removed after a crash. Knows nothing of what lies in them.
 
-A block is reserved when it is made: where memory is short that is an error then, not a bus error later. Its maker holds
-a lock on it, which goes with the maker however it ends; so the next start can tell what is stale and remove it.
+Where memory is short, making a block is an error, rather than a bus error at some later write. A block's maker holds a
+lock on it, which the kernel releases however the maker ends; so the next start can tell what is stale and remove it.
 """
 
 import contextlib

@@ -1,4 +1,4 @@
-"""What the display gets a few times a second: one frozen record, small, ready for JSON. Draws nothing.
+"""What the display gets a few times a second: one frozen record that can be written as JSON. Draws nothing.
 
 Arrays cross as base64 of their bytes with type and shape, so a round trip changes no bit. Times are seconds since the
 epoch where they say when, and seconds where they say how long.

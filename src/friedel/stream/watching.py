@@ -19,18 +19,18 @@ from friedel.core.errors import FriedelError, InputError
 from friedel.core.files.atomic import remove_unfinished
 from friedel.core.machine.processes import on_signal
 from friedel.core.observer import Note, Observer, Warned, silent
-from friedel.stream.account import KILLED, Account, Keeper, lock_folder
 from friedel.stream.alarms import AlarmOptions, Alarms
 from friedel.stream.display import Control, Display
 from friedel.stream.ledger import Ledger, LedgerCounts
+from friedel.stream.ledger_file import KILLED, Account, Keeper, lock_folder
 from friedel.stream.receiving import FrameKind, Receiver
 from friedel.stream.shared import sweep
 from friedel.stream.snapshot import Snapshot
 from friedel.stream.sources.source import Source
 
-_TICK_S = 0.05
-_RATE_OVER_S = 3.0
-_DRAIN_S = 10.0
+_TICK_S = 0.05  # s; the longest that a turn of the loop waits, and so that a stop or a dead process goes unnoticed
+_RATE_OVER_S = 3.0  # s over which the shown rate is averaged: shorter flickers, longer lags behind a change
+_DRAIN_S = 10.0  # s for frames in hand to be scored and written after a stop; then they are counted as dropped
 
 
 class Sink(Protocol):
@@ -62,7 +62,7 @@ class Sink(Protocol):
 
     @property
     def ready(self) -> bool:
-        """Whether frames may come: none shall have to wait for something to load."""
+        """Whether everything is loaded, so that the source may be opened."""
 
     @property
     def hungry(self) -> bool:
@@ -262,7 +262,7 @@ class Watch:
                 return
 
     def _rest(self) -> None:
-        """Wait for news, a moment at most. A busy sink isn't woken by frames: its processes' answers come soon."""
+        """Wait for an answer or a frame, `_TICK_S` at most. A busy sink isn't woken by frames, only by its answers."""
         self._asleep = self.sink.hungry
         self._news.wait(_TICK_S)
         self._news.clear()
@@ -325,7 +325,7 @@ class Watch:
             raise InputError(f"{text}; what came before is kept. Run friedel check-stream on it")
 
     def _end(self) -> None:
-        """Let go of everything, whatever can't be."""
+        """Close everything, going on past what can't be closed."""
         self.receiver.stop()
         try:
             self.source.close()

@@ -1,8 +1,8 @@
 """Who may see the page: loopback without a token, everybody else with one, and no other site's scripts. Pure functions.
 
-Three dangers are met here. A page of another site, open in the same browser, may try our socket: its `Origin` gives it
-away. It may point a name of its own at this machine (DNS rebinding): its `Host` gives it away. And on an address that
-others can reach, anybody may try: they need the token.
+Three attacks are refused here. A page of another site, open in the same browser, opens our socket: recognised by
+`Origin`. It points a domain name of its own at this machine (DNS rebinding): recognised by `Host`. And on an address
+that others can reach, anybody may connect: they need the token.
 """
 
 import hmac
@@ -10,7 +10,7 @@ import ipaddress
 import secrets
 from urllib.parse import urlsplit
 
-_TOKEN_BYTES = 24
+_TOKEN_BYTES = 24  # 192 bits of chance, 32 characters in an address; 16 bytes would do against guessing
 
 
 def is_loopback(host: str) -> bool:

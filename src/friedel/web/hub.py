@@ -1,4 +1,4 @@
-"""Everybody who looks: each viewer gets the latest parts that changed since it was last served, at its own pace.
+"""The viewers of the page: each gets the latest parts that changed since it was last served, at its own pace.
 
 There is no queue. A slow viewer skips what it missed, and one that takes nothing at all is dropped; none of them is
 ever waited for by the others, let alone by the data path.
@@ -15,15 +15,15 @@ from friedel.stream.display import Board, Control
 from friedel.web.messages import joined, parts_of
 from friedel.web.options import ServeOptions
 
-_POLL_S = 0.05
+_POLL_S = 0.05  # s between two looks at the board; snapshots come a few times a second
 _PICTURES = ("gallery", "powder")
 _FIGURES = ("state", "rates")
-# Pictures of frames are nine tenths of the bytes, and nobody looks at more than one set a second.
+# s between two sets of pictures: they are nine tenths of the bytes.
 _PICTURES_S = 1.0
 
 
 class Hub:
-    """The latest snapshot, and who looks at it.
+    """Reads the latest snapshot, and serves it to all viewers.
 
     Parameters
     ----------
@@ -43,7 +43,7 @@ class Hub:
         self.dropped = 0
 
     async def read(self) -> None:
-        """Take up snapshots as they come, for ever; while nobody looks, none is."""
+        """Take up snapshots as they come, for ever; none while there is no viewer."""
         while True:
             if self.viewers:
                 await self._take_up()
@@ -104,7 +104,7 @@ class Hub:
                 self._obey(message.data)
 
     def _obey(self, text: str) -> None:
-        """Take up what a viewer asks for; nonsense is left alone."""
+        """Take up what a viewer asks for; malformed requests are ignored."""
         try:
             asked: dict[str, Any] = json.loads(text)
             self._control = Control.from_dict(self._control.as_dict() | asked)
@@ -114,7 +114,7 @@ class Hub:
 
 
 def _cut_off(socket: web.WebSocketResponse) -> None:
-    """End a connection without a farewell, for which its other end would have to read."""
+    """Close a connection without the closing handshake, which its other end would have to read."""
     transport = socket._req.transport if socket._req is not None else None
     if transport is not None:
         transport.abort()

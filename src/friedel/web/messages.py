@@ -1,7 +1,7 @@
 """What a snapshot becomes on its way to the browser: a few parts, of which only the changed ones are sent.
 
 A snapshot comes as the JSON that `friedel.stream.snapshot.to_json` wrote. Nothing of it is decoded but the powder,
-which crosses as bytes rather than floats: a picture has no more shades.
+which crosses as one byte a pixel rather than floats: a screen shows no more than 256 shades of grey.
 """
 
 import base64

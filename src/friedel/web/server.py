@@ -1,4 +1,4 @@
-"""The page's server: a few routes behind one gate. Serves what `friedel.web` and the run's folder hold; no more."""
+"""The page's server: a few routes, all behind `gated`. Serves what `friedel.web` and the run's folder hold; no more."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
@@ -20,7 +20,7 @@ STATIC = Path(__file__).parent / "static"
 COOKIE = "friedel_token"
 HEALTH = "/health"
 """Needs no token, because it says nothing but that: container engines ask for it."""
-_LARGEST_REQUEST = 4096
+_LARGEST_REQUEST = 4096  # bytes that a browser may send: a control is under 100, and nothing is uploaded
 PAGE_RULES = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; "
     "base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
@@ -79,7 +79,7 @@ def make_app(boards: tuple[Board, Board], options: ServeOptions, folder: Path | 
 
 
 def gated(options: ServeOptions) -> Middleware:
-    """Return what lets in only those who may look: this machine on loopback, elsewhere whoever knows the token."""
+    """Return a middleware that lets in this machine alone on loopback, and elsewhere requests that carry the token."""
     wanted = None if is_loopback(options.host) else options.token or ""
 
     @web.middleware

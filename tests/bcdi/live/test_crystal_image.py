@@ -5,13 +5,13 @@ import pytest
 import torch
 
 from friedel.bcdi.forward.scan import simulate_demo_scan
-from friedel.bcdi.live.image import Imager, ProvisionalImage, load_model, mirrored
 from friedel.bcdi.live.plan import CrystalWatchPlan, LiveCrystalOptions
+from friedel.bcdi.live.provisional import Imager, ProvisionalImage, load_model, mirrored
 from friedel.bcdi.live.scan import ScanSetting
 from friedel.bcdi.live.series import LiveCrystal
 from friedel.bcdi.live.view import History, uncertainties
 from friedel.bcdi.phasing.ambiguities import align_to
-from friedel.bcdi.phasing.multiscale import lower
+from friedel.bcdi.phasing.iterations.multiscale import lower
 from friedel.bcdi.plan import ReconstructionPlan
 from friedel.bcdi.prepare.options import PrepareOptions
 from friedel.bcdi.prepare.prepare import prepare

@@ -14,7 +14,7 @@ import pytest
 from friedel.bcdi.live.demo import rocking_beamline
 from friedel.bcdi.live.plan import CrystalWatchPlan
 from friedel.bcdi.live.watch import CrystalWatch
-from friedel.stream.account import Account
+from friedel.stream.ledger_file import Account
 from friedel.stream.sources.events import Begun, Ended, Message
 
 LONG = {"start": "random", "starts": 2, "schedule": "20000*HIO", "rounds": 1}

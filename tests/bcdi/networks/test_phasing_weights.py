@@ -8,7 +8,7 @@ import pytest
 from friedel.bcdi.crystals.random_crystal import random_crystal
 from friedel.bcdi.forward.bragg import diffract
 from friedel.bcdi.phasing.ambiguities import align_to
-from friedel.bcdi.phasing.prediction import load_phasing_model
+from friedel.bcdi.phasing.prediction.model import load_phasing_model
 from friedel.bcdi.records import Diffraction
 from friedel.bcdi.training.fit import measure_phaser
 from friedel.bcdi.training.plan import PhasingTrainingPlan

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from friedel.bcdi.crystals.random_crystal import random_crystal
 from friedel.bcdi.forward.bragg import expected_intensities
-from friedel.bcdi.phasing.measured import Measured, measured_from
+from friedel.bcdi.phasing.iterations.measured import Measured, measured_from
 from friedel.bcdi.records import Diffraction
 
 N_PHOTONS = 1e6

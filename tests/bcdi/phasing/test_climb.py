@@ -9,11 +9,11 @@ from friedel.bcdi.crystals.wavy_crystal import wavy_crystal
 from friedel.bcdi.forward.bragg import diffract
 from friedel.bcdi.phasing import solve
 from friedel.bcdi.phasing.ambiguities import align_to, phase_difference_rad
-from friedel.bcdi.phasing.measured import measured_from
+from friedel.bcdi.phasing.iterations.measured import measured_from
+from friedel.bcdi.phasing.iterations.support import autocorrelation_excess
 from friedel.bcdi.phasing.options import PhasingOptions
 from friedel.bcdi.phasing.refine import RefineOptions, refine
 from friedel.bcdi.phasing.strategy import Stage, Strategies
-from friedel.bcdi.phasing.support import autocorrelation_excess
 from friedel.bcdi.records import Diffraction
 from friedel.core.errors import PlanError
 

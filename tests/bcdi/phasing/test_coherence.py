@@ -6,10 +6,10 @@ import torch
 from scipy import ndimage
 
 from friedel.bcdi.forward.bragg import blur_by_coherence
-from friedel.bcdi.phasing.coherence import transfer
-from friedel.bcdi.phasing.iterate import chi_of, iterate, start_random
-from friedel.bcdi.phasing.measured import measured_from
-from friedel.bcdi.phasing.projections import intensity_of, project_modulus
+from friedel.bcdi.phasing.iterations.coherence import transfer
+from friedel.bcdi.phasing.iterations.iterate import chi_of, iterate, start_random
+from friedel.bcdi.phasing.iterations.measured import measured_from
+from friedel.bcdi.phasing.iterations.projections import intensity_of, project_modulus
 from friedel.bcdi.phasing.refine import RefineOptions, refine, with_coherence
 from friedel.bcdi.records import Diffraction
 

@@ -5,8 +5,8 @@ from dataclasses import replace
 import pytest
 import torch
 
-from friedel.bcdi.phasing.goodness import goodness
-from friedel.bcdi.phasing.measured import Measured, measured_from
+from friedel.bcdi.phasing.iterations.measured import Measured, measured_from
+from friedel.bcdi.phasing.verdict.goodness import goodness
 from friedel.bcdi.records import Diffraction
 
 

@@ -8,10 +8,10 @@ from friedel.bcdi.crystals.random_crystal import random_crystal
 from friedel.bcdi.forward.bragg import diffract
 from friedel.bcdi.phasing import solve
 from friedel.bcdi.phasing.ambiguities import align_to
-from friedel.bcdi.phasing.network_grid import network_grid
 from friedel.bcdi.phasing.options import GuidedOptions, PhasingOptions
-from friedel.bcdi.phasing.prediction import PhasingModel
-from friedel.bcdi.phasing.symmetry import SYMMETRIES
+from friedel.bcdi.phasing.prediction.model import PhasingModel
+from friedel.bcdi.phasing.prediction.network_grid import network_grid
+from friedel.bcdi.phasing.prediction.symmetry import SYMMETRIES
 from friedel.bcdi.records import Diffraction
 from friedel.core.errors import WeightsError
 from friedel.core.fourier import fourier

@@ -3,10 +3,10 @@
 import pytest
 import torch
 
-from friedel.bcdi.phasing.iterate import ShrinkWrap, State, chi_of, iterate, start_from, start_random
-from friedel.bcdi.phasing.measured import Measured, measured_from
-from friedel.bcdi.phasing.schedule import parse_schedule
-from friedel.bcdi.phasing.support import autocorrelation_support
+from friedel.bcdi.phasing.iterations.iterate import ShrinkWrap, State, chi_of, iterate, start_from, start_random
+from friedel.bcdi.phasing.iterations.measured import Measured, measured_from
+from friedel.bcdi.phasing.iterations.schedule import parse_schedule
+from friedel.bcdi.phasing.iterations.support import autocorrelation_support
 from friedel.bcdi.records import Diffraction
 from friedel.core.fourier import fourier_corner
 

@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from friedel.bcdi.phasing.likelihood import LOSSES, chi, deviance, mean_deviance
+from friedel.bcdi.phasing.iterations.likelihood import LOSSES, chi, deviance, mean_deviance
 
 SHAPE = (12, 14, 16)
 

@@ -3,9 +3,9 @@
 import pytest
 import torch
 
-from friedel.bcdi.phasing.iterate import chi_of
-from friedel.bcdi.phasing.measured import measured_from
-from friedel.bcdi.phasing.multiscale import (
+from friedel.bcdi.phasing.iterations.iterate import chi_of
+from friedel.bcdi.phasing.iterations.measured import measured_from
+from friedel.bcdi.phasing.iterations.multiscale import (
     between,
     central_part,
     compact_shape,

@@ -8,7 +8,7 @@ from friedel.bcdi.crystals.random_crystal import random_crystal
 from friedel.bcdi.forward.bragg import diffract, expected_intensities
 from friedel.bcdi.geometry.oversampling import estimate_oversampling
 from friedel.bcdi.phasing.ambiguities import correlation
-from friedel.bcdi.phasing.network_grid import network_grid, network_pattern
+from friedel.bcdi.phasing.prediction.network_grid import network_grid, network_pattern
 from friedel.bcdi.records import Diffraction
 from friedel.core.errors import InputError, PlanError
 from friedel.core.fourier import fourier

@@ -6,8 +6,8 @@ import pytest
 from friedel.bcdi.crystals.random_crystal import random_crystal
 from friedel.bcdi.crystals.wavy_crystal import wavy_crystal
 from friedel.bcdi.forward.bragg import diffract
-from friedel.bcdi.phasing.assess import MIN_FRINGES, MIN_PIECE, MIN_UNIFORMITY
-from friedel.bcdi.phasing.plausible import amplitude_uniformity, count_fringes, largest_piece
+from friedel.bcdi.phasing.verdict.assess import MIN_FRINGES, MIN_PIECE, MIN_UNIFORMITY
+from friedel.bcdi.phasing.verdict.plausible import amplitude_uniformity, count_fringes, largest_piece
 from friedel.bcdi.records import Diffraction
 
 SHAPE = (32, 32, 32)

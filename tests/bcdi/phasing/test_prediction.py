@@ -7,8 +7,8 @@ import torch
 from friedel.bcdi.crystals.random_crystal import random_crystal
 from friedel.bcdi.forward.bragg import diffract
 from friedel.bcdi.phasing.ambiguities import align_to, canonical
-from friedel.bcdi.phasing.network_grid import network_grid
-from friedel.bcdi.phasing.prediction import PhasingModel, load_phasing_model
+from friedel.bcdi.phasing.prediction.model import PhasingModel, load_phasing_model
+from friedel.bcdi.phasing.prediction.network_grid import network_grid
 from friedel.bcdi.records import Diffraction
 from friedel.core.errors import WeightsError
 from friedel.core.fourier import fourier

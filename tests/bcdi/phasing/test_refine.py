@@ -7,10 +7,10 @@ import torch
 from friedel.bcdi.crystals.random_crystal import random_crystal
 from friedel.bcdi.forward.bragg import diffract
 from friedel.bcdi.phasing.ambiguities import align_to
-from friedel.bcdi.phasing.iterate import chi_of
-from friedel.bcdi.phasing.measured import Measured, measured_from
+from friedel.bcdi.phasing.iterations.iterate import chi_of
+from friedel.bcdi.phasing.iterations.measured import Measured, measured_from
+from friedel.bcdi.phasing.iterations.support import interior
 from friedel.bcdi.phasing.refine import RefineOptions, refine
-from friedel.bcdi.phasing.support import interior
 from friedel.bcdi.records import Diffraction
 
 

@@ -7,10 +7,10 @@ import torch
 from friedel.bcdi.crystals.random_crystal import random_crystal
 from friedel.bcdi.forward.bragg import diffract
 from friedel.bcdi.phasing.ambiguities import align_to
-from friedel.bcdi.phasing.iterate import chi_of
-from friedel.bcdi.phasing.measured import measured_from
-from friedel.bcdi.phasing.prediction import PROJECTIONS
-from friedel.bcdi.phasing.relaxed import cut_out, relaxed
+from friedel.bcdi.phasing.iterations.iterate import chi_of
+from friedel.bcdi.phasing.iterations.measured import measured_from
+from friedel.bcdi.phasing.prediction.model import PROJECTIONS
+from friedel.bcdi.phasing.prediction.relaxed import cut_out, relaxed
 from friedel.bcdi.records import Diffraction
 
 

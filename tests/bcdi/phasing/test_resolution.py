@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from friedel.bcdi.geometry.instrument import ReciprocalGrid
-from friedel.bcdi.phasing.resolution import cone, crossing, fsc, period, prtf, shells
+from friedel.bcdi.phasing.verdict.resolution import cone, crossing, fsc, period, prtf, shells
 from friedel.bcdi.records import Curve
 
 SHAPE = (32, 30, 34)

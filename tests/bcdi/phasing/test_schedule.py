@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from friedel.bcdi.phasing.schedule import MAX_ITERATIONS, method, parse_schedule
+from friedel.bcdi.phasing.iterations.schedule import MAX_ITERATIONS, method, parse_schedule
 from friedel.core.errors import PlanError
 
 METHODS = ["ER", "HIO", "RAAR", "DM"]

@@ -9,10 +9,10 @@ from friedel.bcdi.crystals.wavy_crystal import wavy_crystal
 from friedel.bcdi.forward.bragg import diffract
 from friedel.bcdi.phasing import solve
 from friedel.bcdi.phasing.ambiguities import align_to, phase_difference_rad
-from friedel.bcdi.phasing.assess import split_photons
-from friedel.bcdi.phasing.measured import measured_from
+from friedel.bcdi.phasing.iterations.measured import measured_from
 from friedel.bcdi.phasing.options import PhasingOptions
 from friedel.bcdi.phasing.solve import Solution
+from friedel.bcdi.phasing.verdict.assess import split_photons
 from friedel.bcdi.records import Diffraction
 from friedel.core.errors import InputError
 from friedel.core.observer import Event, Note, Progress

@@ -7,8 +7,14 @@ from scipy import ndimage
 from torch import Tensor
 
 from friedel.bcdi.forward.bragg import expected_intensities
-from friedel.bcdi.phasing.measured import measured_from
-from friedel.bcdi.phasing.support import autocorrelation_support, bounding_box, bulk_amplitude, shrink_wrap, smooth
+from friedel.bcdi.phasing.iterations.measured import measured_from
+from friedel.bcdi.phasing.iterations.support import (
+    autocorrelation_support,
+    bounding_box,
+    bulk_amplitude,
+    shrink_wrap,
+    smooth,
+)
 from friedel.bcdi.records import Diffraction
 
 SHAPES = [(32, 36, 40), (33, 35, 39)]

@@ -2,7 +2,7 @@
 
 import torch
 
-from friedel.bcdi.phasing.symmetry import SYMMETRIES
+from friedel.bcdi.phasing.prediction.symmetry import SYMMETRIES
 from friedel.core.fourier import fourier
 
 

@@ -10,7 +10,7 @@ import pytest
 from friedel.bcdi.crystals.field import CrystalField
 from friedel.bcdi.crystals.options import CrystalRunOptions
 from friedel.bcdi.crystals.simulated import continuum_crystal
-from friedel.bcdi.simulation.store import SCALARS, StoreDescription, _json, open_store, read_crystals
+from friedel.bcdi.simulation.store import SCALARS, StoreDescription, StoreWriter, _json, read_crystals
 from friedel.core.errors import InputError
 from friedel.core.files.reserved import unfinished_path
 
@@ -27,7 +27,7 @@ def crystals() -> list[CrystalField]:
 
 
 def test_what_goes_in_comes_out(tmp_path: Path, crystals: list[CrystalField]) -> None:
-    with open_store(tmp_path / "c.h5", description()) as writer:
+    with StoreWriter(tmp_path / "c.h5", description()) as writer:
         for number in (2, 0):
             writer.write(number, crystals[number])
         writer.fail(1, "LAMMPS died")
@@ -49,14 +49,14 @@ def test_what_goes_in_comes_out(tmp_path: Path, crystals: list[CrystalField]) ->
 
 def test_an_interrupted_store_goes_on_where_it_was(tmp_path: Path, crystals: list[CrystalField]) -> None:
     path = tmp_path / "c.h5"
-    with open_store(path, description()) as writer:
+    with StoreWriter(path, description()) as writer:
         writer.write(1, crystals[1])
     assert not path.exists()
-    with open_store(path, description()) as writer:
+    with StoreWriter(path, description()) as writer:
         assert writer.pending == [0, 2]
     with pytest.raises(InputError, match="--fresh"):
-        open_store(path, description("two"))
-    with open_store(path, description("two"), fresh=True) as writer:
+        StoreWriter(path, description("two"))
+    with StoreWriter(path, description("two"), fresh=True) as writer:
         assert writer.pending == [0, 1, 2]
 
 
@@ -64,10 +64,10 @@ def test_a_crystal_whose_bytes_came_without_its_mark_is_made_again(
     tmp_path: Path, crystals: list[CrystalField]
 ) -> None:
     path = tmp_path / "c.h5"
-    with open_store(path, description()) as writer:
+    with StoreWriter(path, description()) as writer:
         writer.write(0, crystals[0])
         writer._file.put("crystals/density", 1, crystals[1].density[None])  # and then the power failed
-    with open_store(path, description()) as writer:
+    with StoreWriter(path, description()) as writer:
         assert writer.pending == [1, 2]
         for number in writer.pending:
             writer.write(number, crystals[number])
@@ -76,10 +76,10 @@ def test_a_crystal_whose_bytes_came_without_its_mark_is_made_again(
 
 def test_a_truncated_unfinished_store_is_named(tmp_path: Path) -> None:
     path = tmp_path / "c.h5"
-    open_store(path, description()).__exit__(None, None, None)
+    StoreWriter(path, description()).__exit__(None, None, None)
     unfinished_path(path).write_bytes(unfinished_path(path).read_bytes()[:700])
     with pytest.raises(InputError, match="--fresh"):
-        open_store(path, description())
+        StoreWriter(path, description())
 
 
 def test_files_that_are_no_store_are_named(tmp_path: Path) -> None:
@@ -92,12 +92,12 @@ def test_files_that_are_no_store_are_named(tmp_path: Path) -> None:
         file["x"] = 1
     with pytest.raises(InputError, match="friedel simulate crystals"):
         read_crystals(tmp_path / "other.h5")
-    with open_store(tmp_path / "c.h5", description()):
+    with StoreWriter(tmp_path / "c.h5", description()):
         pass
     with pytest.raises(InputError, match="holds no crystal"):
         read_crystals(unfinished_path(tmp_path / "c.h5"))
     with pytest.raises(InputError, match="create it or choose another"):
-        open_store(tmp_path / "no" / "c.h5", description())
+        StoreWriter(tmp_path / "no" / "c.h5", description())
 
 
 def test_a_history_too_long_for_its_room_stays_readable() -> None:

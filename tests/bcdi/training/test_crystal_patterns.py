@@ -6,7 +6,7 @@ import torch
 
 from friedel.bcdi.crystals.options import CrystalRunOptions
 from friedel.bcdi.crystals.simulated import continuum_crystal
-from friedel.bcdi.simulation.store import CrystalStore, StoreDescription, open_store
+from friedel.bcdi.simulation.store import CrystalStore, StoreDescription, StoreWriter
 from friedel.bcdi.training.patterns import VALIDATION, FreshBatches, PatternReader, crystal_pattern
 from friedel.bcdi.training.plan import CrystalOptions, Curriculum, LossOptions
 from friedel.core.errors import InputError, PlanError
@@ -109,7 +109,7 @@ def store(tmp_path_factory):
     path = tmp_path_factory.mktemp("store") / "crystals.h5"
     description = StoreDescription(n_crystals=10, voxels=16, plan="", fingerprint="one", version="0")
     made = continuum_crystal(CrystalRunOptions.read({"atoms": 700, "voxels": 16}), 1)
-    with open_store(path, description) as writer:
+    with StoreWriter(path, description) as writer:
         for number in range(10):
             writer.write(number, made)
         writer.finish()

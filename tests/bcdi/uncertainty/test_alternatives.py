@@ -7,7 +7,7 @@ import torch
 from friedel.bcdi.crystals.wavy_crystal import wavy_crystal
 from friedel.bcdi.forward.bragg import diffract
 from friedel.bcdi.phasing.ambiguities import align_to
-from friedel.bcdi.phasing.measured import measured_from
+from friedel.bcdi.phasing.iterations.measured import measured_from
 from friedel.bcdi.records import Diffraction
 from friedel.bcdi.uncertainty.alternatives import THRESHOLDS, judged, nearby, own_share
 

@@ -10,7 +10,7 @@ from friedel.bcdi.crystals.random_crystal import random_crystal
 from friedel.bcdi.crystals.wavy_crystal import wavy_crystal
 from friedel.bcdi.forward.bragg import diffract
 from friedel.bcdi.phasing.ambiguities import align_to, shifted
-from friedel.bcdi.phasing.measured import measured_from
+from friedel.bcdi.phasing.iterations.measured import measured_from
 from friedel.bcdi.phasing.refine import RefineOptions, refine
 from friedel.bcdi.records import Diffraction, Uncertainty
 from friedel.bcdi.uncertainty import Solved, estimate_uncertainty, with_error_bars

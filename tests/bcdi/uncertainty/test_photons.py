@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from friedel.bcdi.phasing.measured import measured_from
+from friedel.bcdi.phasing.iterations.measured import measured_from
 from friedel.bcdi.records import Diffraction
 from friedel.bcdi.uncertainty.photons import LinearFit, photon_draws
 from friedel.core.fourier import fourier

@@ -15,7 +15,7 @@ from friedel.spi.adapt.adapt import adapt_to_run
 from friedel.spi.adapt.labelled_run import sample_run
 from friedel.spi.adapt.suggest import GALLERY, SHEET, suggest_labels
 from friedel.spi.frames.files import FrameFiles
-from friedel.spi.hits.features import CHANNELS, NAME
+from friedel.spi.hits.features.features import CHANNELS, NAME
 from friedel.spi.hits.model import load_model
 from friedel.spi.networks.hitnet import HitNet
 

@@ -17,7 +17,7 @@ from friedel.spi.evaluation.context import Evaluation
 from friedel.spi.evaluation.data import EvaluationData, LabelledFrames, joined
 from friedel.spi.evaluation.models import by_diffusion_map
 from friedel.spi.evaluation.plan import QUICK, SECTIONS, EvaluationPlan, EvaluationSizes
-from friedel.spi.hits.features import CHANNELS, NAME
+from friedel.spi.hits.features.features import CHANNELS, NAME
 from friedel.spi.networks.hitnet import HitNet
 from friedel.spi.training.plan import LabelledFile
 

@@ -7,8 +7,8 @@ import pytest
 from scipy.special import expit
 
 from friedel.core.errors import InputError
-from friedel.spi.hits.calibration import Calibration, Isotonic, Temperature, calibration_from, log_odds
-from friedel.spi.hits.reliability import calibration_error
+from friedel.spi.hits.probability.calibration import Calibration, Isotonic, Temperature, calibration_from, log_odds
+from friedel.spi.hits.probability.reliability import calibration_error
 
 
 @pytest.fixture

@@ -6,8 +6,8 @@ import torch
 
 from friedel.core.errors import InputError
 from friedel.spi.hits.classes import SECTORS, find_classes
-from friedel.spi.hits.polar import Polar, polar_sums
-from friedel.spi.hits.prepare import Prepared
+from friedel.spi.hits.features.polar import Polar, polar_sums
+from friedel.spi.hits.preparation.prepare import Prepared
 
 Y, X = np.indices((128, 128)) - 64
 RADIUS = np.hypot(Y, X)

@@ -4,10 +4,10 @@ import numpy as np
 import pytest
 import torch
 
-from friedel.spi.hits import fringes
-from friedel.spi.hits.features import SIDE, local_mean, log_spectra, model_input, whitened
-from friedel.spi.hits.polar import polar_sums
-from friedel.spi.hits.prepare import Prepared
+from friedel.spi.hits.features import fringes
+from friedel.spi.hits.features.features import SIDE, local_mean, log_spectra, model_input, whitened
+from friedel.spi.hits.features.polar import polar_sums
+from friedel.spi.hits.preparation.prepare import Prepared
 
 Y, X = np.indices((128, 128)) - 64
 RADIUS = np.hypot(*(np.indices((128, 128)) - 64))

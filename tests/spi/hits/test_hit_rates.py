@@ -6,7 +6,7 @@ from sklearn.metrics import average_precision_score, precision_recall_fscore_sup
 
 from friedel.core.errors import InputError, PlanError
 from friedel.core.statistics import share
-from friedel.spi.hits.hit_rates import figures_at_rate, precision_recall, selection_figures
+from friedel.spi.hits.probability.hit_rates import figures_at_rate, precision_recall, selection_figures
 
 
 @pytest.fixture(scope="module")

@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from friedel.core.errors import InputError
-from friedel.spi.hits.out_of_distribution import fit_out_of_distribution, out_of_distribution_score
+from friedel.spi.hits.features.out_of_distribution import fit_out_of_distribution, out_of_distribution_score
 
 TRAINING = torch.randn(4000, 12, generator=torch.Generator().manual_seed(0)) * torch.linspace(1, 3, 12) + 5
 

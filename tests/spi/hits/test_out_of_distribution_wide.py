@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from friedel.core.errors import InputError
-from friedel.spi.hits.out_of_distribution import WHITENING, fit_out_of_distribution, out_of_distribution_score
+from friedel.spi.hits.features.out_of_distribution import WHITENING, fit_out_of_distribution, out_of_distribution_score
 
 
 @pytest.fixture(scope="module")

@@ -5,8 +5,8 @@ import pytest
 import torch
 
 from friedel.core.errors import InputError
-from friedel.spi.hits.prepare import RunConstants, checked_mask, natural_binning, prepare
-from friedel.spi.hits.run_calibration import measure_run
+from friedel.spi.hits.preparation.prepare import RunConstants, checked_mask, natural_binning, prepare
+from friedel.spi.hits.preparation.run_calibration import measure_run
 
 
 def spots(n: int, shape: tuple[int, int], centre: tuple[float, float], *, seed: int = 0) -> np.ndarray:

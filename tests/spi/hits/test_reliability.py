@@ -4,7 +4,13 @@ import numpy as np
 import pytest
 
 from friedel.core.errors import InputError, PlanError
-from friedel.spi.hits.reliability import Band, calibration_error, measured_reject_band, reject_band, reliability
+from friedel.spi.hits.probability.reliability import (
+    Band,
+    calibration_error,
+    measured_reject_band,
+    reject_band,
+    reliability,
+)
 
 
 def test_error_by_hand():

@@ -5,12 +5,12 @@ import pytest
 
 from friedel.spi.forward.frames import ParticleRunOptions, simulate_frames
 from friedel.spi.forward.readout import ReadoutOptions
-from friedel.spi.hits.polar import polar_sums
-from friedel.spi.hits.prepare import RunConstants, prepare
+from friedel.spi.hits.features.polar import polar_sums
+from friedel.spi.hits.preparation.prepare import RunConstants, prepare
 from friedel.spi.hits.selection import SelectionOptions, precision_estimate, select
-from friedel.spi.hits.size_modes import size_modes
-from friedel.spi.hits.size_units import in_nanometres
-from friedel.spi.hits.sizes import measured_sizes
+from friedel.spi.hits.sizes.modes import size_modes
+from friedel.spi.hits.sizes.spheroid import measured_sizes
+from friedel.spi.hits.sizes.units import in_nanometres
 from friedel.spi.records import Beam, HitScores
 
 Y, X = np.indices((128, 128)) - 64

@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from friedel.core.errors import InputError, WeightsError
-from friedel.spi.hits.standardise import Standardiser, central
+from friedel.spi.hits.preparation.standardise import Standardiser, central
 from friedel.spi.records import Frames
 
 

@@ -94,7 +94,7 @@ def test_a_full_disk_stops_the_writing_but_not_the_scoring(tmp_path):
 
 
 def test_a_folder_that_another_watch_writes_is_refused(tmp_path):
-    code = "import sys, time; from pathlib import Path; from friedel.stream.account import lock_folder\n"
+    code = "import sys, time; from pathlib import Path; from friedel.stream.ledger_file import lock_folder\n"
     code += "lock_folder(Path(sys.argv[1])); print('locked', flush=True); time.sleep(60)"
     other = subprocess.Popen([sys.executable, "-c", code, str(tmp_path / "out")], stdout=subprocess.PIPE)
     try:

@@ -14,8 +14,8 @@ import pytest
 from live_doubles import Scripted, frames, plan, rows, write_run
 
 from friedel.spi.live.watch import HitsWatch, watch_hits
-from friedel.stream.account import KILLED, Account
 from friedel.stream.display import Control, Display, Viewer
+from friedel.stream.ledger_file import KILLED, Account
 from friedel.stream.shared import SharedBlock, sweep
 from friedel.stream.sources.events import Message
 

@@ -34,7 +34,7 @@ def test_a_file_is_watched_to_its_end(tmp_path):
 
 
 def test_small_frames_are_told_by_the_same_rule_as_in_a_batch():
-    from friedel.spi.hits import prepare
+    from friedel.spi.hits.preparation import prepare
     from friedel.spi.live import intake
 
     assert intake.SMALLEST == prepare.SMALLEST

@@ -9,8 +9,9 @@ import numpy as np
 import pytest
 
 from friedel.core.errors import InputError
-from friedel.spi.simulation.layout import DATA, MASK, SAMPLE, TRUTH, RunDescription, read_truth
-from friedel.spi.simulation.writer import fingerprint_of, open_run, unfinished_path
+from friedel.core.files.reserved import fingerprint_of, unfinished_path
+from friedel.spi.simulation.layout import DATA, MASK, PROCESS, SAMPLE, TRUTH, RunDescription, read_truth
+from friedel.spi.simulation.writer import RunWriter
 
 SHAPE = (6, 8)
 
@@ -39,7 +40,7 @@ def _chunk(number: int) -> tuple[np.ndarray, dict[str, np.ndarray]]:
 
 
 def _whole(path: Path, order: list[int]) -> bytes:
-    with open_run(path, _description()) as writer:
+    with RunWriter(path, _description()) as writer:
         for number in order:
             writer.write(number, *_chunk(number))
         return writer.finish().read_bytes()
@@ -63,10 +64,10 @@ def test_the_order_of_chunks_and_interruptions_leave_no_trace(tmp_path: Path) ->
     straight = _whole(tmp_path / "straight.cxi", [0, 1, 2])
     assert _whole(tmp_path / "shuffled.cxi", [2, 0, 1]) == straight
     path = tmp_path / "stopped.cxi"
-    with open_run(path, _description()) as writer:
+    with RunWriter(path, _description()) as writer:
         writer.write(1, *_chunk(1))
     assert not path.exists()
-    with open_run(path, _description()) as writer:
+    with RunWriter(path, _description()) as writer:
         assert writer.pending == [0, 2]
         for number in writer.pending:
             writer.write(number, *_chunk(number))
@@ -77,12 +78,12 @@ def test_the_order_of_chunks_and_interruptions_leave_no_trace(tmp_path: Path) ->
 
 def test_an_unfinished_run_of_another_plan_is_not_touched(tmp_path: Path) -> None:
     path = tmp_path / "run.cxi"
-    with open_run(path, _description()) as writer:
+    with RunWriter(path, _description()) as writer:
         writer.write(0, *_chunk(0))
     with pytest.raises(InputError, match="unfinished run of another plan"):
-        open_run(path, _description(fingerprint="two"))
-    assert fingerprint_of(unfinished_path(path)) == "one"
-    with open_run(path, _description(fingerprint="two"), fresh=True) as writer:
+        RunWriter(path, _description(fingerprint="two"))
+    assert fingerprint_of(unfinished_path(path), PROCESS) == "one"
+    with RunWriter(path, _description(fingerprint="two"), fresh=True) as writer:
         assert writer.pending == [0, 1, 2]
 
 
@@ -90,7 +91,7 @@ def test_a_chunk_that_cant_be_written_stays_to_be_done(tmp_path: Path, monkeypat
     def full(*_: object) -> int:
         raise OSError(errno.ENOSPC, "No space left on device")
 
-    with open_run(tmp_path / "run.cxi", _description()) as writer:
+    with RunWriter(tmp_path / "run.cxi", _description()) as writer:
         with monkeypatch.context() as patched:
             patched.setattr(os, "pwrite", full)
             with pytest.raises(InputError, match=r"No space left on device\); chunks done so far are kept"):
@@ -104,15 +105,15 @@ def test_a_disk_without_room_is_noticed_before_the_first_frame(tmp_path: Path, m
 
     monkeypatch.setattr(os, "posix_fallocate", full, raising=False)
     with pytest.raises(InputError, match="nothing was left behind"):
-        open_run(tmp_path / "run.cxi", _description())
+        RunWriter(tmp_path / "run.cxi", _description())
     assert list(tmp_path.iterdir()) == []
 
 
 def test_bad_places_and_files_are_named(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="doesn't exist; create it"):
-        open_run(tmp_path / "nowhere" / "run.cxi", _description())
+        RunWriter(tmp_path / "nowhere" / "run.cxi", _description())
     (tmp_path / "text.cxi").write_text("no HDF5")
-    assert fingerprint_of(tmp_path / "text.cxi") is None
+    assert fingerprint_of(tmp_path / "text.cxi", PROCESS) is None
     with pytest.raises(InputError, match="not a run that friedel simulated"):
         read_truth(tmp_path / "text.cxi", "kind")
     with pytest.raises(InputError, match="doesn't know 'colour'"):

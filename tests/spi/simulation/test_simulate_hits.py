@@ -12,13 +12,13 @@ import numpy as np
 import pytest
 
 from friedel.core.errors import InputError, PlanError
+from friedel.core.files.reserved import unfinished_path
 from friedel.core.machine.cluster import ClusterOptions
 from friedel.core.observer import Progress, Recorder, tee
 from friedel.spi.simulation.layout import DATA, read_truth
 from friedel.spi.simulation.plan import SampleFile, SimulationPlan
 from friedel.spi.simulation.sample_files import read_sample
 from friedel.spi.simulation.simulate import simulate_hits
-from friedel.spi.simulation.writer import unfinished_path
 
 ROOT = Path(__file__).resolve().parents[3]
 SMALL = {

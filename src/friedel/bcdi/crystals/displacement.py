@@ -15,6 +15,8 @@ from friedel.core.polyhedra import Polyhedron
 Floats = NDArray[np.float64]
 Displacement: TypeAlias = Callable[[Floats], Floats]
 
+# Isotropic average for polycrystalline gold: the Hill average of its elastic constants c11, c12, c44 = 193, 164, 42 GPa
+# gives K = 174, G = 27 GPa, and (3K − 2G) / (6K + 2G) = 0.42.
 POISSON_RATIO_GOLD = 0.42
 
 

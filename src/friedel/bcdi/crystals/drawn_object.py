@@ -21,7 +21,7 @@ SUPPORT_LEVEL = 0.1
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class DrawnObject:
-    """One view of a crystal.
+    """A crystal in one orientation, seen in one reflection.
 
     Attributes
     ----------

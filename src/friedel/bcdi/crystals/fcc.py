@@ -12,7 +12,7 @@ from friedel.core.errors import InputError
 Floats = NDArray[np.float64]
 Reflection = tuple[int, int, int]
 
-ATOMS_PER_CELL = 4
+ATOMS_PER_CELL = 4  # of the face-centred cubic cell: 8 corners of an eighth and 6 faces of a half
 NEAREST_NEIGHBOUR = np.sqrt(0.5)
 """Distance of nearest neighbours, in lattice constants."""
 

@@ -19,7 +19,7 @@ Floats = NDArray[np.float64]
 
 INSIDE = 0.5
 """Density from which a voxel counts as inside when figures are taken."""
-RANGE_PERCENTILES = (1.0, 99.0)
+RANGE_PERCENTILES = (1.0, 99.0)  # for phase ranges: the extremes belong to single atoms at corners of the surface
 JUMP = 0.25
 """Difference of u between neighbouring voxels, in voxels, that no strain explains."""
 
@@ -79,7 +79,7 @@ class CrystalField:
         return max(float(step) for step in steps) < JUMP * self.voxel_angstrom
 
     def magnified(self, factor: float) -> "CrystalField":
-        """Return a crystal ``factor`` times as large under the same strain: linear elasticity knows no length.
+        """Return a crystal ``factor`` times as large under the same strain: linear elasticity has no length scale.
 
         Raises
         ------

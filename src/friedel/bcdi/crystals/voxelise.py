@@ -24,7 +24,7 @@ FEWEST_NEIGHBOURS = 3
 """An atom with fewer has left the crystal's facets: an atom at a facet's corner keeps at least this many."""
 REACH = 1.2
 """Distance within which atoms are neighbours, in nearest-neighbour distances."""
-REFINEMENTS = 4
+REFINEMENTS = 4  # rounds of least squares: taking lattice translations off the residuals depends on the fit before
 
 
 def crystal_field(crystal: UnrelaxedCrystal, positions: Floats, *, voxels: int) -> CrystalField:

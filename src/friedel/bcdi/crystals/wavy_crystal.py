@@ -1,7 +1,8 @@
 """A second family of crystals, that networks are judged on and never trained with.
 
 It shares no code with `friedel.bcdi.crystals.random_crystal`: random planes cut a polyhedron out of an ellipsoid,
-and low-order trigonometric fields bend its phase. A figure on it isn't only a figure on the family that was learnt.
+and low-order trigonometric fields are its phase. So what a network scores on it shows how it does on crystals unlike
+those it learnt from.
 """
 
 from itertools import product
@@ -14,9 +15,9 @@ from friedel.core.errors import InputError
 Floats = NDArray[np.float64]
 Shape = tuple[int, int, int]
 
-_STREAM = 20_071
-_TRIES_PER_EDGE = 3
-_RADII = (0.18, 0.25)
+_STREAM = 20_071  # joined to the seed, so that these crystals share no random numbers with the other family's
+_TRIES_PER_EDGE = 3  # points a voxel edge for its filled share: steps of 1/27
+_RADII = (0.18, 0.25)  # of the enclosing sphere, shares of the box: an oversampling of 2.8 to 2
 
 
 def wavy_crystal(

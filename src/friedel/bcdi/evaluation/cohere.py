@@ -1,8 +1,9 @@
-"""cohere-core, the field's own program, run on the same data in the same process: the peer beside the figures.
+"""cohere-core, a widely used phasing program, run on the same data in the same process, for comparison.
 
-cohere is optional (extra "peers") and never needed. Its objects are conjugated and scaled to photons on the way out, so
-that both programs' results mean the same. Its random start is drawn here, as it draws it itself but from a given seed.
-Voxels that weren't measured are zeros to it.
+cohere is optional (extra "peers") and never needed. Its objects are conjugated (its Fourier transform has the opposite
+sign) and scaled so that Σ|ψ|² is the pattern's photons, as friedel's are. Its random start is drawn here, from the
+distribution that cohere uses (uniform real and imaginary parts) but from a given seed. Unmeasured voxels are given to
+it as zeros.
 """
 
 import io
@@ -18,8 +19,8 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from friedel.bcdi.phasing.iterate import chi_of
-from friedel.bcdi.phasing.measured import measured_from
+from friedel.bcdi.phasing.iterations.iterate import chi_of
+from friedel.bcdi.phasing.iterations.measured import measured_from
 from friedel.bcdi.records import Diffraction
 from friedel.core.optional import load_optional
 

@@ -17,10 +17,11 @@ from friedel.bcdi.records import Diffraction
 from friedel.core.errors import InputError
 
 TURN = 2 * np.pi
+# Seeds of test crystals: from here on, so many apart for each seed of the evaluation; training's are elsewhere.
 _FIRST = 71_000_000
 _PER_SEED = 100_000
-_RANGES, _NOISE = 1, 2
-_ATTEMPTS = 20
+_RANGES, _NOISE = 1, 2  # streams of chance
+_ATTEMPTS = 20  # draws of an outline before giving up; nearly every draw is usable
 
 
 @dataclass(frozen=True, kw_only=True)

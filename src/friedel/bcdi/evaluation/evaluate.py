@@ -119,7 +119,19 @@ class _Bench:
         return self.results.read(condition, number, name, self.methods.identity[name])
 
     def phase(self, condition: Condition, number: int, name: str, case: Case | None) -> Outcome:
-        """Phase a crystal by a method, and keep the outcome."""
+        """Phase a crystal by a method, and keep the outcome.
+
+        Parameters
+        ----------
+        condition : Condition
+            Under which the crystal is measured.
+        number : int
+            Which of its crystals.
+        name : str
+            The method.
+        case : Case or None
+            The crystal with its pattern; None makes it.
+        """
         case = case or make_case(condition, number, seed=self.plan.seed)
         outcome, aligned = phase_case(self.methods, name, case, number)
         self.results.write(condition, outcome, self.methods.identity[name], aligned)

@@ -1,4 +1,4 @@
-"""The section on a measured scan: no truth there, so methods are held beside the best of many iterative starts."""
+"""The section on a measured scan: without a truth, so methods are compared with the best of many iterative starts."""
 
 import hashlib
 import json

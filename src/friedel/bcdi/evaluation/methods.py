@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from friedel.bcdi.evaluation.cohere import cohere_installed, run_cohere
 from friedel.bcdi.evaluation.plan import PhasingEvaluationPlan
-from friedel.bcdi.phasing.prediction import PhasingModel, load_phasing_model
+from friedel.bcdi.phasing.prediction.model import PhasingModel, load_phasing_model
 from friedel.bcdi.predict import predict
 from friedel.bcdi.reconstruct import reconstruct
 from friedel.bcdi.records import Diffraction, Quality, Reconstruction

@@ -14,8 +14,8 @@ from friedel.bcdi.figures.comparison import Row, comparison_figure, methods_figu
 from friedel.core.figures import AMPLITUDE_MAP, PHASE_MAP, SIGNED_MAP
 
 Object = NDArray[np.complex64]
-_MARGIN = 3
-_ROBUST = 99.0
+_MARGIN = 3  # voxels around the crystal that are shown
+_ROBUST = 99.0  # percentile at which the colours end: single surface voxels have far larger strains
 
 
 def beside_truth_figure(truth: Object, found: Mapping[str, Object], lattice: Lattice | None = None) -> Figure:

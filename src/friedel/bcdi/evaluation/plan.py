@@ -1,4 +1,4 @@
-"""The plan of an evaluation of phasing: which network, beside what, over which conditions. Runs nothing."""
+"""The plan of an evaluation of phasing: the network, the methods it is compared with, the conditions. Runs nothing."""
 
 from pathlib import Path
 from typing import Annotated, ClassVar

@@ -7,8 +7,8 @@ from functools import partial
 from friedel.bcdi.evaluation.conditions import TURN, Condition
 from friedel.bcdi.evaluation.plan import PhasingEvaluationSizes
 
-BRIGHT = 1e8
-_LARGE = 64
+BRIGHT = 1e8  # photons where noise isn't the question
+_LARGE = 64  # voxels a side above which fewer crystals are phased, as each takes minutes
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -17,7 +17,7 @@ ByCondition = Mapping[str, Mapping[str, Outcomes]]
 """Outcomes by the condition's label, then by method."""
 
 SAME_QUALITY = 1e-3
-"""By this much a correlation may lie below another that counts as no better: less is the noise of one solution."""
+"""Difference of two correlations below which they count as equal: one solution varies by as much with its noise."""
 _NONE = "–"
 
 

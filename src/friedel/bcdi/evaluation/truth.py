@@ -1,4 +1,4 @@
-"""How near an object comes to the crystal whose pattern it was found for: correlation, phase and strain."""
+"""How near a phased object is to the simulated crystal that gave the pattern: in correlation, phase and strain."""
 
 from dataclasses import dataclass, replace
 
@@ -25,7 +25,7 @@ SUCCESS = 0.9
 """Correlation from which an object counts as the crystal."""
 BULK_DEPTH = 2
 """Voxels below the surface from which strain is compared."""
-_ROUGHLY_NONE = 1e-6
+_ROUGHLY_NONE = 1e-6  # of the largest amplitude: weaker voxels are rounding errors, without a phase
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -89,7 +89,7 @@ def against_truth(obj: Object, truth: Object, lattice: Lattice | None = None) ->
     if not bulk.any():
         bulk = inside
     difference = strain_of(aligned, inside, lattice)[bulk] - strain_of(truth, inside, lattice)[bulk]
-    # The mean strain is the mean lattice's, which a pattern centred to a voxel doesn't fix.
+    # The mean strain is left out: it depends on where the pattern is centred, which is known to a voxel only.
     return AgainstTruth(
         aligned=aligned,
         correlation=correlation,
@@ -111,8 +111,8 @@ def filled(truth: Object) -> NDArray[np.bool_]:
 def strain_of(obj: Object, inside: NDArray[np.bool_], lattice: Lattice) -> NDArray[np.float64]:
     """Return the strain along h, ∂u/∂n with u = −φ/|h|, ``(z, y, x)``; NaN where a neighbour isn't inside.
 
-    It is read as `friedel.strain.analyse` reads it, exp(iφ) smoothed by the default width and phases from links, but
-    without continuing the phase beyond the surface: the outermost two voxels say little.
+    It is read as `friedel.bcdi.strain.analyse` reads it, exp(iφ) smoothed by the default width and phases from links,
+    but without continuing the phase beyond the surface, which falsifies the outermost two voxels.
     """
     amplitude = np.abs(obj)
     bright = inside & (amplitude > _ROUGHLY_NONE * amplitude.max())

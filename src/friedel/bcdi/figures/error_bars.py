@@ -13,7 +13,7 @@ from friedel.core.figures import BLUE, INK, SMALL_POINTS, new_figure, plain_axes
 from friedel.core.units import ANGSTROM_PER_NM
 
 ERROR_MAP = "cividis"
-_PERCENTILE = 99.0
+_PERCENTILE = 99.0  # at which the colours end: single surface voxels have far larger errors
 
 
 @dataclass(frozen=True, eq=False)

@@ -12,7 +12,7 @@ from friedel.core.figures import FAINT, INK, INTENSITY_MAP, OUTSIDE, SIGNED_MAP,
 
 # Where the colours of the residual end, in standard deviations.
 RESIDUAL_LIMIT = 4.0
-FAINTEST_PHOTONS = 0.1
+FAINTEST_PHOTONS = 0.1  # lower end of the colours: expected counts below it are dark
 PLANES = ("across rocking", "across rows", "across columns")
 ROWS = ("measured", "reconstructed", "difference (σ)")
 

@@ -25,7 +25,7 @@ from friedel.core.figures import (
 )
 from friedel.core.units import ANGSTROM_PER_NM
 
-# Percent of the voxels that a signed map covers: a few wild ones at the surface must not pale the rest.
+# Percentile at which a signed map's colours end, so that single surface voxels with extreme values don't set the scale.
 ROBUST_PERCENTILE = 99.0
 # The axis a slice is cut across, and the two it shows: (up, right).
 PLANES = ((0, 1, 2), (1, 0, 2), (2, 1, 0))
@@ -66,7 +66,7 @@ def phase_panel(phase: NDArray[np.floating]) -> Panel:
 
 
 def signed_panel(title: str, values: NDArray[np.floating], support: NDArray[np.bool_]) -> Panel:
-    """Show a signed quantity on limits that are symmetric about zero and ignore the wildest percent."""
+    """Show a signed quantity on limits that are symmetric about zero and leave out the most extreme percent."""
     inside = values[support & np.isfinite(values)]
     limit = float(np.percentile(np.abs(inside), ROBUST_PERCENTILE)) if inside.size else 0.0
     limit = limit or 1.0

@@ -201,7 +201,8 @@ def _assemble(
     )
 
 
-# Azimuths of the two views, degrees about the vertical (laboratory y), and the height of the eye.
+# Azimuths of the two views, degrees about the vertical (laboratory y), and the camera's elevation, degrees, from which
+# both top and sides are seen.
 VIEWS = (("from one side", 35.0), ("from the other", 215.0))
 ELEVATION_DEG = 22.0
 # Colour carries the numbers, so the shade on the dark side stays light.
@@ -250,7 +251,7 @@ def _shaded(mesh: SurfaceMesh, azimuth_deg: float) -> Poly3DCollection:
 
 
 def _upright(vectors: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Turn laboratory (x, y, z) so that matplotlib's vertical is y; a cyclic exchange keeps the hand."""
+    """Exchange laboratory (x, y, z) cyclically so that matplotlib's vertical is y; axes stay right-handed."""
     return vectors[:, [2, 0, 1]]
 
 

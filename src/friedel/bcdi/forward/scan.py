@@ -252,7 +252,7 @@ def _flat(dead: NDArray[np.bool_], variation: float, seed: int) -> NDArray[np.fl
 
 
 def _hot_counts(n_frames: int, n_hot: int, seed: int) -> NDArray[np.int32]:
-    """Return what hot pixels add, ``(n_frames, n_hot)``: some a steady rate, some now and then a burst."""
+    """Return the counts that hot pixels add, ``(n_frames, n_hot)``: some at a steady rate, some in rare bursts."""
     rng = np.random.default_rng(seed)
     rates = np.exp(rng.uniform(np.log(20), np.log(20_000), n_hot))
     duty = np.where(rng.random(n_hot) < 0.5, 1.0, 0.3)

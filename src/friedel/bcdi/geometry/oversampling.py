@@ -12,6 +12,8 @@ _LOW, _HIGH = 0.01, 0.1
 # A crystal's extent over the radius at the low level, and how it grows with the level: the median over facetted
 # crystals with phase ranges of 1 to 15 rad. Single crystals scatter about it by some 10 %.
 _EXTENT_OVER_RADIUS, _GROWTH = 1.17, 0.12
+# Standard deviations: the autocorrelation's peak is the number N of photons, its noise √N a voxel, so levels below
+# 5/√N of the peak can be noise.
 _NOISE_MARGIN = 5.0
 
 
@@ -20,8 +22,8 @@ def estimate_oversampling(intensities: NDArray[np.float32], mask: NDArray[np.boo
 
     The transform of the intensities is the autocorrelation, which reaches as far as the crystal is long. A line across
     it (the maximum over the two other axes) is followed out to a low level, and the radius there scaled by what
-    facetted crystals have on average: good to some 15 %, also where the crystal almost fills its box. A crystal whose
-    phase spans several turns dims its own autocorrelation and may seem a third smaller than it is.
+    facetted crystals have on average: good to some 15 %, also where the crystal almost fills its box. In a crystal
+    whose phase spans several turns the autocorrelation is weaker at long distances, and the estimate up to a third low.
 
     Parameters
     ----------

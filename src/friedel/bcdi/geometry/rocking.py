@@ -1,8 +1,8 @@
 """From the readings of a scan to q: of every frame, and the reciprocal-space grid around one voxel.
 
-q = R_s⁻¹ (k_f − k_i) is taken in the frame that turns with the sample, where the lattice stands still; any circle of
-sample or detector may move, and the photon energy. The grid is the tangent at the scan's centre: over one Bragg peak
-the arc departs from it by a fraction of a voxel.
+q = R_s⁻¹ (k_f − k_i) is taken in the frame that turns with the sample, in which the reciprocal lattice is fixed; any
+circle of sample or detector may move, and the photon energy. The grid is linearised at the scan's centre: over one
+Bragg peak the true arc departs from it by a fraction of a voxel.
 """
 
 from collections.abc import Mapping
@@ -18,7 +18,8 @@ from friedel.core.units import wavelength_angstrom
 Floats = NDArray[np.float64]
 Angles = Mapping[str, float | Floats]
 UNIT = {"x": (1.0, 0.0, 0.0), "y": (0.0, 1.0, 0.0), "z": (0.0, 0.0, 1.0)}
-# Readings within half a step of a line are even ones that tremble.
+# In steps: readings this near to a line count as evenly spaced with encoder noise; further off, a reading is wrong or
+# the steps aren't even.
 TREMBLES = 0.5
 
 
@@ -187,7 +188,7 @@ def _moves(values: float | Floats) -> bool:
 
 
 def _at(values: Floats, frames: Floats) -> Floats:
-    """Return readings at fractional frame numbers: along the line of even ones, else between neighbours."""
+    """Return readings at fractional frame numbers: on the fitted line if they are even, else interpolated linearly."""
     (start, step), _ = even_line(values)
     numbers = np.arange(values.size)
     if np.isfinite(step) and (np.abs(values - start - step * numbers) <= TREMBLES * abs(step)).all():

@@ -18,8 +18,8 @@ from friedel.bcdi.scans.source import ScanSource
 from friedel.bcdi.scans.write import write_aps34idc_scan
 from friedel.core.observer import Note, Observer, silent
 
-FRAMES_PER_S = 10.0
-_SHAPE = (64, 64, 64)
+FRAMES_PER_S = 10.0  # the scan of 64 frames takes 6 s, in which several images can be seen
+_SHAPE = (64, 64, 64)  # (n_rocking, y, x)
 
 
 @dataclass(frozen=True, eq=False)

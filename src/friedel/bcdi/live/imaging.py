@@ -1,4 +1,4 @@
-"""The process that images one scan: frames in, views out. Whoever feeds it never waits for it.
+"""The process that images one scan: frames in, views out. Sending it frames never waits.
 
 A process serves one scan and ends with it, so that the next scan's images don't wait for the last one's final image.
 Should it die, another can be given the same frames.
@@ -13,8 +13,8 @@ from typing import Any
 
 from numpy.typing import NDArray
 
-from friedel.bcdi.live.image import Imager
 from friedel.bcdi.live.plan import CrystalWatchPlan
+from friedel.bcdi.live.provisional import Imager
 from friedel.bcdi.live.scan import ScanSetting
 from friedel.bcdi.live.series import LiveCrystal
 from friedel.bcdi.live.view import CrystalView
@@ -23,7 +23,7 @@ from friedel.core.machine.memory import keep_freed_memory
 from friedel.core.machine.threads import stay_single_threaded
 from friedel.stream.processes import Ready, Supervised, spawn
 
-_POLL_S = 0.05
+_POLL_S = 0.05  # s; how soon the process sees that an image has become due while no frame comes
 
 
 @dataclass(frozen=True, eq=False)

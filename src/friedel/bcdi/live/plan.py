@@ -20,9 +20,9 @@ class LiveCrystalOptions(Options):
     """Share of the planned frames, where their number is known, before a first image is tried: before it, a bright
     fringe passes for the peak."""
     past_peak: int = Field(default=3, ge=1)
-    """Frames that must have come on both sides of the brightest one: before, the peak's place is a guess."""
+    """Frames that must have come on both sides of the brightest one: before, the peak may still be to come."""
     object_voxels: int = Field(default=2500, ge=200)
-    """The pattern's central part is used, just large enough that the object has about this many voxels."""
+    """Voxels that the object shall have: images use a central part of the pattern as small as that allows."""
     members: int = Field(default=2, ge=1, le=16)
     """Independent objects kept going side by side: where they differ, the image is uncertain."""
     model: str | None = "default"

@@ -1,7 +1,7 @@
 """A rocking scan that grows: raw frames with their motor readings, and the pattern that those so far make.
 
-A frame not yet measured is unknown, never dark. The counts are cleaned and cut out by the functions of `friedel.scans`
-that prepare a finished scan; once every frame has come, `GrowingScan.scan` is that finished scan. It phases nothing.
+A frame not yet measured is unknown, never dark. The counts are cleaned and cut out by the functions of
+`friedel.bcdi.prepare`, as for a finished scan; once every frame has come, `GrowingScan.scan` is that finished scan.
 """
 
 from collections.abc import Callable, Mapping
@@ -24,7 +24,7 @@ from friedel.core.errors import InputError
 from friedel.core.files.placement import Placement
 from friedel.stream.sources.events import Begun
 
-_FIRST_ROOM = 64
+_FIRST_ROOM = 64  # frames, where their number isn't known; the array then doubles when it is full
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -36,7 +36,7 @@ class ScanSetting:
     mask : (y, x) bool
         True where the detector measures; its shape is the frames'.
     n_frames : int or None
-        Frames that the scan is planned to have; None if nobody said.
+        Frames that the scan is planned to have; None if unknown.
     readings : mapping of str to float
         Motors as they stood at the start; a frame's own reading goes before.
     geometry : callable or None
@@ -84,7 +84,7 @@ class GrowingScan:
 
     @property
     def n_frames(self) -> int:
-        """Frames planned, or up to the last that has come if nobody said."""
+        """Frames planned, or up to the last that has come if that isn't known."""
         return max(max(list(self._readings), default=-1) + 1, self.setting.n_frames or 0)
 
     @property
@@ -214,7 +214,7 @@ class GrowingScan:
             name=setting.name,
         )
 
-    def _look(self, name: str) -> Reading | None:
+    def _look(self, name: str, _unit: str) -> Reading | None:
         """Return a motor's reading: one a frame if it moves, continued evenly to the frames that haven't come."""
         column = self._column(name)
         if column is None:

@@ -1,4 +1,4 @@
-"""One rocking scan from its first frame to its final image: when an image is worth making, of what box, and the last.
+"""One rocking scan from its first frame to its final image: when to make a provisional image, in which box.
 
 The final image is made by the batch chain from the complete scan, with the plan's own settings and seed: whatever the
 provisional ones showed, it is what `friedel reconstruct` gives for the same frames.
@@ -12,8 +12,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from friedel.bcdi.live.image import Imager
 from friedel.bcdi.live.plan import LiveCrystalOptions
+from friedel.bcdi.live.provisional import Imager
 from friedel.bcdi.live.scan import GrowingScan, ScanSetting
 from friedel.bcdi.live.view import CrystalView, History, picture, provisional_view, view_of, waiting_view
 from friedel.bcdi.plan import ReconstructionPlan
@@ -25,10 +25,10 @@ from friedel.core.errors import InputError
 from friedel.core.observer import Event, Observer, Progress
 
 REPORT = "report.html"
-_LARGEST_BOX = 96
-# The peak may wander by this share of the box before the box follows, and the images begin anew.
+_LARGEST_BOX = 96  # voxels a side of the provisional images' box: of a larger one only the centre would be used
+# Share of the box by which the found peak may shift before the box is centred anew, and the images with it.
 _WANDER = 1 / 16
-# Members that agree less have found nothing yet: the next image doesn't begin from them.
+# Correlation of the members below which they have no common object: the next image begins from new ones.
 _LOST = 0.6
 
 

@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 import numpy as np
 from numpy.typing import NDArray
 
-from friedel.bcdi.live.image import ProvisionalImage
+from friedel.bcdi.live.provisional import ProvisionalImage
 from friedel.bcdi.records import CrystalImage, Provenance, Quality, Reconstruction
 from friedel.bcdi.report.surface import surface_mesh
 from friedel.bcdi.strain.analysis import analyse
@@ -19,19 +19,15 @@ from friedel.core.errors import FriedelError
 
 PLANES: Mapping[str, int] = {"xy": 0, "xz": 1, "yz": 2}
 """Array axis that each plane cuts across."""
-_AGREE = 0.95
+_AGREE = 0.95  # correlation, as in a final result's verdict (`friedel.bcdi.phasing.verdict.assess.MIN_AGREEMENT`)
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
-class CrystalView:
-    """What a page shows of a crystal whose scan is being collected.
+class Picture:
+    """Slices and surface of one object.
 
     Attributes
     ----------
-    collected, expected : int
-        Frames there, and frames the scan will have; expected is 0 while unknown.
-    quality_frames, quality : (n,) float64
-        Frames collected when each image was made, and its agreement with the image before (correlation, 0 … 1).
     slices : mapping of str to (y, x) float32
         Amplitude through the middle, by plane ("xy", "xz", "yz").
     strain_slices : mapping of str to (y, x) float32
@@ -48,6 +44,28 @@ class CrystalView:
         Of lengths: "nm", or "voxels" where the geometry isn't known.
     axes : tuple of str
         Names of the surface's directions x, y and z.
+    """
+
+    slices: Mapping[str, NDArray[np.float32]] = field(default_factory=dict)
+    strain_slices: Mapping[str, NDArray[np.float32]] = field(default_factory=dict)
+    vertices: NDArray[np.float32] | None = None
+    faces: NDArray[np.int32] | None = None
+    vertex_strain: NDArray[np.float32] | None = None
+    coloured_by: str = "strain (10⁻³)"
+    unit: str = "nm"
+    axes: tuple[str, ...] = ("x", "y", "z")
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class CrystalView(Picture):
+    """What a page shows of a crystal whose scan is being collected: a picture, how it came about, and words.
+
+    Attributes
+    ----------
+    collected, expected : int
+        Frames there, and frames the scan will have; expected is 0 while unknown.
+    quality_frames, quality : (n,) float64
+        Frames collected when each image was made, and its agreement with the image before (correlation, 0 … 1).
     label : str
         "N of M frames, provisional", or what it is otherwise.
     notes : tuple of str
@@ -64,14 +82,6 @@ class CrystalView:
     expected: int = 0
     quality_frames: NDArray[np.float64] = field(default_factory=lambda: np.zeros(0))
     quality: NDArray[np.float64] = field(default_factory=lambda: np.zeros(0))
-    slices: Mapping[str, NDArray[np.float32]] = field(default_factory=dict)
-    strain_slices: Mapping[str, NDArray[np.float32]] = field(default_factory=dict)
-    vertices: NDArray[np.float32] | None = None
-    faces: NDArray[np.int32] | None = None
-    vertex_strain: NDArray[np.float32] | None = None
-    coloured_by: str = "strain (10⁻³)"
-    unit: str = "nm"
-    axes: tuple[str, ...] = ("x", "y", "z")
     label: str = ""
     notes: tuple[str, ...] = ()
     figures: Mapping[str, float] = field(default_factory=dict)
@@ -81,7 +91,7 @@ class CrystalView:
 
 @dataclass(frozen=True, kw_only=True)
 class History:
-    """How the images of a scan went.
+    """When each image of a scan was made, and how much it differed from the one before.
 
     Attributes
     ----------
@@ -98,26 +108,24 @@ class History:
     settled: bool = False
 
     def and_then(self, n_frames: int, same: float | None, *, enough: float, in_a_row: int) -> "History":
-        """Return the history with one more image; it counts for the row only if it has new frames."""
+        """Return the history with one more image; it counts for the row only if it has new frames.
+
+        Parameters
+        ----------
+        n_frames : int
+            Frames collected when the image was made.
+        same : float or None
+            Its correlation with the image before, 0 to 1; None for the first.
+        enough : float
+            Correlation from which an image counts as unchanged.
+        in_a_row : int
+            Unchanged images, each with new frames, after which the history is settled.
+        """
         frames, values = (*self.frames, n_frames), (*self.same, np.nan if same is None else same)
         grown = [(a, b) for a, b in zip(frames[1:], frames[:-1], strict=True)]
         latest = list(zip(grown, values[1:], strict=True))[-in_a_row:]
         settled = len(latest) == in_a_row and all(now > before and value >= enough for (now, before), value in latest)
         return History(frames=frames, same=values, settled=settled)
-
-
-@dataclass(frozen=True, eq=False, kw_only=True)
-class Picture:
-    """Slices and surface of one object; the fields are those of `CrystalView`."""
-
-    slices: Mapping[str, NDArray[np.float32]] = field(default_factory=dict)
-    strain_slices: Mapping[str, NDArray[np.float32]] = field(default_factory=dict)
-    vertices: NDArray[np.float32] | None = None
-    faces: NDArray[np.int32] | None = None
-    vertex_strain: NDArray[np.float32] | None = None
-    coloured_by: str = "strain (10⁻³)"
-    unit: str = "nm"
-    axes: tuple[str, ...] = ("x", "y", "z")
 
 
 def waiting_view(collected: int, expected: int, why: str) -> CrystalView:
@@ -163,7 +171,17 @@ def view_of(
     figures: Mapping[str, float],
     report: str = "",
 ) -> CrystalView:
-    """Return a view made of a picture, a history and words; parameters are the fields of `CrystalView`."""
+    """Return the view that a picture, a history and words make.
+
+    Parameters
+    ----------
+    shown : Picture
+        Slices and surface.
+    history : History
+        All images up to this one.
+    collected, expected, label, notes, figures, report
+        Fields of `CrystalView`.
+    """
     return CrystalView(
         collected=collected,
         expected=expected,

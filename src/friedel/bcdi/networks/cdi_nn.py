@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from friedel.core.errors import PlanError
 
-FILTERS = (32, 64, 128)
+FILTERS = (32, 64, 128)  # of the three levels, as published
 # Each of the three levels halves every side.
 _SHRINKS_BY = 2 ** len(FILTERS)
 

@@ -1,4 +1,4 @@
-"""What phasing networks are shown, and how what they give becomes an object: the same in training and in use.
+"""Input of phasing networks (√I / max) and how their output becomes an object: the same in training and in use.
 
 A phasing network has an attribute ``gives``: "object" (two channels: amplitude, and phase in radians) or "diffraction"
 (two channels: cosine and sine of the reciprocal-space phase). Its grid is centred in both spaces.

@@ -1,7 +1,7 @@
 """The project's own phasing network: from a diffraction amplitude to its phase in reciprocal space.
 
-Convolutions work on cells of 2³ voxels and tell how the phase goes on from fringe to fringe; attention over the whole
-pattern tells which of the twins it is. Predicting the reciprocal-space phase follows Masto et al., arXiv:2507.06644.
+Convolutions over cells of 2³ voxels relate the phases of neighbouring fringes; attention over the whole pattern decides
+on one of the twins everywhere. Predicting the reciprocal-space phase follows Masto et al., arXiv:2507.06644.
 How the phase becomes an object, and how the input is prepared, is decided elsewhere.
 """
 
@@ -15,7 +15,7 @@ from torch.nn import functional
 from friedel.bcdi.networks.phase_unet import convolution_pair, exact_where_tiny, logarithmic, unit_phasor
 from friedel.core.errors import PlanError
 
-_CELL = 2
+_CELL = 2  # voxels of a cell's edge: `PhaseFormer` says what it saves
 
 
 class PhaseFormer(nn.Module):
@@ -114,7 +114,7 @@ def _unfolded(cells: Tensor) -> Tensor:
 
 
 class Attention(nn.Module):
-    """Let every token look at all others, then think on its own; both are added to what it was.
+    """One transformer layer: attention among all tokens, then a perceptron for each, both added to their input.
 
     Written out in plain products: for a few dozen tokens in bf16 on a CPU, the fused kernels' gradients take several
     times longer than the products themselves.

@@ -12,10 +12,10 @@ from torch.nn import functional
 
 from friedel.core.errors import PlanError
 
-# Fringes are a thousand times weaker than the peak; as a logarithm both are seen.
+# Share of the largest amplitude: fringes are a thousand times weaker than the peak; hence the logarithm.
 _WEAKEST = 1e-3
-_TINY = 2
-_DARK = 1e-12
+_TINY = 2  # voxels of a map's side up to which `exact_where_tiny` leaves bfloat16
+_DARK = 1e-12  # keeps the phasor finite where both its parts are zero
 
 
 class PhaseUNet(nn.Module):
@@ -78,7 +78,7 @@ class PhaseUNet(nn.Module):
 
 
 def logarithmic(amplitude: Tensor) -> Tensor:
-    """Return the logarithm of amplitudes up to 1, from 0 for dark to 1: a network sees peak and fringes alike."""
+    """Return log(1 + 1000 a) / log(1001) of amplitudes a from 0 to 1, so that peak and fringes have like weight."""
     return torch.log1p(amplitude / _WEAKEST) / math.log1p(1 / _WEAKEST)
 
 

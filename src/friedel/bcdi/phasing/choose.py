@@ -3,11 +3,12 @@
 χ alone ranks wrongly: it always falls as the support grows. Two regimes need two rules:
 
 - *Photon-limited* (the best model explains held-out voxels nearly to the Poisson noise): the tightest support whose
-  model predicts the held-out voxels as well as the best, but for a few per cent. Too tight a one misses crystal and
-  predicts much worse; a loose one hardly does, yet its extra freedom fits noise.
-- *Model-limited* (a real pattern, cut off at the detector's edge): the density's ringing beyond the surface is real
-  signal to the held-out voxels, which then ask for ever more support. There the crystal decides: a surface voxel
-  belongs to it from one sixth filled: half-filled voxels are safely in, the first lobe of ringing (a tenth) out.
+  held-out deviance is within a few per cent (`AS_GOOD`) of the best. Too tight a support cuts off crystal and predicts
+  much worse; a loose one predicts nearly as well, but its extra freedom fits noise.
+- *Model-limited* (a real pattern, cut off at the detector's edge): the density then rings beyond the surface, and
+  held-out voxels are predicted better by every larger support that holds more of the ringing. So a fixed rule decides:
+  a voxel belongs to the crystal from one sixth filled, which includes half-filled surface voxels and excludes the
+  first lobe of the ringing (a tenth).
 """
 
 from dataclasses import dataclass
@@ -17,7 +18,7 @@ from numpy.typing import NDArray
 
 # Mean held-out deviance below which photons, not the model, limit the fit.
 PHOTON_LIMITED = 2.0
-# Where the loosest support's is above this, no tighter one brings it below the limit.
+# Where the loosest support's deviance is above this, tighter ones aren't tried: none would come below the limit.
 _HOPELESS = 2 * PHOTON_LIMITED
 # Held-out deviances within this factor of the best are as good.
 AS_GOOD = 1.03

@@ -1,7 +1,7 @@
-"""The loop that runs a strategy: from starts on a coarse grid to what photons allow on the whole pattern.
+"""The loop that runs a strategy: from starts on a coarse grid to the photon limit on the whole pattern.
 
-`strategy` says what is done; this says how. A candidate carries its object from a prediction to the result. Nothing
-here knows a regime.
+`strategy` says what is done, this module does it; regimes are known there alone. A `Candidate` holds one object from
+its start to the result.
 """
 
 from collections.abc import Callable
@@ -14,24 +14,25 @@ from torch import Tensor
 from friedel.bcdi.phasing.ambiguities import align_to
 from friedel.bcdi.phasing.choose import FILLED, PHOTON_LIMITED
 from friedel.bcdi.phasing.explore import Candidate, batch_size, column, free_deviances, ranked, run
-from friedel.bcdi.phasing.goodness import EXPLAINED, Goodness, goodness
-from friedel.bcdi.phasing.iterate import ShrinkWrap, State, chi_of, start_from, start_random
-from friedel.bcdi.phasing.measured import Measured
-from friedel.bcdi.phasing.multiscale import Shape, between, central_part, lift, lift_support, lower, windowed
+from friedel.bcdi.phasing.iterations.iterate import ShrinkWrap, State, chi_of, start_from, start_random
+from friedel.bcdi.phasing.iterations.measured import Measured
+from friedel.bcdi.phasing.iterations.multiscale import Shape, between, central_part, lift, lift_support, lower, windowed
+from friedel.bcdi.phasing.iterations.schedule import iterations_in, parse_schedule
+from friedel.bcdi.phasing.iterations.support import autocorrelation_support, grown, noise_level, shrink_wrap
 from friedel.bcdi.phasing.place import placed
-from friedel.bcdi.phasing.prediction import Prediction
+from friedel.bcdi.phasing.prediction.model import Prediction
 from friedel.bcdi.phasing.refine import RefineOptions, refine
-from friedel.bcdi.phasing.schedule import iterations_in, parse_schedule
 from friedel.bcdi.phasing.strategy import Stage, Strategy
-from friedel.bcdi.phasing.support import autocorrelation_support, grown, noise_level, shrink_wrap
+from friedel.bcdi.phasing.verdict.goodness import EXPLAINED, Goodness, goodness
 from friedel.core.observer import Note, Observer, Progress
 
 # Of two thresholds whose held-out deviances differ by less, the tighter is taken: its object has less freedom.
 _AS_GOOD = 1.002
-# Two solutions this much alike are one, and what they share isn't a stripe of either.
+# Two solutions that correlate this well are one: stripes, which differ from solution to solution, lower it.
 ALIKE = 0.99
 # Above this deviance a loosest support is tried no further: it is another solution, or the model, that is wrong.
 _FAR = 4.0
+# Bounds of the autocorrelation's level for the first support: what stands out of photon noise, between these.
 _LEVEL, _LEAST_LEVEL = 0.01, 0.001
 # Stripes raised the held-out deviance by 3 to 25 %; a round that lowers it by less than this has removed none.
 _GAIN = 0.995
@@ -104,7 +105,7 @@ class Climber:
                 carried = self.raised(carried, stage)
             before = min((one.free_deviance for one in self.finished), default=float("inf"))
             self.finished += carried
-            # Another round that gained nothing says that the rest is the measurement's, not a local minimum's.
+            # A further round that gained nothing: the misfit left is the measurement's, not that of a local minimum.
             if self.explained(carried) or min(one.free_deviance for one in carried) > _GAIN * before:
                 break
         best = ranked(self.finished)
@@ -134,7 +135,7 @@ class Climber:
         return (self.limited(carried, stage) if stage.descend else ranked(carried))[: stage.keep]
 
     def explained(self, finished: list[Candidate]) -> bool:
-        """Say whether photon noise explains what is left, and two solutions are one."""
+        """Say whether photon noise explains the misfit, and the best two solutions are alike (`ALIKE`)."""
         fit = self.fit(finished[0])
         said = f"{fit.factor:.2f} × what photon noise gives, from {len(self.pool)} starts"
         self.observer(Note("fit", said, {"factor": fit.factor, "spread": fit.spread}))
@@ -245,7 +246,8 @@ class Climber:
     def lowest_threshold(self, best: Candidate) -> float:
         """Return the loosest support to consider: any where photons limit the fit, the crystal's where the model does.
 
-        In between it rises with the misfit that photon noise leaves unexplained: no two seeds are treated apart.
+        In between it rises continuously with the misfit that photon noise leaves unexplained, so that two seeds with
+        nearly the same misfit aren't treated differently.
         """
         unexplained = (self.fit(best).factor - EXPLAINED) / (PHOTON_LIMITED - EXPLAINED)
         return FILLED * min(1.0, max(0.0, unexplained))

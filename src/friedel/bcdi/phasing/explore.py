@@ -8,26 +8,26 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from friedel.bcdi.phasing.iterate import Runs, ShrinkWrap, State, chi_of, iterate, start_from, start_random
-from friedel.bcdi.phasing.likelihood import mean_deviance
-from friedel.bcdi.phasing.measured import Measured
+from friedel.bcdi.phasing.iterations.iterate import Runs, ShrinkWrap, State, chi_of, iterate, start_from, start_random
+from friedel.bcdi.phasing.iterations.likelihood import mean_deviance
+from friedel.bcdi.phasing.iterations.measured import Measured
+from friedel.bcdi.phasing.iterations.projections import intensity_of
+from friedel.bcdi.phasing.iterations.schedule import parse_schedule
+from friedel.bcdi.phasing.iterations.support import autocorrelation_support
 from friedel.bcdi.phasing.options import PhasingOptions
-from friedel.bcdi.phasing.projections import intensity_of
-from friedel.bcdi.phasing.schedule import parse_schedule
-from friedel.bcdi.phasing.support import autocorrelation_support
 from friedel.core.fourier import fourier_corner
 
 # Complex and weight arrays alive at once for each start, and the memory they may take.
 _ARRAYS = 9
 _BUDGET_BYTES = 1.5e9
-# One array of a batch; more of them at once take longer each.
+# Bytes of one array of a batch on a CPU: larger batches leave its cache, and each start takes longer.
 _CACHE_BYTES = 1.5e6
-_RECORD_EVERY = 20
+_RECORD_EVERY = 20  # iterations between entries of χ, each of which costs a transform
 
 
 @dataclass(frozen=True, eq=False)
 class Candidate:
-    """One start and what it has come to.
+    """One start and its present state.
 
     Attributes
     ----------
@@ -162,7 +162,23 @@ def run(
     beta: float,
     on_progress: Callable[[int], None],
 ) -> list[Candidate]:
-    """Run one batch and return its members, with χ recorded on the way."""
+    """Run one batch and return its members, with χ recorded on the way.
+
+    Parameters
+    ----------
+    state : State
+        Where the batch begins: objects and supports ``(n, z, y, x)``.
+    measured : Measured
+        The measurement, on their grid.
+    runs : tuple of (str, int)
+        A parsed schedule.
+    wrap : ShrinkWrap or None
+        How the supports follow; None keeps them.
+    beta : float
+        Feedback of HIO and RAAR.
+    on_progress : callable
+        Told how many starts' iterations have been done since it was last told.
+    """
     iterations: list[int] = []
     chis: list[NDArray[np.float32]] = []
     done = state.iteration

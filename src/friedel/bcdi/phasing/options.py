@@ -4,9 +4,9 @@ from typing import Literal
 
 from pydantic import Field, field_validator
 
-from friedel.bcdi.phasing.multiscale import SHORTEST
+from friedel.bcdi.phasing.iterations.multiscale import SHORTEST
+from friedel.bcdi.phasing.iterations.schedule import parse_schedule
 from friedel.bcdi.phasing.refine import RefineOptions
-from friedel.bcdi.phasing.schedule import parse_schedule
 from friedel.bcdi.phasing.strategy import Strategies
 from friedel.core.options import Options
 
@@ -14,34 +14,34 @@ Fraction = Field(gt=0.0, lt=1.0)
 
 
 class GuidedOptions(Options):
-    """How a network's predictions are brought to a solution: shorter in everything, because they begin near it."""
+    """How a network's predictions are brought to a solution: shorter than from random starts, as they begin near it."""
 
     model: str = "default"
     """Weights: a shipped name, or the path of a file or folder of your own."""
     predictions: int = Field(default=4, ge=2, le=24)
-    """Predictions of one pattern, each from another side of it."""
+    """Predictions of one pattern, each of it under another of the cube's symmetries."""
     low_dose_predictions: int = Field(default=16, ge=2, le=24)
-    """As many where photons are few: all are refined, and the mean of those that agree is better than any."""
+    """Their number where photons are few: all are refined, and the mean of those that agree is the result."""
     schedule: str = "100*HIO+60*RAAR+10*ER"
-    """What each prediction runs first, with the support following."""
+    """Schedule of each prediction, with the support following."""
     loose_schedule: str = "3*(100*HIO+60*RAAR+10*ER)"
-    """What each prediction runs instead, with a looser support, if what they come to doesn't agree."""
+    """Schedule of each prediction on a looser support, where the results of the first don't agree."""
     start_voxels: int = Field(default=400, ge=100)
-    """That runs on the pattern's central part, just large enough that the object has about this many voxels."""
+    """Voxels that the object shall have: both run on a central part of the pattern as small as that allows."""
     start_shortest: int = Field(default=32, ge=8)
-    """No axis of that part is shorter than this, if the pattern's isn't: small patterns are fast enough whole."""
+    """Least voxels of that part along each axis, unless the pattern has fewer: small patterns are fast enough whole."""
     witnesses: int = Field(default=2, ge=1)
     """Random starts that confirm the predictions where photons don't limit the fit."""
     witness_voxels: int = Field(default=400, ge=100)
-    """They run where the object has about this many voxels."""
+    """Voxels that the object shall have on the grid of these random starts."""
     witness_schedule: str = "150*HIO+60*RAAR+10*ER"
-    """What they run."""
+    """Their schedule."""
     witness_thresholds: tuple[float, ...] = (0.13, 0.16)
     """Support thresholds that they take in turn."""
     keep: int = Field(default=2, ge=2)
     """Best predictions that are refined and compared."""
     polish: str = "30*RAAR+10*ER"
-    """What these run, in every cycle, on the way to the chosen support."""
+    """Their schedule in every cycle of polishing, with the support following."""
     polish_betas: tuple[float, ...] = (0.75,)
     """Feedback in each cycle of polishing and refinement."""
     candidates: tuple[float, ...] = (0.075, 0.13, 0.2, 0.31)
@@ -81,30 +81,31 @@ _OF_PHASING = (
 
 
 class PhasingOptions(Options):
-    """How an object is found for a pattern. The defaults need no hand."""
+    """How an object is found for a pattern. The defaults suit all patterns; nothing has to be set."""
 
     start: Literal["network", "random"] = "network"
     """Begin from a network's predictions, and from random phases where these fail; or from random phases at once."""
     strategies: Strategies = Strategies()
-    """Stages of a run where photons are many and the box has room; the other options are for all other patterns."""
+    """Stages of a run where photons are many and the box leaves room; all other patterns follow the other options."""
     guided: GuidedOptions = GuidedOptions()
-    """What becomes of the predictions."""
+    """How the predictions are continued."""
     starts: int = Field(default=8, ge=1, le=1000)
     """Independent random starts in a round."""
     rounds: int = Field(default=3, ge=1, le=20)
     """Rounds of starts at the most: another follows while no two good starts agree."""
     schedule: str = "400*HIO+200*RAAR+20*ER"
-    """What each start runs, with the support following (ER, HIO, RAAR, DM)."""
+    """Schedule of each start, with the support following (ER, HIO, RAAR, DM)."""
     beta: float = Field(default=0.9, gt=0.0, le=1.0)
     """Feedback of HIO and RAAR."""
     start_thresholds: tuple[float, ...] = (0.06, 0.10, 0.15, 0.20)
     """Support thresholds, as fractions of the bulk amplitude, that the starts of the first round take in turn."""
     loose_thresholds: tuple[float, ...] = (0.04, 0.06, 0.08, 0.10)
-    """Those of later rounds: strain of several turns dims parts of a crystal, and a tight support loses them."""
+    """Those of later rounds: with a phase range of several turns parts of a crystal reconstruct weakly, and a tight
+    support cuts them off."""
     tight_thresholds: tuple[float, ...] = (0.16, 0.20, 0.25, 0.30)
-    """Those of all rounds in a box hardly larger than the crystal, where a loose support explains anything."""
+    """Those of all rounds in a box hardly larger than the crystal, where a loose support fits any pattern."""
     loose_schedule: str = "3*(100*HIO+60*RAAR+10*ER)"
-    """What the best starts of a later round run on."""
+    """Further schedule of the best starts of a later round."""
     start_sigma: tuple[float, float] = (1.0, 0.5)
     """Smoothing before the threshold, voxels, at the first and at the last iteration of a start."""
     first_update: int = Field(default=100, ge=1)
@@ -120,7 +121,7 @@ class PhasingOptions(Options):
     keep: int = Field(default=4, ge=1)
     """Best starts that are polished, refined and compared."""
     polish: str = "100*RAAR+10*ER"
-    """What the kept starts run, in every cycle, on the way to the chosen support."""
+    """Schedule of the kept starts in every cycle of polishing, with the support following."""
     polish_betas: tuple[float, ...] = (0.9, 0.75)
     """Feedback in each cycle of polishing and refinement: high to leave local minima, then lower against noise."""
     polish_update_every: int = Field(default=20, ge=1)
@@ -130,21 +131,21 @@ class PhasingOptions(Options):
     comparing_steps: int = Field(default=60, ge=1)
     """Its steps, at the most, for solutions that are only compared."""
     low_dose_density_spread: float | None = Field(default=0.1, gt=0.0)
-    """Where photons are few, the refinement expects the crystal's density to vary by this fraction, and asks the
-    held-out voxels whether it does; None expects nothing."""
+    """Where photons are few, the refinement has a prior: the crystal's density varies by this fraction (RMS). It is
+    dropped if held-out voxels are predicted better without; None sets no prior."""
     held_out: float = Field(default=0.05, ge=0.0, le=0.3)
     """Share of measured voxels kept from the fit until the choices are made."""
     error_bars: Literal["none", "photons", "full"] = "full"
-    """Standard errors of the result: from photon noise and agreeing solutions; full also goes on from the solution on
-    three supports, to see what else would have fitted."""
+    """Standard errors of the result: from photon noise and agreeing solutions; full also iterates on from the solution
+    on three supports, to find other objects that fit."""
     coherence: Literal["full", "gaussian"] = "full"
     """Coherence of the beam: full, or a Gaussian blur whose widths are fitted."""
     start_voxels: int = Field(default=800, ge=100)
-    """Starts run on the pattern's central part, just large enough that the object has about this many voxels."""
+    """Voxels that the object shall have: starts run on a central part of the pattern as small as that allows."""
     start_shortest: int = Field(default=SHORTEST, ge=8)
-    """No axis of that part is shorter than this, if the pattern's isn't."""
+    """Least voxels of that part along each axis, unless the pattern has fewer."""
     choice_voxels: int = Field(default=64, ge=16)
-    """The support is chosen on the central part of at most this many voxels an axis."""
+    """Most voxels along each axis of the central part on which the support is chosen."""
 
     @field_validator("schedule", "loose_schedule", "polish")
     @classmethod

@@ -1,7 +1,8 @@
-"""Where between the voxels does the crystal lie? Photons don't tell; the support does.
+"""Which fraction of a voxel should the object be shifted by? Intensities leave it open; the support decides.
 
-A facet in the middle between two voxel planes leaves tails on both sides; on a plane it doesn't. Of all places the one
-is taken at which a tight support explains most: elsewhere a fit makes up for the tails by false detail in the phase.
+A facet that lies in the middle between two voxel planes has band-limited tails on both sides; one that lies on a plane
+has none. The shift is taken at which a tight support explains most of the pattern: at others, a fit on that support
+makes up for the missing tails by false detail in the phase.
 """
 
 import numpy as np
@@ -9,9 +10,9 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from friedel.bcdi.phasing.iterate import chi_of, iterate, start_from
-from friedel.bcdi.phasing.measured import Measured
-from friedel.bcdi.phasing.support import shrink_wrap
+from friedel.bcdi.phasing.iterations.iterate import chi_of, iterate, start_from
+from friedel.bcdi.phasing.iterations.measured import Measured
+from friedel.bcdi.phasing.iterations.support import shrink_wrap
 from friedel.core.fourier import fourier, frequencies, inverse_fourier
 
 # Steps of error reduction after which places are compared; ten or twenty tell them apart no better.

@@ -4,7 +4,7 @@ Gradients come from autograd through the forward model |F ψ|² (with partial co
 SciPy's L-BFGS-B, which needs tens of steps where plain gradient methods need a thousand. A share of
 voxels held out of the fit tells when more steps would only fit noise. The support stays; `solve` updates it in between.
 
-Where photons are few, many objects explain them; that a crystal's density is the same throughout then tells which.
+Where photons are few, many objects explain them; a prior of uniform density then chooses among these.
 """
 
 from collections.abc import Callable
@@ -18,23 +18,23 @@ from pydantic import Field
 from scipy.optimize import OptimizeResult, minimize
 from torch import Tensor
 
-from friedel.bcdi.phasing.coherence import transfer
-from friedel.bcdi.phasing.likelihood import LOSSES, mean_deviance
-from friedel.bcdi.phasing.measured import Measured
-from friedel.bcdi.phasing.projections import intensity_of
-from friedel.bcdi.phasing.support import bounding_box, interior
+from friedel.bcdi.phasing.iterations.coherence import transfer
+from friedel.bcdi.phasing.iterations.likelihood import LOSSES, mean_deviance
+from friedel.bcdi.phasing.iterations.measured import Measured
+from friedel.bcdi.phasing.iterations.projections import intensity_of
+from friedel.bcdi.phasing.iterations.support import bounding_box, interior
 from friedel.core.fourier import fourier_corner, fourier_of_part
 from friedel.core.options import Options
 
 # Photons per measured voxel, on average, below which √n is no longer Gaussian in the voxels that matter.
 _FEW = 10.0
-_CHUNK = 5
-_PATIENCE = 2
+_CHUNK = 5  # steps between two looks at loss and held-out voxels
+_PATIENCE = 2  # looks without a better deviance of held-out voxels after which the fit ends
 # A chunk of steps that lowers the loss by less than this share is the last.
 _ENOUGH = 1e-3
 # Keeps the modulus of an empty voxel differentiable.
 _TINY = 1e-12
-# What ends the fit is decided here, not by the optimiser.
+# The optimiser's own criteria are switched off: `_Followed` decides when a fit ends.
 _NO_TOLERANCE = {"ftol": 0.0, "gtol": 0.0}
 
 Vector = NDArray[np.float64]
@@ -54,8 +54,8 @@ class RefineOptions(Options):
     early_stop: bool = True
     """Stop when the held-out voxels no longer get better."""
     density_spread: float | None = Field(default=None, gt=0.0)
-    """Spread of the density inside the crystal, as a fraction of it, that is expected before any photon is seen; None
-    expects nothing. Where photons are many they outweigh it."""
+    """Prior: RMS variation of the density inside the crystal, as a fraction of it; None: no prior. Where photons are
+    many they outweigh it."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -156,7 +156,8 @@ class _Problem:
         self.inside = None if self.spread is None else interior(support)[self.box].flatten()[self.voxels]
         values = obj[self.box].flatten()[self.voxels]
         polar = options.parametrisation == "polar"
-        # Phases in arc lengths of a typical amplitude: else their gradients dwarf the amplitudes' and steps go astray.
+        # Phases are scaled to arc lengths of a typical amplitude; unscaled, their gradients exceed the amplitudes' by
+        # far, and L-BFGS takes bad steps.
         self.radius = float(values.abs().square().mean().sqrt().clamp_min(1e-30))
         parts = torch.stack([values.abs(), self.radius * values.angle()], -1) if polar else torch.view_as_real(values)
         widths = torch.empty(0, device=obj.device) if coherence is None else coherence

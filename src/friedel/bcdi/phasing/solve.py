@@ -7,16 +7,16 @@ import torch
 from numpy.typing import NDArray
 
 from friedel.bcdi.phasing.ambiguities import canonical
-from friedel.bcdi.phasing.assess import AGREE, MIN_UNIFORMITY, assess
 from friedel.bcdi.phasing.choose import PHOTON_LIMITED, Choice
 from friedel.bcdi.phasing.climb import Climbed, Climber
-from friedel.bcdi.phasing.goodness import goodness
-from friedel.bcdi.phasing.multiscale import fast_size
+from friedel.bcdi.phasing.iterations.multiscale import fast_size
 from friedel.bcdi.phasing.options import PhasingOptions
-from friedel.bcdi.phasing.plausible import amplitude_uniformity
-from friedel.bcdi.phasing.prediction import PhasingModel, Prediction, load_phasing_model
+from friedel.bcdi.phasing.prediction.model import PhasingModel, Prediction, load_phasing_model
 from friedel.bcdi.phasing.solver import Found, Solver
 from friedel.bcdi.phasing.strategy import Strategy
+from friedel.bcdi.phasing.verdict.assess import AGREE, MIN_UNIFORMITY, assess
+from friedel.bcdi.phasing.verdict.goodness import goodness
+from friedel.bcdi.phasing.verdict.plausible import amplitude_uniformity
 from friedel.bcdi.phasing.ways import confirmed, from_object, from_predictions, from_random, pursued
 from friedel.bcdi.records import Diffraction, Quality, Start
 from friedel.core.errors import InputError, WeightsError
@@ -24,9 +24,9 @@ from friedel.core.machine.device import resolve_device
 from friedel.core.machine.threads import threads_for
 from friedel.core.observer import Note, Observer, Warned, silent
 
-# Where photons limit the fit, right solutions agree better than local minima of one prediction do.
+# Least correlation of agreeing solutions where photons limit the fit: local minima near one prediction reach less.
 _PHOTON_LIMITED_AGREEMENT = 0.99
-# Where photons are few, noise alone keeps them further apart; but of many predictions this share must agree.
+# Where photons are few, noise keeps right solutions further apart than that; this share of the predictions must agree.
 _DIM_SHARE = 0.25
 
 
@@ -39,7 +39,7 @@ class Solution:
     quality: Quality
     starts: tuple[Start, ...]
     alternatives: tuple[NDArray[np.complex64], ...] = ()
-    """Independent solutions that agree with this one, best first, in any place and turn."""
+    """Independent solutions that agree with this one, best first; shift, twin and phase are not aligned."""
 
 
 def solve(
@@ -59,7 +59,7 @@ def solve(
     diffraction : Diffraction
         Prepared intensities and mask.
     options : PhasingOptions, optional
-        The defaults need no hand.
+        None takes the defaults, which suit all patterns.
     start : (z, y, x) complex, optional
         An object to begin from (another program's, an earlier result), in place of predictions and random starts; any
         scale. With one start there is nothing to compare the result with, and the quality says so.
@@ -183,8 +183,8 @@ def _guided(solver: Solver, network: PhasingModel) -> Solution:
 def _convincing(solver: Solver, found: Found) -> bool:
     """Say whether what predictions led to needs no further starts.
 
-    Predictions of one network may be wrong alike. A fit that only photon noise limits is enough; elsewhere a few random
-    starts must find nothing better.
+    Predictions of one network may share an error. A fit at the photon limit is enough; elsewhere a few random starts
+    must find nothing better.
     """
     best, agreement = found.finalists.best, found.finalists.agreement
     if _uniformity(found) < MIN_UNIFORMITY:
@@ -215,8 +215,8 @@ def _told(solver: Solver, text: str, *, of: str = "start") -> tuple[str, ...]:
 def _to_the_limit(solver: Solver, found: Found) -> Found:
     """Climb from random starts where photons limit a solution but don't explain it, and take what predicts better.
 
-    Stripes don't show in agreement, for every start may have them; the fit tells. So patterns that are too small for a
-    coarse grid to save time get one here, three quarters as long.
+    Stripes don't lower agreement, because all starts may have them; they raise the held-out deviance. Patterns too
+    small for a coarse grid to save time get one here, three quarters as long along each axis.
     """
     best = found.finalists.best
     fit = goodness(best.confined, int(best.support.sum()), solver.fine)

@@ -9,12 +9,11 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from friedel.bcdi.phasing.ambiguities import align_to
-from friedel.bcdi.phasing.assess import AGREE, Finalists
 from friedel.bcdi.phasing.choose import AS_GOOD, Choice, ThresholdScan, choose_threshold, model_limited
 from friedel.bcdi.phasing.explore import Candidate, explore, free_deviances, ranked, relax
-from friedel.bcdi.phasing.iterate import chi_of
-from friedel.bcdi.phasing.measured import Measured, measured_from
-from friedel.bcdi.phasing.multiscale import (
+from friedel.bcdi.phasing.iterations.iterate import chi_of
+from friedel.bcdi.phasing.iterations.measured import Measured, measured_from
+from friedel.bcdi.phasing.iterations.multiscale import (
     central_part,
     compact_shape,
     lift,
@@ -23,26 +22,33 @@ from friedel.bcdi.phasing.multiscale import (
     lower,
     start_shape,
 )
+from friedel.bcdi.phasing.iterations.projections import project_modulus
+from friedel.bcdi.phasing.iterations.schedule import iterations_in
+from friedel.bcdi.phasing.iterations.support import (
+    autocorrelation_excess,
+    autocorrelation_support,
+    noise_level,
+    shrink_wrap,
+)
 from friedel.bcdi.phasing.options import PhasingOptions
-from friedel.bcdi.phasing.prediction import Prediction
-from friedel.bcdi.phasing.projections import project_modulus
+from friedel.bcdi.phasing.prediction.model import Prediction
 from friedel.bcdi.phasing.refine import RefineOptions, is_low_dose, refine, with_coherence
-from friedel.bcdi.phasing.schedule import iterations_in
-from friedel.bcdi.phasing.support import autocorrelation_excess, autocorrelation_support, noise_level, shrink_wrap
+from friedel.bcdi.phasing.verdict.assess import AGREE, Finalists
 from friedel.bcdi.records import Diffraction, Start
 from friedel.core.observer import Note, Observer, Progress, silent
 
+# Voxels of reciprocal space, each axis: nearly full coherence, but not 0, where the gradient by the width vanishes.
 _COHERENCE_START = 0.3
-# Between a surface half filled and the haze of noise around the object.
+# Fraction of the bulk amplitude: between a half-filled surface voxel (0.5) and the noise around the object.
 NEUTRAL = 0.13
-_FITS = 3
-_SHORTEST_DIM = 16
+_FITS = 3  # rounds of refinement and new support where photons are few
+_SHORTEST_DIM = 16  # voxels an axis of the starts' grid has at least then
 # Where photons are few, only the central part's phases can be found by projections.
 _DIM_START_VOXELS = 300
-_DIM_THRESHOLD = 0.2
-# Above this share of the box, the region of the autocorrelation is folded over: the sampling is too coarse for it.
+_DIM_THRESHOLD = 0.2  # of the bulk amplitude, for supports then: above the noise around the object, which is stronger
+# Share of the box that the autocorrelation's halved region may fill; above it, the autocorrelation is aliased.
 _TIGHT_BOX = 0.25
-_AUTOCORRELATION_LEVEL = 0.01
+_AUTOCORRELATION_LEVEL = 0.01  # of its peak: the most at which the first support is cut; lower where noise allows
 # A climb takes 10 CPU-s at 64³ and 120 at 64 × 98 × 96, each round: larger patterns take the chain that ends sooner.
 _MOST_CLIMBED = 72**3
 # Between what simulated and real patterns have, see `autocorrelation_excess`.
@@ -50,10 +56,11 @@ _MOST_EXCESS = 2.0
 # Share of the photons outside the coarse grid above which it cuts the peak. Crystals strained by one turn leave 1.5 to
 # 2.4 % outside 32³ of 64³, those of two to six turns 3 to 14 %.
 _OUTSIDE = 0.025
+# In a tight box: smoothing at the first and the last iteration, voxels, and iterations before and between updates.
 _CLOSE_SIGMA, _CLOSE_EVERY = (3.0, 1.0), 20
 # Rounds after the first are for strongly strained crystals, too, and strain needs resolution.
 _SHORTEST_LATER = 32
-# Enough to see whether independent starts still agree at full resolution, where every iteration is dear.
+# Candidates refined on a fine grid of its own, where iterations are slow: two show whether independent starts agree.
 _ON_FINE_GRID = 2
 
 
@@ -79,9 +86,10 @@ class Following:
 NEAR = Following(threshold=0.16, sigma=(1.0, 1.0), every=10)
 """For predictions near the solution."""
 CLOSE = Following(threshold=0.2, sigma=(2.0, 1.0), every=10)
-"""For a box hardly larger than the crystal, where a loose support explains anything: first a blob, then its surface."""
+"""For a box hardly larger than the crystal, where a loose support fits any pattern: first a smooth body, then its
+surface."""
 LOOSE = Following(threshold=0.07, sigma=(0.5, 0.5), every=20)
-"""For strain of several turns, which dims parts of a crystal: a tighter support collapses onto the others."""
+"""For strain of several turns, in which parts of a crystal reconstruct weakly: a tighter support would cut them off."""
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -123,7 +131,7 @@ class Solver:
         self.refining = self.unexpecting
         wanted, shortest = options.start_voxels, options.start_shortest
         if self.low_dose:
-            # Its weak fringes would only lead starts astray; they come in by the refinement.
+            # Starts on fringes of few photons go wrong; the refinement, whose likelihood knows their noise, adds them.
             wanted, shortest = _DIM_START_VOXELS, _SHORTEST_DIM
             self.refining = self.refining.model_copy(update={"density_spread": options.low_dose_density_spread})
         self.start, self.later = (
@@ -183,7 +191,7 @@ class Solver:
 
     @property
     def loosest(self) -> Following:
-        """How a support follows what has gone astray."""
+        """How the support follows where the usual one failed."""
         return CLOSE if self.tight else LOOSE
 
     def _close(self) -> PhasingOptions:
@@ -196,7 +204,7 @@ class Solver:
     def _random(self, measured: Measured, options: PhasingOptions, number: int) -> list[Candidate]:
         count = iterations_in(options.schedule) * options.starts
         bar = _Bar(self.observer, "random starts" if number == 0 else f"random starts, round {number + 1}", count)
-        # In a tight box the autocorrelation is folded over itself: nothing is to be seen at its rim.
+        # In a tight box the autocorrelation is aliased, and its rim can't be seen.
         wider = 1 if self.tight else 3**number
         level = max(_AUTOCORRELATION_LEVEL / wider, min(_AUTOCORRELATION_LEVEL, noise_level(measured)))
         return explore(measured, options, seed=self.seed + 7919 * number, level=level, on_progress=bar)
@@ -302,7 +310,23 @@ class Solver:
         betas: tuple[float, ...] | None = None,
         refining: bool = True,
     ) -> list[Candidate]:
-        """Polish candidates on supports of the given threshold(s) and refine them, cycle by cycle."""
+        """Polish candidates on supports of the given threshold(s) and refine them, cycle by cycle.
+
+        Parameters
+        ----------
+        candidates : list of Candidate
+            On the measurement's grid.
+        threshold : float or list of float
+            Of the support, as a fraction of the bulk amplitude: one for all, or one for each.
+        measured : Measured
+            The measurement.
+        task : str
+            Name of the progress.
+        betas : tuple of float, optional
+            Feedback in each cycle; None takes the options'.
+        refining : bool
+            Whether each cycle ends with a refinement; always where photons are few.
+        """
         betas = betas or self.options.polish_betas
         thresholds = threshold if isinstance(threshold, list) else [threshold] * len(candidates)
         steps = self.refining.steps if refining or not self.projecting else 0
@@ -452,7 +476,7 @@ def _size(measured: Measured) -> str:
 
 
 class _Bar:
-    """Turns "so many more iterations done" into progress events."""
+    """Sums up counts of finished iterations and tells them as progress events."""
 
     def __init__(self, observer: Observer, task: str, total: int) -> None:
         self.observer, self.task, self.total, self.done = observer, task, total, 0

@@ -5,18 +5,19 @@ from dataclasses import replace
 from torch import Tensor
 
 from friedel.bcdi.phasing.ambiguities import align_to
-from friedel.bcdi.phasing.assess import AGREE, MIN_AGREEMENT
 from friedel.bcdi.phasing.choose import PHOTON_LIMITED
 from friedel.bcdi.phasing.explore import Candidate, ranked
-from friedel.bcdi.phasing.prediction import Prediction
+from friedel.bcdi.phasing.prediction.model import Prediction
 from friedel.bcdi.phasing.solver import NEAR, NEUTRAL, Found, Solver, lifted
+from friedel.bcdi.phasing.verdict.assess import AGREE, MIN_AGREEMENT
 from friedel.core.observer import Warned
 
 # Predictions of one network may share an error: what they come to must agree better than random starts have to.
 _SETTLED = 0.995
-# Solutions that hadn't arrived get this much better, or far more, by going on; those that had, don't get better at all.
+# Solutions that haven't converged lower their held-out deviance to this share or less by going on; converged ones don't
+# lower it at all. And the most times that a solution is continued.
 _MUCH_BETTER, _PURSUITS = 0.8, 5
-# On the starts' grid, unrefined, that shows by this factor; a few steps make what is there already comparable.
+# The same on the starts' grid, before refinement; a few steps of ER make old and new candidates comparable.
 _PROMISING, _AT_REST = 0.75, "10*ER"
 
 

@@ -22,17 +22,17 @@ from friedel.core.observer import Note, Observer, silent
 Triple = tuple[int, int, int]
 # Smoothing in speckles (one is about the oversampling wide): finer, and single speckles would look like blobs.
 SMOOTHING_SPECKLES = 1 / 3
-SMOOTHING_VOXELS = (1.0, 4.0)
-# A strained crystal's streaks bend: the mate is sought within so many smoothing lengths of −q.
+SMOOTHING_VOXELS = (1.0, 4.0)  # bounds of that width: the estimate of the oversampling may be far off
+# The mate at −q is sought within so many smoothing lengths: strain moves streaks away from exact centro-symmetry.
 MATE_REACH = 2.0
-SIGNIFICANCE = 8.0
-# Near the peak, strain may break the symmetry at will: nothing within this part of the half box is called alien.
+SIGNIFICANCE = 8.0  # standard deviations of photon noise: large, because voxels are many and masking costs signal
+# Share of the half box around the peak in which nothing is taken as alien: there strain breaks the symmetry strongly.
 KEEP_OUT = 0.2
-EDGE = 16
+EDGE = 16  # a rim of 1/16 of each side (2 voxels at least), where only the flank of a peak would be seen, is left out
 # An alien is masked out to this share of its own brightness, or until it drops into what is there anyway.
 TAIL = 0.03
-MAX_SHARE = 0.03
-LARGE = 4_000_000
+MAX_SHARE = 0.03  # of the array that one alien may cover: a larger blob belongs to the pattern itself
+LARGE = 4_000_000  # voxels above which every second voxel along each axis is looked at, an eighth of the cost
 
 
 @dataclass(frozen=True)

@@ -15,9 +15,12 @@ from friedel.core.errors import InputError
 from friedel.core.files.masks import Marks, measured_from
 from friedel.core.observer import Note, Observer, Recorder, Warned, silent, tee
 
+# Share of the side by which the peak may be off the middle. A choice: to move the array makes as large a share of its
+# voxels unknown, and saves only a phase ramp; but the farther off the peak, the fewer fringes one side has.
 OFF_CENTRE_ALLOWED = 1 / 8
+# Least share of the photons that a move must keep; below it the bright voxel isn't the pattern's centre.
 MOST = 0.5
-# Both ends of a wrapped axis are next to its peak: neither can be much fainter than the other.
+# Least ratio of the two ends of a wrapped axis: both are next to its peak, so neither is much fainter than the other.
 WRAPPED = 0.05
 
 
@@ -44,7 +47,7 @@ def diffraction_from_array(
     mask : (z, y, x) or (y, x), bool or numbers, or None
         Non-zero is bad; None: nothing is.
     mask_marks : {"bad", "good"} or None
-        What non-zero in the mask means; None: bad, if the data don't speak against it (`friedel.core.files.masks`).
+        What non-zero in the mask means; None: bad, unless the data contradict it (`friedel.core.files.masks`).
     name : str
         Origin of the data, for messages.
     observer : Observer

@@ -57,13 +57,13 @@ def apply_flat(
     return replace(kept, values=values.astype(np.float32))
 
 
-FLAT = 1e-3
+FLAT = 1e-3  # range of monitor factors below which frames aren't scaled: the photon noise of a frame of 1e6 photons
 
 
 def normalise_monitor(counts: Counts, monitor: NDArray[np.float64] | None, *, observer: Observer = silent) -> Counts:
     """Return the counts times mean over each frame's monitor ``(n_rocking,)``; unchanged without a usable one.
 
-    Frames whose monitor is not positive are unknown; if they are more than half, the monitor is not believed.
+    Frames whose monitor is not positive are unknown; if they are more than half, the monitor is not used.
     """
     if monitor is None:
         return counts

@@ -11,7 +11,7 @@ from friedel.core.errors import InputError
 from friedel.core.observer import Note, Observer, Warned, silent
 
 Triple = tuple[int, int, int]
-MINIMUM = 16
+MINIMUM = 16  # voxels of a side: at an oversampling of 2 the object has 8, of which the surface blurs two on each side
 
 
 def fft_friendly(n: int) -> bool:
@@ -27,6 +27,17 @@ def choose_shape(recorded: Triple, peak: Triple, *, bin_by: Triple = (1, 1, 1), 
 
     Along each axis, of the even FFT-friendly sizes with at most ``pad_fraction`` unrecorded, the one with most recorded
     less unrecorded voxels; of equals the one that records more. Axes shorter than 16 after binning grow to 16.
+
+    Parameters
+    ----------
+    recorded : (int, int, int)
+        Shape ``(z, y, x)`` of the raw scan.
+    peak : (int, int, int)
+        Raw index of the peak.
+    bin_by : (int, int, int)
+        Raw voxels summed along each axis.
+    pad_fraction : float
+        Largest share of an axis that may lie outside the recorded region.
     """
     z, y, x = (_size(*axis, pad_fraction) for axis in zip(recorded, peak, bin_by, strict=True))
     return z, y, x
@@ -40,6 +51,17 @@ def window_start(peak: Triple, shape: Triple, bin_by: Triple = (1, 1, 1)) -> Tri
 
 def crop(counts: Counts, start: Triple, shape: Triple, *, observer: Observer = silent) -> Counts:
     """Return the box of ``shape`` voxels from ``start``; voxels outside the recorded region are unknown.
+
+    Parameters
+    ----------
+    counts : Counts
+        The scan, ``(z, y, x)``.
+    start : (int, int, int)
+        Index of the box's first voxel; may be negative.
+    shape : (int, int, int)
+        Of the box.
+    observer : Observer
+        Hears what was cut off and what is unknown.
 
     Raises
     ------
@@ -86,6 +108,8 @@ def _report(counts: Counts, shape: Triple, start: Triple, spans: list[tuple[int,
         observer(Warned("crop", f"{outside:.0%} of the box was never recorded: ask for a smaller 'shape'"))
 
 
+# Width (sigma) of the Gaussian before the maximum is taken: it lowers a single hot voxel to 1/53, a peak of several
+# voxels' width hardly. The brightest voxel is then looked for within one such width.
 SMOOTHING_VOXELS = 1.5
 REACH_VOXELS = 2
 
@@ -122,7 +146,7 @@ def find_peak(
 def bright_middle(counts: Counts) -> tuple[float, float, float]:
     """Return the mean place ``(z, y, x)``, voxels, of what is bright: weighted by the square of the smoothed counts.
 
-    Strain of several turns splits a peak; its parts lie around the middle.
+    A phase range of several turns splits the peak into several maxima, which lie around this place.
     """
     weight = smoothed(counts, (SMOOTHING_VOXELS,) * 3).astype(np.float64) ** 2
     total = max(float(weight.sum()), 1e-30)

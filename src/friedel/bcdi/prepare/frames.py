@@ -1,7 +1,7 @@
 """Frames that weren't recorded as the others were: lost, half lost, repeated, with light added, attenuated.
 
-A frame without counts between two bright ones is lost, not dark: its voxels are unknown. What a whole frame shows
-against its neighbours is looked at here; single pixels are `bad_pixels`'s business.
+A frame without counts between two bright ones is lost, not dark: its voxels are unknown. Whole frames, and large parts
+of them, are compared with their neighbours here; single pixels in `bad_pixels`.
 """
 
 from collections.abc import Iterator
@@ -17,38 +17,42 @@ from friedel.core.observer import Note, Observer, Warned, listed, silent
 
 # By chance no count where 25 are expected: 1e-11.
 LEAST_EXPECTED = 25.0
-# More than this share of the frames unknown, and the result hangs on what was lost.
+# Share of the frames unknown above which the result isn't trusted.
 MOST_LOST = 0.1
-# So many times brighter than all around it in the next frames, and in so many pixels, is no pattern.
+# A frame has damaged bytes if more than such a share of its pixels, and more than so many, are so many times brighter
+# than all around them in the frames before and after.
 GARBLED_TIMES = 20.0
 GARBLED_SHARE = 0.002
 GARBLED_PIXELS = 5
-# Light on a frame: its darkest pixels have so many times the counts of those next to it.
+# Stray light: a frame's darkest pixels have so many times the counts of those in the frames before and after.
 LIFTED_TIMES = 3.0
-# An attenuator's factor: not so near 1 that strain could do it, not beyond what detectors count.
+# Bounds of an attenuator's factor: below 1.5 strain may change frames as much; beyond 120 a detector's range doesn't
+# reach.
 LEAST_STEP = np.log(1.5)
 MOST_FACTOR = 120.0
-# Taking the factor off leaves less than this share of what was too fine.
+# A factor is believed if taking it off leaves less than this share of the power at frequencies beyond `BAND`.
 LEAST_GAIN = 0.15
-# What is too fine must exceed photon noise's own part by this before a factor is sought in it.
+# A factor is looked for only where that power exceeds photon noise's own part so many times,
 LEAST_FINE = 3.0
-# And this share of the power: edges of the box leave some of it too fine.
+# and is more than this share of all power: the edges of the box put some power there.
 LEAST_SHARE = 1e-4
-STRETCH = 20
-# So many of the brightest pixels must agree.
+STRETCH = 20  # frames looked at together beside the whole scan, so that a run far from the peak isn't outshone
+# So many of the brightest pixels are asked one by one, and this share of them must agree.
 MOST_ASKED = 200
 MOST_PIXELS = 0.7
-MOST_RUNS = 3
-LEAST_FRAMES = 16
-BRIGHT_PIXELS = 2000
-# The finest periods that a pattern has whose object fills less than 1 / 2.5 of the box, in cycles a frame; and noise.
+MOST_RUNS = 3  # attenuated runs looked for, one after the other
+LEAST_FRAMES = 16  # of a scan or stretch in which a run is looked for: fewer frames hold too few fine periods
+BRIGHT_PIXELS = 2000  # enough to average over photon noise; more only cost time
+# The highest frequency, cycles a frame, of the intensities of an object that fills less than 1 / 2.5 of the box: its
+# autocorrelation is twice as long as it, 0.8 of the box, so ±0.4. And what is added to K's diagonal, so that it can be
+# inverted.
 BAND = 0.4
 NOISE = 1e-5
-# Slopes of quarters that are one slope.
+# The quarters' slopes may spread by this share on either side of their median and still count as one slope.
 ALIKE = 0.35
 # The beam fell if mirrored frames differ by more than this factor from end to end, and steadily.
 LEAST_FALL = 1.5
-STEADY = 0.9
+STEADY = 0.9  # share of the logarithmic ratios' power that a straight line must explain
 
 
 def repaired_frames(counts: Counts, *, name: str, observer: Observer = silent) -> Counts:
@@ -89,7 +93,8 @@ def one_beam(
     places : (n,) float64 or None
         Where the frames lie along the scan, in its steps; NaN: not known. None: evenly.
     """
-    if len(counts.mask) < LEAST_FRAMES:
+    # Of what doesn't scatter as photons do, it isn't known how unlike each other neighbouring frames may be.
+    if len(counts.mask) < LEAST_FRAMES or counts.unit != "photons":
         return counts
     counts = _with_one_beam(counts, np.arange(len(counts.mask)) if places is None else places, name, observer)
     if places is None:
@@ -102,7 +107,7 @@ def _present(counts: Counts) -> NDArray[np.bool_]:
 
 
 def _without_repeated(counts: Counts, name: str, observer: Observer) -> Counts:
-    """Take a frame that is its forerunner again, to the bit, as unknown: its own counts were never written."""
+    """Take a frame that equals the one before it bit for bit as unknown: its own counts were never written."""
     values = counts.values
     totals = values.sum(axis=(1, 2), dtype=np.float64)
     again = [
@@ -226,7 +231,7 @@ def _without_frames(counts: Counts, frames: NDArray[np.intp] | list[int]) -> Cou
 
 
 def _with_one_beam(counts: Counts, places: NDArray[Any], name: str, observer: Observer) -> Counts:
-    """Scale runs of frames back whose counts are all so many times what the others let expect, as by an attenuator."""
+    """Scale back runs of frames whose counts all differ from the expected by one factor, as behind an attenuator."""
     for _ in range(MOST_RUNS):
         found = _scaled_run(counts, places)
         if found is None:
@@ -293,7 +298,7 @@ def _run_in(counts: Counts, present: NDArray[np.intp], places: NDArray[Any]) -> 
     factors[first[k] : last[k]] = factor[k]
     lines, inverse = _lines(counts, present, places, MOST_ASKED)
     if _share_smoother(lines, inverse, factors) < MOST_PIXELS:
-        return None  # some hot pixels' doing
+        return None  # only some pixels agree: hot ones
     return slice(int(present[first[k]]), int(present[last[k] - 1]) + 1), float(1 / factor[k])
 
 

@@ -14,7 +14,7 @@ class PrepareOptions(Options):
     """How a raw rocking scan becomes a clean 3D pattern."""
 
     saturation: Annotated[float, Field(gt=0)] | None = None
-    """Raw counts from which a pixel is unknown; None: no limit known."""
+    """Raw counts at and above which a pixel is saturated, and so unknown; None: no limit known."""
     lost_frames: bool = True
     """Find frames that are lost, repeated, lifted or attenuated by comparing each with those next to it."""
     flat_field: bool = True

@@ -9,7 +9,7 @@ from friedel.core.observer import Note, Observer, Warned, silent
 LEAST_IN_ALL = 2.0
 """Box over object, in voxels: below it there are fewer measured numbers than unknown ones (Miao, Sayre & Chapman,
 J. Opt. Soc. Am. A 15, 1662 (1998)). In 3D the product over the axes counts: 2^(1/3) = 1.26 on each would do."""
-_LEAST_ON_AN_AXIS = 1.2
+_LEAST_ON_AN_AXIS = 1.2  # a little below 1.26, because the estimate of one axis is good to some 15 %
 
 
 def note_oversampling(counts: Counts, *, observer: Observer = silent) -> None:

@@ -1,6 +1,6 @@
 """What flows between the rooms: frozen records that say shape, axis order, dtype and unit. No computing, no files.
 
-The names load on first use: who needs one of them doesn't wait for the others.
+Each name's module is imported on its first use, so that importing one record doesn't import the others'.
 """
 
 from importlib import import_module

@@ -80,7 +80,7 @@ class Diffraction:
     unit : {"photons", "unknown"}
         Whether the values count photons, so that their noise is known; "unknown": any other scale.
     origin : Origin
-        What was read, and the warnings that can bend a result.
+        What was read, and the warnings after which a result isn't trusted.
     """
 
     intensities: NDArray[np.float32]
@@ -112,7 +112,7 @@ class Diffraction:
 
     @property
     def warnings(self) -> tuple[str, ...]:
-        """What can bend a result, a sentence each."""
+        """What can falsify a result, a sentence each."""
         return self.origin.warnings
 
     @property

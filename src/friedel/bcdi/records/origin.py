@@ -1,6 +1,6 @@
-"""What was read: a sentence for each fact that decides what a result is worth, and the warnings that can bend it.
+"""What was read: a sentence for each fact a result depends on, and the warnings after which it isn't trusted.
 
-It is made from what the readers and the preparation tell their observer, so that nothing has to be said twice.
+Made from the notes and warnings that readers and preparation tell their observer.
 """
 
 from collections.abc import Iterable
@@ -11,7 +11,7 @@ from friedel.core.observer import Note, Warned
 
 FACTS = (
     "file", "frames", "lost frames", "mask", "dark", "unit", "marks", "saturation", "angles", "beam", "energy",
-    "distance", "direct beam",
+    "distance", "pixels", "direct beam",
 )  # fmt: skip
 """The steps whose sentences are facts about what was read, in the order in which they are shown."""
 
@@ -25,7 +25,7 @@ class Origin:
     facts : tuple of (str, str)
         Name (one of `FACTS`) and sentence: file and dataset, frames, mask, unit, marks, angles, energy, distance.
     warnings : tuple of str
-        What can bend a result, a sentence each; a reconstruction with one of them isn't trusted.
+        What can falsify a result, a sentence each; a reconstruction with one of them isn't trusted.
     """
 
     facts: tuple[tuple[str, str], ...] = ()

@@ -36,7 +36,7 @@ class Provenance:
     notes : tuple of (str, str)
         What each step did: (step, sentence), in order; warnings begin with "warning: ".
     read : tuple of (str, str)
-        What was read: (fact, sentence), as in `Origin`; what can bend the result stands under "warning".
+        What was read: (fact, sentence), as in `Origin`; what can falsify the result stands under "warning".
     """
 
     plan: dict[str, Any]

@@ -14,8 +14,7 @@ from friedel.core.errors import InputError
 class Uncertainty:
     """Standard errors of a reconstruction, relative to its own mean phase, place and twin.
 
-    The deviations are a square root of the covariance: whatever is read from the object, a change of it by each
-    deviation in turn, squared and summed over them, is the variance of what is read.
+    The deviations δ_k are a square root of the covariance: a quantity f(ψ) has the variance Σ_k (f(ψ + δ_k) − f(ψ))².
 
     Attributes
     ----------
@@ -59,6 +58,13 @@ class Uncertainty:
                 f"{self.phase_rad.shape} and {self.amplitude.shape}"
             )
 
+    def __repr__(self) -> str:
+        return (
+            f"Uncertainty(phase known to {self.phase_rms_rad:.2g} rad rms (photons {self.photons_rad:.2g}, "
+            f"{self.n_solutions} other solutions {self.solutions_rad:.2g}), misfit {self.misfit:.3g}; "
+            f"maps of {' × '.join(map(str, self.phase_rad.shape))} voxels)"
+        )
+
     def figures(self) -> dict[str, Any]:
         """Return what isn't an array, ready for JSON; a number that isn't finite becomes None."""
         plain: dict[str, Any] = {name: getattr(self, name) for name in _FIGURES}
@@ -95,6 +101,19 @@ class CrystalErrors:
     strain: NDArray[np.float32] | None = None
     d0_angstrom: float | None = None
     strain_rms: float | None = None
+
+    def __repr__(self) -> str:
+        known = [f"phase {_rms(self.phase_rad):.2g} rad"]
+        if self.displacement_angstrom is not None:
+            known.append(f"displacement {_rms(self.displacement_angstrom):.2g} Å")
+        if self.strain is not None:
+            known.append(f"strain {_rms(self.strain):.2g}")
+        return f"CrystalErrors(rms over the crystal: {', '.join(known)}; diameter ± {self.diameter_error:.3g})"
+
+
+def _rms(values: NDArray[np.float32]) -> float:
+    known = values[np.isfinite(values)].astype(np.float64)
+    return float(np.sqrt(np.mean(known**2))) if known.size else math.nan
 
 
 _FIGURES = (

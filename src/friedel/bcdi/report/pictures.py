@@ -64,7 +64,7 @@ def _bulk(reconstruction: Reconstruction, crystal: CrystalImage | None) -> float
         return crystal.bulk_amplitude
     try:
         return find_isosurface(reconstruction.amplitude, reconstruction.support).bulk
-    except InputError:  # an empty object still deserves its report
+    except InputError:  # the report of an empty object is written without it
         return 1.0
 
 

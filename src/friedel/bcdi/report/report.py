@@ -1,7 +1,7 @@
-"""The report: one HTML file that shows the picture, says whether to trust it, and tells how it was made.
+"""The report: one HTML file with the pictures, the verdict and its reasons, and how the result was made.
 
 Everything is inside the file, pictures and the turnable 3D view included; the page loads nothing from anywhere.
-The words are chosen in `report_words`, the pictures made in `report_pictures`; this module puts them on the page.
+The sentences are chosen in `words`, the pictures made in `pictures`; this module puts them on the page.
 """
 
 from collections.abc import Mapping, Sequence

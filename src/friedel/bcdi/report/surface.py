@@ -52,7 +52,7 @@ def surface_mesh(reconstruction: Reconstruction, crystal: CrystalImage | None, b
             return _crystal_mesh(crystal)
         level = reconstruction.quality.isosurface_level * bulk
         return phase_mesh(reconstruction.object, level=level, placing=_measured_placing(reconstruction))
-    except InputError:  # an object without a surface still deserves its report
+    except InputError:  # the report of an object without a surface is written without one
         return None
 
 

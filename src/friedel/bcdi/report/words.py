@@ -1,4 +1,4 @@
-"""The report's sentences and tables: numbers rounded to what they are worth, each with what it means."""
+"""The report's sentences and tables: numbers rounded to their significant figures, each with its meaning."""
 
 import math
 from collections.abc import Iterable, Mapping, Sequence

@@ -19,9 +19,8 @@ from friedel.bcdi.results.record_json import decode_record, decode_uncertainty, 
 from friedel.core.errors import InputError
 from friedel.core.files.cxi_mask import CXI_VERSION
 from friedel.core.files.cxi_mask import INVALID as PIXEL_IS_INVALID
-from friedel.core.units import ANGSTROM_PER_M, photon_energy_ev
+from friedel.core.units import ANGSTROM_PER_M, CHARGE_C, photon_energy_ev
 
-JOULE_PER_EV = 1.602176634e-19
 # Bits of an image's mask, A.8 "Image".
 PIXEL_INSIDE_SUPPORT = 0x00010000
 RECORD = "entry_1/result_1/note_1/data"
@@ -204,7 +203,7 @@ def _write_frame(image: h5py.Group, shape: tuple[int, ...], basis: NDArray[np.fl
 def _write_source(entry: h5py.Group, grid: ReciprocalGrid | None) -> None:
     if grid is not None:
         source = entry.create_group("instrument_1/source_1")
-        _quantity(source, "energy", photon_energy_ev(grid.wavelength_angstrom) * JOULE_PER_EV, "J")
+        _quantity(source, "energy", photon_energy_ev(grid.wavelength_angstrom) * CHARGE_C, "J")
 
 
 def _next_image(entry: h5py.Group) -> h5py.Group:

@@ -1,6 +1,6 @@
 """What a beamline is, in data: circles, energy, detector and file layout, read from YAML.
 
-A beamline is described, never coded: adding one is writing a YAML file. The shipped descriptions lie in
+A beamline is a description, not code: adding one means writing a YAML file. The shipped descriptions lie in
 ``beamlines/`` beside this module. This module reads and checks them; `friedel.bcdi.scans.angles` combines one with a
 scan's motor positions.
 """
@@ -58,7 +58,11 @@ class DetectorOptions(Options):
     """The pixel detector."""
 
     pixel_size_m: tuple[Annotated[float, Field(gt=0)], Annotated[float, Field(gt=0)]]
-    """Pixel pitch along rows' numbers (y) and columns' numbers (x)."""
+    """Pixel pitch along rows' numbers (y) and columns' numbers (x), where the scan's files don't say it."""
+    pixel_sizes_m: dict[str, tuple[Annotated[float, Field(gt=0)], Annotated[float, Field(gt=0)]]] = Field(
+        default_factory=dict
+    )
+    """The same of other detectors of the beamline, by a pattern (``*eiger*``) that their frames' path matches."""
     distance: Quantity | None = None
     """Sample to detector; None: every scan must state it."""
     shift_x: Quantity | None = None

@@ -22,9 +22,10 @@ MONITORS = (
     "mon", "monitor", "mon0", "mon1", "mon2", "imonitor", "i0", "izero", "ic0", "ic1", "ionchamber", "srcur",
     "curpetra",
 )  # fmt: skip
-# A steady change that bends a rocking curve by more than its noise.
+# Share by which the beam's counter must change along a scan to be warned of: the rocking curve is scaled by as much,
+# which exceeds the Poisson noise of any frame with more than 100 photons.
 STEADY_CHANGE = 0.1
-# With more frames lost than this share, the result hangs on what the phasing makes of them.
+# Share of lost frames above which the result isn't trusted: phasing must then supply a quarter of the pattern.
 MOST_LOST = 0.25
 
 
@@ -213,6 +214,21 @@ def say_frames(
 ) -> None:
     """Say how many frames there are, and which were never written, whole or in part.
 
+    Parameters
+    ----------
+    n_expected : int
+        Frames that there should be.
+    lost : (n, y, x) bool or None
+        True where nothing was ever written; None: all was.
+    observer : Observer
+        Told.
+    name : str
+        Origin of the data, for messages.
+    missing : tuple of str
+        Files that aren't there.
+    dtype : str
+        Of the frames, for the message.
+
     Raises
     ------
     InputError
@@ -233,6 +249,12 @@ def say_frames(
         observer(Warned("lost frames", text))
 
 
+def is_monitor(name: str) -> bool:
+    """Tell whether a counter's name is one of the incident beam's; NanoMAX's electrometers have several channels."""
+    word = name.partition("/")[0].lower()
+    return word in MONITORS or word.startswith("alba")
+
+
 def watch_monitors(columns: Mapping[str, Any], observer: Observer) -> None:
     """Warn where a counter of the incident beam, which the beamline's description doesn't use, changes steadily.
 
@@ -244,7 +266,7 @@ def watch_monitors(columns: Mapping[str, Any], observer: Observer) -> None:
     for name, values in columns.items():
         known = np.asarray(values, dtype=np.float64)
         known = known[np.isfinite(known) & (known > 0)] if known.ndim == 1 else known[:0]
-        if name.lower() not in MONITORS or known.size < 8:
+        if not is_monitor(name) or known.size < 8:
             continue
         numbers = np.arange(known.size)
         slope, start = np.polyfit(numbers, known, 1)

@@ -18,7 +18,11 @@ from friedel.core.files.spec import SpecScan, read_spec_scan
 from friedel.core.files.tiff import find_frames, find_pages, frame_shape, read_frames
 from friedel.core.observer import Note, Observer, Warned, silent
 
+# Share (and 10 counts beside) by which a frame's sum may differ from what SPEC counted. Frames of another scan, or in
+# another order, differ by far more along a rocking curve; hot pixels that were corrected in one of the two by less.
 SUM_TOLERANCE = 0.01
+# Share of frames that may differ before the scan is refused; below it they are warned of. A choice: single frames are
+# rewritten or lost, while frames and points that are out of step differ nearly everywhere.
 SUM_REFUSED = 0.2
 
 
@@ -50,13 +54,14 @@ def read_spec_tiff(source: ScanSource, beamline: Beamline, *, observer: Observer
     recorded = Recorded(frames=frames)
     images = read_detector_images(source, recorded, placement, dark_is=beamline.dark_is, observer=observer)
 
-    def look(motor: str) -> Reading | None:
+    def look(motor: str, _unit: str) -> Reading | None:
         column = spec.columns.get(motor)
         if column is None:
             return spec.motors.get(motor)
         return fitted_column(column, n_frames, motor, source.spec, observer)
 
-    geometry = scan_geometry(beamline, source, look, placement, observer=observer)
+    known = {*spec.columns, *spec.motors}
+    geometry = scan_geometry(beamline, source, look, placement, recorded=known, observer=observer)
     monitor = spec.columns.get(layout.monitor or "")
     if monitor is None:
         watch_monitors(spec.columns, observer)
@@ -68,6 +73,19 @@ def fitted_column(
     column: NDArray[np.float64], n_frames: int, motor: str, path: Path | None, observer: Observer
 ) -> NDArray[np.float64]:
     """Return a column with as many values as there are frames; NaN where it is too short.
+
+    Parameters
+    ----------
+    column : (n_points,) float64
+        Positions of a motor.
+    n_frames : int
+        Number of frames.
+    motor : str
+        Its name, for messages.
+    path : Path or None
+        The file, for messages.
+    observer : Observer
+        Warned where the numbers differ.
 
     Raises
     ------

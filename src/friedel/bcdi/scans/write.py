@@ -16,9 +16,9 @@ from friedel.bcdi.scans.source import ScanSource
 from friedel.core.errors import InputError
 from friedel.core.observer import Observer, Progress, silent
 
-CHIP = (512, 512)
-HOT = 100
-WHITEFIELD_COUNTS = 15000.0
+CHIP = (512, 512)  # rows and columns of the beamline's detector
+HOT = 100  # counts of a bad pixel in the dark image; any number but 0 marks one
+WHITEFIELD_COUNTS = 15000.0  # of a pixel of average efficiency; any would do, since preparation divides by the median
 # SPEC's long names and mnemonics, eight a line, as in the beamline's own header.
 MOTORS = (
     ("Delta", "del"), ("Theta", "th"), ("Chi", "chi"), ("Phi", "phi"), ("Mu", "mu"), ("Gamma", "gam"),

@@ -22,7 +22,7 @@ Floats = NDArray[np.floating[Any]]
 PATTERN = "measured pattern"
 _LEVELS = 65534
 """Steps between the smallest and the largest value of a field on its way to the page; -32768 stands for NaN."""
-_ROBUST = 99.0
+_ROBUST = 99.0  # percentile at which a signed map's colours end: single surface voxels have far larger values
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)

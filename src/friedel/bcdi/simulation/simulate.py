@@ -19,14 +19,14 @@ from friedel.bcdi.figures.curves import distribution_figure
 from friedel.bcdi.simulation.plan import CrystalPlan
 from friedel.bcdi.simulation.store import (
     FAILED,
+    PROCESS,
     CrystalStore,
     StoreDescription,
     StoreWriter,
-    open_store,
     read_crystals,
-    store_fingerprint,
 )
 from friedel.core.errors import InputError, PlanError
+from friedel.core.files.reserved import fingerprint_of
 from friedel.core.machine.cluster import dask_client, in_any_order
 from friedel.core.observer import Note, Observer, Progress, Warned, silent
 
@@ -94,7 +94,7 @@ def simulate_crystals(
     if plan.generator == "lammps":
         for metal in plan.crystal.metals:
             potential_file(METALS[metal])
-    with open_store(path, description, fresh=fresh) as writer:
+    with StoreWriter(path, description, fresh=fresh) as writer:
         _make_pending(writer, plan, observer)
         path = _finished(writer, plan)
     made = _summary(path)
@@ -167,7 +167,7 @@ def _description(plan: CrystalPlan) -> StoreDescription:
 
 
 def _check_finished(path: Path, description: StoreDescription) -> None:
-    if store_fingerprint(path) != description.fingerprint:
+    if fingerprint_of(path, PROCESS) != description.fingerprint:
         raise InputError(
             f"{path}: lies there already and isn't this store (another plan, seed or version); "
             "choose another name, or make it anew with --fresh"

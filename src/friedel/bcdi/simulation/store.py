@@ -5,13 +5,11 @@ is marked only when its bytes are on the disk; the file takes its final name whe
 """
 
 import json
-import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
-from types import TracebackType
-from typing import Any, Self
+from typing import Any
 
 import h5py
 import numpy as np
@@ -20,13 +18,15 @@ from numpy.typing import NDArray
 from friedel.bcdi.crystals.field import CrystalField
 from friedel.core.errors import InputError
 from friedel.core.files.damage import readable, require_file
-from friedel.core.files.reserved import ReservedFile, cant_write, checked_folder, lay_out_file, reserve, unfinished_path
+from friedel.core.files.reserved import PartsFile, PartsWriter, reserve
 
-STATUS = "process/status"
+PROCESS = "process"
+"""Group that tells how the store was made."""
+STATUS = f"{PROCESS}/status"
 TO_DO, DONE, FAILED = 0, 1, 2
 HISTORY_BYTES = 1000
 """Room for a crystal's history; the longest that the shipped plans make has 280 bytes."""
-_NAME_LENGTH = 40
+_NAME_LENGTH = 40  # letters kept of the name of an entry that was left out
 
 SCALARS: Mapping[str, tuple[Any, tuple[int, ...], str]] = {
     "metal": ("S2", (), "chemical symbol"),
@@ -62,27 +62,34 @@ class StoreDescription:
     version: str
 
 
-class StoreWriter:
-    """An open, unfinished store; use `open_store`. Leaving its block closes it and keeps what is done."""
+class StoreWriter(PartsWriter):
+    """An unfinished store, open; leaving its block closes it and keeps what is done.
 
-    def __init__(self, target: Path, unfinished: Path, n_crystals: int) -> None:
-        self.target, self._unfinished = target, unfinished
-        volumes = ["crystals/density", "crystals/displacement"]
-        self._file = ReservedFile(unfinished, [*volumes, *(f"crystals/{name}" for name in SCALARS), STATUS])
-        self.status = self._file.flags(STATUS, n_crystals)
+    Parameters
+    ----------
+    path : Path
+        Name of the finished store; the unfinished one lies hidden beside it.
+    store : StoreDescription
+        What is written.
+    fresh : bool
+        Forget an unfinished store.
 
-    def __enter__(self) -> Self:
-        return self
+    Raises
+    ------
+    InputError
+        If the folder is missing, the disk has no room, the unfinished store there is another one, or is being written.
+    """
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
-    ) -> None:
-        self._file.close()
-
-    @property
-    def pending(self) -> list[int]:
-        """Numbers of the crystals that are still to be made."""
-        return np.flatnonzero(self.status == TO_DO).tolist()
+    def __init__(self, path: Path, store: StoreDescription, *, fresh: bool = False) -> None:
+        parts = PartsFile(
+            what=("store", "crystals"),
+            names=("crystals/density", "crystals/displacement", *(f"crystals/{name}" for name in SCALARS)),
+            marks=STATUS,
+            n_parts=store.n_crystals,
+            process=PROCESS,
+            fingerprint=store.fingerprint,
+        )
+        super().__init__(path, parts, partial(_fill, store=store), fresh=fresh)
 
     @property
     def n_failed(self) -> int:
@@ -114,63 +121,8 @@ class StoreWriter:
         self._mark(number, {"history": _json({"failed": reason[: HISTORY_BYTES // 7]})}, FAILED)
 
     def _mark(self, number: int, values: Mapping[str, Any], status: int) -> None:
-        try:
-            for name, value in values.items():
-                self._file.put(f"crystals/{name}", number, np.asarray(value)[None])
-            self._file.sync()
-            self._file.put(STATUS, number, np.array([status], np.uint8))
-        except OSError as error:
-            raise cant_write(self.target, error, "crystals done so far are kept; run it again to go on") from error
-        self.status[number] = status
-
-    def finish(self) -> Path:
-        """Give the complete store its name and return it."""
-        self._file.sync()
-        os.replace(self._unfinished, self.target)
-        return self.target
-
-
-def open_store(path: Path, store: StoreDescription, *, fresh: bool = False) -> StoreWriter:
-    """Open a store's unfinished file, or lay out a new one.
-
-    Parameters
-    ----------
-    path : Path
-        Name of the finished store; the unfinished one lies hidden beside it.
-    store : StoreDescription
-        What is written.
-    fresh : bool
-        Forget an unfinished store.
-
-    Raises
-    ------
-    InputError
-        If the folder is missing, the disk has no room, the unfinished store there is another one, or is being written.
-    """
-    target = checked_folder(path)
-    unfinished = unfinished_path(target)
-    if fresh:
-        unfinished.unlink(missing_ok=True)
-    if not unfinished.exists():
-        try:
-            lay_out_file(unfinished, partial(_fill, store=store))
-        except OSError as error:
-            raise cant_write(target, error, "nothing was left behind") from error
-    elif store_fingerprint(unfinished) != store.fingerprint:
-        raise InputError(
-            f"{unfinished}: an unfinished store of another plan, seed or version lies here; "
-            "finish that one, start afresh (--fresh), or choose another name"
-        )
-    return StoreWriter(target, unfinished, store.n_crystals)
-
-
-def store_fingerprint(path: Path) -> str | None:
-    """Return the fingerprint of a store, or None if the file isn't one."""
-    try:
-        with h5py.File(path, "r") as file:
-            return str(file["process"].attrs["fingerprint"])
-    except (OSError, KeyError):
-        return None
+        entries = {f"crystals/{name}": (number, np.asarray(value)[None]) for name, value in values.items()}
+        self.put_part(number, entries, mark=status)
 
 
 def _fill(file: h5py.File, store: StoreDescription) -> None:
@@ -184,7 +136,7 @@ def _fill(file: h5py.File, store: StoreDescription) -> None:
         reserve(file, f"crystals/{name}", (n, *shape), dtype).attrs["long_name"] = meaning
     status = file.create_dataset(STATUS, data=np.zeros(n, np.uint8))
     status.attrs["long_name"] = "0 to do, 1 done, 2 failed"
-    process = file["process"]
+    process = file[PROCESS]
     process["program"], process["version"], process["plan"] = "friedel", store.version, store.plan
     process["command"] = "friedel simulate crystals --plan <plan>"
     process.attrs["fingerprint"] = store.fingerprint

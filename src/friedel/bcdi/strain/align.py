@@ -21,7 +21,7 @@ _COARSE = 28
 """Voxels along the longest side at which place and turn are looked for: the pose is far finer than a voxel all the
 same, because every surface voxel votes (measured: 0.1° and 0.05 fine voxels on noisy 36³ crystals)."""
 _OUTSIDE = 0.15
-"""Weak voxels are ripples, and have no say."""
+"""Fraction of the largest amplitude below which voxels take no part: they hold ripples and noise."""
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)

@@ -1,8 +1,8 @@
-"""Standard errors on the laboratory grid: each deviation of the object goes the way that the object went.
+"""Standard errors on the laboratory grid: the strain analysis is repeated for the object changed by each deviation.
 
-What is read from the changed object, less what was read from the object itself, squared and summed over the
-deviations, is the variance (see `Uncertainty`). Surface and grid stay; interpolation, ramp and smoothing are redone,
-so neighbouring voxels' errors are taken with their correlations.
+The variance of a result is Σ (result of the changed object − result of the object)² over the deviations (see
+`Uncertainty`). Surface and grid stay; interpolation, ramp and smoothing are redone, so that the correlations between
+neighbouring voxels' errors are taken into account.
 """
 
 from collections.abc import Iterator

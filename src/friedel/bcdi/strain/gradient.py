@@ -62,7 +62,7 @@ def _along(field: Complexes, inside: Mask, axis: int) -> Floats:
     ahead, behind = _part(axis, slice(1, None)), _part(axis, slice(None, -1))
     both = inside[ahead] & inside[behind]
     links = np.where(both, field[ahead] * np.conj(field[behind]), 0)
-    # Links enter as pure phases: else a crystal that fades would lean towards its brighter side.
+    # Links enter as pure phases: weighted by amplitude, the brighter of the two would dominate where the density falls.
     size = np.abs(links)
     links = np.divide(links, size, out=np.zeros_like(links), where=size > 0)
     total = np.zeros(field.shape, dtype=np.complex128)

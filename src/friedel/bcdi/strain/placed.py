@@ -41,7 +41,7 @@ class Placed:
 
 
 def without_ramp(placed: Placed) -> Placed:
-    """Move the mean phase gradient from the object into h, where it belongs: F peaks at h plus the gradient."""
+    """Move the mean phase gradient g from the object into h: the crystal's mean scattering vector is h + g."""
     ramp = mean_gradient(placed.amplitude * placed.factor, placed.inside)[::-1] / placed.grid.voxel_size
     factor = placed.factor * np.exp(-1j * (placed.grid.positions() @ ramp))
     factor *= np.exp(-1j * np.angle((placed.amplitude * factor)[placed.inside].sum()))

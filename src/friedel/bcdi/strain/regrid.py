@@ -1,4 +1,4 @@
-"""From the detector's skewed voxels to a regular cubic grid: the complex field is interpolated, never its phase."""
+"""From the measurement's skewed voxels to a cubic grid; the complex field is interpolated, never its wrapped phase."""
 
 from dataclasses import dataclass
 
@@ -11,9 +11,11 @@ Floats = NDArray[np.float64]
 Complexes = NDArray[np.complex128]
 Mask = NDArray[np.bool_]
 
+# Voxels around the crystal, and layers by which its phase is continued: a cubic spline's coefficients depend on values
+# n voxels away by 0.27ⁿ (its pole √3 − 2), so what ends 4 voxels beyond changes the surface by 0.5 %.
 MARGIN = 4
 LAYERS = 4
-SPLINE_ORDER = 3
+SPLINE_ORDER = 3  # see `regridded` for its error
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -91,7 +93,13 @@ def regridded(
 
 
 def phase_factor(field: NDArray[np.complexfloating], basis: Floats, grid: CubicGrid, *, trusted: Mask) -> Complexes:
-    """Return the factor exp(iφ) of `regridded` alone, ``(z, y, x)``; parameters as there."""
+    """Return the factor exp(iφ) of `regridded` alone, ``(z, y, x)`` complex128.
+
+    Parameters
+    ----------
+    field, basis, grid, trusted
+        As for `regridded`.
+    """
     box = _box(trusted)
     factor = _at(continued(field[box], trusted[box], layers=LAYERS), _index(field.shape, basis, grid, box))
     return unit(np.where(np.abs(factor) > 0.1, factor, 0))

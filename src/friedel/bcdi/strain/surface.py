@@ -8,10 +8,12 @@ from scipy import ndimage
 
 from friedel.core.errors import InputError
 
-HALF = 0.5
+HALF = 0.5  # of the bulk's amplitude: a step blurred by a symmetric point-spread function is at half height at its edge
+# The lowest level used: the first side lobe of a sharply cut-off pattern's ringing is about 0.1 of the bulk, and an
+# amplitude that scatters by more than a quarter is no uniform crystal.
 LOWEST = 0.25
-HAZE = 0.1
-N_BINS = 200
+HAZE = 0.1  # of the 99.9th percentile: weaker voxels (ringing, noise) take no part in the histogram
+N_BINS = 200  # of the histogram, 0.5 % of its range each; it is smoothed over several, so finer ones change nothing
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -77,7 +77,7 @@ def train_phaser(
 
     Notes
     -----
-    A batch that doesn't fit into memory is halved, aloud, and the training goes on with two halves a step.
+    A batch that doesn't fit into memory is halved, with a warning, and the training goes on with two halves a step.
     """
     training = _Training(network, curriculum, options or LearningOptions(), folder, seed, observer)
     kept, first = training.run(resume=resume)

@@ -15,7 +15,7 @@ from friedel.core.training.learner import Learner
 from friedel.core.training.libraries import pl
 from friedel.core.training.options import LearningOptions
 
-_CHECK_EVERY = 20
+_CHECK_EVERY = 20  # batches between looks whether the loss is finite: each look waits for the GPU
 
 
 class Phaser(Learner):
@@ -29,7 +29,7 @@ class Phaser(Learner):
     options : LearningOptions
         How to train it.
     loss : LossOptions
-        What it is told it did wrong.
+        Weights of the loss's terms.
     seed : int
         Seed of dropout.
     """

@@ -1,4 +1,4 @@
-"""How far a predicted object is from the truth, or from its pattern, whatever intensities can't tell.
+"""How far a predicted object is from the truth, or from its pattern; shift, global phase and twin don't count.
 
 All functions are differentiable, take batches and return one number an object. Diffractions are centred.
 """
@@ -10,9 +10,9 @@ from torch.nn import functional
 from friedel.core.fourier import fourier, inverse_fourier_corner
 
 AXES = (-3, -2, -1)
-_DARK = 1e-12
-# Fraction of the bulk amplitude at which a prediction without a shape of its own is cut off; and the largest share of
-# the box a crystal fills: haze, which is alike everywhere, must not pass as one.
+_DARK = 1e-12  # keeps quotients and roots finite where a pattern or a prediction is zero
+# Fraction of the bulk amplitude at which a prediction is cut off where the network gives no shape; and the largest
+# share of the box that is kept: a prediction of uniform weak amplitude mustn't fill the whole box.
 _EDGE, _LARGEST = 0.2, 0.35
 
 

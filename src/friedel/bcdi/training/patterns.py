@@ -27,13 +27,13 @@ from friedel.core.fourier import fourier, frequencies
 from friedel.core.training.examples import Batches
 
 Batch = tuple[Tensor, Tensor, Tensor]
-_ATTEMPTS = 20
-_HELD_BACK = 10
+_ATTEMPTS = 20  # draws of an outline before giving up; nearly every draw is usable
+_HELD_BACK = 10  # every tenth crystal of a store is for validation alone
 # Transforms of crystals that are kept for their other symmetries: 128 MiB at 32³.
 _KEPT = 512
 TRAINING, VALIDATION = 0, 1
 """Streams of crystals that never meet, whatever their numbers."""
-_PATTERN = 1
+_PATTERN = 1  # stream of chance for photons, noise and gaps, apart from the crystal's own
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -142,7 +142,7 @@ def _measured(options: CrystalOptions, rng: np.random.Generator) -> NDArray[np.b
     z, y, x = (away <= rng.uniform(*options.coverage) * n / 2 for _ in range(3))
     measured = z[:, None, None] & y[:, None] & x
     if rng.random() < options.gaps:
-        # Beside the peak: nobody puts the peak itself into a gap.
+        # Beside the peak: an experimenter keeps the peak itself out of the detector's gaps.
         first, width = int(rng.choice([-1, 1])) * int(rng.integers(3, n // 2)) + n // 2, int(rng.integers(1, 4))
         gap = (first, min(first + width, n))
         rows = bool(rng.random() < 0.5)

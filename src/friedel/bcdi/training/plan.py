@@ -29,13 +29,13 @@ class CrystalOptions(Options):
     photons: Range = (1e5, 1e8)
     """Photons in all."""
     strains: tuple[str, ...] = tuple(UNDISLOCATED)
-    """Families of strain (`friedel.samples.STRAINS`) of crystals made as the network learns."""
+    """Families of strain (`friedel.bcdi.crystals.random_crystal.STRAINS`) of crystals made as the network learns."""
     store: Path | None = None
     """Store of `friedel simulate crystals` to draw from; every tenth of its crystals is kept for measuring."""
     stored_share: Fraction = 1.0
     """Share of crystals that come from the store, where there is one; the others are made."""
     symmetries: Annotated[int, Field(ge=1)] = 1
-    """Patterns of one crystal to learn from: each from another side (the cube's symmetries), with photons, noise, edges
+    """Patterns of one crystal to learn from, each under another of the cube's symmetries, with photons, noise, edges
     and gap of its own. Crystals are kept until they are asked for again, up to 512: best a divisor of `patterns`."""
     reflections: tuple[Reflection, ...] = REFLECTIONS
     """Families of reflections that stored crystals are seen in."""
@@ -68,15 +68,15 @@ class CrystalOptions(Options):
 
 
 class LossOptions(Options):
-    """What a phasing network is told it did wrong."""
+    """The loss of a phasing network: weights of its terms."""
 
     supervised: Annotated[float, Field(ge=0)] = 1.0
     """Weight of 1 − the correlation with the truth; 0 trains without labels."""
     physics: Annotated[float, Field(ge=0)] = 0.0
     """Weight of the misfit between the prediction's own pattern and the measured one (AutoPhaseNN's idea)."""
     weighting: Annotated[float, Field(gt=0, le=1)] = 1.0
-    """Power of the true amplitude that a voxel counts with in the correlation: 1 is the objects' correlation; less
-    lets weak fringes count more."""
+    """Exponent p: a voxel counts by |F|^(2p) of the truth in the correlation: 1 gives the objects' correlation, less
+    gives weak fringes more weight."""
 
     @model_validator(mode="after")
     def _some(self) -> Self:

@@ -1,9 +1,9 @@
-"""What else would have fitted: solutions near the found one, on its support and on a tighter and a looser one.
+"""Other solutions that fit: near the found one, on its support and on a tighter and a looser one.
 
 A phased object is one of several that fit nearly as well; stripes are the well-known difference. Iterating on from the
-solution with strong feedback leaves its minimum and settles in another, with the support following at a threshold that
-might have been chosen as well. Where photons are few, projections onto the square roots of counts do harm; there only
-the support changes. How much of a difference is the solution's own error, the goodness of both fits says.
+solution with strong feedback leaves its minimum and ends in another, with the support following at a threshold near
+the chosen one. Where photons are few, projections onto the square roots of counts add noise; there only the support
+changes. `own_share` says how much of a difference is the found solution's own error, from how well both fit.
 """
 
 from collections.abc import Sequence
@@ -14,13 +14,13 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from friedel.bcdi.phasing.iterate import ShrinkWrap, iterate, start_from
-from friedel.bcdi.phasing.likelihood import mean_deviance
-from friedel.bcdi.phasing.measured import Measured
-from friedel.bcdi.phasing.projections import intensity_of
+from friedel.bcdi.phasing.iterations.iterate import ShrinkWrap, iterate, start_from
+from friedel.bcdi.phasing.iterations.likelihood import mean_deviance
+from friedel.bcdi.phasing.iterations.measured import Measured
+from friedel.bcdi.phasing.iterations.projections import intensity_of
+from friedel.bcdi.phasing.iterations.schedule import parse_schedule
+from friedel.bcdi.phasing.iterations.support import shrink_wrap
 from friedel.bcdi.phasing.refine import RefineOptions, refine
-from friedel.bcdi.phasing.schedule import parse_schedule
-from friedel.bcdi.phasing.support import shrink_wrap
 from friedel.core.fourier import fourier_corner
 
 Object = NDArray[np.complex64]
@@ -29,9 +29,11 @@ THRESHOLDS = (1.0, 1.4, 1 / 1.4)
 """Thresholds of the supports tried, relative to the chosen one: neighbours on the scan that it is chosen from."""
 # Three times as many iterations come to the same differences, on average within 5 %.
 _SCHEDULE, _BETA = parse_schedule("60*RAAR+10*ER"), 0.9
+# Voxels of smoothing before the threshold, and iterations between updates: as in the loosest shrink-wrap of phasing
+# (`LOOSE` in `friedel.bcdi.phasing.solver`), so that the support may move.
 _SIGMA, _UPDATE_EVERY = 0.5, 20
-_DIM_SIGMA = 1.0
-_STEPS = 30
+_DIM_SIGMA = 1.0  # where photons are few: noise from voxel to voxel must not make holes in the support
+_STEPS = 30  # of L-BFGS on each support; more fit the alternatives a little better, for as much more time
 
 
 @dataclass(frozen=True, eq=False)

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from scipy import ndimage
 
 from friedel.bcdi.phasing.ambiguities import align_to
-from friedel.bcdi.phasing.measured import Measured, measured_from
+from friedel.bcdi.phasing.iterations.measured import Measured, measured_from
 from friedel.bcdi.phasing.refine import is_low_dose, refine, with_coherence
 from friedel.bcdi.records import Diffraction, Uncertainty
 from friedel.bcdi.uncertainty.alternatives import Alternative, judged, nearby, own_share
@@ -30,15 +30,15 @@ Kind = Literal["photons", "full"]
 # A standard deviation from twelve draws scatters by a fifth; its square is averaged over this width, RMS voxels, which
 # leaves 4 % and follows what changes over the crystal.
 N_DRAWS = 12
-_SMOOTHING = 1.5
-# Agreeing solutions of the chain that are compared; more of them say the same again.
+_SMOOTHING = 1.5  # voxels, see above
+# The most agreeing solutions of phasing that are compared.
 _MOST_OTHERS = 4
-# Patterns of more voxels get one alternative: there each costs minutes.
+# Voxels. Larger patterns get one alternative, as each takes minutes there.
 _LARGE = 100**3
 # Voxels with less than this fraction of the bulk's amplitude are haze rather than crystal, and no part of its size.
 _HAZE = 0.1
-_INSIDE = 0.5
-_COHERENCE_START = 0.3
+_INSIDE = 0.5  # of the bulk's amplitude: the phase of weaker voxels is mostly noise
+_COHERENCE_START = 0.3  # as in `friedel.bcdi.phasing.solver`: not 0, where the gradient by the width vanishes
 # Fits at the photon limit come to a misfit of 0.98–1.06, the most where many voxels are dim. Above it, objects of known
 # truth were further off than photon noise makes them, in square by between 1 and 70 times the excess per parameter. At
 # a misfit of 2 the model's own faults begin to rule, and what they do to the object isn't known from the fit.
@@ -129,7 +129,7 @@ def _estimated(diffraction: Diffraction, solved: Solved, kind: Kind, seed: int, 
 def _size_error(
     found: Uncertainty, solved: Solved, others: Sequence[Alternative], shares: NDArray[np.float64]
 ) -> float:
-    """Return the diameter's standard error: other solutions count with their own supports, voxels beyond ours too."""
+    """Return the diameter's standard error; other solutions enter with their own supports, so their size may differ."""
     deep = deep_inside(solved.object, solved.support)[solved.support]
     values, own = solved.object[solved.support], found.diameter_voxels
     n_photons = found.origins.count("photons")
@@ -143,7 +143,7 @@ def _size_error(
 def _inflation(misfit: float, per_parameter: float) -> float:
     """Return by what the photons' variance grows where a fit leaves more unexplained than photon noise.
 
-    What is left lies in soft directions, which change the counts little and the object much.
+    The remaining misfit lies along directions that change the counts little and the object much.
 
     Parameters
     ----------
@@ -260,7 +260,17 @@ def _derivatives(obj: Object) -> list[Object]:
 
 
 def phase_changes(deviations: Object, obj: Object, support: Mask, inside: Mask) -> NDArray[np.float64]:
-    """Return the phase change ``(n, n_support)``, radians, that each deviation makes, its mean over ``inside`` zero."""
+    """Return the phase change ``(n, n_support)``, radians, that each deviation makes, its mean over ``inside`` zero.
+
+    Parameters
+    ----------
+    deviations : (n, n_support) complex64
+        Deviations of ψ on the support's voxels.
+    obj : (z, y, x) complex64
+        ψ.
+    support, inside : (z, y, x) bool
+        Where ψ may be non-zero, and where the mean is taken.
+    """
     values = obj[support].astype(np.complex128)
     change = np.angle((values + deviations) * np.conj(values))
     return np.asarray(change - change[:, inside[support]].mean(axis=1, keepdims=True))

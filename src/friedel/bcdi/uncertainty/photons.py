@@ -14,10 +14,10 @@ import torch
 from numpy.typing import NDArray
 from torch import Generator, Tensor
 
-from friedel.bcdi.phasing.likelihood import ANSCOMBE, mean_deviance
-from friedel.bcdi.phasing.measured import Measured
-from friedel.bcdi.phasing.projections import intensity_of
-from friedel.bcdi.phasing.support import bounding_box, interior
+from friedel.bcdi.phasing.iterations.likelihood import ANSCOMBE, mean_deviance
+from friedel.bcdi.phasing.iterations.measured import Measured
+from friedel.bcdi.phasing.iterations.projections import intensity_of
+from friedel.bcdi.phasing.iterations.support import bounding_box, interior
 from friedel.core.fourier import (
     fourier_of_part,
     inverse_real_fourier_corner,

@@ -1,4 +1,4 @@
-"""Single arrays from files of any common kind, whole or not at all. What they mean is the caller's business."""
+"""Single arrays from files of any common kind, whole or not at all. The caller decides what they mean."""
 
 import gzip
 import logging

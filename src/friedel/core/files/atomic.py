@@ -87,7 +87,7 @@ def appearing(folder: Path) -> Iterator[Path]:
 def remove_unfinished(folder: Path, name: str = "") -> int:
     """Remove what `appearing` left in a folder when a process was killed; return how many there were.
 
-    Only where nobody else is writing. ``name`` limits it to one folder's; empty: all.
+    Only where no other process is writing. ``name`` limits it to one folder's; empty: all.
     """
     found = [path for path in folder.glob(f".{glob.escape(name) or '*'}-unfinished-*") if path.is_dir()]
     for path in found:
@@ -102,7 +102,7 @@ def _settle(unfinished: Path, target: Path) -> None:
     waiting = sorted(unfinished.iterdir())
     try:
         _move(waiting, target)
-    except KeyboardInterrupt:  # moving takes milliseconds: finish it, so that old and new files never mix
+    except KeyboardInterrupt:  # moving takes milliseconds: finish it first, so that old and new files never mix
         _move([path for path in waiting if path.exists()], target)
         raise
 

@@ -8,7 +8,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-CXI_VERSION = 160
+CXI_VERSION = 160  # "cxi_version" of a file in format version 1.60
+# Names and bits as in these sections; bits of good pixels (0x20, 0x100, 0x800) have no name here.
 INVALID = 0x1
 SATURATED = 0x2
 HOT = 0x4

@@ -1,7 +1,7 @@
 """Open HDF5 files that other programs are still writing, or that were cut off. Knows nothing of what is in them.
 
 HDF5 refuses a file that is shorter than its header says. A reader that returns zeros beyond the end makes the part
-that is there readable; `WhatIsThere.n_bytes` tells a caller which data are real.
+that is there readable; `OpenedFile.n_bytes` tells a caller which data are real.
 """
 
 import io
@@ -20,6 +20,8 @@ CONVENTIONAL = ("entry_1/image_1/data", "entry_1/data_1/data", "entry/data/data"
 """Where CXI and NeXus keep the frames, assembled ones before those of modules; taken whatever else is there."""
 # No file is so long: whatever length the header promises, the padded file has it.
 _PRETENDED_BYTES = 1 << 50
+# HDF5's own 1 MiB holds no chunk of a large detector's frames, so a chunk of several frames would be decompressed anew
+# for each of them.
 _CHUNK_CACHE_BYTES = 64 << 20
 _SIGNATURE = b"\x89HDF\r\n\x1a\n"
 # Open for writing, and readable meanwhile (HDF5 File Format Specification 3.0, "File Consistency Flags").
@@ -47,6 +49,16 @@ class OpenedFile:
     notes: tuple[str, ...] = ()
 
 
+def unit_of(dataset: h5py.Dataset) -> str | None:
+    """Return what a dataset's ``units`` (or ``unit``) attribute says, as text; None without one."""
+    for name in ("units", "unit"):
+        value = dataset.attrs.get(name)
+        value = value.ravel()[0] if hasattr(value, "ravel") and value.size else value
+        if value is not None:
+            return value.decode("utf-8", "replace") if isinstance(value, bytes) else str(value)
+    return None
+
+
 def open_hdf5(path: Path) -> OpenedFile:
     """Open an HDF5 file for reading: plainly, else as one that is being written, else as one that was cut off.
 
@@ -65,7 +77,7 @@ def open_hdf5(path: Path) -> OpenedFile:
 
 
 def _being_written(path: Path) -> OpenedFile | None:
-    """Open a file that says it is being written; HDF5 may try such a one for ever, so another process tries first."""
+    """Open a file that is marked as being written. HDF5 may hang on such a file, so another process tries first."""
     if not _says_written(path) or not _opens_in_time(path):
         return None
     try:

@@ -12,12 +12,13 @@ from numpy.typing import NDArray
 
 # The largest values of counters and types, and one less (an EIGER marks overflow with it), as they come out of float32.
 LARGEST = (2**16 - 1, 2**31 - 2, 2**31 - 1, 2**31, 2**32 - 2, 2**32 - 1, 2**32, 2**63 - 1, 2**63, 2**64 - 1, 2**64)
-NEGATIVE = (-1.0, -2.0)
+NEGATIVE = (-1.0, -2.0)  # as the CBF files of PILATUS detectors mark gaps and bad pixels
 # More different negative whole numbers than this are a background subtracted, not marks.
 MOST_NEGATIVE_MARKS = 3
 # Nobody uses more large marks at once.
 MOST_MARKS = 3
-# Counts this large never repeat over so many frames: by chance 0.06 ** 7.
+# A pixel that holds one value of at least 50 counts over 8 frames is stuck: the likeliest value of a Poisson mean of 50
+# has probability 0.056, so 7 repetitions by chance have 0.056 ** 7 = 2e-9.
 LEAST_STUCK = 50
 LEAST_FRAMES = 8
 # Fewer voxels of exactly the same highest value can be chance.
@@ -71,7 +72,7 @@ def find_marks(array: NDArray[Any]) -> Marked:
 def plateau(values: NDArray[Any], measured: NDArray[np.bool_] | None = None) -> float | None:
     """Return the value at which an array is clipped, or None: its largest one where too many voxels hold just that.
 
-    Of counts that spread over their noise, about one in a fifth of the largest value's size holds the very largest.
+    A clipped peak shows as many voxels of exactly the highest value; unclipped counts differ by their Poisson noise.
     """
     top = float(values.max(initial=0) if measured is None else values[measured].max(initial=0))
     if not top > 0:
@@ -104,7 +105,7 @@ def _is_largest(top: Any, dtype: np.dtype[Any]) -> bool:
 
 
 def _stays(array: NDArray[Any], top: Any) -> bool:
-    """Tell whether some pixel holds the largest value in every frame: no pixel of a scan counts the same throughout."""
+    """Tell whether some pixel holds the largest value in every frame, as a mark does and a count doesn't."""
     if array.ndim != 3 or len(array) < 3:
         return False
     # Two frames rule out most pixels before all are looked at.

@@ -1,7 +1,8 @@
 """One sense of masks: non-zero is bad, as in CXI, NeXus, numpy.ma and the field's programs.
 
-Who has a mask of good pixels says so (``mask_marks="good"``). A mask that contradicts the data in the one sense is
-taken in the other only where that leaves no doubt; else it is asked about. Reads no file.
+A user whose mask marks good pixels says so (``mask_marks="good"``). A mask that, with non-zero as bad, would hide most
+pixels and most of the light is taken in the other sense with a warning; where only one of the two holds, it is refused
+and the user asked. Reads no file.
 """
 
 from typing import Any, Literal, TypeAlias
@@ -15,10 +16,11 @@ from friedel.core.files.marks import find_marks
 from friedel.core.observer import Note, Observer, Warned, silent
 
 Marks: TypeAlias = Literal["bad", "good"]
-# A mask that leaves less of the pixels, or less of the light, is asked about.
+# Least share of the pixels, and of the counts, that a mask must leave. Gaps, dead pixels and a beamstop hide a small
+# part of a detector; a mask that leaves less is more likely meant the other way round, and so is asked about.
 LEAST_LEFT = 1 / 3
 LEAST_LIGHT = 0.5
-# So many of the brightest voxels are counted as no brighter than the next: hot ones don't decide.
+# The brightest 20 voxels count as no brighter than the 21st, so that a few hot ones don't decide where the light is.
 BRIGHTEST = 20
 
 

@@ -1,15 +1,17 @@
 """HDF5 files whose room is all reserved before anything is in them, filled in any order, safe against a kill.
 
-Filling changes bytes of data and nothing of HDF5's own structure. So a file is sound at every moment; what is done in
-it is for its user to mark, after `ReservedFile.sync`. Nothing here knows what the data mean.
+Filling changes bytes of data and nothing of HDF5's own structure, so a file can be opened at every moment. Which part
+is filled is for the caller to write into it, after `ReservedFile.sync`. Nothing here knows what the data mean.
 """
 
 import errno
 import fcntl
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from types import TracebackType
+from typing import Any, Self
 
 import h5py
 import numpy as np
@@ -106,6 +108,128 @@ def lay_out_file(path: Path, fill: Callable[[h5py.File], None]) -> None:
         os.replace(draft, path)
     finally:
         draft.unlink(missing_ok=True)
+
+
+@dataclass(frozen=True, kw_only=True)
+class PartsFile:
+    """A file that is made part by part.
+
+    Attributes
+    ----------
+    what : str
+        What it is and what its parts are, for messages: ("store", "crystals").
+    names : tuple of str
+        Datasets made by `reserve` that the parts fill.
+    marks : str
+        Dataset of a byte a part: 0 to do, anything else done.
+    n_parts : int
+        Parts in all.
+    process : str
+        Group whose attribute ``fingerprint`` tells what the file is of.
+    fingerprint : str
+        Equal for two files that must hold the same.
+    """
+
+    what: tuple[str, str]
+    names: tuple[str, ...]
+    marks: str
+    n_parts: int
+    process: str
+    fingerprint: str
+
+
+class PartsWriter:
+    """An unfinished file of parts, open; leaving its block closes it and keeps what is done.
+
+    Parameters
+    ----------
+    path : Path
+        Name of the finished file; the unfinished one lies hidden beside it.
+    parts : PartsFile
+        What is written.
+    fill : callable
+        Lays out a new file: ``fill(file)`` makes every dataset.
+    fresh : bool
+        Forget an unfinished file.
+
+    Raises
+    ------
+    InputError
+        If the folder is missing, the disk has no room, the unfinished file there is another one, or is being written.
+    """
+
+    def __init__(self, path: Path, parts: PartsFile, fill: Callable[[h5py.File], None], *, fresh: bool = False) -> None:
+        self.target, self._parts = checked_folder(path), parts
+        self._unfinished = unfinished_path(self.target)
+        if fresh:
+            self._unfinished.unlink(missing_ok=True)
+        if not self._unfinished.exists():
+            try:
+                lay_out_file(self._unfinished, fill)
+            except OSError as error:
+                raise cant_write(self.target, error, "nothing was left behind") from error
+        elif fingerprint_of(self._unfinished, parts.process) != parts.fingerprint:
+            raise InputError(
+                f"{self._unfinished}: an unfinished {parts.what[0]} of another plan, seed or version lies here; "
+                "finish that one, start afresh (--fresh), or choose another name"
+            )
+        self._file = ReservedFile(self._unfinished, [*parts.names, parts.marks])
+        self.status = self._file.flags(parts.marks, parts.n_parts)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self._file.close()
+
+    @property
+    def pending(self) -> list[int]:
+        """Numbers of the parts that are still to be made."""
+        return np.flatnonzero(self.status == 0).tolist()
+
+    def put_part(self, number: int, values: Mapping[str, tuple[int, NDArray[Any]]], *, mark: int = 1) -> None:
+        """Write a part's bytes, wait until they are on the disk, and mark it.
+
+        Parameters
+        ----------
+        number : int
+            The part's number.
+        values : mapping of str to (int, array)
+            By dataset: the first entry along its first axis, and the entries.
+        mark : int
+            What marks it, 1 to 255.
+
+        Raises
+        ------
+        InputError
+            If the bytes can't be written; the part then stays to be done.
+        """
+        try:
+            for name, (first, entries) in values.items():
+                self._file.put(name, first, entries)
+            self._file.sync()
+            self._file.put(self._parts.marks, number, np.array([mark], np.uint8))
+        except OSError as error:
+            kept = f"{self._parts.what[1]} done so far are kept; run it again to go on"
+            raise cant_write(self.target, error, kept) from error
+        self.status[number] = mark
+
+    def finish(self) -> Path:
+        """Give the complete file its name and return it."""
+        self._file.sync()
+        os.replace(self._unfinished, self.target)
+        return self.target
+
+
+def fingerprint_of(path: Path, process: str) -> str | None:
+    """Return the fingerprint that a file keeps in the group ``process``, or None if the file isn't one of that kind."""
+    try:
+        with h5py.File(path, "r") as file:
+            return str(file[process].attrs["fingerprint"])
+    except (OSError, KeyError):
+        return None
 
 
 def unfinished_path(target: Path) -> Path:

@@ -1,7 +1,7 @@
 """One scan of a SPEC file: motors by mnemonic and by name, columns, header lines. No images.
 
-Read here rather than by a library because the files that go wrong are the point: names and values of different
-numbers, scans taken twice, aborted ones, odd bytes. Text is Latin-1, in which every byte is a character.
+Read here rather than by a library, because irregular files must be understood or refused: names and values of
+different numbers, scans taken twice, aborted ones, stray bytes. Text is Latin-1, in which every byte is a character.
 """
 
 import re

@@ -15,6 +15,9 @@ from friedel.core.files.damage import readable
 from friedel.core.files.placement import Region
 from friedel.core.observer import Observer, Progress, Warned, silent
 
+# Share of frames missing inside a series that is filled with NaN and warned of; beyond it the series is refused. A
+# choice, not a measurement: phasing takes a few frames as unmeasured, while a larger share usually means a wrong folder
+# or an interrupted copy.
 MISSING_ALLOWED = 0.05
 
 

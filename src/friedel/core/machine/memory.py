@@ -27,8 +27,8 @@ if TYPE_CHECKING:
 _M_TRIM_THRESHOLD = -1
 _M_MMAP_THRESHOLD = -3
 _M_ARENA_MAX = -8
-_LARGEST_KEPT_BYTES = 1 << 25
-_KEPT_IN_ALL_BYTES = 1 << 30
+_LARGEST_KEPT_BYTES = 1 << 25  # 32 MiB, the largest threshold that mallopt takes on 64-bit systems
+_KEPT_IN_ALL_BYTES = 1 << 30  # freed memory at the heap's end that stays in the process
 
 
 @lru_cache(maxsize=1)
@@ -96,7 +96,7 @@ def smaller(size: int, error: BaseException, *, least: int = 1, observer: Observ
     size : int
         The batch that didn't fit.
     error : Exception
-        What it came to.
+        The error that it raised.
     least : int
         Smallest batch to try.
     observer : Observer

@@ -29,11 +29,11 @@ def _libraries() -> ThreadpoolController:
 
 
 class _OneThread:
-    """The number of threads of this process's libraries, lowered to one while any piece of work asks for it.
+    """Lowers the number of threads of this process's libraries to one while any piece of work asks for it.
 
-    Libraries keep it for the process (some builds of OpenBLAS) or for each thread (torch), and a new thread takes what
-    was set last. Pieces of work that overlap must not each restore what they found, which may be the other one's one
-    thread: the first notes what there was, and every thread that leaves gets that back.
+    Libraries keep the number for the process (some builds of OpenBLAS) or for each thread (torch), and a new thread
+    takes what was set last. Where pieces of work overlap, the second finds one thread set by the first, so restoring
+    what each found would leave one thread for good: the first notes the original number, and all restore that.
     """
 
     def __init__(self) -> None:
@@ -131,7 +131,7 @@ def in_threads(work: Callable[[Piece], Result], pieces: Iterable[Piece]) -> Iter
             pool.shutdown(wait=True, cancel_futures=True)
 
 
-_GLANCE_S = 0.05
+_GLANCE_S = 0.05  # s; how often a reader with a full queue looks whether it is to stop: the longest wait on leaving
 
 
 @contextmanager

@@ -28,7 +28,7 @@ def checkpoint_callbacks(folder: Path, options: LearningOptions) -> list[pl.Call
 
 
 def newest_checkpoint(folder: Path, observer: Observer) -> Path | None:
-    """Return the newest complete checkpoint of a training's folder, or None; damaged ones are passed over, aloud."""
+    """Return the newest complete checkpoint of a training's folder, or None; damaged ones are warned of and skipped."""
     for path in sorted((folder / NEWEST).glob("*.ckpt"), key=lambda path: path.stat().st_mtime, reverse=True):
         if zipfile.is_zipfile(path):  # a truncated file has lost the directory at its end
             observer(Note("training", f"going on from {path.name}"))

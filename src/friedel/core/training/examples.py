@@ -143,8 +143,8 @@ class Batches(Sampler[NDArray[np.intp]]):
     def __iter__(self) -> Iterator[NDArray[np.intp]]:
         """Yield each batch's positions, ``(b,)``.
 
-        Shuffled, every process gets as many full batches as the others, and the few frames left over wait for another
-        epoch: gradients meet at every step, and a batch of one frame has no variance to normalise by.
+        Shuffled, every process gets equally many full batches, as distributed gradients are averaged at every step; the
+        frames left over are left out of this epoch, as a batch of one frame has no variance to normalise by.
         """
         if self.seed is None:
             order = np.arange(self.rank, self.count, self.world)

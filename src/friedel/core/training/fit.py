@@ -13,13 +13,12 @@ from typing import Any
 import torch
 from torch import nn
 
+from friedel.core.machine.device import quick_in_bfloat16
 from friedel.core.observer import Observer, Progress
 from friedel.core.training.checkpoints import LOGS, checkpoint_callbacks, clear, newest_checkpoint, restore_best
 from friedel.core.training.learner import Learner
 from friedel.core.training.libraries import first_process, pl, quiet
 from friedel.core.training.options import LearningOptions
-
-_PRECISIONS = {"bf16": "bf16-mixed", "float32": "32-true"}
 
 
 def run_training(
@@ -57,10 +56,15 @@ def run_training(
     return learner.result.cpu().eval(), trainer.is_global_zero
 
 
+def _in_bfloat16(options: LearningOptions) -> bool:
+    on_gpu = torch.cuda.is_available() and options.accelerator != "cpu"
+    return options.precision == "bf16" and quick_in_bfloat16(torch.device("cuda" if on_gpu else "cpu"))
+
+
 def _trainer(options: LearningOptions, folder: Path, observer: Observer, parts: int) -> pl.Trainer:
     return pl.Trainer(
         max_epochs=options.epochs,
-        precision=_PRECISIONS[options.precision],  # type: ignore[arg-type]
+        precision="bf16-mixed" if _in_bfloat16(options) else "32-true",
         accelerator=options.accelerator,
         devices=options.devices,
         num_nodes=options.num_nodes,
@@ -92,7 +96,7 @@ def _interruptible() -> Iterator[None]:
             signal.signal(signal.SIGINT, handler)
 
 
-_EVERY = 10
+_EVERY = 10  # steps between two events: reading the loss waits for the GPU, so not at each
 _SHOWN = ("accuracy", "correlation")
 
 
@@ -112,7 +116,19 @@ class ObserverCallback(pl.Callback):
     def on_train_batch_end(
         self, trainer: pl.Trainer, pl_module: pl.LightningModule, outputs: Any, batch: Any, batch_idx: int
     ) -> None:
-        """Tell of the steps done."""
+        """Tell the observer of the steps done, with the loss.
+
+        Parameters
+        ----------
+        trainer : Trainer
+            Its step count is told.
+        pl_module : LightningModule
+            The learner; not looked at.
+        outputs : mapping
+            What ``training_step`` returned; "loss" is told.
+        batch, batch_idx
+            Not looked at.
+        """
         done, total = trainer.global_step, int(trainer.estimated_stepping_batches)
         if trainer.is_global_zero and (done % _EVERY == 0 or done == total):
             self._figures["loss"] = float(outputs["loss"])

@@ -1,6 +1,6 @@
 """What every network does while it learns: optimiser, running average, seeds and checkpoints, as Lightning wants them.
 
-What it is shown and how it is judged is for those who derive from it.
+The batches, the loss and the figures of validation are left to derived classes.
 """
 
 from typing import Any
@@ -111,7 +111,7 @@ class Learner(pl.LightningModule):
 
 
 def _parameter_groups(network: nn.Module, options: LearningOptions) -> list[dict[str, Any]]:
-    # Decay belongs to kernels: an offset or a normalisation's scale pulled to zero only fights the data.
+    # Decay regularises kernels only: drawing offsets and normalisation scales to zero adds bias and limits nothing.
     parameters = [parameter for parameter in network.parameters() if parameter.requires_grad]
     kernels = [parameter for parameter in parameters if parameter.ndim > 1]
     others = [parameter for parameter in parameters if parameter.ndim <= 1]

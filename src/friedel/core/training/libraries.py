@@ -1,4 +1,4 @@
-"""The training libraries, from one place: absent, they end in the line that installs them. Quiet while they work.
+"""The training libraries, imported in one place: the error for absent ones names the command to install them.
 
 Import this only from modules that train; the rest of the package runs without.
 """
@@ -39,7 +39,7 @@ _NOT_HERE = (
 
 @contextmanager
 def quiet() -> Iterator[None]:
-    """Silence Lightning's chatter and the warnings listed here, for as long as the block runs."""
+    """Silence Lightning's log lines and the warnings listed here, for as long as the block runs."""
     loggers = [logging.getLogger(name) for name in ("lightning.pytorch", "lightning.fabric")]
     levels = [logger.level for logger in loggers]
     for logger in loggers:

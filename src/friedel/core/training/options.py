@@ -20,9 +20,9 @@ class LearningOptions(Options):
     learning_rate: Annotated[float, Field(gt=0)] = 2e-3
     """The schedule's highest learning rate (AdamW)."""
     weight_decay: Annotated[float, Field(ge=0)] = 0.01
-    """AdamW's pull of the weights to zero; biases and normalisations are exempt."""
+    """AdamW's weight decay; biases and normalisations are exempt."""
     gradient_clip: Annotated[float, Field(ge=0)] = 0.0
-    """Longest step of the gradient over all weights together; 0 lets it be."""
+    """Largest norm of the gradient over all weights (larger ones are scaled down to it); 0 doesn't clip."""
     schedule: Literal["one-cycle", "cosine"] = "one-cycle"
     """Course of the learning rate: up for `warm_up` of the steps and down along a cosine; or down all the way."""
     warm_up: Fraction = 0.2
@@ -32,7 +32,8 @@ class LearningOptions(Options):
     keep: Literal["last", "best"] = "last"
     """Weights to end with: those of the last epoch, or of the epoch with the least validation loss."""
     precision: Literal["bf16", "float32"] = "bf16"
-    """Arithmetic of the layers; with bf16 weights, loss and optimiser stay float32."""
+    """Arithmetic of the layers; with bf16 weights, loss and optimiser stay float32, and so do the layers on processors
+    that have no quick bfloat16."""
     accelerator: Literal["auto", "cpu", "gpu"] = "auto"
     """Kind of device; auto takes a GPU if there is one."""
     devices: Annotated[int, Field(ge=1)] = 1
@@ -46,7 +47,7 @@ class LearningOptions(Options):
 
 
 class TrainingOptions(LearningOptions):
-    """How a classifier of frames is trained: as any network, and shown each frame turned about."""
+    """How a classifier of frames is trained: the options of any network, and random flips of the frames."""
 
     flips: bool = True
     """Flip training frames left-right and up-down, at random."""
@@ -55,10 +56,10 @@ class TrainingOptions(LearningOptions):
     centred_channels: tuple[Annotated[int, Field(ge=0)], ...] = ()
     """Channels with their origin at pixel n // 2 (spectra): flips turn them about it, not about the frame's middle."""
     label_smoothing: Fraction = 0.0
-    """Part of a label's certainty that is shared between both classes."""
+    """Label smoothing: this share of a label's weight is spread evenly over both classes."""
 
 
-_START = 0.04
+_START = 0.04  # of the highest rate, 1/25: the starting factor of PyTorch's and fastai's one-cycle schedules
 
 
 def learning_rate_factor(step: int, steps: int, options: LearningOptions) -> float:

@@ -13,11 +13,11 @@ from friedel.core.observer import Note, Observer, Warned, silent
 from friedel.spi.adapt.labelled_run import FeatureModel, count_frames, sample_run
 from friedel.spi.frames.files import FrameFiles
 from friedel.spi.frames.labels import FrameLabels, read_labels
-from friedel.spi.hits.adapt import Adapted, AdaptOptions, Head, adapt_head
-from friedel.spi.hits.calibration import Isotonic, Temperature
+from friedel.spi.hits.last_layer import Adapted, AdaptOptions, Head, adapt_head
+from friedel.spi.hits.probability.calibration import Isotonic, Temperature
 
-_SAMPLE = 600
-_WORTH_IT = 10
+_SAMPLE = 600  # frames by which features are standardised: their mean is then known to 1/√600 = 4 % of the spread
+_WORTH_IT = 10  # labels of a class below which the accuracy, then known to 16 % (½/√10), is called a rough guess
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)

@@ -15,7 +15,7 @@ from friedel.spi.frames.mask import read_mask, require_fit
 from friedel.spi.frames.source import FrameSource, open_frames, read_batch
 from friedel.spi.records import FrameStatus, HitScores
 
-_SAMPLE_BYTES = 512 << 20
+_SAMPLE_BYTES = 512 << 20  # of the frames held in memory at once; of larger frames there are fewer
 
 
 class FeatureModel(Protocol):

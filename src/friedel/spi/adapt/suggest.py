@@ -15,7 +15,7 @@ from friedel.spi.frames.labels import write_label_sheet
 from friedel.spi.hits.clusters import Clusters, find_clusters
 
 SHEET, GALLERY = "labels.csv", "frames.png"
-_SAMPLE = 2000
+_SAMPLE = 2000  # frames that are grouped: a kind of one frame in a hundred is then in it some twenty times
 _DOTS_PER_INCH = 110
 
 

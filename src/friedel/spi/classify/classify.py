@@ -1,4 +1,4 @@
-"""Classify a run: a plan in, a folder of scores, selected frames and a report out. The arrows, and little else."""
+"""Classify a run: a plan in; a folder of scores, selected frames and a report out. Calls the steps in their order."""
 
 import time
 from collections.abc import Mapping
@@ -26,7 +26,7 @@ from friedel.spi.frames.files import FrameFiles, list_files
 from friedel.spi.frames.mask import read_mask
 from friedel.spi.frames.series import find_series
 from friedel.spi.hits.selection import precision_estimate, select
-from friedel.spi.hits.size_modes import size_modes
+from friedel.spi.hits.sizes.modes import size_modes
 from friedel.spi.records import Beam, FrameStatus, HitScores
 from friedel.spi.scores.scored_run import ScoredRun
 
@@ -112,7 +112,7 @@ def run_classification(
             began = time.perf_counter()
             outcomes = _score_here(tasks, n_frames, loaded, failed, tell)
         else:
-            from friedel.spi.classify.cluster import score_on_cluster
+            from friedel.spi.classify.distributed import score_on_cluster
 
             began = time.perf_counter()
             outcomes = score_on_cluster(tasks, scorer, plan.cluster, failed=failed, observer=tell)

@@ -15,8 +15,8 @@ from friedel.spi.records import FrameStatus, HitScores
 from friedel.spi.scores.frame_reader import places, read_chosen
 from friedel.spi.scores.scored_run import ScoredRun
 
-_POWDER_FRAMES = 256
-_POWDER_PIXELS = 256
+_POWDER_FRAMES = 256  # read for a mean pattern, whose noise is then 1/16 of a frame's; more take longer to read
+_POWDER_PIXELS = 256  # longest side of its picture
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -51,7 +51,19 @@ class Powder:
 
 
 def galleries(run: ScoredRun, scores: HitScores, files: FrameFiles, *, size: int) -> list[Gallery]:
-    """Return the surest hits, the least sure frames and those out of distribution, up to ``size`` of each."""
+    """Return the surest hits, the least sure frames and those out of distribution.
+
+    Parameters
+    ----------
+    run : ScoredRun
+        The run; its files are read again.
+    scores : HitScores
+        Of all its frames.
+    files : FrameFiles
+        How to read its files.
+    size : int
+        Most frames of a gallery.
+    """
     rankings = {
         "Surest hits": ("Selected, in order of their probability.", _surest(run, scores)),
         "Least sure": (
@@ -150,12 +162,13 @@ def _add(frames: NDArray[Any], total: NDArray[np.float64], counts: NDArray[np.fl
         counts += len(frames)
 
 
+# Numbers in the palette's byte: 0 to 254 from dark to bright, 255 for unknown pixels.
 _LEVELS = 254
 _UNKNOWN = 255
 _UNKNOWN_COLOUR = (70, 84, 92)
 # Black, violet, red, orange, pale yellow: equal steps in lightness, as in Matplotlib's "inferno".
 _ANCHORS = np.array([(0, 0, 4), (87, 16, 110), (188, 55, 84), (249, 142, 9), (252, 255, 164)], dtype=np.float64)
-_MAD_TO_SIGMA = 1.4826
+_MAD_TO_SIGMA = 1.4826  # 1 / Φ⁻¹(3/4), for a normal distribution
 
 
 def picture_uri(frame: NDArray[Any], mask: NDArray[np.bool_] | None, *, pixels: int = 112) -> str:

@@ -20,11 +20,11 @@ from friedel.spi.scores.frame_reader import read_chosen
 from friedel.spi.scores.scored_run import FrameUnit, ScoredRun
 
 Picked = list[tuple[int, NDArray[np.intp]]]
-_SAMPLE = 64
-_WHOLE = 1e-3
+_SAMPLE = 64  # selected frames looked at, for hot pixels and for whether values are whole
+_WHOLE = 1e-3  # distance from a whole number that rounding in float32 may leave
 # A pixel is hot if the sum of all frames is so many times the median about it, and so many standard deviations more.
 _HOTTER, _SIGMAS = 4.0, 8.0
-_BAD = 2
+_BAD = 2  # in Dragonfly's mask: 0 good, 1 good but not for orientations, 2 bad
 _PHOTONS = FrameUnit()
 
 

@@ -13,7 +13,7 @@ from friedel.core.report import render_page
 from friedel.spi.classify.gallery import galleries, powders
 from friedel.spi.classify.plan import ClassifyPlan
 from friedel.spi.frames.files import FrameFiles
-from friedel.spi.hits.size_modes import SizeMode, size_modes
+from friedel.spi.hits.sizes.modes import SizeMode, size_modes
 from friedel.spi.records import FrameStatus, HitScores
 from friedel.spi.scores.scored_run import ScoredRun
 
@@ -22,7 +22,7 @@ _REASONS = {
     FrameStatus.CONSTANT: "all their pixels are equal",
     FrameStatus.UNREADABLE: "their bytes are missing or damaged",
 }
-_MOST_FILES_NAMED = 50
+_MOST_FILES_NAMED = 50  # on the page, which then gives the number of the others
 
 
 def report_pictures(run: ScoredRun, plan: ClassifyPlan) -> dict[str, Any]:
@@ -116,9 +116,9 @@ def _pictures(run: ScoredRun, scores: HitScores, files: FrameFiles, size: int) -
 
 
 WIDTH, HEIGHT = 640.0, 180.0
-_BINS = 40
-_STRETCHES = 60
-_FEWEST_FRAMES = 20
+_BINS = 40  # of a histogram: 16 px of the chart each, steps of 2.5 % in a probability
+_STRETCHES = 60  # of the hit rate along the run, at the most
+_FEWEST_FRAMES = 20  # of a stretch: its rate is then known to ± 11 % at most (√(¼ / 20))
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -26,9 +26,10 @@ from friedel.spi.scores.scored_run import ScoredFile, pack_scores, without_score
 # What a run is measured on: so many frames, or as many large ones as this memory holds.
 _SAMPLE = 256
 _SAMPLE_BYTES = 128 << 20
-# Of the frames that were scored, this share may have changed (one was half written) before all are scored anew.
+# Share of the scored frames that may have changed on disk (a frame was half written) and are scored again; if more
+# have, the file is taken to hold another run, and all are.
 _MOST_CHANGED = 0.5
-# What a run was measured on so few frames, it is measured again once there are so many times more.
+# A run whose constants were measured on fewer frames than this is measured again once it has so many times more.
 _FEW, _MORE = 32, 2
 
 
@@ -241,6 +242,7 @@ class _Run:
             "mask": 0 if self.mask is None else zlib.crc32(np.packbits(self.mask).tobytes()),
             "centre": None if self.centre is None else list(self.centre),
             "model": self.model.name,
+            "way of measuring blanks": 2,
         }
         return open_journal(self.task.journal, identity, kept=self._to_keep, fresh=fresh)
 
@@ -259,7 +261,7 @@ class _Run:
         if self._measured is None:
             packed = base64.b64decode(self.journal.kept.get("constants", ""))
             if packed:
-                from friedel.spi.hits.prepare import RunConstants
+                from friedel.spi.hits.preparation.prepare import RunConstants
 
                 self._measured = RunConstants.from_bytes(packed)
             else:
@@ -341,4 +343,4 @@ def _score_batch(
 
 
 def _nobody(n_scored: int, n_good: int) -> None:
-    """Tell nobody."""
+    """Ignore the progress: the default of ``tell``."""

@@ -12,7 +12,7 @@ from friedel.spi.frames.source import FrameSource
 from friedel.spi.records import FrameStatus
 from friedel.spi.scores.scored_run import FrameUnit
 
-# A beam this far from the middle, as a share of the frame, is rather told than left to be found in the report.
+# Distance of the beam from the middle, as a share of the frame, from which a warning says so.
 _OFF_CENTRE = 0.05
 
 

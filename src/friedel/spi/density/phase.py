@@ -1,9 +1,8 @@
 """A density from a merged intensity: iterative phasing of real, positive objects with free voxels.
 
 Crystals have their own engines in `friedel.bcdi`: complex objects, one Bragg peak, strain. A particle's density is real
-and positive, so half of each transform suffices, all starts run as one batch, and nothing of theirs would be left but
-the names. Voxels that weren't measured (beam stop, beyond the detector's edge) are free: they take what the object
-says.
+and positive, so half of each transform suffices and all starts run as one batch; no code would be shared. Voxels that
+weren't measured (beam stop, beyond the detector's edge) are free: they keep the object's own transform.
 """
 
 from dataclasses import dataclass
@@ -27,12 +26,12 @@ from friedel.core.observer import Observer, Progress, silent
 from friedel.spi.orient.march import grid_size
 from friedel.spi.orient.volume import radii
 
-BETA = 0.85
+BETA = 0.85  # RAAR's feedback (Luke 2005): nearer to 1 it leaves local minima more easily, smaller it converges faster
 ROUNDS, STEPS, LAST = 12, 20, 60
 """Rounds of RAAR, each followed by a new support, and error reduction at the end."""
 WIDEST, NARROWEST = 2.0, 1.0
 """Blur of the density, voxels, before the support is cut from it: falls over the rounds."""
-_EDGE = 0.01
+_EDGE = 0.01  # of the autocorrelation's origin: where it ends; see `autocorrelation_diameter` for what noise leaves
 CUT = 0.15
 """The support is where the blurred density exceeds this part of its maximum."""
 

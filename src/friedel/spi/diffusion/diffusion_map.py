@@ -1,8 +1,8 @@
 """The diffusion map: a few coordinates in which frames that lead into each other step by step lie close together.
 
 Single hits of one particle form a connected manifold, its orientations; other frames form others. The map unrolls them
-without a label or a model; `clusters` cuts the result into groups, `cluster_labels` names them, and
-`diffusion_landmarks` takes runs too long for a matrix.
+without a label or a model; `friedel.spi.hits.clusters` cuts the result into groups and names them, and `landmarks` maps
+runs too long for a matrix.
 """
 
 from dataclasses import dataclass, replace
@@ -29,7 +29,7 @@ from friedel.spi.diffusion.kernel import (
 )
 
 Floats = NDArray[np.float32]
-_EIGEN_TOLERANCE = 1e-5
+_EIGEN_TOLERANCE = 1e-5  # relative accuracy of the eigenvalues; the matrix, float32 of noisy frames, is no better known
 
 
 class DiffusionOptions(Options):
@@ -80,8 +80,8 @@ class DiffusionMap:
     def place(self, vectors: Floats | Tensor) -> Floats:
         """Return the coordinates of other frames, ``(m, k)``, by Nyström's extension.
 
-        ψ(x) = (1/λ) Σ_j p(x, j) ψ_j: one step of the diffusion from x into the known frames, undone in length. The
-        density at x itself cancels in p. A frame far from all known ones lands where its nearest lie.
+        ψ(x) = (1/λ) Σ_j p(x, j) ψ_j: the mean of ψ after one step of the diffusion from x into the known frames, over
+        λ. The density at x itself cancels in p. A frame far from all known ones gets its nearest frames' coordinates.
 
         Raises
         ------
@@ -116,7 +116,7 @@ def diffusion_map(
     vectors : (n, d) float32
         One vector a frame, as `frame_vectors` makes them.
     options : DiffusionOptions, optional
-        How; the defaults need no hand.
+        How; None takes the defaults.
     device : str or torch.device, optional
         Where distances and products are computed; None takes a GPU if there is one.
 

@@ -1,4 +1,4 @@
-"""Frames as vectors whose distances mean something: what the diffusion map and the clusters compare.
+"""Frames as vectors with meaningful Euclidean distances: what the diffusion map and the clusters compare.
 
 Measured pixels only, square root of the counts so that photon noise weighs alike everywhere, and each frame brought to
 zero mean and unit length so that a brighter shot of the same pattern is the same vector. Crops and bins nothing.
@@ -12,7 +12,7 @@ from torch import Tensor
 from friedel.core.errors import InputError
 
 Vectors = NDArray[np.float32]
-_BLOCK = 512
+_BLOCK = 512  # frames standardised at a time, which bounds the memory
 
 
 def frame_vectors(frames: NDArray[np.generic], mask: NDArray[np.bool_] | None = None) -> Vectors:

@@ -247,7 +247,7 @@ def _scaled(matrix: Matrix, factors: NDArray[np.float64]) -> Matrix:
     return (diagonal @ matrix @ diagonal).tocsr()
 
 
-BLOCK = 512
+BLOCK = 512  # rows of the distance matrix computed at a time: 512 n floats beside the matrix itself
 
 
 def squared_distances(vectors: Tensor, others: Tensor) -> Tensor:

@@ -13,8 +13,8 @@ from friedel.core.observer import Observer, Progress, silent
 from friedel.spi.diffusion.diffusion_map import DiffusionMap, DiffusionOptions, diffusion_map
 from friedel.spi.diffusion.frame_vectors import Vectors, frame_vectors
 
-LANDMARKS = 3000
-BLOCK = 1024
+LANDMARKS = 3000  # the kernel of all pairs takes 36 MB and its eigenvectors seconds; both grow with the square
+BLOCK = 1024  # frames placed on the map at a time
 
 
 class FrameArray(Protocol):

@@ -1,4 +1,4 @@
-"""Sections on how often classifiers are right: by domain, by method, at rare hits, and how honest probabilities are."""
+"""Sections on how often classifiers are right: by domain, by method, at rare hits; and how well they are calibrated."""
 
 import time
 from collections.abc import Callable, Mapping
@@ -14,15 +14,15 @@ from friedel.spi.evaluation.context import Evaluation, share_right, visible
 from friedel.spi.evaluation.data import LabelledFrames, Runs
 from friedel.spi.evaluation.models import Floats, adapted_run, by_diffusion_map, scored, transfer, truths
 from friedel.spi.figures import precision_recall_figure, reliability_figure
-from friedel.spi.hits.hit_rates import figures_at_rate, precision_recall
 from friedel.spi.hits.model import HitModel
-from friedel.spi.hits.reliability import Reliability, reliability
+from friedel.spi.hits.probability.hit_rates import figures_at_rate, precision_recall
+from friedel.spi.hits.probability.reliability import Reliability, reliability
 
 PAPER = {"sim/sim": 0.998, "exp/exp": 0.946, "sim/exp": 0.620}
 """Accuracies that Li & Han give, for comparison; every other figure of a report is measured."""
 _PAPER_METHODS = {"ResNet": "99.8 %", "VGG16": "98.6 % (exp/exp)"}
 Compared: TypeAlias = tuple[Interval, Interval, float]
-RATES = (0.01, 0.05, 0.20)
+RATES = (0.01, 0.05, 0.20)  # shares of single hits, from rare to frequent in real runs
 
 
 def domains(given: Evaluation) -> Section:
@@ -181,7 +181,7 @@ def _with_both_classes(given: Evaluation, runs: Runs) -> Runs:
 
 
 def rates(given: Evaluation) -> Section:
-    """Say what a selection is worth where single hits are rare."""
+    """Measure precision and recall of the selection where single hits are rare (`RATES`)."""
     sets = {"experiments of all shapes": given.experiments, "second domain": given.other_runs}
     rows: list[list[str]] = []
     figures: dict[str, float] = {}
@@ -228,7 +228,7 @@ def _rates_picture(given: Evaluation, runs: Runs) -> EvaluationPicture:
 
 
 def calibration(given: Evaluation) -> Section:
-    """Compare probabilities with what came."""
+    """Compare probabilities with the observed shares of single hits."""
     sets = {"in domain": given.experiments, "second domain": given.other_runs}
     found: dict[str, Reliability] = {}
     rows = []

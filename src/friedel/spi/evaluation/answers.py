@@ -1,4 +1,4 @@
-"""The section on runs as they are: most frames blank, few hits; how often blank, single and other are right answers."""
+"""The section on realistic runs, mostly blank with few hits: how often blank, single and other are right answers."""
 
 import numpy as np
 from numpy.typing import NDArray
@@ -9,18 +9,18 @@ from friedel.spi.evaluation.context import Evaluation
 from friedel.spi.forward.domain_randomisation import draw_experiment
 from friedel.spi.forward.frames import simulate_frames
 from friedel.spi.forward.scene import Kind
-from friedel.spi.hits.reliability import calibration_error
+from friedel.spi.hits.probability.reliability import calibration_error
 from friedel.spi.records import HitScores, joined_scores
 
-_SEED = 80_000_000
-_FRAMES = 400
-_RUNS_PER_EXPERIMENT = 0.1
+_SEED = 80_000_000  # far from all others: no training used these frames
+_FRAMES = 400  # of a run: at 1 % single hits it has four of them
+_RUNS_PER_EXPERIMENT = 0.1  # runs at each rate over the plan's number of experiments, which are shorter
 # Beside each single hit so many frames of other things.
 _OTHERS = 0.5
 
 
 def answers(given: Evaluation) -> Section:
-    """Count right answers in made-up runs with 1, 5 and 20 % single hits, the other frames mostly blank."""
+    """Count right answers in simulated runs with 1, 5 and 20 % single hits, the other frames mostly blank."""
     n_runs = max(2, round(_RUNS_PER_EXPERIMENT * given.sizes.experiments))
     rows: list[list[str]] = []
     figures: dict[str, float] = {}

@@ -17,7 +17,7 @@ from friedel.spi.hits.model import HitModel, load_model
 
 PAPER_NETWORK = "resnet-2-2"
 """Name of the paper's network among the trained models."""
-_FRINGES_FROM = 8.0
+_FRINGES_FROM = 8.0  # fringe visibility, for models whose card has none: noise alone reaches 3 in one frame of 200
 
 
 @dataclass(eq=False)
@@ -62,7 +62,7 @@ class Evaluation:
 
     @property
     def experiments(self) -> Runs:
-        """Runs of made-up experiments that no training used."""
+        """Runs of simulated random experiments that no training used."""
         return self.data.experiments(self.sizes.experiments, self.sizes.experiment_frames)
 
     def paper_network(self) -> HitModel:

@@ -26,8 +26,9 @@ from friedel.spi.training.runs import labelled_run
 
 # The shipped plans count experiments from 20261 upwards, some thousands of them.
 _EXPERIMENT_SEED, _PAPER_SEED = 50_000_000, 60_000_000
-_PAPER_SHIFT = 10_000
-_APART = {Kind.SEVERAL: 0.9, Kind.EMPTY: 0.1}
+_PAPER_SHIFT = 10_000  # chunks between training and test frames of one run
+_APART = {Kind.SEVERAL: 0.9, Kind.EMPTY: 0.1}  # relative shares of what bad frames show
+# An experiment like the paper's: particles larger and frames brighter than in most, so that fringes are seen in all.
 _BRIGHT: dict[str, Any] = {
     "diameter_nm": 150,
     "frame_shape": (128, 128),
@@ -36,7 +37,7 @@ _BRIGHT: dict[str, Any] = {
     "readout": {"background_photons": 0.05, "fluctuation": 0.2, "fringe_blur": 0.2, "centre_jitter_px": 0.5},
     "seed": 70_000_000,
 }
-_PAPER_BAD = {Kind.SEVERAL: 0.8, Kind.EMPTY: 0.1, Kind.DEBRIS: 0.1}
+_PAPER_BAD = {Kind.SEVERAL: 0.8, Kind.EMPTY: 0.1, Kind.DEBRIS: 0.1}  # the same, mostly several particles
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -134,9 +135,9 @@ class EvaluationData:
         return joined(self._made(name, makers, options.model_dump(mode="json"))).rows(np.arange(n_frames))
 
     def experiments(self, count: int, frames: int) -> Runs:
-        """Return short runs of many made-up experiments, of all shapes; without droplets.
+        """Return short runs of many simulated random experiments, of all shapes; without droplets.
 
-        A droplet is one body that nobody wants: whether "single" is right for it is a matter of words.
+        A droplet is a single body but no particle of the sample, so whether "single" is right for it isn't defined.
         """
 
         def make(number: int) -> LabelledFrames:

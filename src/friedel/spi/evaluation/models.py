@@ -19,12 +19,12 @@ from friedel.core.training.options import TrainingOptions
 from friedel.spi.diffusion.diffusion_map import DiffusionOptions, diffusion_map
 from friedel.spi.diffusion.frame_vectors import frame_vectors
 from friedel.spi.evaluation.data import LabelledFrames
-from friedel.spi.hits.adapt import Head, adapt_head
 from friedel.spi.hits.clusters import label_by_neighbours
-from friedel.spi.hits.features import NAME as FEATURES
-from friedel.spi.hits.features import SPECTRA
+from friedel.spi.hits.features.features import NAME as FEATURES
+from friedel.spi.hits.features.features import SPECTRA
+from friedel.spi.hits.last_layer import Head, adapt_head
 from friedel.spi.hits.model import HitModel, load_model
-from friedel.spi.hits.standardise import Standardiser
+from friedel.spi.hits.preparation.standardise import Standardiser
 from friedel.spi.hits.transfer import FeatureRegression, TransferOptions, vgg16_features
 from friedel.spi.networks.vgg16 import VGG16, load_vgg16
 from friedel.spi.records import Frames
@@ -32,7 +32,7 @@ from friedel.spi.training.classifier import score, train_classifier
 from friedel.spi.training.preprocessing import PREPROCESSING, require_known
 
 Floats = NDArray[np.float64]
-_HELD_FOR_VALIDATION = 0.1
+_HELD_FOR_VALIDATION = 0.1  # share of the training frames; the test frames are others
 
 
 @dataclass(frozen=True, kw_only=True)

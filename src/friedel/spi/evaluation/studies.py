@@ -17,16 +17,16 @@ from friedel.spi.evaluation.data import LabelledFrames, Runs
 from friedel.spi.evaluation.models import Recipe, scored, truths, vgg16
 from friedel.spi.figures import activations_figure, attention_figure, depths_figure, shares_figure
 from friedel.spi.hits.explain import activations, convolutional_layers, grad_cam
-from friedel.spi.hits.features import NAME as FRINGES
-from friedel.spi.hits.features import SPECTRA
+from friedel.spi.hits.features.features import NAME as FRINGES
+from friedel.spi.hits.features.features import SPECTRA
 from friedel.spi.hits.model import HitModel
-from friedel.spi.hits.standardise import Standardiser
+from friedel.spi.hits.preparation.standardise import Standardiser
 from friedel.spi.records import Frames
 from friedel.spi.training.preprocessing import PREPROCESSING, require_known
 
-_FALSE_POSITIVES = 0.005
-_LOOKED_AT = 6
-_PAPER_MISSES = {"icosahedron": 0.0, "soccer_ball": 0.587, "torus": 0.848}
+_FALSE_POSITIVES = 0.005  # share of bad frames that the threshold lets pass, as in the paper's comparison of shapes
+_LOOKED_AT = 6  # frames shown with what decided their score, half of them single hits
+_PAPER_MISSES = {"icosahedron": 0.0, "soccer_ball": 0.587, "torus": 0.848}  # Li & Han, false negatives by shape
 _ICOSAHEDRON = "icosahedron"
 # First chunks of sets that share no frame.
 _LEARNT, _TESTED, _ONLY = 0, 100_000, 200_000

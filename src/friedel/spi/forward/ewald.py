@@ -21,8 +21,8 @@ Complexes = NDArray[np.complex64]
 
 # Relative to F(0), slices are good to about 1e-5 at this tolerance: a hundredth of a photon in a million.
 _TOLERANCE = 1e-3
-_SMOOTH_FROM_PX = 8.0
-_STEP_PX = 4
+_SMOOTH_FROM_PX = 8.0  # fringe period from which amplitudes are interpolated: see `frame_slices` for the error
+_STEP_PX = 4  # between the pixels that are computed then
 # Orientations of one call share its FFT; more of them only cost memory.
 _SLICES_A_CALL = 32
 

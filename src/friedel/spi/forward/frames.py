@@ -9,18 +9,19 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field
-from scipy.constants import physical_constants
 from scipy.spatial.transform import Rotation
 
 from friedel.core.errors import InputError
 from friedel.core.machine.threads import single_thread
 from friedel.core.options import Options
+from friedel.core.units import ANGSTROM_PER_M, ELECTRON_RADIUS_M
 from friedel.spi.forward.ewald import Floats, FrameGeometry, sphere_slices
 from friedel.spi.forward.readout import Readout, ReadoutOptions
 from friedel.spi.forward.scene import Bodies, Kind, Species, amplitudes, draw_bodies, species_for
 from friedel.spi.particles.particle import Particle, particle
 
-_CLASSICAL_RADIUS_ANGSTROM = physical_constants["classical electron radius"][0] * 1e10
+_CLASSICAL_RADIUS_ANGSTROM = ELECTRON_RADIUS_M * ANGSTROM_PER_M
+# Relative shares of what frames without a single particle show. A choice: experiments differ, and plans may say others.
 _BAD_KINDS = {
     Kind.SEVERAL: 0.45,
     Kind.TOUCHING: 0.2,

@@ -1,6 +1,6 @@
-"""A second, independent simulator of particle frames, to see how a classifier does on what it never learnt from.
+"""A second, independent simulator of particle frames, to test classifiers on frames unlike those of their training.
 
-Nothing here is shared with `particle_frames`: amplitudes are exact sums (polyhedra by their form factor, molecules and
+Nothing here is shared with `frames`: amplitudes are exact sums (polyhedra by their form factor, molecules and
 capsids bead by bead, spheres analytically) instead of transforms of voxels; the detector has square tiles with gaps and
 a round hole, shares charge between pixels and drifts tile by tile; light is scattered by the beamline. Never train on
 it. Slow, at some tens of milliseconds a body.
@@ -26,8 +26,8 @@ Floats: TypeAlias = NDArray[np.float64]
 Complexes: TypeAlias = NDArray[np.complex128]
 Rng: TypeAlias = np.random.Generator
 Amplitude: TypeAlias = Callable[[Floats], Complexes]
-_TILE, _GAP = 42, 2
-_MOST_BEADS = 600
+_TILE, _GAP = 42, 2  # pixels: period of the square tiles and the gap between them
+_MOST_BEADS = 600  # of a molecule; the exact sum takes time for every bead
 
 
 class OtherDomainOptions(Options):
@@ -234,7 +234,7 @@ _BODIES: tuple[tuple[str, Callable[[Rng], Amplitude]], ...] = (
     ("sphere", lambda rng: _sphere),
     ("truncated octahedron", lambda rng: _polyhedron(outlines.truncated_octahedron(1.0))),
 )
-_BAD = {"several": 0.45, "touching": 0.2, "debris": 0.2, "empty": 0.15}
+_BAD = {"several": 0.45, "touching": 0.2, "debris": 0.2, "empty": 0.15}  # shares of the bad frames; a choice
 
 
 @dataclass(frozen=True, eq=False)

@@ -12,7 +12,7 @@ from friedel.core.options import Options
 
 Floats = NDArray[np.float32]
 
-# Below this many expected photons most pixels stay dark: their photons are thrown all together, which is as exact.
+# Expected photons below which pixels are drawn together: one Poisson number for all of them, shared out in proportion.
 _DARK = 0.05
 
 
@@ -51,7 +51,7 @@ class ReadoutOptions(Options):
     dead_fraction: float = Field(default=0.0, ge=0, lt=0.1)
     """Share of pixels that stay dark without being in the mask."""
     saturation_photons: float = Field(default=float("inf"), gt=0)
-    """Full well: more photons than this spill up the column as a streak."""
+    """Full well, photons: what exceeds it spills up the column as a streak."""
     overflow: float = Field(default=0.0, ge=0)
     """Strength of bars beside the beam hole, where charge runs over into columns: 1 makes them about twice as bright
     or dark as the light they cross."""

@@ -15,7 +15,7 @@ from scipy.spatial.transform import Rotation
 from friedel.spi.forward.ewald import Complexes, Floats, FrameGeometry, frame_slices, sphere_slices
 from friedel.spi.particles.particle import Particle
 
-# A second body fainter than this share of the first changes a pattern by less than its own noise.
+# Brightness of a second body, relative to the first, below which it changes the pattern by less than counting noise.
 _FAINTEST_COMPANION = 0.05
 # Interference of bodies so far apart that its period falls under this is finer than pixels resolve.
 _FINEST_INTERFERENCE_PX = 2.5

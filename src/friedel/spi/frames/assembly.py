@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from friedel.core.errors import InputError
 from friedel.core.optional import load_optional
 
-_LARGEST = 8192
+_LARGEST = 8192  # pixels a side of an assembled frame: more means a geometry file in other units, not a detector
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)

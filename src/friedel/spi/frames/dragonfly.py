@@ -20,7 +20,7 @@ from friedel.core.errors import InputError
 
 Floats = NDArray[np.float64]
 
-_HEADER_BYTES = 1024
+_HEADER_BYTES = 1024  # of the format, as above
 _INT = np.dtype("<i4")
 _DENSE: dict[int, np.dtype[Any]] = {1: np.dtype("<i4"), 2: np.dtype("<f8")}
 

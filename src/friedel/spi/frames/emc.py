@@ -21,8 +21,8 @@ from friedel.core.files.damage import readable
 from friedel.core.files.marks import LARGEST
 from friedel.spi.frames.source import Beside
 
-_HEADER_NUMBERS = 256
-_KEPT_IN_MEMORY = 64 << 20
+_HEADER_NUMBERS = 256  # int32 in the header of 1024 bytes
+_KEPT_IN_MEMORY = 64 << 20  # bytes of places and counts before they go to a file beside the result
 _INT = np.dtype("<i4")
 # The largest int32 that a float32 holds exactly.
 _MOST_PHOTONS = 2**31 - 128

@@ -18,14 +18,14 @@ from friedel.core.files.masks import LEAST_LEFT
 MASKS = ("mask", "pixel_mask", "mask_shared", "pixelmask", "bad_pixels", "badpixels", "hot_pixels", "hotpixels")
 """Names of datasets that say which pixels are bad, by CXI, NeXus, Cheetah and the field's programs."""
 NOT_FRAMES = (*MASKS, "gain", "background", "dark", "error", "errors", "support", "data_corr", "photon_energy")
-_SMALLEST_IMAGE = 32
-_STACKED = (3, 4)
-_DEEPEST = 8
-_MOST_LISTED = 20
+_SMALLEST_IMAGE = 32  # pixels along each of the last two axes: smaller 2D datasets are tables
+_STACKED = (3, 4)  # dimensions of stacks: (n, y, x), (n, modules, y, x)
+_DEEPEST = 8  # levels of groups that are searched; CXI and NeXus keep frames at the fourth or fifth
+_MOST_LISTED = 20  # candidates named in an error
 
 
 def frame_names(file: h5py.File, path: Path, *, modules: bool = False) -> list[str]:
-    """Return the datasets that are the run's frames, in order, when nobody named one.
+    """Return the datasets that are the run's frames, in order, where no dataset was named.
 
     The assembled images of each CXI entry, else its data; an EIGER's links; NeXus' data; images of the same kind under
     numbers, as SACLA's tags are; else the only stack of frames, or the only image. With ``modules``, what isn't
@@ -214,7 +214,19 @@ def good_from(values: NDArray[Any], name: str) -> NDArray[np.bool_]:
 
 
 def require_sense(good: NDArray[np.bool_], name: str, path: Path, option: str) -> None:
-    """Raise InputError if a mask leaves so little that it may be meant the other way round."""
+    """Raise InputError if a mask leaves so little that it may be meant the other way round.
+
+    Parameters
+    ----------
+    good : (y, x) bool
+        The mask, True where the detector would measure.
+    name : str
+        Its name inside the file.
+    path : Path
+        The file, for the message.
+    option : str
+        The option that says what the mask means.
+    """
     left = float(good.mean())
     if left < LEAST_LEFT:
         raise InputError(

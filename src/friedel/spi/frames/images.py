@@ -10,7 +10,7 @@ from friedel.core.errors import InputError
 from friedel.core.files.damage import readable
 from friedel.spi.frames.source import Beside, plain_numbers
 
-_MOST_BYTES = 4 << 30
+_MOST_BYTES = 4 << 30  # of a file that is held in memory whole
 
 
 class ImageFrames:

@@ -49,7 +49,17 @@ def read_mask(path: Path, *, dataset: str | None = None, marks: MaskMeaning | No
 
 
 def require_fit(mask: NDArray[np.bool_], shape: tuple[int, int, int], *, mask_path: Path, frames_path: Path) -> None:
-    """Raise InputError unless the mask has the frames' rows and columns."""
+    """Raise InputError unless the mask has the frames' rows and columns.
+
+    Parameters
+    ----------
+    mask : (y, x) bool
+        The mask.
+    shape : (int, int, int)
+        ``(n, y, x)`` of the frames.
+    mask_path, frames_path : Path
+        Both files, for the message.
+    """
     if mask.shape != shape[1:]:
         raise InputError(
             f"{mask_path}: the mask is {mask.shape}, the frames of {frames_path} are {shape[1:]}; "

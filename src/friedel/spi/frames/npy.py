@@ -16,7 +16,7 @@ from friedel.spi.frames.hdf5_layout import MASKS, NOT_FRAMES, good_from, require
 from friedel.spi.frames.source import Beside, FrameOptions, OwnMask, plain_numbers
 
 _PLAIN = FrameOptions()
-_SMALLEST_IMAGE = 32
+_SMALLEST_IMAGE = 32  # pixels a side, as for HDF5: smaller arrays are no frames
 _WANTED = "frames (n, y, x) of numbers were expected"
 
 

@@ -14,7 +14,7 @@ from friedel.core.files.damage import DAMAGED
 from friedel.core.files.hdf5 import open_hdf5
 from friedel.spi.frames.source import Beside, DifferentFramesError, FrameOptions, FrameSource, open_source
 
-_FEW_FRAMES = 16
+_FEW_FRAMES = 16  # of a file: files with so few are joined to one series, so that each hasn't a journal of its own
 # Fewer files than this are told apart and each gets a journal of its own.
 _MANY_FILES = 4
 
@@ -73,7 +73,7 @@ def find_series(
     Raises
     ------
     InputError
-        If a file can't be read and nobody wants to be told, or none can.
+        If a file can't be read and ``broken`` isn't given, or none can.
     """
     found: list[tuple[Part, Any]] = []
     errors: list[InputError] = []

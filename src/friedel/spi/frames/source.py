@@ -20,6 +20,8 @@ NUMPY_SUFFIXES = (".npy", ".npz")
 EMC_SUFFIXES = (".emc",)
 IMAGE_SUFFIXES = (".tif", ".tiff", ".cbf", ".edf")
 SUFFIXES = (*HDF5_SUFFIXES, *NUMPY_SUFFIXES, *EMC_SUFFIXES, *IMAGE_SUFFIXES)
+# Frames read at once. 112 of 128² pixels in float32, 7 MB, stay near a CPU's cache while they are prepared and scored;
+# 32 MiB is the largest array whose memory `friedel.core.machine.memory` keeps for the next one.
 BATCH_BYTES = 32 << 20
 BATCH_FRAMES = 112
 

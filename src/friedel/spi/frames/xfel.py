@@ -20,12 +20,12 @@ from friedel.core.observer import listed
 from friedel.spi.frames.assembly import Assembly, read_assembly
 from friedel.spi.frames.source import Beside, FrameOptions, plain_numbers
 
-_SMALLEST_FRAME = 32
+_SMALLEST_FRAME = 32  # pixels a side: smaller arrays of a run are spectra and tables, no images
 # Raw data of gain-switching detectors have a second image beside the first: the gain stage.
 _IMAGE_AND_GAIN = 2
 # Several devices of a detector, told apart by a number: AGIPD's, LPD's and DSSC's by channel, JUNGFRAU's by name.
 _MODULE = re.compile(r"^(?P<detector>.+)/(?P<kind>DET|CORR|FPGA)/(?P<name>\D*)(?P<number>\d+)(?P<rest>(CH\d+)?:\w+)$")
-# So many modules a detector has in all; those that a run lacks altogether are still a part of it.
+# Modules of each detector: those of which a run has no data are counted as missing.
 _N_MODULES = {"AGIPD1M": 16, "LPD1M": 16, "DSSC1M": 16, "AGIPD500K": 8, "JF4M": 8, "JNGFR": 8}
 _MASK_KEYS = {"image.data": "image.mask", "data.adc": "data.mask", "image.adc": "image.mask"}
 _GAIN_KEYS = ("mask", "gain")

@@ -13,17 +13,20 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from friedel.core.errors import InputError
-from friedel.spi.hits.polar import RINGS, Polar, cell_of_pixels
+from friedel.spi.hits.features.polar import RINGS, Polar, cell_of_pixels
 
 SECTORS = 64
 """Sectors of a whole turn; rotations are tried in steps of 5.6 degrees."""
-_TURNS = SECTORS // 2
+_TURNS = SECTORS // 2  # rotations tried: half a turn, as opposite sectors are added
+# Iterations in all, and those in which the likelihood's power still rises; the others are at one, to converge.
 _ROUNDS, _WARM = 40, 25
-# As if no frame had more photons than this: detectors and models aren't even enough for more to be believed.
+# Log-likelihoods of frames with more photons than this are scaled down as if they had so many: there errors of detector
+# and model, not counting noise, make the differences.
 _TRUSTED_PHOTONS = 2000.0
-# Likelihoods begin at this power and end at one: classes form from the coarse to the fine.
+# Power of the likelihood (inverse temperature) at the first iteration; it rises to one, so that classes form by coarse
+# differences first.
 _WARMEST = 0.02
-# Photons a cell that every class has, relative to the mean pattern: no cell is impossible.
+# Least photons a cell of every class, relative to the mean pattern, so that a photon in a dark cell excludes no class.
 _FLOOR = 0.02
 
 

@@ -1,6 +1,7 @@
 """Groups of frames that look alike, found without labels, and the frames worth showing to a person.
 
-Works on any features: the model's, or a diffusion map's coordinates. Names no group; `cluster_labels` does.
+Works on any features: the model's, or a diffusion map's coordinates. `find_clusters` names no group; `label_clusters`,
+`label_by_neighbours` and `label_by_hand` do.
 """
 
 from collections.abc import Mapping
@@ -19,8 +20,8 @@ from friedel.core.errors import InputError
 Floats = NDArray[np.floating[Any]]
 Numbers = NDArray[np.int64]
 Method: TypeAlias = Literal["k-means", "mixture"]
-MOST_CLUSTERS = 12
-_JUDGED = 2000
+MOST_CLUSTERS = 12  # tried where no number is given; a choice: as many as a person can look through
+_JUDGED = 2000  # frames for the silhouette, which needs the distances of all pairs: 32 MB
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -157,7 +158,7 @@ class ClusterLabels:
     shares : (k,) float64
         Share of single hits in each group, between 0 and 1.
     counts : (k,) int64
-        Labelled frames behind each share; 0 where it was borrowed from the nearest group, or given by hand.
+        Labelled frames behind each share; 0 where it was taken from the nearest group, or given by a person.
     """
 
     shares: NDArray[np.float64]

@@ -73,7 +73,7 @@ def grad_cam(
     Returns
     -------
     (b, h, w) float32 in [0, 1]
-        Scaled to each frame's maximum; all 0 where nothing speaks for the score.
+        Scaled to each frame's maximum; all 0 where no channel raises the score.
 
     Raises
     ------

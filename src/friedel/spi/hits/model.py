@@ -14,19 +14,19 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from friedel.core.errors import WeightsError
-from friedel.core.machine.device import resolve_device
+from friedel.core.machine.device import quick_in_bfloat16, resolve_device
 from friedel.core.networks import ModelCard, WeightsStamp, load_statistics, load_weights, weights_stamp
-from friedel.spi.hits.background import Background, blank_probability
-from friedel.spi.hits.calibration import calibration_from
-from friedel.spi.hits.features import NAME as FRINGES
-from friedel.spi.hits.features import model_input
-from friedel.spi.hits.fringes import fringe_visibility
-from friedel.spi.hits.out_of_distribution import out_of_distribution_score
-from friedel.spi.hits.polar import Polar, polar_sums
-from friedel.spi.hits.prepare import Prepared, RunConstants, checked_mask, prepare
-from friedel.spi.hits.run_calibration import measure_run, picked_frames
-from friedel.spi.hits.sizes import measured_sizes
-from friedel.spi.hits.standardise import Standardiser
+from friedel.spi.hits.features.features import NAME as FRINGES
+from friedel.spi.hits.features.features import model_input
+from friedel.spi.hits.features.fringes import fringe_visibility
+from friedel.spi.hits.features.out_of_distribution import out_of_distribution_score
+from friedel.spi.hits.features.polar import Polar, polar_sums
+from friedel.spi.hits.preparation.prepare import Prepared, RunConstants, checked_mask, prepare
+from friedel.spi.hits.preparation.run_calibration import measure_run, picked_frames
+from friedel.spi.hits.preparation.standardise import Standardiser
+from friedel.spi.hits.probability.blanks import Background, blank_probability
+from friedel.spi.hits.probability.calibration import calibration_from
+from friedel.spi.hits.sizes.spheroid import measured_sizes
 from friedel.spi.networks.hitnet import HitNet
 from friedel.spi.records import FrameStatus, HitScores, joined_scores, no_scores
 
@@ -37,7 +37,7 @@ BATCH = 256
 _SINGLE_FROM = 0.5
 # Noise alone reaches 3 in one frame of 200.
 _FRINGES_FROM = 5.0
-_REJECT = (0.1, 0.9)
+_REJECT = (0.1, 0.9)  # probabilities between which more than one decision in ten is wrong
 # One pixel in so many tells of most frames that they aren't constant.
 _GLANCE = 61
 
@@ -134,7 +134,7 @@ class HitModel:
     @torch.no_grad()
     def _features(self, frames: NDArray[Any], mask: NDArray[np.bool_], prepared: Prepared) -> Tensor:
         images = self._input(frames, mask, prepared).to(self.device, memory_format=torch.channels_last)
-        with torch.autocast(self.device.type, torch.bfloat16, enabled=_quick_in_bfloat16(self.device)):
+        with torch.autocast(self.device.type, torch.bfloat16, enabled=quick_in_bfloat16(self.device)):
             described: Tensor = self.network.features(images)  # type: ignore[operator]
         return described.float()
 
@@ -219,10 +219,6 @@ def kept_model(model: str | Path = "default", *, device: str | torch.device | No
 @lru_cache(maxsize=2)
 def _kept(stamp: WeightsStamp, device: torch.device) -> HitModel:
     return load_model(stamp.path, device=device)
-
-
-def _quick_in_bfloat16(device: torch.device) -> bool:
-    return device.type == "cuda" or bool(torch.ops.mkldnn._is_mkldnn_bf16_supported())
 
 
 def _status(prepared: Prepared) -> NDArray[np.uint8]:

@@ -1,4 +1,4 @@
-"""Which frames to keep, from their scores. The default needs no hand: the model's own selection."""
+"""Which frames to keep, from their scores; by default the model's own selection."""
 
 from typing import Annotated, Literal
 
@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 from pydantic import Field, field_validator
 
 from friedel.core.options import Options
-from friedel.spi.hits.size_modes import size_modes
+from friedel.spi.hits.sizes.modes import size_modes
 from friedel.spi.records import FrameStatus, HitScores
 
 
@@ -57,5 +57,5 @@ def select(scores: HitScores, options: SelectionOptions) -> NDArray[np.bool_]:
 
 
 def precision_estimate(scores: HitScores, selected: NDArray[np.bool_]) -> float | None:
-    """Return the share of the selected frames that are single, as their own probabilities foretell; None if none is."""
+    """Return the expected share of single hits among the selected frames: their mean probability; None without any."""
     return float(scores.single[selected].mean()) if selected.any() else None

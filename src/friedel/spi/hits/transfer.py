@@ -1,6 +1,7 @@
 """Transfer learning as in the paper: 8192 features of VGG16 trained on ImageNet, and a logistic regression on them.
 
-The frames come standardised (`friedel.spi.hits.standardise`). The regression is saved as numbers, never as a pickle.
+The frames come standardised (`friedel.spi.hits.preparation.standardise`). The regression is saved as numbers, never as
+a pickle.
 """
 
 from collections.abc import Mapping

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 _NAME = "run_constants.npz"
 _ZIP = b"PK"
-_MODULE = "friedel.spi.hits.prepare"
+_MODULE = "friedel.spi.hits.preparation.prepare"
 
 
 def pack_constants(run: Any) -> bytes:
@@ -29,7 +29,7 @@ def unpack_constants(data: bytes) -> Any:
     """Return what `pack_constants` packed; only for bytes of this program's own processes, or `load_constants`."""
     if not data.startswith(_ZIP):
         return pickle.loads(data)
-    from friedel.spi.hits.prepare import RunConstants
+    from friedel.spi.hits.preparation.prepare import RunConstants
 
     return RunConstants.from_bytes(data)
 

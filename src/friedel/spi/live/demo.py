@@ -9,7 +9,7 @@ from friedel.spi.live.plan import QueueOptions, WatchPlan
 from friedel.spi.simulation.plan import SimulationPlan
 from friedel.spi.simulation.simulate import simulate_hits
 
-HITS_PER_S = 40.0
+HITS_PER_S = 40.0  # frames a second: a run of 800 takes 20 s, slow enough to be looked at
 _PARTICLES = ("icosahedron", "soccer_ball", "torus", "rod")
 
 

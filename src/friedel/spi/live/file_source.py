@@ -26,7 +26,7 @@ from friedel.stream.sources.events import Begun, Ended, Event, Malformed, Messag
 from friedel.stream.sources.replay import Pace
 from friedel.stream.sources.source import Source, SourceAddress
 
-_AT_ONCE = 32
+_AT_ONCE = 32  # frames of a message where they come as fast as they are scored: bounds its memory
 UNREADABLE = "its bytes are missing or damaged"
 
 

@@ -13,9 +13,10 @@ from friedel.stream.batches import Batches, make_ring
 from friedel.stream.ledger import Ledger
 from friedel.stream.sources.events import Begun
 
-_POLL_S = 0.05
+_POLL_S = 0.05  # s between two looks whether the last ring is empty, when frames of another shape come
 SMALLEST = 64
-"""`friedel.spi.hits.prepare.SMALLEST`, which can't be imported without torch: this process has no other need of it."""
+"""`SMALLEST` of `friedel.spi.hits.preparation.prepare`, repeated because that imports torch, which this process has no
+other need of."""
 
 
 class Intake:
@@ -70,7 +71,13 @@ class Intake:
         return ""
 
     def accept(self, frames: NDArray[Any], numbers: NDArray[np.int64], *, series: int, timestamp: float) -> None:
-        """Put frames into the ring."""
+        """Put frames into the ring; see `FrameKind`.
+
+        Parameters
+        ----------
+        frames, numbers, series, timestamp
+            As for `friedel.stream.batches.Batches.put`.
+        """
         assert self.batches is not None
         self.batches.put(frames, numbers, series=series, timestamp=timestamp)
 

@@ -14,8 +14,8 @@ from friedel.stream.processes import Ready, Supervised, spawn
 if TYPE_CHECKING:
     from friedel.spi.live.remote import Cluster
 
-_MOST = 4
-_LEAVE_S = 2.0
+_MOST = 4  # scorers by default, one a core up to here: each takes the memory of its own copy of torch
+_LEAVE_S = 2.0  # s to leave before a scorer is killed
 # So many deaths in a row, without a single score between them, are no accident.
 _DEATHS = 5
 
@@ -138,7 +138,10 @@ class ScoringPool:
         """
         self._deaths += 1
         if self._deaths > _DEATHS:
-            raise FriedelError(f"{_DEATHS} scoring processes died one after another; see the system's log (memory?)")
+            raise FriedelError(
+                f"{_DEATHS} scoring processes died one after another; see the system's log (memory?). In a script, "
+                "what watches must stand under 'if __name__ == \"__main__\":', because they import the script"
+            )
         scorer.process.stop(0.0)
         self.scorers[self.scorers.index(scorer)] = self._started()
         return scorer.batch

@@ -1,4 +1,4 @@
-"""The scoring stage on other machines: Dask's workers score, a thread here speaks for each of them.
+"""The scoring stage on other machines: Dask's workers score, and a thread here stands for each of them.
 
 To the watch such a thread looks like a scoring process on this machine: the same orders, the same answers, and a pipe
 that closes when its worker is gone. Frames are copied out of shared memory and travel with their order, so a worker
@@ -23,7 +23,7 @@ from friedel.spi.scores.scored_run import pack_scores
 from friedel.stream.batches import FrameRing, open_ring
 from friedel.stream.processes import Ready
 
-_LOOK_S = 1.0
+_LOOK_S = 1.0  # s of waiting for an answer between two looks whether the worker is still there
 # What a worker of Dask keeps: models by name.
 _MODELS: dict[tuple[str, str | None], Scorer] = {}
 

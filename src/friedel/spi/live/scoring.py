@@ -22,7 +22,7 @@ from friedel.spi.scores.scored_run import pack_scores
 from friedel.stream.batches import FrameRing, RingLayout, open_ring
 from friedel.stream.processes import Ready
 
-_NICER = 5
+_NICER = 5  # steps of niceness: receiver and writer go first where cores are few
 
 
 @dataclass(frozen=True)

@@ -6,16 +6,16 @@ from collections import deque
 import numpy as np
 from numpy.typing import NDArray
 
-from friedel.spi.hits.size_modes import described, size_modes
+from friedel.spi.hits.sizes.modes import described, size_modes
 from friedel.spi.live.view import SIZE_BINS, SIZE_RANGE, HitsView, Thumbnail
 from friedel.spi.records import FrameStatus, HitScores
 
-_STRETCHES = 600
-_GALLERY = 6
-_LATEST_SIZES = 2000
-_BETWEEN_PICTURES_S = 0.25
-_EDGE, _POWDER_EDGE = 128, 256
-_BRIGHTEST = 99.8
+_STRETCHES = 600  # of the rate's curve: 1 s each to begin with, doubled when ten minutes are full
+_GALLERY = 6  # latest frames of each kind
+_LATEST_SIZES = 2000  # sizes from which the main mode is told: a changed sample shows after so many hits
+_BETWEEN_PICTURES_S = 0.25  # s between two new pictures of a kind; the page shows new ones once a second
+_EDGE, _POWDER_EDGE = 128, 256  # longest sides, pixels
+_BRIGHTEST = 99.8  # percentile that is white: 33 pixels of 128² may be brighter
 
 
 class RateOverTime:
@@ -77,7 +77,21 @@ class HitStatistics:
         numbers: NDArray[np.int64],
         series: str,
     ) -> None:
-        """Take up a batch: its scores, which frames were selected, and the frames ``(n, y, x)`` themselves."""
+        """Take up a batch.
+
+        Parameters
+        ----------
+        scores : HitScores
+            Of its ``n`` frames.
+        selected : (n,) bool
+            Which of them were selected.
+        frames : (n, y, x), any real dtype
+            The frames; only sums and small pictures of them are kept.
+        numbers : (n,) int64
+            Their numbers in the series.
+        series : str
+            Its name.
+        """
         scored = scores.status == FrameStatus.SCORED
         self._histogram += np.histogram(scores.single[scored], bins=20, range=(0, 1))[0]
         self._rate.add(time.time(), len(scores), int(selected.sum()))

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
+# Pixels of the real-space image: `SMALLEST` and `LARGEST` of `friedel.spi.hits.sizes.spheroid`.
 SIZE_BINS, SIZE_RANGE = 40, (2.0, 42.0)
 
 

@@ -18,12 +18,12 @@ from friedel.core.observer import Observer, Warned, silent
 from friedel.spi.frames.mask import read_mask
 from friedel.spi.hits.selection import SelectionOptions, select
 from friedel.spi.live.intake import Intake
-from friedel.spi.live.output import Output
 from friedel.spi.live.plan import WatchPlan
 from friedel.spi.live.pool import Scorer, ScoringPool, default_workers
 from friedel.spi.live.scoring import Attach, Constants, Failed, Measure, Measured, Scored
 from friedel.spi.live.statistics import HitStatistics
 from friedel.spi.live.view import HitsView
+from friedel.spi.live.watch_files import Output
 from friedel.spi.scores.scored_run import unpack_scores
 from friedel.stream.batches import ENDED, Batch, Batches
 from friedel.stream.display import Control, Display
@@ -33,7 +33,7 @@ from friedel.stream.snapshot import Snapshot
 from friedel.stream.sources.source import Source, find_source
 from friedel.stream.watching import Watch, WatchSetting
 
-_ATTEMPTS = 2
+_ATTEMPTS = 2  # scorers that a batch may cost: frames that end two of them would end a third
 LOST = "two scoring processes died over them"
 
 
@@ -153,7 +153,7 @@ class HitsSink:
             self.output.note(counts)
 
     def finish(self) -> None:
-        """Count what nobody will score any more, close the files."""
+        """Count frames that won't be scored any more as dropped, and close the files."""
         for scorer in self.pool.scorers:
             if scorer.batch is not None:
                 self.ledger.dropped(scorer.batch.n, ENDED)

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from friedel.core.observer import Observer, Warned
 from friedel.spi.live.plan import KeepOptions
-from friedel.spi.live.writing import (
+from friedel.spi.live.writer import (
     Finished,
     FinishFiles,
     Flushed,
@@ -25,9 +25,9 @@ from friedel.stream.batches import Batch
 from friedel.stream.ledger import Ledger
 from friedel.stream.processes import Supervised, spawn
 
-_MOST_WAITING = 4096
-_DEATHS = 3
-_LEAVE_S = 10.0
+_MOST_WAITING = 4096  # batches handed over and not yet on disk; beyond, frames count as unsaved
+_DEATHS = 3  # of the writer in a row before frames count as unsaved for good
+_LEAVE_S = 10.0  # s to close its files before it is killed
 
 
 @dataclass(eq=False)

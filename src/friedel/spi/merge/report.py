@@ -17,7 +17,7 @@ from friedel.spi.merge.files import summary_of
 from friedel.spi.merge.merged import Merged
 from friedel.spi.merge.plan import MergePlan
 
-_MOST_NAMED = 60
+_MOST_NAMED = 60  # outliers named on the page; the table of frames has all
 
 
 def write_merge_report(path: Path, plan: MergePlan, merged: Merged, density: Density | None) -> None:

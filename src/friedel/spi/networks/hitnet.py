@@ -16,7 +16,7 @@ class HitNet(nn.Module):
     """Classify frames from their spectrum and pattern.
 
     Three strided convolutions bring 64² down to 8²; one residual pair follows the second, ``depth`` pairs the third.
-    Means and maxima over the last map are the features: a side lobe counts wherever it stands.
+    Means and maxima over the last map are the features, so that a side lobe counts the same at any place.
 
     Parameters
     ----------

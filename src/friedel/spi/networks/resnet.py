@@ -9,7 +9,7 @@ from torch.nn import functional
 
 from friedel.core.errors import PlanError
 
-STEM_CHANNELS, FIRST_CHANNELS, SECOND_CHANNELS = 16, 32, 64
+STEM_CHANNELS, FIRST_CHANNELS, SECOND_CHANNELS = 16, 32, 64  # as in the paper
 # A frame's side is halved by the stem, by each of the two groups and by the average pool.
 _SHRINKS_BY = 16
 

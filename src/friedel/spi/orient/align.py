@@ -1,4 +1,4 @@
-"""Turn one intensity onto another, and tell by shells how alike they are."""
+"""Align two intensities by a rotation, and correlate them shell by shell."""
 
 import numpy as np
 import torch
@@ -15,8 +15,8 @@ Floats = NDArray[np.float64]
 
 _TRIED = 4000
 """Random rotations of the first survey: neighbours about 16° apart, a speckle and a half at its outermost shell."""
-_REFINED = 8
-_DIRECTIONS = 3000
+_REFINED = 8  # best rotations of the survey that are climbed from: its best is often a local maximum's
+_DIRECTIONS = 3000  # on a sphere: 3.7° apart, and a correlation known to 1/√3000 = 2 %
 
 
 def _points(shells: Floats, n: int) -> Tensor:
@@ -104,7 +104,16 @@ def shell_correlation(first: Tensor, second: Tensor, n_shells: int) -> Floats:
 def sphere_correlation(first: Tensor, second: Tensor, rotation: Rotation, radii_voxels: Floats) -> Floats:
     """Return Pearson's correlation of first(q) and second(R q) over directions, at each |q|; NaN where undefined.
 
-    On a sphere of exact radius no slope of the radial mean can pass for agreement, as it can within a shell of voxels.
+    On a sphere of exact radius the radial mean is constant; within a shell of voxels its slope correlates by itself.
+
+    Parameters
+    ----------
+    first, second : (n, n, n)
+        Intensities on the same grid, ``(z, y, x)``.
+    rotation : Rotation
+        R, of vectors (x, y, z).
+    radii_voxels : (n_radii,) float64
+        |q|, voxels.
     """
     turn = torch.from_numpy(rotation.as_matrix().astype(np.float32))
     found = []

@@ -18,7 +18,7 @@ from friedel.spi.orient.rings import RingFrames
 from friedel.spi.orient.volume import sample
 
 FLOOR = 0.02
-"""log W is taken of W, or of this fraction of the ring's mean where W is lower: no single photon forbids a view."""
+"""Least W, as a fraction of the ring's mean, before the logarithm: so a photon where W is near 0 excludes no view."""
 PRUNE = 12.0
 """Views whose best angle lies this far (in nats, at the current β) below the frame's best take no part: e⁻¹² each."""
 _BLOCK = 6_000_000
@@ -45,9 +45,9 @@ class Slices:
     radial : (n_rings,)
         Mean of W over all views.
     gain : (n_views,)
-        Mean, for a photon drawn from the view, of log W / radial, both normalised over the detector.
+        Expectation of log(W / radial), both normalised over the detector, for photons distributed as the view's W.
     level, level_variance : (n_views,)
-        Mean and variance, for a photon drawn from the view, of log W / ΣW.
+        Mean and variance of log(W / ΣW) for photons distributed as the view's W.
     """
 
     points: Tensor
@@ -107,7 +107,19 @@ class Judgement:
 
 
 def take_slices(volume: Tensor, frames: RingFrames, views: Tensor, n_rings: int) -> Slices:
-    """Sample a volume in all views and expand log W in harmonics."""
+    """Sample a volume in all views and expand log W in harmonics.
+
+    Parameters
+    ----------
+    volume : (n, n, n)
+        Intensity ``(z, y, x)``, photons per frame and unit weight.
+    frames : RingFrames
+        Whose rings and detector weights are taken.
+    views : (n_views, 3, 3)
+        Rotations V, of vectors (x, y, z).
+    n_rings : int
+        Rings from the innermost outwards.
+    """
     rings = frames.rings
     order = int(rings.orders[n_rings - 1])
     n_angles = fast_length(2 * order + 1)

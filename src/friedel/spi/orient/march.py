@@ -29,10 +29,10 @@ from friedel.spi.orient.volume import (
 
 FIRST = 1.6
 """Resolution of the first stage, speckles from the centre."""
-GROWTH = 1.4
+GROWTH = 1.4  # of the resolution from stage to stage: the number of views, as its square, doubles
 VIEW_STEP = 0.87
 """Distance of views at the resolution's edge, speckles."""
-LEAST_VIEWS = 100
+LEAST_VIEWS = 100  # of the whole sphere: some 20° apart
 ANNEALED = (0.25, 0.35, 0.5, 0.7)
 """β of the first stage's first iterations; later stages begin with the last."""
 SETTLED, LAST_SETTLED = 0.99, 0.98
@@ -189,7 +189,23 @@ def resized(model: Model, n: int) -> Model:
 def iterate(
     model: Model, frames: RingFrames, march: March, rng: np.random.Generator, *, q_max: float, beta: float = 1.0
 ) -> Iteration:
-    """Expand, maximise, compress once, with fresh views, to a resolution and at an inverse temperature."""
+    """Expand, maximise, compress once, with newly drawn views.
+
+    Parameters
+    ----------
+    model : Model
+        Where to begin.
+    frames : RingFrames
+        The frames.
+    march : March
+        Extent of the speckles and symmetry.
+    rng : numpy Generator
+        Turns the lattice of views.
+    q_max : float
+        Resolution, voxels.
+    beta : float
+        Inverse temperature, 0 to 1.
+    """
     n = grid_size(q_max)
     model = resized(model, n)
     views = turned_views(march.n_views(q_max), rng, march.group)
@@ -202,7 +218,19 @@ def iterate(
 
 
 def collect_views(found: Expectation, points: Tensor, n: int, group: NDArray[np.float64]) -> Merge:
-    """Put the views' photons and exposures where they belong, under all symmetries and Friedel's."""
+    """Add the views' photons and exposures to the voxels around their points, under all symmetries and Friedel's.
+
+    Parameters
+    ----------
+    found : Expectation
+        With photons and exposure ``(n_views, n_rings, n_angles)``.
+    points : (n_views, n_rings, n_angles, 3)
+        Places (x, y, z) in the volume, voxels.
+    n : int
+        Edge of the volume, voxels.
+    group : (order, 3, 3)
+        Rotations of the particle's symmetry.
+    """
     total = torch.zeros((n, n, n), dtype=torch.complex64, device=points.device)
     values = torch.complex(found.photons, found.exposure)
     for rotation in torch.as_tensor(group, dtype=torch.float32, device=points.device):
@@ -230,7 +258,23 @@ def compress(merge: Merge, before: Model, march: March, *, q_max: float, steps: 
 def run_stage(
     model: Model, frames: RingFrames, march: March, rng: np.random.Generator, *, q_max: float, first: bool = False
 ) -> Iteration:
-    """Iterate at one resolution until the outer shells stay, or get no better."""
+    """Iterate at one resolution until the outer shells stop changing (`SETTLED`), or get no better.
+
+    Parameters
+    ----------
+    model : Model
+        Where to begin.
+    frames : RingFrames
+        The frames.
+    march : March
+        Extent of the speckles, symmetry and observer.
+    rng : numpy Generator
+        Turns the lattice of views.
+    q_max : float
+        Resolution, voxels.
+    first : bool
+        Whether this is the first stage, which begins at a lower β.
+    """
     betas = ANNEALED if first else ANNEALED[-1:]
     shells, likeness = None, [0.0]
     enough = SETTLED if q_max < march.q_max else LAST_SETTLED
@@ -257,7 +301,19 @@ def _stalled(likeness: list[float], before: NDArray[np.float32] | None, now: NDA
 
 
 def run_march(frames: RingFrames, march: March, seed: int, *, model: Model | None = None) -> Iteration:
-    """Orient frames from nothing, or from a model, to the full resolution."""
+    """Orient frames stage by stage, to the full resolution.
+
+    Parameters
+    ----------
+    frames : RingFrames
+        The frames.
+    march : March
+        Extent of the speckles, resolution, symmetry and observer.
+    seed : int
+        Of the random model and the views.
+    model : Model, optional
+        Where to begin; None takes random speckles.
+    """
     rng = np.random.default_rng(seed)
     model = model or random_model(frames, march, seed)
     for number, q_max in enumerate(march.stages):

@@ -1,4 +1,4 @@
-"""What half sets say about a merged intensity. Words for people included: the verdict."""
+"""How far a merged intensity can be trusted, from the correlation of two half sets; the verdict's sentences too."""
 
 from dataclasses import dataclass
 from typing import Literal

@@ -20,7 +20,7 @@ Floats = NDArray[np.float64]
 
 RING_STEP = 1.5
 """Distance of rings, voxels. With speckles of six voxels, 1.0 costs half as much again and gains 0.002."""
-_SLACK_HARMONICS = 4
+_SLACK_HARMONICS = 4  # kept beyond a ring's highest frequency: a band limit on a small circle is not sharp
 _SYMMETRIC = 0.3
 """Voxels by which pixels may lie off the symmetric cap through their neighbours before rings mean nothing."""
 

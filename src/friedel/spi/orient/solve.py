@@ -27,9 +27,11 @@ from friedel.spi.orient.views import symmetry_group, turned_views
 
 LEAST_PHOTONS = 10
 """Frames of fewer photons than this say nothing about an orientation and are set aside as empty."""
-LEAST_FRAMES = 40
+LEAST_FRAMES = 40  # 20 in each half: below it nothing is tried; a result takes some hundreds
 _BAND, _WIDEST_BAND = 1.6, 0.35
 """Harmonics kept, in the speckles' ball's diameters and at most (cycles per voxel): beyond, only noise."""
+# Frames, highest frequency along a ring (cycles per voxel, just below Nyquist's 0.5) and distance of rings (voxels)
+# from which the speckles' size is measured.
 _SURVEY_FRAMES, _SURVEY_BAND, _SURVEY_STEP = 3000, 0.45, 3.0
 OUTLYING, OUTLYING_FIT = -6.0, -2.5
 """Standard deviations (of the upper half of frames) below the median from which a frame is named: of its
@@ -103,7 +105,18 @@ class Oriented:
 def orient(
     photons: sp.csr_matrix, pixels: Pixels, options: OrientOptions | None = None, *, observer: Observer = silent
 ) -> Oriented:
-    """Orient sparse frames ``(n_frames, n_pixels)`` and merge them.
+    """Orient sparse frames and merge them.
+
+    Parameters
+    ----------
+    photons : (n_frames, n_pixels) csr_matrix
+        Photons.
+    pixels : Pixels
+        Where the pixels lie in the volume, voxels, and their weights.
+    options : OrientOptions, optional
+        Symmetry, starts, seed.
+    observer : Observer
+        Told the progress, notes and warnings.
 
     Raises
     ------

@@ -1,6 +1,6 @@
-"""Particles built of many small lumps, as nature builds them: capsids, globular chains, helical rods.
+"""Particles built of many small lumps: capsids, globular chains, helical rods.
 
-They are none of `particle.PARTICLES`, on purpose: a classifier that never trained on them can be tested on them.
+They aren't among `PARTICLES`, so that a classifier trained on those can be tested on shapes it has never seen.
 """
 
 import difflib

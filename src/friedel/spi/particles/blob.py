@@ -11,7 +11,7 @@ from scipy import ndimage
 
 Floats = NDArray[np.float64]
 
-N_WAVES = 24
+N_WAVES = 24  # of each random field: their sum is then nearly Gaussian
 SURVEY = 32
 """Voxels along an edge of the coarse grid on which the field's largest piece is looked for."""
 
@@ -20,7 +20,7 @@ def blob(rng: np.random.Generator, *, n: int, diameter_voxels: float) -> NDArray
     """Make a smooth irregular body.
 
     Random plane waves are added to a bowl, 1 − r²; the largest connected piece above zero is the body. Strength and
-    length of the waves are drawn too: weak or long ones give potatoes, strong and short ones lobes, dents and holes.
+    length of the waves are drawn too: weak or long ones give rounded bodies, strong and short ones lobes, dents, holes.
 
     Parameters
     ----------

@@ -1,7 +1,7 @@
 """Single particles by name, on a voxel grid: density, diameter and electrons.
 
-A particle is a density without a length: whoever simulates gives it a size. Proportions (aspect, tube, shell, outline)
-are drawn; orientation is not, because every frame draws its own.
+A drawn particle has no size in metres: the simulation sets its diameter. Its proportions (aspect, tube, shell, outline)
+are drawn; its orientation is not, because every frame draws its own.
 """
 
 import difflib
@@ -24,7 +24,7 @@ Density: TypeAlias = NDArray[np.float32]
 
 FILL = 0.72
 """Diameter of a particle over the edge of its box."""
-SMALLEST_BOX = 16
+SMALLEST_BOX = 16  # voxels an edge: the particle is then 11.5 across
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)

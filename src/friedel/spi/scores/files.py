@@ -30,7 +30,7 @@ MEANINGS = {
     "good": "1 in the model's default selection",
     "status": "; ".join(f"{status.value} {status.name.lower()}" for status in FrameStatus),
 }
-_CSV_ROWS = 65536
+_CSV_ROWS = 65536  # formatted at a time, some 10 MB of text
 
 
 def write_scores_hdf5(path: Path, run: ScoredRun, *, about: Mapping[str, str] | None = None) -> None:

@@ -1,10 +1,10 @@
 """The scores of one source as they come in, in a file that survives a kill at any byte.
 
 A line of JSON says what is scored and by which model; then follow stretches of frames, each with its first frame's
-number, its length, a checksum, the scores, and a checksum of each frame they belong to. Stretches leave no gaps, so
-"how far" is one number; one that begins earlier takes the place of what was said of its frames before. On opening, what
-isn't whole at the end is cut off: a frame is scored twice or never only if its stretch was never finished, and then it
-has no score yet. Beside the journal, ``.state`` tells how the files looked, so that unchanged ones needn't be read.
+number, its length, a checksum, the scores, and a checksum of each frame they belong to. Stretches leave no gaps, so the
+number of scored frames says where to go on; a stretch that begins earlier replaces the scores of its frames. On
+opening, an incomplete stretch at the end is cut off, and its frames are scored again. Beside the journal, ``.state``
+holds size and times of the source files, so that unchanged ones needn't be read.
 """
 
 import errno

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from friedel.spi.hits.size_units import in_nanometres
+from friedel.spi.hits.sizes.units import in_nanometres
 from friedel.spi.records import SIZES, Beam, HitScores
 
 SCORE = np.dtype(

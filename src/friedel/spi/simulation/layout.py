@@ -1,6 +1,6 @@
 """The layout of a simulated run's file: CXI (HDF5) with frames, labels and truth, all its room reserved beforehand.
 
-`run_writer` fills it. Every dataset that grows with the run lies in one stretch of the file and is there from the
+`writer` fills it. Every dataset that grows with the run lies in one stretch of the file and is there from the
 start, so that writing frames changes bytes of data and nothing of HDF5's own structure.
 """
 
@@ -15,13 +15,14 @@ from numpy.typing import NDArray
 
 from friedel.core.errors import InputError
 from friedel.core.files.cxi_mask import CXI_VERSION, INVALID
-from friedel.core.files.reserved import lay_out_file, reserve
+from friedel.core.files.reserved import reserve
+from friedel.core.units import CHARGE_C
 
 DATA = "entry_1/data_1/data"
 MASK = "entry_1/data_1/mask"
 SAMPLE = "entry_1/sample_1"
-DONE = "entry_1/process_1/chunks_done"
-JOULE_PER_EV = 1.602176634e-19
+PROCESS = "entry_1/process_1"
+DONE = f"{PROCESS}/chunks_done"
 
 TRUTH: Mapping[str, tuple[Any, tuple[int, ...], str]] = {
     "single": (np.uint8, (), "1 where one particle alone made the frame"),
@@ -82,18 +83,8 @@ class RunDescription:
         return chunk * self.chunk, min((chunk + 1) * self.chunk, self.n_frames)
 
 
-def lay_out(path: Path, run: RunDescription) -> None:
-    """Write the whole structure, reserve all room, and only then give the file its name.
-
-    Raises
-    ------
-    OSError
-        If it can't be written or the disk hasn't that much room; nothing is left behind.
-    """
-    lay_out_file(path, lambda file: _fill(file, run))
-
-
-def _fill(file: h5py.File, run: RunDescription) -> None:
+def fill(file: h5py.File, run: RunDescription) -> None:
+    """Make every group and dataset of a run's file, its room reserved."""
     file["cxi_version"] = CXI_VERSION
     file["number_of_entries"] = 1
     entry = file.create_group("entry_1")
@@ -111,7 +102,7 @@ def _fill(file: h5py.File, run: RunDescription) -> None:
 
 
 def _fill_instrument(entry: h5py.Group, run: RunDescription) -> None:
-    entry["instrument_1/source_1/energy"] = run.photon_energy_ev * JOULE_PER_EV
+    entry["instrument_1/source_1/energy"] = run.photon_energy_ev * CHARGE_C
     detector = entry.create_group("instrument_1/detector_1")
     detector["distance"] = run.distance_m
     for axis in ("x_pixel_size", "y_pixel_size"):
@@ -130,7 +121,7 @@ def _fill_instrument(entry: h5py.Group, run: RunDescription) -> None:
 def _fill_process(file: h5py.File, run: RunDescription) -> None:
     done = file.create_dataset(DONE, data=np.zeros(run.n_chunks, np.uint8))
     done.attrs["frames_per_chunk"] = run.chunk
-    process = file["entry_1/process_1"]
+    process = file[PROCESS]
     process["program"], process["version"] = "friedel", run.version
     process["command"] = "friedel simulate hits --plan <note_1>"
     process["note_1/type"], process["note_1/data"] = "text/yaml", run.plan

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from friedel._version import __version__
 from friedel.core.errors import InputError, PlanError
+from friedel.core.files.reserved import fingerprint_of
 from friedel.core.machine.cluster import dask_client, in_any_order
 from friedel.core.observer import Note, Observer, Progress, silent
 from friedel.spi.detectors import FrameDetector, frame_detector
@@ -23,10 +24,10 @@ from friedel.spi.forward.frames import ParticleRunOptions, SimulatedFrames, simu
 from friedel.spi.particles.assemblies import ASSEMBLIES, assembly
 from friedel.spi.particles.particle import Particle
 from friedel.spi.simulation.geometry import read_frame_geometry
-from friedel.spi.simulation.layout import RunDescription, read_truth
+from friedel.spi.simulation.layout import PROCESS, RunDescription, read_truth
 from friedel.spi.simulation.plan import SimulationPlan, checked
 from friedel.spi.simulation.sample_files import Sample, read_sample
-from friedel.spi.simulation.writer import RunWriter, fingerprint_of, open_run
+from friedel.spi.simulation.writer import RunWriter
 
 TASK = "simulating frames"
 
@@ -118,7 +119,7 @@ def write_run(
         _check_finished(path, run)
         observer(Note("simulate", f"{path} holds this very run already; nothing to do"))
         return _summary(path)
-    with open_run(path, run, fresh=fresh) as writer:
+    with RunWriter(path, run, fresh=fresh) as writer:
         _fill(writer, plan, setup, observer)
         finished = writer.finish()
     observer(Note("simulate", f"{run.n_frames} frames in {finished}", {"frames": float(run.n_frames)}))
@@ -225,7 +226,7 @@ def _fingerprint(n_frames: int, setup: Setup) -> str:
 
 
 def _check_finished(path: Path, run: RunDescription) -> None:
-    if fingerprint_of(path) != run.fingerprint:
+    if fingerprint_of(path, PROCESS) != run.fingerprint:
         raise InputError(
             f"{path}: lies there already and isn't this run (another plan, seed or version); "
             "choose another name, or make it anew with --fresh"

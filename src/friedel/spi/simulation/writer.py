@@ -4,42 +4,46 @@ A chunk is marked as done only after its bytes are on the disk, and the run take
 Until then the file lies hidden beside it, sound at every moment, and the same plan goes on where it stopped.
 """
 
-import os
 from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
-from types import TracebackType
-from typing import Any, Self
+from typing import Any
 
-import h5py
-import numpy as np
 from numpy.typing import NDArray
 
-from friedel.core.errors import InputError
-from friedel.core.files.reserved import ReservedFile, cant_write, checked_folder, unfinished_path
-from friedel.spi.simulation.layout import DATA, DONE, SAMPLE, TRUTH, RunDescription, lay_out
+from friedel.core.files.reserved import PartsFile, PartsWriter
+from friedel.spi.simulation.layout import DATA, DONE, PROCESS, SAMPLE, TRUTH, RunDescription, fill
 
 
-class RunWriter:
-    """An open, unfinished run; use `open_run`. Leaving its block closes it and keeps what is done."""
+class RunWriter(PartsWriter):
+    """An unfinished run, open; leaving its block closes it and keeps what is done.
 
-    def __init__(self, target: Path, unfinished: Path, run: RunDescription) -> None:
-        self.target, self.run = target, run
-        self._unfinished = unfinished
-        self._file = ReservedFile(unfinished, [DATA, DONE, *(f"{SAMPLE}/{name}" for name in TRUTH)])
-        self._done = self._file.flags(DONE, run.n_chunks)
+    Parameters
+    ----------
+    path : Path
+        Name of the finished file; the unfinished one lies hidden beside it.
+    run : RunDescription
+        What is written.
+    fresh : bool
+        Forget an unfinished run.
 
-    def __enter__(self) -> Self:
-        return self
+    Raises
+    ------
+    InputError
+        If the folder is missing, the disk has no room, the unfinished run there is another one, or is being written.
+    """
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
-    ) -> None:
-        self._file.close()
-
-    @property
-    def pending(self) -> list[int]:
-        """Numbers of the chunks that are still to be made."""
-        return np.flatnonzero(self._done == 0).tolist()
+    def __init__(self, path: Path, run: RunDescription, *, fresh: bool = False) -> None:
+        self.run = run
+        parts = PartsFile(
+            what=("run", "chunks"),
+            names=(DATA, *(f"{SAMPLE}/{name}" for name in TRUTH)),
+            marks=DONE,
+            n_parts=run.n_chunks,
+            process=PROCESS,
+            fingerprint=run.fingerprint,
+        )
+        super().__init__(path, parts, partial(fill, run=run), fresh=fresh)
 
     def write(self, chunk: int, frames: NDArray[Any], truth: Mapping[str, NDArray[Any]]) -> None:
         """Write a chunk and mark it as done.
@@ -59,66 +63,5 @@ class RunWriter:
             If the bytes can't be written; the chunk then stays to be done.
         """
         first, last = self.run.span(chunk)
-        try:
-            self._file.put(DATA, first, frames[: last - first])
-            for name in TRUTH:
-                self._file.put(f"{SAMPLE}/{name}", first, truth[name][: last - first])
-            self._file.sync()
-            self._file.put(DONE, chunk, np.ones(1, np.uint8))
-        except OSError as error:
-            raise cant_write(self.target, error, "chunks done so far are kept; run it again to go on") from error
-        self._done[chunk] = 1
-
-    def finish(self) -> Path:
-        """Give the complete run its name and return it."""
-        self._file.sync()
-        os.replace(self._unfinished, self.target)
-        return self.target
-
-
-def open_run(path: Path, run: RunDescription, *, fresh: bool = False) -> RunWriter:
-    """Open a run's unfinished file, or lay out a new one.
-
-    Parameters
-    ----------
-    path : Path
-        Name of the finished file; the unfinished one lies hidden beside it.
-    run : RunDescription
-        What is written.
-    fresh : bool
-        Forget an unfinished run.
-
-    Raises
-    ------
-    InputError
-        If the folder is missing, the disk has no room, the unfinished run there is another one, or is being written.
-    """
-    target = checked_folder(path)
-    unfinished = unfinished_path(target)
-    if fresh:
-        unfinished.unlink(missing_ok=True)
-    if unfinished.exists():
-        _check_same(unfinished, run)
-    else:
-        try:
-            lay_out(unfinished, run)
-        except OSError as error:
-            raise cant_write(target, error, "nothing was left behind") from error
-    return RunWriter(target, unfinished, run)
-
-
-def fingerprint_of(path: Path) -> str | None:
-    """Return the fingerprint of a run's file, or None if it isn't one."""
-    try:
-        with h5py.File(path, "r") as file:
-            return str(file["entry_1/process_1"].attrs["fingerprint"])
-    except (OSError, KeyError):
-        return None
-
-
-def _check_same(unfinished: Path, run: RunDescription) -> None:
-    if fingerprint_of(unfinished) != run.fingerprint:
-        raise InputError(
-            f"{unfinished}: an unfinished run of another plan, seed or version lies here; "
-            "finish that one, start afresh (--fresh), or choose another name"
-        )
+        values = {DATA: frames, **{f"{SAMPLE}/{name}": truth[name] for name in TRUTH}}
+        self.put_part(chunk, {name: (first, entries[: last - first]) for name, entries in values.items()})

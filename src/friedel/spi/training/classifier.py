@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional
 
+from friedel.core.machine.device import quick_in_bfloat16
 from friedel.core.observer import Observer, silent
 from friedel.core.training.examples import Batch, ExampleData, Examples
 from friedel.core.training.fit import run_training
@@ -20,7 +21,7 @@ from friedel.core.training.learner import Learner
 from friedel.core.training.libraries import metrics, torchmetrics
 from friedel.core.training.options import TrainingOptions
 
-_CHECK_EVERY = 20
+_CHECK_EVERY = 20  # batches between looks whether the loss is finite: each look waits for the GPU
 
 
 class Classifier(Learner):
@@ -246,7 +247,8 @@ def _applied(
 ) -> Tensor:
     device = next(network.parameters()).device
     found: list[Tensor] = []
-    with torch.inference_mode(), torch.autocast(device.type, torch.bfloat16, enabled=precision == "bf16"):
+    in_bfloat16 = precision == "bf16" and quick_in_bfloat16(device)
+    with torch.inference_mode(), torch.autocast(device.type, torch.bfloat16, enabled=in_bfloat16):
         for start in range(0, len(examples), batch):
             rows = np.arange(start, min(start + batch, len(examples)))
             rows = rows if examples.rows is None else examples.rows[rows]

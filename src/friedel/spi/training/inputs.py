@@ -24,7 +24,7 @@ from friedel.spi.training.preprocessing import PREPROCESSING, ForRun, Preprocess
 from friedel.spi.training.runs import LabelledRun
 
 TASK = "preparing frames"
-_SAMPLE = 256
+_SAMPLE = 256  # frames of a run by which its preprocessing is calibrated: as `SAMPLE` where runs are classified
 _INPUTS, _STATISTICS, _DONE = "inputs.npy", "statistics.safetensors", "done.json"
 _HALF_LARGEST = float(np.finfo(np.float16).max)
 

@@ -28,7 +28,7 @@ class LabelledFile(Options):
 
 
 class DomainRandomisationOptions(Options):
-    """Many short runs, each at another made-up experiment (`friedel.spi.forward.domain_randomisation`)."""
+    """Many short runs, each at another simulated random experiment (`friedel.spi.forward.domain_randomisation`)."""
 
     count: Annotated[int, Field(ge=1)]
     """Experiments."""
@@ -81,7 +81,7 @@ class ModelOptions(Options):
 
 
 class CalibrationOptions(Options):
-    """From scores to probabilities that mean what they say."""
+    """Calibration: from scores to probabilities, of which a share p is right at probability p."""
 
     method: Literal["temperature", "isotonic", "none"] = "temperature"
     """One number, or a rising line that needs hundreds of frames; fitted on half of the frames held back."""

@@ -9,10 +9,10 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from friedel.core.errors import PlanError
-from friedel.spi.hits.features import CHANNELS, NAME, SIDE, model_input
-from friedel.spi.hits.prepare import checked_mask, prepare
-from friedel.spi.hits.run_calibration import measure_run
-from friedel.spi.hits.standardise import Standardiser
+from friedel.spi.hits.features.features import CHANNELS, NAME, SIDE, model_input
+from friedel.spi.hits.preparation.prepare import checked_mask, prepare
+from friedel.spi.hits.preparation.run_calibration import measure_run
+from friedel.spi.hits.preparation.standardise import Standardiser
 from friedel.spi.records import Frames
 
 Inputs: TypeAlias = NDArray[np.float32]

@@ -24,7 +24,7 @@ from friedel.spi.training.plan import DomainRandomisationOptions, LabelledFile, 
 
 TASK = "simulating experiments"
 _MADE_WITH = "experiments.json"
-_CHUNK = 32
+_CHUNK = 32  # frames simulated at once, at the most: bounds the memory of a worker
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -113,11 +113,11 @@ def labelled_run(file: LabelledFile, data: TrainingData) -> LabelledRun:
     return LabelledRun(file=file, rows=rows, single=single[rows].astype(bool), mask=mask)
 
 
-_UNLABELLED = -1
+_UNLABELLED = -1  # marks frames without a label, which take no part
 
 
 def _labels(file: LabelledFile, n_frames: int) -> NDArray[np.generic]:
-    """Return 1 for single hits, 0 for others, −1 for frames that nobody looked at, ``(n,)``."""
+    """Return 1 for single hits, 0 for others, −1 for frames without a label, ``(n,)``."""
     if file.labels is None:
         return read_truth(file.path, "single")
     try:

@@ -19,10 +19,12 @@ from friedel.core.options import Options
 from friedel.stream.sources.events import Begun, Ended, Event, Malformed, Message
 from friedel.stream.sources.source import Source, SourceAddress
 
-_LOOK_S = 0.02
+_LOOK_S = 0.02  # s between two looks at the file: adds at most this to a frame's latency
 # Only after so long without a frame is it asked whether the writer has closed the file.
 _ASK_S = 1.0
-_AT_ONCE = 32
+_AT_ONCE = 32  # frames of a message: bounds its memory (134 MB for 1024² pixels of 4 bytes)
+# Looks at a frame whose bytes can't be read before it is counted as malformed: 0.1 s in all, in which a writer's flush
+# may still arrive over a network file system. More would hold the stream up longer behind a damaged frame.
 _ATTEMPTS = 5
 _DAMAGED = "its bytes are missing or damaged"
 

@@ -21,7 +21,7 @@ from friedel.stream.sources.source import Source, SourceAddress
 
 _KEYS = ("image.data", "data.image", "data.adc", "data.image.pixels", "data.image.data")
 _AXES = "nmyx"
-_POLL_S = 0.1
+_POLL_S = 0.1  # s; the bridge client's time-out, which it fixes when it connects: so `receive` asks again until its own
 
 
 class KaraboOptions(Options):
@@ -36,7 +36,7 @@ class KaraboOptions(Options):
     socket: Literal["REQ", "SUB", "PULL"] = "REQ"
     """Kind of socket, as the bridge is set up."""
     retry_s: Annotated[float, Field(gt=0)] = 5.0
-    """Connect anew when nothing has come for so long, s: a bridge that was restarted has forgotten the question."""
+    """Connect anew when nothing has come for so long, s: a restarted bridge no longer knows of the request (REQ)."""
 
 
 class KaraboSource:

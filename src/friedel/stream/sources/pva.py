@@ -53,7 +53,7 @@ class PvaSource:
         """Begin to look for the channel."""
         self._context = self._thread.Context("pva", nt=False)
         request = f"record[queueSize={self._options.queue}]field()"
-        # Kept, because a subscription that nobody holds is ended by the garbage collector, at any moment.
+        # Kept, because the garbage collector ends a subscription without references, at any moment.
         self._subscription = self._context.monitor(
             self._channel, self._arrived.put, request=request, notify_disconnect=True
         )

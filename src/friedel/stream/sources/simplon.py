@@ -21,7 +21,7 @@ from friedel.stream.sources.events import Begun, Event, Malformed, Message
 from friedel.stream.sources.source import Source, SourceAddress
 
 _PORT = "9999"
-_QUEUED = 10_000
+_QUEUED = 10_000  # messages that ZeroMQ holds while the receiver is busy (its default is 1000), then it drops or blocks
 _DAMAGED = "a message that can't be decoded"
 # LCLStreamer's inner blocks, elements.
 _LCLS_BLOCK = 4096
@@ -89,7 +89,7 @@ class SimplonSource:
             self._context = self._socket = None
 
     def _began(self, series: str, **known: Any) -> list[Event]:
-        """Return that a series begins, if it does; with what its start said, whenever that came."""
+        """Return a `Begun` if this series isn't the current one, with what its start message said, if that came."""
         if known:
             self._starts[series] = known
         elif series == self._series:
@@ -98,7 +98,10 @@ class SimplonSource:
         return [Begun(series=series, **self._starts.get(series, {}))]
 
     def _image_of(self, series: str, event: Event, **known: Any) -> list[Event]:
-        """Return an image after its series' beginning; a damaged one begins no series, and of another is no number."""
+        """Return an image, after a `Begun` where it is the first of its series.
+
+        A damaged image begins no series; where it is of another series than the current one its number isn't used.
+        """
         if not isinstance(event, Malformed):
             return [*self._began(series, **(known if series != self._series else {})), event]
         return [event if series == self._series else replace(event, number=None)]
@@ -221,6 +224,8 @@ _TYPES = {
     72: "i1", 73: ">i2", 74: ">i4", 75: ">i8", 77: "<i2", 78: "<i4", 79: "<i8",
     80: ">f2", 81: ">f4", 82: ">f8", 84: "<f2", 85: "<f4", 86: "<f8",
 }  # fmt: skip
+# CBOR tags: 40 is an array in row-major order, the types above are typed arrays (RFC 8746); 56500 is Dectris' own for
+# compressed bytes (SIMPLON stream V2, "stream2").
 _ROWS_FIRST = 40
 _COMPRESSED = 56500
 _PURPOSE = "receive SIMPLON streams of version 2"

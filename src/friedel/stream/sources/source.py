@@ -42,8 +42,8 @@ class Source(Protocol):
     uri : str
         The address it was opened from.
     patient : bool
-        It can wait: what isn't taken now is still there later. Frames of an impatient source are dropped if they
-        come too fast; a patient one is read as fast as frames are scored.
+        Whether frames that aren't taken now can be read later (files). Such a source is read as fast as frames are
+        scored; of any other, frames that come faster than that are dropped.
     """
 
     uri: str

@@ -23,7 +23,7 @@ from friedel.core.options import Options
 from friedel.stream.sources.events import Begun, Ended, Event, Malformed, Message
 from friedel.stream.sources.source import Source, SourceAddress
 
-_LOOK_S = 0.05
+_LOOK_S = 0.05  # s between two listings of the folder: adds at most this to a frame's latency
 _DAMAGED = "a TIFF file that can't be read and changes no more"
 
 

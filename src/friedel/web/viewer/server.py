@@ -17,7 +17,7 @@ from friedel.web.options import ServeOptions
 from friedel.web.page import listening_at, require_server, with_token
 from friedel.web.server import HEADERS, PAGE_RULES, REPORT_RULES, STATIC, gated
 from friedel.web.viewer.catalogue import Entry, filled, find_results, row_of
-from friedel.web.viewer.shelf import Shelf
+from friedel.web.viewer.volumes import Shelf
 
 OWN = Path(__file__).parent / "static"
 _PLACES = {"live": STATIC, "viewer": VIEWER, "open": OWN}
@@ -130,7 +130,7 @@ async def _surface(request: web.Request) -> web.StreamResponse:
 
 
 async def _answer(request: web.Request, make: Callable[[Any], web.StreamResponse]) -> web.StreamResponse:
-    """Read, compute and pack in a thread, so that one heavy result keeps nobody else waiting."""
+    """Read, compute and pack in a thread, so that a large result doesn't delay other requests."""
     shelf, key = request.app[_FIELDS], request.match_info["key"]
     try:
         return await asyncio.to_thread(lambda: make(shelf.fields(key)))

@@ -1,0 +1,1 @@
+"""What is measured of a frame's pattern: features, fringes, distance from the training frames."""

@@ -1,0 +1,278 @@
+"""Calibration of a run from its own frames: the beam's place, detector units a photon, read noise, faulty pixels."""
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from friedel.spi.hits.preparation.photon_unit import find_marks, measured_values, photon_unit, tile_statistics
+from friedel.spi.hits.preparation.prepare import Prepared, RunConstants, loaded, natural_binning, prepare
+
+SAMPLE = 256
+"""Frames that are enough to measure a run by."""
+
+_REACH_PX = 8  # binned pixels about the middle in which the beam is looked for first
+# A centre that makes the mean pattern this much more symmetric than the frame's middle does is believed.
+_CLEARLY_BETTER = 0.8
+# One this much farther out than a few pixels must be better by this than the best of those.
+_FARTHER_BETTER = 0.6
+# Rows of a frame that decide whether it is among the sample, and what scatters the numbers made of them.
+_ROWS, _SCATTER = 16, 1000 * 0.6180339887498949
+# Whole frames looked at for the unit of their numbers and the beam's place; so many at once.
+_OVERVIEW, _AT_ONCE = 128, 32
+
+
+def measure_run(
+    frames: NDArray[np.generic], mask: NDArray[np.bool_], *, centre: tuple[float, float] | None = None
+) -> RunConstants:
+    """Measure binning, centre, pedestal, gain, read noise, marks and faulty pixels from some frames of a run.
+
+    Parameters
+    ----------
+    frames : (n, y, x)
+        A sample of the run; of more than `SAMPLE` frames, so many are picked by what is in them, in whatever order
+        they come.
+    mask : (y, x) bool
+        True where the detector measures.
+    centre : (float, float), optional
+        Pixel (y, x) of the frames that the direct beam hits; None looks for it.
+
+    Returns
+    -------
+    RunConstants
+        The same for the same frames, so that a run can be taken up again.
+    """
+    binning = natural_binning(mask.shape)
+    middle = (mask.shape[0] // binning // 2, mask.shape[1] // binning // 2)
+    constants = RunConstants(binning=binning, centre=_binned_centre(centre, binning) or middle)
+    if not len(frames):
+        return constants
+    sample = frames[picked_frames(frames, mask)]
+    constants = replace(constants, marks=find_marks(sample, mask))
+    overview = _Overview.of(sample, mask, constants)
+    unit = photon_unit(overview.tile_mean, overview.tile_variance, measured_values(sample, mask, constants.marks))
+    if centre is None:
+        shift = symmetry_centre(overview.pattern(unit.pedestal), overview.weight)
+        constants = replace(constants, centre=(middle[0] + shift[0], middle[1] + shift[1]))
+    constants = replace(
+        constants,
+        gain=unit.gain,
+        pedestal=unit.pedestal,
+        read_variance=unit.read_variance,
+        counted=unit.counted,
+        measured=unit.measured,
+    )
+    prepared = prepare(sample, mask, replace(constants, read_variance=0.0))
+    still = None if unit.counted else unchanging_pixels(prepared)
+    if constants.read_variance:
+        prepared = prepare(sample, mask, replace(constants, faulty=still))
+    faulty = faulty_pixels(prepared)
+    return replace(constants, faulty=faulty if still is None else faulty | still)
+
+
+def _binned_centre(centre: tuple[float, float] | None, binning: int) -> tuple[int, int] | None:
+    return None if centre is None else (round(centre[0] / binning), round(centre[1] / binning))
+
+
+def picked_frames(frames: NDArray[np.generic], mask: NDArray[np.bool_]) -> NDArray[np.intp]:
+    """Return the numbers of the frames, `SAMPLE` at most, to measure a run by: chosen by their own measured values.
+
+    So the same frames in another order, of another type, or with other values under the mask give the same sample.
+    """
+    if len(frames) <= SAMPLE:
+        return np.arange(len(frames))
+    rows = np.unique(np.linspace(0, mask.shape[0] - 1, _ROWS).astype(int))
+    weights = np.random.default_rng(0).random(mask[rows].shape) * mask[rows]
+    keys = np.empty(len(frames))
+    for first in range(0, len(frames), SAMPLE):
+        part = frames[first : first + SAMPLE][:, rows].astype(np.float32, order="C")
+        part[~np.isfinite(part)] = 0
+        part[:, ~mask[rows]] = 0
+        keys[first : first + SAMPLE] = part.astype(np.float64).reshape(len(part), -1) @ weights.reshape(-1)
+    return np.asarray(np.argsort(np.modf(np.abs(keys) * _SCATTER)[0], kind="stable")[:SAMPLE])
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class _Overview:
+    """Whole frames in short: their sum and how often each pixel was known, ``(y, x)`` binned; and tiles of each."""
+
+    total: Tensor
+    weight: Tensor
+    tile_mean: Tensor
+    tile_variance: Tensor
+    scale: int
+
+    @classmethod
+    def of(cls, sample: NDArray[np.generic], mask: NDArray[np.bool_], constants: RunConstants) -> "_Overview":
+        step = max(1, len(sample) // _OVERVIEW)
+        total: Tensor | float = 0.0
+        weight: Tensor | float = 0.0
+        tiles = []
+        for first in range(0, len(sample), _AT_ONCE * step):
+            part, known = loaded(sample[first : first + _AT_ONCE * step : step], mask, constants)
+            part = part * constants.binning**2
+            tiles.append(tile_statistics(part, known))
+            total = total + part.sum(0)[0].double()
+            weight = weight + known.sum(0)[0].double() * (len(part) / len(known))
+        mean, variance = (torch.cat(column) for column in zip(*tiles, strict=True))
+        assert isinstance(total, Tensor)
+        assert isinstance(weight, Tensor)
+        scale = constants.binning**2
+        return cls(total=total, weight=weight, tile_mean=mean, tile_variance=variance, scale=scale)
+
+    def pattern(self, pedestal: float) -> NDArray[np.float64]:
+        """Return the mean pattern, ``(y, x)``, without its pedestal."""
+        mean = self.total / self.weight.clamp_min(1e-6) - pedestal * self.scale
+        return np.asarray(torch.where(self.weight > 0, mean, torch.zeros((), dtype=torch.float64)).numpy())
+
+
+def symmetry_centre(mean: NDArray[np.float64], weight: Tensor) -> tuple[int, int]:
+    """Return by how many pixels (y, x) the beam stands off the middle, from the mean pattern's inversion symmetry.
+
+    The mean of many patterns is symmetric about the beam (Friedel's law and random orientations). (0, 0) where no
+    other centre is clearly better. A centre up to a tenth of the frame away is found; beyond a few pixels it must be
+    the more convincing the farther it is.
+
+    Parameters
+    ----------
+    mean : (y, x)
+        The mean pattern.
+    weight : (y, x)
+        How often each pixel was measured.
+    """
+    known = (weight > 0.5 * weight.max().clamp_min(1e-9)).numpy().astype(np.float64)
+    root = np.sqrt(np.clip(mean, 0, None)) * known
+    reach = min(max(_REACH_PX, -(-max(root.shape) // 10) + 2), min(root.shape) // 3)
+    near = _search(root, known, (0, 0), min(_REACH_PX, reach), reach)
+    at_middle = _asymmetry(root, known, (0, 0), reach)
+    found = near if near[0] < _CLEARLY_BETTER * at_middle else (at_middle, (0, 0))
+    coarse = max(1, min(root.shape) // 64)
+    small = [_shrunk(values, coarse) for values in (root, known)]
+    _, (dy, dx) = _search(small[0], small[1], (0, 0), reach // coarse, reach // coarse)
+    far = _search(root, known, (dy * coarse, dx * coarse), coarse + 1, reach)
+    return far[1] if far[0] < _FARTHER_BETTER * found[0] else found[1]
+
+
+def _search(
+    root: NDArray[np.float64], known: NDArray[np.float64], about: tuple[int, int], radius: int, reach: int
+) -> tuple[float, tuple[int, int]]:
+    """Return the least asymmetry, and the shift with it, within ``radius`` of a shift and ``reach`` of the middle.
+
+    Every other shift is looked at, then the neighbours of the best.
+    """
+    best = (np.inf, about)
+    for centre, offsets in ((about, range(-radius, radius + 1, 2 if radius > 2 else 1)), (None, range(-1, 2))):
+        y, x = centre or best[1]
+        shifts = [(y + dy, x + dx) for dy in offsets for dx in offsets]
+        inside = [shift for shift in shifts if max(abs(shift[0]), abs(shift[1])) <= reach]
+        best = min([best, *((_asymmetry(root, known, shift, reach), shift) for shift in inside)])
+    return best
+
+
+def _asymmetry(root: NDArray[np.float64], known: NDArray[np.float64], shift: tuple[int, int], reach: int) -> float:
+    """Return ‖s(c + r) − s(c − r)‖² / ‖s‖² over pixels of which both are known, the centre off by (dy, dx)."""
+    windows = []
+    for n, off in zip(root.shape, shift, strict=True):
+        half = max((n - 1) // 2 - reach, 1)
+        windows.append(slice(n // 2 + off - half, n // 2 + off + half + 1))
+    s, m = root[windows[0], windows[1]], known[windows[0], windows[1]]
+    both = m * m[::-1, ::-1]
+    return float((both * (s - s[::-1, ::-1]) ** 2).sum() / max(float((both * s * s).sum()), 1e-12))
+
+
+def _shrunk(values: NDArray[np.float64], factor: int) -> NDArray[np.float64]:
+    """Return means over squares about the middle, so that the middle stays the middle pixel."""
+    sides = [(n // 2 // factor, (n - 1) // 2 // factor) for n in values.shape]
+    cut = values[
+        tuple(slice(n // 2 - a * factor, n // 2 + b * factor) for n, (a, b) in zip(values.shape, sides, strict=True))
+    ]
+    rows, columns = (sum(side) for side in sides)
+    return np.asarray(cut.reshape(rows, factor, columns, factor).mean(axis=(1, 3)))
+
+
+Pixels = NDArray[np.bool_]
+
+# Photons, over all frames of the sample, from which a dark neighbour can't be chance.
+_BRIGHT = 40.0
+# No fringe falls to this share of its light from one pixel to the next.
+_DIMMER = 0.02
+# A hot pixel's sum over the sample exceeds so many times the median of the 5 × 5 pixels about it, plus so many standard
+# deviations. Eight aren't reached by chance; the factor is a choice: smaller, and bright narrow fringes would be hot.
+_HOTTER = 4.0
+_SIGMAS = 8.0
+_WIDEST_PX = 48  # of a hole or gap that is filled in between blind pixels
+
+
+def faulty_pixels(prepared: Prepared) -> Tensor:
+    """Return the pixels to leave out, ``(128, 128)`` bool.
+
+    Parameters
+    ----------
+    prepared : Prepared
+        A sample of a run's frames, photons.
+
+    Returns
+    -------
+    (128, 128) bool
+        Hot: several times brighter, in the sum of all frames, than the median about it. Blind: dark, or unchanged in
+        every frame, although much light falls right beside it (or between such pixels: a hole, a gap).
+    """
+    total, known = prepared.photons.sum(0)[0], prepared.known.amax(0)[0] > 0
+    around = torch.from_numpy(_median_about(total.numpy())).clamp_min(0)
+    spread = (around + 1 + prepared.read_variance * len(prepared.photons)).sqrt()
+    hot = known & (total > _HOTTER * around + _SIGMAS * spread + _SIGMAS)
+    even = torch.where(hot, around, total)  # hot pixels must not make their neighbours look blind
+    # Where there is read noise, rows are free of their offset only to about a photon a frame.
+    bright = _BRIGHT + (2.0 * len(prepared.photons) if prepared.read_variance else 0.0)
+    blind = _blind(even.numpy(), known.numpy(), unchanging_pixels(prepared).numpy(), bright)
+    return torch.from_numpy(blind) | hot
+
+
+def unchanging_pixels(prepared: Prepared) -> Tensor:
+    """Return pixels of one value in every frame, ``(128, 128)`` bool: with read noise, pixels that aren't read.
+
+    None for a single frame, or for frames that are all alike: they have nothing to compare.
+    """
+    if len(prepared.photons) < 2:
+        return torch.zeros(prepared.photons.shape[-2:], dtype=torch.bool)
+    known = prepared.known.amax(0)[0] > 0
+    still = (prepared.photons == prepared.photons[:1]).all(0)[0] & known
+    return still & ~still[known].all()  # constant frames are another matter
+
+
+# Plain NumPy: loading scipy.ndimage takes as long as scoring a thousand frames.
+
+
+def _median_about(values: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Return the median of 5 × 5 pixels about each, the image mirrored at its edges."""
+    windows = np.lib.stride_tricks.sliding_window_view(np.pad(values, 2, mode="symmetric"), (5, 5))
+    return np.median(windows, axis=(-2, -1)).astype(values.dtype)
+
+
+def _blind(total: NDArray[np.float32], known: Pixels, still: Pixels, bright: float) -> Pixels:
+    """Return pixels that get nothing beside ones that get much, and what hangs together with them, so many deep."""
+    beside = _greatest_about(np.where(known, total, 0))
+    seeds = known & (beside > bright) & ((total < _DIMMER * beside) | still)
+    if not seeds.any():
+        return seeds
+    dark = known & (still | (total < _DIMMER * np.median(beside[seeds])))
+    return _between(seeds, dark, 0) | _between(seeds, dark, 1)
+
+
+def _between(seeds: Pixels, dark: Pixels, axis: int) -> Pixels:
+    """Return the seeds and the dark stretches between two of them along an axis: a hole's inside, a gap's width."""
+    ahead = behind = seeds
+    for _ in range(_WIDEST_PX):
+        ahead, behind = (seeds | (np.roll(some, step, axis) & dark) for some, step in ((ahead, 1), (behind, -1)))
+    return ahead & behind
+
+
+def _greatest_about(values: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Return the greatest of each pixel and its four neighbours."""
+    greatest = values.copy()
+    for axis in (0, 1):
+        ahead, behind = (np.roll(greatest, step, axis) for step in (1, -1))
+        greatest = np.maximum(greatest, np.maximum(ahead, behind))
+    return greatest

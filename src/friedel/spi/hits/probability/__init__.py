@@ -1,0 +1,1 @@
+"""From scores to probabilities: calibration, blanks, reliability, the run's hit rate."""
