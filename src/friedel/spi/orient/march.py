@@ -240,7 +240,21 @@ def collect_views(found: Expectation, points: Tensor, n: int, group: NDArray[np.
 
 
 def compress(merge: Merge, before: Model, march: March, *, q_max: float, steps: int = QUICK) -> Model:
-    """Return the most probable volume; where a shell got nothing, with the radial mean of the one ``before``."""
+    """Return the most probable volume; where a shell got nothing, with the radial mean of the one ``before``.
+
+    Parameters
+    ----------
+    merge : Merge
+        Photons and exposures of every voxel, ``(n, n, n)``.
+    before : Model
+        The volume that the frames were oriented by.
+    march : March
+        What stays the same: the particle's extent, the variance of every shell.
+    q_max : float
+        Radius up to which frames were compared, voxels.
+    steps : int
+        Steps of the optimiser.
+    """
     n = merge.photons.shape[0]
     profile = before.profile.clone()
     shells = spherical_mean(merge.photons, merge.exposure, radii(n, device=profile.device).round().long())
