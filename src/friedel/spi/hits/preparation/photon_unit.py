@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional
 
+from friedel.core.detector_units import detector_units
 from friedel.core.files.marks import LARGEST
 
 MARKS = tuple(sorted({float(np.float32(value)) for value in LARGEST}))
@@ -41,6 +42,9 @@ _ALWAYS = 0.9
 _NARROWER = 0.85
 # Relative steps to which gain, and read noise, are rounded, so that two samples of a run nearly always give equal ones.
 _GRID, _NOISE_GRID = 0.01, 0.05
+
+# Rounding to whole numbers scatters by 0.29 of one; what scatters more is read noise.
+_ROUNDING = 0.5
 
 Values = NDArray[np.float64]
 
@@ -122,6 +126,9 @@ def photon_unit(mean: Tensor, variance: Tensor, values: Values) -> PhotonUnit:
     dark, dark_variance = _dark_level(mean, variance)
     slope = _slope(mean, variance, dark, dark_variance)
     step, base = _step(values)
+    rounded = _rounded(values, step, slope)
+    if rounded is not None:
+        return rounded
     if step and _counted(values, base, step, slope, dark, dark_variance):
         return PhotonUnit(gain=step, pedestal=_counts_pedestal(values, base, step, dark, dark_variance))
     zero, noise = _zero_peak(values, dark, dark_variance**0.5)
@@ -135,6 +142,17 @@ def photon_unit(mean: Tensor, variance: Tensor, values: Values) -> PhotonUnit:
     clear = zero - noise**2 / gain > _CLEARLY * gain or zero < -_CLEARLY * gain
     pedestal = float(np.rint(zero / (_NOISE_GRID * gain))) * _NOISE_GRID * gain if clear else 0.0
     return PhotonUnit(gain=gain, pedestal=pedestal, read_variance=read_variance, counted=False, measured=measured)
+
+
+def _rounded(values: Values, step: float, slope: float | None) -> PhotonUnit | None:
+    """Return the unit where photons were multiplied by a gain and rounded: whole values on rungs that aren't whole."""
+    if step != 1 or slope is None or slope < _OVERDISPERSED:
+        return None
+    units = detector_units(values)
+    if units is None or units.noise * units.gain > _ROUNDING:
+        return None
+    pedestal = units.pedestal if abs(units.pedestal) > _CLEARLY * units.gain else 0.0
+    return PhotonUnit(gain=units.gain, pedestal=pedestal)
 
 
 def _zero_peak(values: Values, dark: float, noise: float) -> tuple[float, float]:
