@@ -17,6 +17,9 @@ from friedel.spi.records import FrameStatus, HitScores
 _BETWEEN_RUNS = (0.7, 1.4)
 
 
+_ONE_SPECIES = 0.5  # share of sizes in modes below which sizes are of any kind, and tell nothing
+
+
 class SelectionOptions(Options):
     """Limits a selected frame must keep. With none given, the model's default selection holds."""
 
@@ -79,6 +82,8 @@ def precision_estimate(single: NDArray[np.float32], diameter: NDArray[np.float32
     value, known = float(single.mean()), diameter[np.isfinite(diameter)]
     modes = size_modes(known)
     common = float(np.any([mode.holds(known) for mode in modes], axis=0).mean()) if modes else 1.0
+    if common < _ONE_SPECIES:
+        common = 1.0
     low, high = (
         _bound(share, len(single), spread, end)
         for share, spread, end in zip((value * common, value), _BETWEEN_RUNS, (-1.96, 1.96), strict=True)
