@@ -216,7 +216,8 @@ def _stream(
             counts = _run(command, seen=None)
     finally:
         detector.close()
-    good = counts.seen - counts.malformed
+    # Garbage that names a frame which was sent is that frame's duplicate.
+    good = counts.seen - counts.malformed - counts.duplicate - counts.late
     need(good <= detector.sent, f"{detector.sent} frames were sent, {good} of those seen are no garbage")
     need(counts.processed + counts.duplicate + counts.late >= scored, counts.sentence())
     need(not counts.dropped, f"frames are dropped: {dict(counts.dropped_why)}")

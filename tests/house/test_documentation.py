@@ -1,5 +1,6 @@
 """The pages keep up with the code: every room in the table, every page in the navigation, every link to somewhere."""
 
+import importlib.util
 import re
 from pathlib import Path
 
@@ -30,6 +31,13 @@ def test_the_readme_starts_with_the_picture_and_its_links_lead_somewhere():
     links = [link for link in re.findall(r"\]\(([^)#]+)", text) if "://" not in link]
     assert len(links) > 5
     assert [link for link in links if not (ROOT / link).exists()] == []
+
+
+def test_the_list_of_files_is_that_of_the_code():
+    spec = importlib.util.spec_from_file_location("gen_files", ROOT / "docs" / "gen_files.py")
+    made = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(made)
+    assert made.PAGE.read_text(encoding="utf-8") == made.page(), "run: python docs/gen_files.py"
 
 
 def test_the_architecture_page_names_every_room_and_file():

@@ -181,3 +181,98 @@ def test_no_damage_escapes_as_another_error(
     path.write_bytes(bytes(content))
     found = outcome(ScanSource(path=path, beamline="esrf_id01", scan=12))
     assert path.name in found if isinstance(found, str) else found.frames.ndim == 3
+
+
+def changed_file(path: Path, change: Callable[[h5py.Group], None]) -> ScanSource:
+    write_bliss(path)
+    with h5py.File(path, "a") as file:
+        change(file["12.1"])
+    return ScanSource(path=path, beamline="esrf_id01", scan=12)
+
+
+def replace_at(group: h5py.Group, name: str, value: object, units: str) -> None:
+    del group[name]
+    group[name] = value
+    group[name].attrs["units"] = units
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "units"),
+    [
+        ("instrument/positioners/delta", np.deg2rad(35.0), "rad"), ("instrument/positioners/delta", 35e3, "mdeg"),
+        ("instrument/positioners/eta", np.deg2rad(ETA) * 1e3, "mrad"), ("instrument/positioners/mononrj", 9000.0, "eV"),
+        ("instrument/mpx1x4/distance", 83.0, "cm"), ("instrument/mpx1x4/distance", 830.0, "mm"),
+        ("instrument/positioners/delta", 35.0, "counts"),
+    ],
+)  # fmt: skip
+def test_a_recorded_unit_goes_before_the_descriptions(tmp_path: Path, name: str, value: object, units: str) -> None:
+    def change(entry: h5py.Group) -> None:
+        replace_at(entry, name, value, units)
+        if name.endswith("eta"):
+            del entry["measurement/eta"]
+
+    scan = read_scan(changed_file(tmp_path / "a.h5", change))
+    assert scan.motors_deg["delta"] == pytest.approx(35.0)
+    np.testing.assert_allclose(scan.motors_deg["eta"], ETA)
+    assert scan.beam is not None
+    assert scan.beam.photon_energy_ev == pytest.approx(9000.0)
+    assert scan.detector is not None
+    assert scan.detector.distance_m == pytest.approx(0.83)
+
+
+def test_a_distance_in_another_unit_without_a_word_is_refused(tmp_path: Path) -> None:
+    source = changed_file(tmp_path / "a.h5", lambda e: replace_at(e, "instrument/mpx1x4/distance", 83.0, ""))
+    with pytest.raises(InputError, match="detector distance 83 m can't be true"):
+        read_scan(source)
+
+
+@pytest.mark.parametrize(("pitch", "units"), [(75e-6, "m"), (75.0, "um"), (0.075, "mm"), (75.0, "")])
+def test_the_recorded_pixel_size_is_used_and_a_contradiction_said(tmp_path: Path, pitch: float, units: str) -> None:
+    def change(entry: h5py.Group) -> None:
+        for name in ("x_pixel_size", "y_pixel_size"):
+            entry[f"instrument/mpx1x4/{name}"] = pitch
+            entry[f"instrument/mpx1x4/{name}"].attrs["units"] = units
+
+    source = changed_file(tmp_path / "a.h5", change)
+    scan = read_scan(source)
+    assert scan.detector is not None
+    assert scan.detector.pixel_size_m == pytest.approx((75e-6, 75e-6))
+    assert "55 × 55 µm" in repr(scan)
+    stated = read_scan(source.model_copy(update={"pixel_size_m": (55e-6, 55e-6)}))
+    assert stated.detector is not None
+    assert stated.detector.pixel_size_m == (55e-6, 55e-6)
+
+
+def test_an_eigers_pixels_are_known_by_its_frames(tmp_path: Path) -> None:
+    def change(entry: h5py.Group) -> None:
+        entry.move("measurement/mpx1x4", "measurement/eiger2M")
+
+    scan = read_scan(changed_file(tmp_path / "a.h5", change))
+    assert scan.detector is not None
+    assert scan.detector.pixel_size_m == (75e-6, 75e-6)
+
+
+def test_a_mask_of_another_shape_is_said(tmp_path: Path) -> None:
+    def change(entry: h5py.Group) -> None:
+        entry["instrument/mpx1x4/pixel_mask"] = np.zeros((SHAPE[2], SHAPE[1]), np.uint8)
+
+    assert "doesn't fit its frames" in repr(read_scan(changed_file(tmp_path / "a.h5", change)))
+
+
+def test_a_motor_that_stands_at_two_places_is_counted_against_the_result(tmp_path: Path) -> None:
+    def change(entry: h5py.Group) -> None:
+        entry["instrument/positioners_start/delta"] = 35.5
+        entry["instrument/positioners_start/phi"] = 0.5000001
+
+    scan = read_scan(changed_file(tmp_path / "a.h5", change))
+    assert scan.origin.warnings == ("delta stands at 35 and at 35.5 deg in the file; the first is used",)
+
+
+def test_frames_in_several_entries_ask_for_one(tmp_path: Path) -> None:
+    with h5py.File(tmp_path / "a.cxi", "w") as file:
+        for number in (1, 2):
+            file[f"entry_{number}/data_1/data"] = counts()
+    with pytest.raises(InputError, match="frames in 2 entries"):
+        read_scan(ScanSource(path=tmp_path / "a.cxi"))
+    chosen = read_scan(ScanSource(path=tmp_path / "a.cxi", dataset="entry_2/data_1/data"))
+    np.testing.assert_array_equal(chosen.frames, counts())

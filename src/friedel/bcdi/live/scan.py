@@ -214,7 +214,7 @@ class GrowingScan:
             name=setting.name,
         )
 
-    def _look(self, name: str) -> Reading | None:
+    def _look(self, name: str, _unit: str) -> Reading | None:
         """Return a motor's reading: one a frame if it moves, continued evenly to the frames that haven't come."""
         column = self._column(name)
         if column is None:

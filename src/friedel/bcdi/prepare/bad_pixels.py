@@ -13,6 +13,11 @@ from friedel.core.observer import Note, Observer, silent
 
 DEAD_RATIO = 0.01  # of the third-lowest neighbour: a pixel of merely low efficiency is for the flat field
 DEAD_EXPECTED = 20.0  # by chance no count where 20 are expected: 2e-9
+# A dark fringe grows like the square of the distance: next to a run of w pixels without a count, where it has a, the
+# outer two of the run expect a ((w - 1) / (w + 1))² each. By chance they have none, for these a: 1e-6.
+GAP_BESIDE = {2: 60.0, 3: 30.0}
+# Of a line without any count, so many pixels must be known to be in a gap for the others to be.
+GAP_PIXELS = 3
 # Hot: the median over the scan exceeds the second-highest neighbour's by this ratio, by as many standard errors (by
 # chance 1e-9, so none of a megapixel), and by so many counts (so that 1 count beside 0 isn't hot). The ratio is a
 # choice: smaller masks true maxima of coarsely sampled patterns, larger keeps warm pixels.
@@ -34,16 +39,38 @@ def mask_dead_pixels(counts: Counts, *, observer: Observer = silent) -> Counts:
     A pixel is dead if, summed over the scan, it has less than a hundredth of its third-lowest neighbour where that has
     at least 20 counts. The third, so that two dead neighbours, or a dead line, don't hide it; a low rank at all, so
     that a pixel in the dark line between two fringes, whose neighbours along the line are dark too, isn't taken as
-    dead. Where nothing reaches the detector, dead pixels aren't found, and their zeros are right.
+    dead. Where nothing reaches the detector, dead pixels aren't found, and their zeros are right. Gaps between a
+    detector's chips, which some programs leave as zeros, are runs of several pixels (`_gaps`).
     """
     total = counts.values.sum(axis=0, dtype=np.float64)
     alive = np.asarray(counts.mask.any(axis=0))
     around = _neighbours(total, alive)
     expected = _third_lowest(around)
     dead = alive & (expected >= DEAD_EXPECTED) & (total <= DEAD_RATIO * expected)
-    n = int(dead.sum())
-    observer(Note("dead pixels", f"{n} pixels stay dark while their neighbours count: unknown", {"pixels": float(n)}))
-    return counts.without(dead)
+    gaps = _gaps(total, alive) | _gaps(total.T, alive.T).T
+    n = int((dead | gaps).sum())
+    text = f"{n} pixels stay dark while their neighbours count: unknown"
+    if (gaps & ~dead).any():
+        text += f"; {int((gaps & ~dead).sum())} of them are gaps between bright ones"
+    observer(Note("dead pixels", text, {"pixels": float(n)}))
+    return counts.without(dead | gaps)
+
+
+def _gaps(total: NDArray[np.float64], alive: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """Return the runs along rows, of two pixels or more, that have no count between two pixels with many."""
+    n = total.shape[1]
+    bright = alive & (total > 0)
+    places = np.broadcast_to(np.arange(n), total.shape)
+    left = np.maximum.accumulate(np.where(bright, places, -1), axis=1)
+    right = np.minimum.accumulate(np.where(bright, places, n)[:, ::-1], axis=1)[:, ::-1]
+    inside = (left >= 0) & (right < n) & ~bright
+    rows = np.arange(len(total))[:, None]
+    beside = np.minimum(total[rows, np.maximum(left, 0)], total[rows, np.minimum(right, n - 1)])
+    width = right - left - 1
+    gaps = alive & inside & (((width == 2) & (beside >= GAP_BESIDE[2])) | ((width > 2) & (beside >= GAP_BESIDE[3])))
+    # A whole column in which nothing was counted, some of whose pixels are in a gap, is one.
+    empty = ~bright.any(axis=0) & (gaps.sum(axis=0) >= GAP_PIXELS)
+    return gaps | (alive & empty)
 
 
 def mask_hot_pixels(counts: Counts, *, observer: Observer = silent) -> Counts:

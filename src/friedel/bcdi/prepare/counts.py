@@ -12,6 +12,10 @@ from friedel.core.observer import Note, Observer, Warned, silent
 
 # Share of the voxels that a mask leaves which may be marks; above it a warning says so.
 MOST_MARKED = 0.5
+# With more of all counts below zero than this, as much above it is noise, too, and isn't that of photons.
+MOST_NEGATIVE = 0.05
+# With so many voxels below zero the dark ones scatter about it: readout noise, or a background's, not photons alone.
+READOUT_NOISE = 0.01
 
 
 @dataclass(frozen=True, eq=False)
@@ -116,10 +120,8 @@ def _repair_negative(counts: Counts, name: str, observer: Observer) -> Counts:
     if not negative.any():
         return counts
     n, low = int(negative.sum()), counts.values[negative]
-    observer(
-        Warned(
-            "unit",
-            f"{name}: {n} voxels are negative (lowest {low.min():.3g}), as after background subtraction: set to 0",
-        )
-    )
-    return replace(counts, values=np.maximum(counts.values, np.float32(0)))
+    share = float(-low.sum(dtype=np.float64) / np.abs(counts.values).sum(dtype=np.float64))
+    text = f"{name}: {n} voxels are negative (lowest {low.min():.3g}), as after background subtraction: set to 0"
+    observer(Warned("unit", text, bends=share > MOST_NEGATIVE))
+    unit = "unknown" if n > READOUT_NOISE * counts.mask.sum() else counts.unit
+    return replace(counts, values=np.maximum(counts.values, np.float32(0)), unit=unit)

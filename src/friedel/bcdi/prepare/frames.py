@@ -93,7 +93,8 @@ def one_beam(
     places : (n,) float64 or None
         Where the frames lie along the scan, in its steps; NaN: not known. None: evenly.
     """
-    if len(counts.mask) < LEAST_FRAMES:
+    # Of what doesn't scatter as photons do, it isn't known how unlike each other neighbouring frames may be.
+    if len(counts.mask) < LEAST_FRAMES or counts.unit != "photons":
         return counts
     counts = _with_one_beam(counts, np.arange(len(counts.mask)) if places is None else places, name, observer)
     if places is None:

@@ -24,6 +24,8 @@ FEW = 0.05
 LEAST_FRAMES = 8
 # Frames off the scan's line in q by more than this share of its length belong to no rocking scan.
 MOST_ASIDE = 0.1
+# A scan that turns about more often than this, and than every tenth frame, is in no order.
+MOST_TURNS = 4
 # Positions this close, in steps, are one position.
 SAME = 0.05
 # Two frames are said to be at one position, but their mean square difference exceeds that of photon noise so many
@@ -98,19 +100,64 @@ def evened(counts: Counts, scan: BraggScan, *, infer_beam: bool = True, observer
     return _resampled(counts, scan, along, observer)
 
 
+def in_order(scan: BraggScan, *, observer: Observer = silent) -> tuple[BraggScan, NDArray[np.intp]]:
+    """Return a scan with its frames in the order of their positions, if they were recorded in no order at all.
+
+    What is lost or garbled shows beside the neighbours, so these must be neighbours. A scan that goes there and back
+    keeps its order in time.
+
+    Returns
+    -------
+    scan : BraggScan
+        The same one, if it is in order or its positions aren't known.
+    order : (n,) intp
+        The recorded number of each of its frames.
+    """
+    n = len(scan.frames)
+    same = np.arange(n)
+    if scan.beam is None or scan.detector is None or scan.diffractometer is None:
+        return scan, same
+    q = _q_at(scan, tuple((size - 1) / 2 for size in scan.frames.shape[1:]))
+    if len(q) != n or not np.isfinite(q).all():
+        return scan, same
+    along = _along(q, scan.name)
+    steps = np.sign(np.diff(along))
+    turns = int((np.diff(steps[steps != 0]) != 0).sum())
+    if not np.isfinite(along).all() or turns <= max(MOST_TURNS, 0.1 * n):
+        return scan, same
+    order = np.argsort(along, kind="stable")
+    text = (
+        f"{scan.name}: the frames were recorded in no order of their positions; sorted, and numbered by position below"
+    )
+    observer(Warned("angles", text))
+    motors = {
+        name: value if np.ndim(value) == 0 else np.asarray(value)[order] for name, value in scan.motors_deg.items()
+    }
+    energies = None if scan.energies_ev is None else scan.energies_ev[order]
+    monitor = None if scan.monitor is None else scan.monitor[order]
+    return replace(scan, frames=scan.frames[order], motors_deg=motors, energies_ev=energies, monitor=monitor), order
+
+
+def _q_at(scan: BraggScan, pixel_yx: tuple[float, ...]) -> Floats:
+    assert scan.beam is not None
+    assert scan.detector is not None
+    assert scan.diffractometer is not None
+    return q_of_frames(
+        beam=scan.beam,
+        detector=scan.detector,
+        diffractometer=scan.diffractometer,
+        motors_deg=scan.motors_deg,
+        pixel_yx=(pixel_yx[0], pixel_yx[1]),
+        energies_ev=scan.energies_ev,
+    )
+
+
 def _q(counts: Counts, scan: BraggScan) -> Floats | None:
     if scan.beam is None or scan.detector is None or scan.diffractometer is None:
         return None
     image = counts.values.sum(axis=0)
     row, column = np.unravel_index(int(image.argmax()), image.shape)
-    q = q_of_frames(
-        beam=scan.beam,
-        detector=scan.detector,
-        diffractometer=scan.diffractometer,
-        motors_deg=scan.motors_deg,
-        pixel_yx=(float(row), float(column)),
-        energies_ev=scan.energies_ev,
-    )
+    q = _q_at(scan, (float(row), float(column)))
     n = len(counts.mask)
     if len(q) == 1:
         raise InputError(

@@ -16,13 +16,17 @@ from friedel.bcdi.prepare.crop import Triple, choose_shape, crop, find_peak, win
 from friedel.bcdi.prepare.frames import repaired_frames
 from friedel.bcdi.prepare.options import PrepareOptions
 from friedel.bcdi.prepare.oversampling import note_oversampling
-from friedel.bcdi.prepare.positions import evened
+from friedel.bcdi.prepare.positions import evened, in_order
 from friedel.bcdi.prepare.units import judged_unit, photons_from
 from friedel.bcdi.records import BraggScan, Diffraction
 from friedel.core.errors import InputError
-from friedel.core.observer import Observer, Recorder, silent, tee
+from friedel.core.observer import Observer, Recorder, Warned, silent, tee
 
 DEFAULTS = PrepareOptions()
+# A rocking curve, or a peak on the detector, that is still so high where it ends goes on beyond.
+CUT_OFF = 0.5
+# Lattice planes farther apart than 15 Å, or closer than 0.4 Å, hardly give a Bragg peak at 5–30 keV.
+SPACINGS = (0.4, 15.0)
 
 
 def prepare(scan: BraggScan, options: PrepareOptions = DEFAULTS, *, observer: Observer = silent) -> Diffraction:
@@ -49,13 +53,38 @@ def prepare(scan: BraggScan, options: PrepareOptions = DEFAULTS, *, observer: Ob
     """
     heard = Recorder()
     tell = tee(heard, observer)
+    scan, order = in_order(scan, observer=tell)
     counts = clean_counts(scan, options, observer=tell)
     if scan.beam is None:
         counts = unshifted(counts, scan.name, tell)
     infer_beam = options.lost_frames and not (options.monitor and scan.monitor is not None)
     even = evened(counts, scan, infer_beam=infer_beam, observer=tell)
-    found = around_peak(even.counts, even.scan, _with_places(options, even.places, scan.name), observer=tell)
+    _watch_the_ends(even.counts, scan.name, tell)
+    places = np.empty_like(even.places)
+    places[order] = even.places
+    found = around_peak(even.counts, even.scan, _with_places(options, places, scan.name), observer=tell)
+    if found.grid is not None:
+        _watch_the_spacing(found.grid.d_spacing_angstrom, scan.name, tell)
     return replace(found, origin=scan.origin.with_events(heard.events))
+
+
+def _watch_the_ends(counts: Counts, name: str, observer: Observer) -> None:
+    """Warn where the pattern is cut off: by the scan's first or last frame, or an edge of the detector."""
+    ends = (("first frame", "last frame"), ("first row", "last row"), ("first column", "last column"))
+    for axis, (first, last) in enumerate(ends):
+        others = tuple(other for other in range(3) if other != axis)
+        known = np.flatnonzero(counts.mask.any(axis=others))
+        line = counts.values.sum(axis=others, dtype=np.float64)[known]
+        for end, value in ((first, line[0]), (last, line[-1])):
+            if value > CUT_OFF * line.max():
+                text = f"{name}: the pattern is cut off at the {end}, which has {value / line.max():.0%} of the most"
+                observer(Warned("peak", text, bends=True))
+
+
+def _watch_the_spacing(spacing: float, name: str, observer: Observer) -> None:
+    if not SPACINGS[0] < spacing < SPACINGS[1]:
+        text = f"{name}: the lattice planes come out {spacing:.4g} Å apart, which hardly gives a Bragg peak: is"
+        observer(Warned("geometry", text + " an angle in radians, or are the angles another scan's?", bends=True))
 
 
 def _with_places(options: PrepareOptions, places: NDArray[np.float64], name: str) -> PrepareOptions:

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from scipy import ndimage
 
 from friedel.bcdi.prepare.counts import Counts, counts_from
+from friedel.bcdi.prepare.gain import DetectorUnits, dark_level, detector_units
 from friedel.core.files.marks import LARGEST
 from friedel.core.fourier import fourier
 from friedel.core.observer import Note, Observer, Warned, silent
@@ -27,6 +28,11 @@ SAMPLE = 200_000  # values looked at: the share of whole ones is then known to 2
 QUANTA = 2000
 TOLERANCE = 0.01  # distance from a whole number that still counts as whole
 MOST_WHOLE = 0.995  # share of the values that must be whole: a few hot or interpolated voxels are let pass
+# So large a share of the values must be so few quanta: most voxels of a pattern hold few photons.
+LEAST_FEW = 0.2
+# Of a pattern in which counts below this were set to zero, and of how many voxels of the next three numbers to see it.
+LEAST_THRESHOLD = 3
+LEAST_EACH = 50
 LEAST_KINDS = 3  # different whole numbers among them: two may be a mask or a mark
 # No pattern that can be phased has fewer photons in its brightest voxel.
 LEAST_PEAK = 50.0
@@ -35,6 +41,8 @@ ORDINARY_PHOTONS = 1e7
 # Bounds of one photon's size in the values' units, as the noise tells it (fringes add to it), in which the values
 # already count photons.
 PHOTON_NOISE = (0.3, 3.0)
+# Pixels two apart differ by more than so many times the noise of neighbours where that is correlated.
+MOST_CORRELATED = 3.0
 # The hundredth over the tenth of the values, in rising order: of fringes that reach zero it is below a third.
 NEVER_DARK = 1 / 3
 LEAST_BACKGROUND = 0.4  # photons a voxel: less is within the errors of the two estimates
@@ -80,7 +88,10 @@ def photons_from(
     array = np.asarray(values)
     with np.errstate(all="ignore"):  # what overflows isn't a scale
         scale = _scale_of(array)
-    if scale is None and _goes_negative(array):
+    if array.dtype == np.uint8 and array.max(initial=0) == np.iinfo(np.uint8).max:
+        text = f"{name}: values of 8 bits up to 255, as of a picture: scaled and rounded, not counted"
+        observer(Warned("unit", text, bends=True))
+    if scale is None:
         array = _without_gain(array, mask, name, observer)
     if scale is not None:
         what, to_photons = scale
@@ -109,7 +120,7 @@ def judged_unit(counts: Counts, *, name: str, observer: Observer = silent) -> Co
     counts = _without_pedestal(counts, name, observer)
     if whole:
         observer(Note("unit", f"{name}: whole numbers, taken as photons"))
-        return counts
+        return _thresholded(counts, name, observer)
     noise = photon_size(counts)
     if noise is not None and PHOTON_NOISE[0] <= noise <= PHOTON_NOISE[1]:
         observer(Note("unit", f"{name}: fractions that scatter like photons"))
@@ -129,15 +140,25 @@ def photon_size(counts: Counts) -> float | None:
     of mean m their mean square is 20 m g, if one photon is g units. Bright voxels' fringes add to it, so the dim count;
     where these scatter in proportion to m² instead, there is no noise to see.
     """
+    size = _noise_size(counts, 1)
+    # Smoothed or interpolated counts differ less from the nearest than from those farther on: not photons any more.
+    if size is None or (far := _noise_size(counts, 2)) is None:
+        return size
+    return size if far < MOST_CORRELATED * size else None
+
+
+def _noise_size(counts: Counts, stride: int) -> float | None:
+    """Return the size of a photon that pixels ``stride`` apart along rows speak for, as `photon_size` has it."""
     shape = counts.mask.shape
     if min(shape) < 8:
         return None
-    step = max(1, shape[0] // 32)
-    values, mask = counts.values[:, ::1, ::1][: 32 * step], counts.mask[: 32 * step]
-    third = np.diff(values, 3, axis=2)
-    mean = (values[:, :, :-3] + values[:, :, 1:-2] + values[:, :, 2:-1] + values[:, :, 3:]) / 4
-    known = mask[:, :, :-3] & mask[:, :, 1:-2] & mask[:, :, 2:-1] & mask[:, :, 3:] & (mean > 0)
-    m, square = mean[known].astype(np.float64), third[known].astype(np.float64) ** 2 / 20
+    step, s = max(1, shape[0] // 32), stride
+    values, mask = counts.values[: 32 * step], counts.mask[: 32 * step]
+    first, second, third, fourth = (slice(k * s, shape[2] - (3 - k) * s) for k in range(4))
+    change = values[..., fourth] - 3 * values[..., third] + 3 * values[..., second] - values[..., first]
+    mean = (values[..., first] + values[..., second] + values[..., third] + values[..., fourth]) / 4
+    known = mask[..., first] & mask[..., second] & mask[..., third] & mask[..., fourth] & (mean > 0)
+    m, square = mean[known].astype(np.float64), change[known].astype(np.float64) ** 2 / 20
     if m.size < 1000:
         return None
     edges = np.quantile(m, (0.05, 0.2, 0.4, 0.6))
@@ -184,8 +205,8 @@ def _scale_of(array: NDArray[Any]) -> tuple[str, Callable[[Any], Any]] | None:
     if _whole((some / least) ** 2):
         return f"amplitudes, of which one photon's is {least:.4g}", _squared_over(square)
     if some.max() < np.log(1e12):
-        # Of no photons the logarithm is minus infinity, so where it stands nothing was added before.
-        scales = _SCALES[2:] + _SCALES[:2] if np.isneginf(array).any() else _SCALES
+        # Of no photons the logarithm is minus infinity, or low where that was cut off: then nothing was added before.
+        scales = _SCALES[2:] + _SCALES[:2] if (array < 0).any() else _SCALES
         for what, undo in scales:
             if _whole(undo(some)):
                 return what, undo
@@ -210,7 +231,7 @@ def _multiples(some: Floats, least: float) -> tuple[str, Callable[[Any], Any]] |
 
 def _whole(values: Floats) -> bool:
     few = values[values < QUANTA]
-    if few.size < 100:
+    if few.size < max(100, LEAST_FEW * values.size):
         return False
     near = np.round(few)
     close = np.abs(few - near) < TOLERANCE
@@ -222,15 +243,17 @@ def _without_pedestal(counts: Counts, name: str, observer: Observer) -> Counts:
     level = background_level(counts)
     if level is None:
         return counts
-    units = _comb(counts.values[counts.mask])
+    units = detector_units(counts.values[counts.mask])
     if units is not None:
-        return replace(counts, values=_in_photons(counts.values * counts.mask, units, name, observer))
+        _say_units(units, name, observer)
+        return replace(counts, values=np.where(counts.mask, units.photons(counts.values), np.float32(0)))
     mean = float(counts.values[counts.mask].mean(dtype=np.float64))
     large = level > LARGE_BACKGROUND * max(mean - level, 1e-30) and _scatters(counts, level)
     text = f"{name}: no voxel is near zero: a pedestal or background of {level:.4g} in each, taken off"
     observer(Warned("unit", text + ("; its noise stays" if large else ""), bends=large))
     values = np.where(counts.mask, np.maximum(counts.values - np.float32(level), 0), 0)
-    return replace(counts, values=values.astype(np.float32))
+    noise = dark_level(counts.values[counts.mask])[1]
+    return replace(counts, values=values.astype(np.float32), unit="unknown" if noise > 1 else counts.unit)
 
 
 def background_level(counts: Counts) -> float | None:
@@ -297,47 +320,37 @@ def _goes_negative(array: NDArray[Any]) -> bool:
 
 
 def _without_gain(array: NDArray[Any], mask: NDArray[np.bool_] | None, name: str, observer: Observer) -> NDArray[Any]:
-    measured = np.isfinite(array) if mask is None else np.isfinite(array) & mask
-    units = _comb(array[measured])
+    """Return photons where the raw values are whole numbers, or go below zero, and gather around equal steps."""
+    if array.ndim != 3 or array.dtype.kind not in "iuf":
+        return array
+    negative = _goes_negative(array)
+    if not negative and array.dtype.kind == "f" and not (array[np.isfinite(array)] % 1 == 0).all():
+        return array
+    measured = np.isfinite(array) & ~np.isin(array, _LARGEST)
+    measured &= True if mask is None else mask
+    if not negative:
+        measured &= array >= 0
+    units = detector_units(array[measured]) if measured.any() else None
     if units is None:
         return array
-    return np.where(np.isfinite(array), _in_photons(array, units, name, observer), np.nan)
+    _say_units(units, name, observer)
+    return np.where(measured, units.photons(array), np.nan)
 
 
-def _in_photons(values: NDArray[Any], units: tuple[float, float], name: str, observer: Observer) -> NDArray[np.float32]:
-    low, gain = units
-    text = f"{name}: the values gather around {low:.4g} + multiples of {gain:.4g}: pedestal and gain of a detector"
-    observer(Warned("unit", f"{text}; turned into photons"))
-    return np.maximum(np.round((values - low) / gain), 0).astype(np.float32)
+def _say_units(units: DetectorUnits, name: str, observer: Observer) -> None:
+    text = f"{name}: the values gather around {units.pedestal:.4g} + multiples of {units.gain:.4g}: pedestal and gain"
+    observer(Warned("unit", f"{text} of a detector; turned into photons"))
 
 
-def _comb(known: NDArray[Any]) -> tuple[float, float] | None:
-    """Return pedestal and gain, if the low values gather around equal steps.
-
-    The mean of exp(2πi f v) is large where 1/f is the step; between, the spread of the values makes it small.
-    """
-    some = known[:: max(1, known.size // 20_000)].astype(np.float64)
-    low, high = np.quantile(some, (0.01, 0.9))
-    some = some[some <= high] - low
-    span = float(high - low)
-    if span < 6 or ((some == np.round(some)).all() and span < 12):
-        return None
-    steps = np.geomspace(span / 1.5, 3.0, 600)
-    sums = np.array([np.exp(2j * np.pi * some / step).mean() for step in steps])
-    size = np.abs(sums)
-    peaks = [k for k in range(1, 599) if size[k] > 0.35 and size[k] >= size[k - 1] and size[k] >= size[k + 1]]
-    peaks = [k for k in peaks if size[: k + 1].min() < 0.6 * size[k]]
-    if not peaks:
-        return None
-    # The gain itself is the largest step of those that fit about as well: its fractions fit, too.
-    peaks = [k for k in peaks if size[k] > 0.8 * size[peaks].max()]
-    gain = float(steps[peaks[0]])
-    phase = float(np.angle(sums[peaks[0]])) / (2 * np.pi) * gain
-    # The pedestal is the lowest of these levels around which values really cluster.
-    rungs = low + phase + gain * np.arange(-1, 3)
-    near = [int((np.abs(some + low - rung) < gain / 4).sum()) for rung in rungs]
-    first = next((rung for rung, n in zip(rungs, near, strict=True) if n > 0.02 * some.size), None)
-    return None if first is None else (float(first), gain)
+def _thresholded(counts: Counts, name: str, observer: Observer) -> Counts:
+    """Say where low counts were set to zero: what is left doesn't scatter as photons do."""
+    low = np.bincount(counts.values[counts.mask & (counts.values < MOST_RARE)].astype(np.int64), minlength=MOST_RARE)
+    first = int(np.flatnonzero(low[1:])[0]) + 1 if low[1:].any() else 0
+    if first < LEAST_THRESHOLD or first > MOST_RARE - 3 or low[first : first + 3].min() < LEAST_EACH:
+        return counts
+    text = f"{name}: no voxel has 1 to {first - 1} photons but many have {first}: lower counts were set to 0, so the "
+    observer(Warned("unit", text + "zeros aren't measured", bends=True))
+    return replace(counts, unit="unknown")
 
 
 def _straightened(counts: Counts, name: str, observer: Observer) -> Counts:

@@ -11,7 +11,7 @@ from friedel.core.observer import Note, Warned
 
 FACTS = (
     "file", "frames", "lost frames", "mask", "dark", "unit", "marks", "saturation", "angles", "beam", "energy",
-    "distance", "direct beam",
+    "distance", "pixels", "direct beam",
 )  # fmt: skip
 """The steps whose sentences are facts about what was read, in the order in which they are shown."""
 

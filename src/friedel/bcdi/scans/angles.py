@@ -18,12 +18,14 @@ TO_SI = {"m": 1.0, "cm": 1e-2, "mm": 1e-3, "um": 1e-6, "eV": 1.0, "keV": 1e3}
 # Share of the widest-moving motor's range below which another one stands still, its readings being encoder noise. A
 # choice: larger, and a slow motor of a two-circle scan would be taken as fixed; smaller, and noise would be motion.
 TREMBLE = 0.02
+# No hall is longer; centimetres taken for metres would be.
+FARTHEST_M = 30.0
 # Relative: a monochromator's readback varies by less than this at rest; an energy scan spans many times more.
 ENERGY_TREMBLE = 1e-4
 # Of a hundred motors the first say what kind of names they have.
 _MOST_NAMES = 40
 Reading = float | NDArray[np.float64]
-Look = Callable[[str], Reading | None]
+Look = Callable[[str, str], Reading | None]
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -44,6 +46,7 @@ def scan_geometry(
     placement: Placement,
     *,
     recorded: Collection[str] = (),
+    pixel_size_m: tuple[float, float] | None = None,
     observer: Observer = silent,
 ) -> Geometry:
     """Combine a beamline with the readings of one scan.
@@ -55,9 +58,12 @@ def scan_geometry(
     source : ScanSource
         Its ``energy_ev``, ``distance_m`` and ``direct_beam_yx`` go before what the files say.
     look : callable
-        Returns a motor's reading (number, or one per frame) by name; None if the file doesn't know it.
+        Returns a motor's reading (number, or one per frame) by name, in the unit asked for where the file says which it
+        has; None if the file doesn't know it.
     placement : Placement
         Which pixels the frames are.
+    pixel_size_m : (float, float), optional
+        From `friedel.bcdi.scans.pixels.pixel_size`; None: what the source states, else the description's.
     recorded : collection of str
         Names of the readings there are, for the error that a missing one makes.
 
@@ -72,13 +78,13 @@ def scan_geometry(
     distance = source.distance_m or _mean(
         _quantity(beamline.detector.distance, look, "detector distance", "distance_m")
     )
-    if not 0.01 < distance < 100:
+    if not 0.01 < distance < FARTHEST_M:
         raise _untrue(f"detector distance {distance:g} m", beamline.name, "distance_m")
     origin = _where_from(source.distance_m, beamline.detector.distance, look, "distance_m")
     observer(Note("distance", f"{distance:.6g} m, {origin}", {"distance_m": distance}))
     shift = [_shift(quantity, look) for quantity in _shifts(beamline)]
     detector = Detector(
-        pixel_size_m=beamline.detector.pixel_size_m,
+        pixel_size_m=pixel_size_m or source.pixel_size_m or beamline.detector.pixel_size_m,
         distance_m=distance,
         y_axis=beamline.detector.y_axis,
         x_axis=beamline.detector.x_axis,
@@ -115,7 +121,7 @@ def _energy(
 def _where_from(stated: float | None, quantity: Quantity | None, look: Look, option: str) -> str:
     if stated is not None:
         return f"stated with {option!r}"
-    if quantity is not None and quantity.motor is not None and look(quantity.motor) is not None:
+    if quantity is not None and quantity.motor is not None and look(quantity.motor, quantity.unit) is not None:
         return f"recorded as {quantity.motor!r}"
     return "from the beamline's description: the scan doesn't record it"
 
@@ -140,7 +146,7 @@ def _diffractometer(beamline: Beamline) -> Diffractometer:
 
 
 def _angle(circle: CircleOptions, look: Look, beamline: str, recorded: Collection[str]) -> Reading:
-    readings = [reading for name in (circle.motor, *circle.names) if (reading := look(name)) is not None]
+    readings = [reading for name in (circle.motor, *circle.names) if (reading := look(name, "deg")) is not None]
     # The scanned motor is a column under one name, and its start position under another: the column counts.
     reading = next((r for r in readings if np.ndim(r) > 0), readings[0] if readings else circle.fixed_deg)
     if reading is None:
@@ -176,7 +182,7 @@ def _mean(reading: Reading) -> float:
 
 
 def _quantity(quantity: Quantity | None, look: Look, what: str, option: str) -> Reading:
-    reading = look(quantity.motor) if quantity is not None and quantity.motor is not None else None
+    reading = look(quantity.motor, quantity.unit) if quantity is not None and quantity.motor is not None else None
     value = reading if reading is not None else (quantity.value if quantity is not None else None)
     if value is None or quantity is None:
         raise InputError(f"the {what} is not recorded with the scan; state it with the option {option!r}")

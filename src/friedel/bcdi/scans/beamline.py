@@ -58,7 +58,11 @@ class DetectorOptions(Options):
     """The pixel detector."""
 
     pixel_size_m: tuple[Annotated[float, Field(gt=0)], Annotated[float, Field(gt=0)]]
-    """Pixel pitch along rows' numbers (y) and columns' numbers (x)."""
+    """Pixel pitch along rows' numbers (y) and columns' numbers (x), where the scan's files don't say it."""
+    pixel_sizes_m: dict[str, tuple[Annotated[float, Field(gt=0)], Annotated[float, Field(gt=0)]]] = Field(
+        default_factory=dict
+    )
+    """The same of other detectors of the beamline, by a pattern (``*eiger*``) that their frames' path matches."""
     distance: Quantity | None = None
     """Sample to detector; None: every scan must state it."""
     shift_x: Quantity | None = None

@@ -249,6 +249,12 @@ def say_frames(
         observer(Warned("lost frames", text))
 
 
+def is_monitor(name: str) -> bool:
+    """Tell whether a counter's name is one of the incident beam's; NanoMAX's electrometers have several channels."""
+    word = name.partition("/")[0].lower()
+    return word in MONITORS or word.startswith("alba")
+
+
 def watch_monitors(columns: Mapping[str, Any], observer: Observer) -> None:
     """Warn where a counter of the incident beam, which the beamline's description doesn't use, changes steadily.
 
@@ -260,7 +266,7 @@ def watch_monitors(columns: Mapping[str, Any], observer: Observer) -> None:
     for name, values in columns.items():
         known = np.asarray(values, dtype=np.float64)
         known = known[np.isfinite(known) & (known > 0)] if known.ndim == 1 else known[:0]
-        if name.lower() not in MONITORS or known.size < 8:
+        if not is_monitor(name) or known.size < 8:
             continue
         numbers = np.arange(known.size)
         slope, start = np.polyfit(numbers, known, 1)

@@ -5,29 +5,35 @@ from typing import Any
 
 import h5py
 import numpy as np
+from numpy.typing import NDArray
 
 from friedel.bcdi.records import BraggScan
 from friedel.bcdi.scans.angles import Reading, scan_geometry
 from friedel.bcdi.scans.beamline import Beamline, Hdf5Layout
 from friedel.bcdi.scans.detector_images import (
-    MONITORS,
     Recorded,
+    is_monitor,
     read_detector_images,
     say_frames,
     scan_of,
     watch_monitors,
 )
+from friedel.bcdi.scans.pixels import pixel_size, recorded_pixel_size
 from friedel.bcdi.scans.source import ScanSource
 from friedel.core.errors import InputError
 from friedel.core.files.damage import readable, require_file
-from friedel.core.files.frame_stack import FrameStack, find_stack, frames_in, masks_beside, stack_at
+from friedel.core.files.frame_stack import FrameStack, find_stack, frames_in, masks_beside, misfits_beside, stack_at
+from friedel.core.files.hdf5 import unit_of
 from friedel.core.files.placement import Placement
 from friedel.core.observer import Note, Observer, Warned, silent
+from friedel.core.units import in_unit
 
 # A column may have so many values more or less than there are frames: one end of a scan, or the edges of its steps.
 LOOSE_ENDS = 1
 # A column of another length than this share of the frames belongs to something else.
 NEARLY_ALL = 0.9
+# A motor that only trembles differs by less between two readings, in its unit or as a share of where it stands.
+STILL = 1e-3
 
 
 def read_hdf5_scan(source: ScanSource, beamline: Beamline, *, observer: Observer = silent) -> BraggScan:
@@ -49,8 +55,10 @@ def read_hdf5_scan(source: ScanSource, beamline: Beamline, *, observer: Observer
         name = f"{source.path.name} {entry.name.strip('/')}"
         recorded = read_stack(entry, stack, placement, observer, name=name)
         readings = Readings(entry, layout, len(recorded.frames), observer)
+        pitch = pixel_size(beamline, source, recorded_pixel_size(entry, stack), stack.name, observer)
+        known = readings.names()
         geometry = scan_geometry(
-            beamline, source, readings.look, placement, recorded=readings.names(), observer=observer
+            beamline, source, readings.look, placement, pixel_size_m=pitch, recorded=known, observer=observer
         )
         monitor = readings.at(layout.monitor) if layout.monitor else None
         if monitor is None:
@@ -84,6 +92,9 @@ def read_stack(
     frames, lost = stack.read(placement.window_in_frames, observer=observer)
     say_frames(len(frames), lost, observer, name=name, missing=stack.missing, dtype=str(frames.dtype))
     masks = masks_beside(entry, stack) or masks_beside(entry.file, stack)
+    for misfit in [] if masks else misfits_beside(stack):
+        text = f"{name}: its mask {misfit} doesn't fit its frames {stack.shape[1:]} and is not used"
+        observer(Warned("mask", text, bends=True))
     return Recorded(frames=frames, lost=lost, masks=masks, bits=stack.path.suffix.lower() == ".cxi")
 
 
@@ -94,15 +105,25 @@ class Readings:
         self.entry, self.groups, self.n_frames, self.observer = entry, layout.positioners, n_frames, observer
         self.actuator = _actuator(entry, layout)
         self.unfit: dict[str, int] = {}
+        self._said: set[str] = set()
 
-    def look(self, name: str) -> Reading | None:
-        """Return a motor's reading; what it was scanned through goes before where it stood."""
+    def look(self, name: str, unit: str) -> Reading | None:
+        """Return a motor's reading; what it was scanned through goes before where it stood.
+
+        Parameters
+        ----------
+        name : str
+            The motor's, or a path inside the entry.
+        unit : str
+            What is wanted; where the file says that it has another one of the kind, the reading is converted.
+        """
         if self.actuator is not None and self.actuator[0] == name:
-            return self.at(self.actuator[1])
+            return self.at(self.actuator[1], unit)
         paths = [name] if "/" in name else [f"{group}/{name}" for group in self.groups]
-        readings = [reading for path in paths if (reading := self.at(path)) is not None]
+        readings = [reading for path in paths if (reading := self.at(path, unit)) is not None]
         # The scanned motor stands in one group with all its positions and may stand in another at its start.
         found = next((reading for reading in readings if np.ndim(reading) > 0), readings[0] if readings else None)
+        self._watch_contradiction(name, readings, unit)
         unfit = [(path, self.unfit[path]) for path in paths if path in self.unfit]
         if unfit and np.ndim(found if found is not None else 0.0) == 0:
             path, size = unfit[0]
@@ -111,6 +132,17 @@ class Readings:
                 "where isn't known; is it another scan's, or are frames missing?"
             )
         return found
+
+    def _watch_contradiction(self, name: str, readings: list[Reading], unit: str) -> None:
+        """Warn where a motor that isn't scanned stands at several places, as before a scan and after it."""
+        still = [float(reading) for reading in readings if np.ndim(reading) == 0]
+        if len(still) < len(readings) or not still or f"{name} differs" in self._said:
+            return
+        if max(still) - min(still) > STILL * max(1.0, abs(still[0])):
+            places = " and at ".join(f"{value:.6g}" for value in dict.fromkeys(still))
+            text = f"{name} stands at {places} {unit} in the file; the first is used"
+            self.observer(Warned("angles", text, bends=True))
+            self._said.add(f"{name} differs")
 
     def names(self) -> list[str]:
         """Return what the groups of motors hold; a group that isn't there is named so."""
@@ -126,19 +158,22 @@ class Readings:
         for group in {*self.groups, "measurement"}:
             item = _get(self.entry, group)
             for name in item if isinstance(item, h5py.Group) else ():
-                reading = self.at(f"{group}/{name}") if name.lower() in MONITORS else None
-                if reading is not None and np.ndim(reading) == 1:
-                    found.setdefault(name, reading)
+                inner = _get(item, name) if is_monitor(name) else None
+                channels = [f"{name}/{channel}" for channel in inner] if isinstance(inner, h5py.Group) else [name]
+                for channel in channels if inner is not None else ():
+                    reading = self.at(f"{group}/{channel}")
+                    if reading is not None and np.ndim(reading) == 1:
+                        found.setdefault(channel, reading)
         return found
 
-    def at(self, path: str) -> Reading | None:
+    def at(self, path: str, unit: str | None = None) -> Reading | None:
         """Return what stands at a path: a number, or one per frame; None if there is nothing of that kind."""
         found = _get(self.entry, path)
         if isinstance(found, h5py.Group):
             found = _get(found, "value")
         if not isinstance(found, h5py.Dataset) or found.dtype.kind not in "iuf":
             return None
-        values = np.asarray(found[()], dtype=np.float64).ravel()
+        values = self._converted(np.asarray(found[()], dtype=np.float64).ravel(), found, path, unit)
         if values.size == 1:
             return float(values[0])
         if values.size == self.n_frames:
@@ -153,6 +188,20 @@ class Readings:
         if values.size > 1:
             self.unfit[path] = values.size
         return None
+
+    def _converted(
+        self, values: NDArray[np.float64], found: h5py.Dataset, path: str, unit: str | None
+    ) -> NDArray[np.float64]:
+        recorded = unit_of(found)
+        converted = None if unit is None else in_unit(values, recorded, unit)
+        if converted is None or np.array_equal(converted, values):
+            return values
+        if path not in self._said:
+            self.observer(
+                Note("angles" if unit == "deg" else "unit", f"{path} is recorded in {recorded}; used in {unit}")
+            )
+            self._said.add(path)
+        return np.asarray(converted, np.float64)
 
 
 def _actuator(entry: h5py.Group, layout: Hdf5Layout) -> tuple[str, str] | None:

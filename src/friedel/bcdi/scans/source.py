@@ -48,6 +48,8 @@ class ScanSource(Options):
     """Photon energy instead of the recorded one."""
     distance_m: Annotated[float, Field(gt=0)] | None = None
     """Sample–detector distance instead of the recorded one."""
+    pixel_size_m: tuple[Annotated[float, Field(gt=0)], Annotated[float, Field(gt=0)]] | None = None
+    """Pixel pitch along rows' numbers (y) and columns' numbers (x) instead of the recorded one."""
     direct_beam_yx: tuple[float, float] | None = None
     """Full-chip pixel of the direct beam with all circles at zero, instead of the beamline's."""
 

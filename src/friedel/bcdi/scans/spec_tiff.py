@@ -54,7 +54,7 @@ def read_spec_tiff(source: ScanSource, beamline: Beamline, *, observer: Observer
     recorded = Recorded(frames=frames)
     images = read_detector_images(source, recorded, placement, dark_is=beamline.dark_is, observer=observer)
 
-    def look(motor: str) -> Reading | None:
+    def look(motor: str, _unit: str) -> Reading | None:
         column = spec.columns.get(motor)
         if column is None:
             return spec.motors.get(motor)

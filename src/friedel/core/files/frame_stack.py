@@ -31,6 +31,7 @@ CONVENTIONAL = (
 # on their own account (`seen` in `_walk`); a larger number only costs time on files with very many groups.
 DEEPEST = 10
 _EIGER_PART = re.compile(r"data_(\d+)$")
+_CXI_ENTRY = re.compile(r"entry_?\d+/")
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -122,6 +123,12 @@ def find_stack(group: h5py.Group, path: Path, dataset: str | None = None, *, hin
     found = {name: item for name, item in _walk(group) if _is_frames(item)}
     single = [name for name in found if not _EIGER_PART.search(name) and not _named(name, NOT_FRAMES)]
     candidates = [*sorted(set(groups) | set(dangling)), *single]
+    entries = sorted({name.split("/")[0] for name in candidates if _CXI_ENTRY.match(name)})
+    if len(entries) > 1:
+        raise InputError(
+            f"{path}: holds frames in {len(entries)} entries; choose one of their datasets with the option 'dataset': "
+            f"{', '.join(candidates[:8])}{hint}"
+        )
     chosen = next((name for name in CONVENTIONAL if name in candidates), None)
     if len(candidates) != 1 and chosen is None:
         if not candidates and any(item.dtype.kind == "c" and item.ndim == 3 for _, item in _walk(group)):
@@ -202,6 +209,20 @@ def masks_beside(group: h5py.Group, stack: FrameStack) -> dict[str, NDArray[Any]
         for name, item in fitting.items()
         if _common(name, stack.name) == nearest
     }
+
+
+def misfits_beside(stack: FrameStack) -> list[str]:
+    """Return the masks beside frames, or of their detector, that don't fit them, with their shapes."""
+    n, rows, columns = stack.shape
+    fitting = ((n, rows, columns), (rows, columns), (1, rows, columns))
+    beside, detector = stack.parts[0].parent, stack.name.rstrip("/*").rpartition("/")[2]
+    found = {f"{beside.name}/{name}": item for name, item in _walk(beside) if "/" not in name}
+    found |= {name: item for name, item in _walk(beside.parent) if name.split("/")[-2:-1] == [detector]}
+    return [
+        f"{name} {item.shape}"
+        for name, item in found.items()
+        if _named(name, MASKS) and item.shape not in fitting and item.ndim > 1
+    ]
 
 
 def _common(name: str, other: str) -> int:

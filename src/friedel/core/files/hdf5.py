@@ -49,6 +49,16 @@ class OpenedFile:
     notes: tuple[str, ...] = ()
 
 
+def unit_of(dataset: h5py.Dataset) -> str | None:
+    """Return what a dataset's ``units`` (or ``unit``) attribute says, as text; None without one."""
+    for name in ("units", "unit"):
+        value = dataset.attrs.get(name)
+        value = value.ravel()[0] if hasattr(value, "ravel") and value.size else value
+        if value is not None:
+            return value.decode("utf-8", "replace") if isinstance(value, bytes) else str(value)
+    return None
+
+
 def open_hdf5(path: Path) -> OpenedFile:
     """Open an HDF5 file for reading: plainly, else as one that is being written, else as one that was cut off.
 

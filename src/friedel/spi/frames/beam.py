@@ -5,7 +5,8 @@ from pathlib import Path
 import h5py
 import numpy as np
 
-from friedel.core.units import CHARGE_C
+from friedel.core.files.hdf5 import unit_of
+from friedel.core.units import CHARGE_C, in_unit
 from friedel.spi.frames.source import HDF5_SUFFIXES
 from friedel.spi.records import Beam
 
@@ -36,11 +37,12 @@ def _instruments(file: h5py.File) -> list[h5py.Group]:
 
 
 def _of_instrument(group: h5py.Group) -> Beam | None:
-    energy = next((value for name in _ENERGIES if (value := _number(group, name)) is not None), None)
+    energy = next((value for name in _ENERGIES if (value := _number(group, name, "eV")) is not None), None)
     detector = next((name for name in _DETECTORS if name in group), "")
-    distance = _number(group, f"{detector}/distance")
+    distance = _number(group, f"{detector}/distance", "m")
     pixel = next(
-        (value for name in ("x_pixel_size", "x_pixel_size_1") if (value := _number(group, f"{detector}/{name}"))), None
+        (value for name in ("x_pixel_size", "x_pixel_size_1") if (value := _number(group, f"{detector}/{name}", "m"))),
+        None,
     )
     if energy is None or distance is None or pixel is None:
         return None
@@ -51,9 +53,12 @@ def _of_instrument(group: h5py.Group) -> Beam | None:
     return Beam(photon_energy_ev=energy_ev, distance_m=distance, pixel_size_m=pixel)
 
 
-def _number(group: h5py.Group, name: str) -> float | None:
+def _number(group: h5py.Group, name: str, unit: str) -> float | None:
+    """Return a positive number, in the unit asked for where the file says which it has."""
     item = group.get(name)
     if not isinstance(item, h5py.Dataset) or item.dtype.kind not in "iuf" or item.size < 1:
         return None
     value = float(np.ravel(item[()])[0])
+    converted = in_unit(value, unit_of(item), unit)
+    value = value if converted is None else float(converted)
     return value if np.isfinite(value) and value > 0 else None
