@@ -225,7 +225,8 @@ def watch(
 ) -> "Iterator[Snapshot]":
     """Watch a stream, and yield what a display would show a few times a second, until the stream ends.
 
-    Leaving the loop ends the watch and closes its files.
+    Leaving the loop ends the watch and closes its files. In a script it must stand under
+    ``if __name__ == "__main__":``, because the processes that score import the script.
 
     Parameters
     ----------

@@ -15,6 +15,7 @@ from friedel.spi.classify.plan import ClassifyPlan
 from friedel.spi.evaluation.plan import EvaluationPlan
 from friedel.spi.live.plan import WatchPlan
 from friedel.spi.merge.plan import MergePlan
+from friedel.spi.series.plan import RunSeriesPlan
 from friedel.spi.simulation.plan import SimulationPlan
 from friedel.spi.training.plan import TrainingPlan
 
@@ -22,6 +23,7 @@ KINDS: tuple[type[Plan], ...] = (
     ReconstructionPlan,
     SeriesPlan,
     ClassifyPlan,
+    RunSeriesPlan,
     MergePlan,
     WatchPlan,
     CrystalWatchPlan,

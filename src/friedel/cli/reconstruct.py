@@ -1,4 +1,4 @@
-"""`friedel reconstruct` and `friedel series`: from a volume, scans or a plan to folders of results."""
+"""`friedel reconstruct`: from a volume, a scan or a plan to a folder of results."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -14,11 +14,6 @@ EPILOG = (
     "  friedel reconstruct scan.h5 --dataset entry/data -o result\n\n"
     "  friedel reconstruct plans/aps34idc_scan54.yaml -o result          a raw rocking scan, described by a plan\n\n"
     "  friedel reconstruct /data/today --plan mine.yaml -o result --seed 3          the same plan, another scan"
-)
-SERIES_EPILOG = (
-    "Examples:\n\n"
-    "  friedel series heating.yaml -o heating          scans, conditions and settings from a plan\n\n"
-    "  friedel series 40-75 --plan scan54.yaml -o heating          each as a single scan's plan says"
 )
 
 
@@ -73,32 +68,3 @@ def _agreement(result: "RunResult") -> str:
     quality = result.reconstruction.quality
     agreeing = f"{quality.n_agreeing} of {quality.n_starts} starts agree"
     return agreeing if quality.agreement is None else f"{agreeing} (correlation {quality.agreement:.3f})"
-
-
-def series(
-    given: Annotated[str, typer.Argument(metavar="PLAN|SCANS", help="A series' plan (.yaml), or numbers: 40-75.")],
-    output: Annotated[Path | None, typer.Option("-o", "--output", help="Folder for the results.")] = None,
-    plan: Annotated[Path | None, typer.Option(help="A single scan's plan, whose settings hold for all.")] = None,
-    device: Annotated[str | None, typer.Option(help="cpu or cuda; by default a GPU if there is one.")] = None,
-) -> None:
-    """Reconstruct many scans alike: tables and plots against temperature or any motor, odd ones out, one report."""
-    from friedel.bcdi.plan import PLAN_SUFFIXES, ReconstructionPlan
-    from friedel.bcdi.series.plan import SeriesPlan
-    from friedel.bcdi.series.run import run_series
-    from friedel.cli.progress import reporting
-    from friedel.core.errors import PlanError
-
-    if Path(given).suffix.lower() in PLAN_SUFFIXES:
-        chosen = SeriesPlan.load(given)
-    elif plan is not None:
-        chosen = SeriesPlan.like(ReconstructionPlan.load(plan), given)
-    else:
-        raise PlanError(f"{given!r} is no plan (.yaml); with numbers, name a single scan's plan: --plan scan.yaml")
-    with reporting() as observer:
-        result = run_series(chosen, output, device=device, observer=observer)
-    made = sum(not scan.failed for scan in result.scans)
-    typer.echo(f"{made} of {len(result.scans)} scans reconstructed, {len(result.outliers)} don't fit in")
-    for name, why in result.outliers.items():
-        typer.secho(f"  {name}: {why}", fg="yellow")
-    for what, path in result.files.items():
-        typer.echo(f"  {what:<12} {path}")

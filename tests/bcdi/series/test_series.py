@@ -44,7 +44,7 @@ def _written(folder, plan):
     ("changed", "why"),
     [
         ({}, "either 'scans'"),
-        ({"scans": "1-3", "conditions": {"temperature": (300.0,)}}, "1 values for 3 scans"),
+        ({"scans": "1-3", "conditions": {"temperature": (300.0,)}}, "1 values for 3 members"),
         ({"scans": "1", "against": "dose"}, "the conditions are none"),
     ],
 )

@@ -62,3 +62,13 @@ def test_structure_of_the_run_s_own_blanks_is_noise_to_its_fringes() -> None:
     background = Background.measured(Polar.joined([faint, sums]))
     assert background is not None
     assert background.structure >= 1
+
+
+def test_a_background_survives_being_kept() -> None:
+    background = Background.measured(polar(run(60, 3, 4)))
+    assert background is not None
+    again = Background.from_arrays(background.arrays())
+    assert again is not None
+    assert torch.allclose(again.profile, background.profile)
+    assert torch.allclose(again.change, background.change)
+    assert (again.share, again.dispersion, again.drift) == (background.share, background.dispersion, background.drift)

@@ -162,7 +162,19 @@ class CrystalSink:
         return f"shape {frames.shape[1:]} where the scan has {mask.shape}"
 
     def accept(self, frames: NDArray[Any], numbers: NDArray[np.int64], *, series: int, timestamp: float) -> None:
-        """Let frames join the scan; each is then processed."""
+        """Let frames join the scan; each is then processed.
+
+        Parameters
+        ----------
+        frames : (n, y, x), any real dtype
+            Photons or detector units.
+        numbers : (n,) int64
+            Their numbers in the series.
+        series : int
+            The series' number in this watch, from 1.
+        timestamp : float
+            The source's time, s since the epoch; NaN if it gives none.
+        """
         arrived = time.monotonic()
         if self._new_series:
             self._begin_scan((frames.shape[1], frames.shape[2]), int(numbers[0]))

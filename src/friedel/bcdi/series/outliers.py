@@ -4,14 +4,12 @@ from collections.abc import Sequence
 from typing import Protocol
 
 import numpy as np
-from numpy.typing import NDArray
 
 from friedel.bcdi.series.together import Together
+from friedel.core.series.members import far_from_neighbours
 
 FEWER = 0.9
 """A scan with less than this share of the usual frames was aborted."""
-FAR = 5.0
-"""Robust standard deviations from the neighbours' trend; by chance one number in two million lies so far off."""
 _LEAST_SPREAD = {"chi": 0.1, "voxels": 0.05, "correlation": 0.01, "photons": 0.25}
 """Twice the least standard deviation, relative, that is assumed of each number, however small the scans' scatter is."""
 
@@ -65,23 +63,6 @@ def find_outliers(scans: Sequence[Scan], together: Together | None) -> dict[str,
     if together is not None:
         values["correlation"] = together.correlations
     for name, found in values.items():
-        for k in _far_off(found, _LEAST_SPREAD[name]):
-            text = f"{name} {found[k]:.3g} where its neighbours have {_trend(found)[k]:.3g}"
-            reasons[made[k].name].append(text)
+        for k, usual in far_from_neighbours(found, least=_LEAST_SPREAD[name]).items():
+            reasons[made[k].name].append(f"{name} {found[k]:.3g} where its neighbours have {usual:.3g}")
     return {name: "; ".join(why) for name, why in reasons.items() if why}
-
-
-def _far_off(values: NDArray[np.float64], least: float) -> list[int]:
-    if len(values) < 5:  # too few for a scatter
-        return []
-    trend = _trend(values)
-    apart = values - trend
-    spread = max(1.4826 * float(np.nanmedian(np.abs(apart))), least * abs(float(np.nanmedian(values))) / 2)
-    return [k for k in range(len(values)) if np.isfinite(values[k]) and abs(apart[k]) > FAR * spread]
-
-
-def _trend(values: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Return the median of each value's neighbours, two to either side, itself left out."""
-    n = len(values)
-    near = [[j for j in range(max(0, k - 2), min(n, k + 3)) if j != k] for k in range(n)]
-    return np.array([np.nanmedian(values[js]) if js else values[k] for k, js in enumerate(near)])

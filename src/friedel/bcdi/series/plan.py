@@ -1,6 +1,5 @@
 """The plan of a series: which scans, how each is treated, and what the sample was exposed to. Runs nothing."""
 
-import csv
 import re
 from collections.abc import Mapping
 from pathlib import Path
@@ -13,8 +12,10 @@ from friedel.bcdi.plan import ReconstructionPlan
 from friedel.bcdi.prepare.options import PrepareOptions
 from friedel.bcdi.scans.source import ScanSource
 from friedel.bcdi.strain.options import StrainOptions
-from friedel.core.errors import InputError, PlanError
+from friedel.core.errors import PlanError
+from friedel.core.machine.cluster import ClusterOptions
 from friedel.core.plan import Plan
+from friedel.core.series.members import conditions_of
 
 _RANGE = re.compile(r"^\s*(\d+)\s*(?:-\s*(\d+)\s*(?::\s*(\d+)\s*)?)?$")
 
@@ -46,6 +47,8 @@ class SeriesPlan(Plan):
     """From the object to displacement and strain."""
     seed: Annotated[int, Field(ge=0)] = 0
     """Seed of every scan's random choices."""
+    cluster: ClusterOptions | None = None
+    """Several scans at once, by Dask or SLURM; None: one after another in this process. The results are the same."""
     output: Path | None = None
     """Folder for the results; the command line's ``-o`` wins."""
 
@@ -103,7 +106,8 @@ def members_of(plan: SeriesPlan) -> tuple[Member, ...]:
         else [plan.scan.model_copy(update={"path": path}) for path in plan.files]
     )
     names = [f"scan_{number:04d}" for number in numbers] if numbers else _names(plan.files)
-    exposed = _conditions(plan, [str(number) for number in numbers] or [path.name for path in plan.files])
+    keys = [str(number) for number in numbers] or [path.name for path in plan.files]
+    exposed = conditions_of(plan.conditions, plan.conditions_file, keys, against=plan.against)
     shared = {name: getattr(plan, name) for name in ("prepare", "phasing", "strain", "seed")}
     return tuple(
         Member(name=name, plan=ReconstructionPlan(scan=source, **shared), conditions=conditions)
@@ -135,37 +139,3 @@ def scan_numbers(text: str) -> tuple[int, ...]:
 
 def _names(files: tuple[Path, ...]) -> list[str]:
     return [f"{place:03d}_{path.stem}" for place, path in enumerate(files, start=1)]
-
-
-def _conditions(plan: SeriesPlan, keys: list[str]) -> list[dict[str, float]]:
-    exposed: list[dict[str, float]] = [{} for _ in keys]
-    for name, values in plan.conditions.items():
-        if len(values) != len(keys):
-            raise PlanError(f"conditions {name!r}: {len(values)} values for {len(keys)} scans")
-        for one, value in zip(exposed, values, strict=True):
-            one[name] = value
-    if plan.conditions_file is not None:
-        table = _table(plan.conditions_file)
-        missing = [key for key in keys if key not in table]
-        if missing:
-            raise PlanError(f"{plan.conditions_file}: no line for scan {', '.join(missing[:5])}")
-        for one, key in zip(exposed, keys, strict=True):
-            one.update(table[key])
-    if plan.against is not None and not all(plan.against in one for one in exposed):
-        known = sorted({name for one in exposed for name in one})
-        raise PlanError(f"against {plan.against!r}: the conditions are {', '.join(known) or 'none'}")
-    return exposed
-
-
-def _table(path: Path) -> dict[str, dict[str, float]]:
-    try:
-        with path.open(encoding="utf-8", newline="") as file:
-            rows = list(csv.DictReader(file))
-            return {
-                row["scan"].strip(): {name: float(value) for name, value in row.items() if name != "scan"}
-                for row in rows
-            }
-    except (OSError, KeyError, TypeError, ValueError, AttributeError) as error:
-        raise InputError(
-            f"{path}: can't be read ({error}); it needs a column 'scan' and columns of numbers, separated by commas"
-        ) from error

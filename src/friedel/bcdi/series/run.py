@@ -20,38 +20,24 @@ from friedel.bcdi.series.plan import Member, SeriesPlan, members_of
 from friedel.bcdi.series.together import Together, seen_together
 from friedel.bcdi.strain.summary import crystal_errors, crystal_numbers
 from friedel.core.errors import FriedelError, InputError
-from friedel.core.observer import Note, Observer, Progress, Warned, silent
+from friedel.core.observer import Note, Observer, Warned, silent
+from friedel.core.series.members import SeriesMember, along, first_condition
+from friedel.core.series.spread import done_alike
 
 _STAMP = "series.txt"
 
 
 @dataclass(frozen=True, kw_only=True)
-class SeriesScan:
-    """What became of one scan.
+class SeriesScan(SeriesMember):
+    """What became of one scan: size, strain, spacing and their standard errors, as far as the result has them.
 
     Attributes
     ----------
-    name : str
-        Of its folder.
-    conditions : dict of str to float
-        What the sample was exposed to.
-    numbers, errors : dict of str to float
-        Size, strain, spacing and their standard errors, as far as the result has them.
     quality : dict
         "chi", "trusted", "agreement", …
-    failed : str
-        Why there is no result; "" if there is one.
-    again : bool
-        Taken over from an earlier run.
     """
 
-    name: str
-    conditions: dict[str, float]
-    numbers: dict[str, float] = field(default_factory=dict)
-    errors: dict[str, float] = field(default_factory=dict)
     quality: dict[str, float | bool | None] = field(default_factory=dict)
-    failed: str = ""
-    again: bool = False
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -80,13 +66,7 @@ class SeriesResult:
 
     def along(self, name: str) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
         """Return condition, number and its error over the scans that have it, each ``(n,)``; error NaN if unknown."""
-        rows = [
-            (scan.conditions.get(self.against, place), scan.numbers[name], scan.errors.get(name, np.nan))
-            for place, scan in enumerate(self.scans)
-            if name in scan.numbers
-        ]
-        table = np.array(rows, dtype=np.float64).reshape(-1, 3)
-        return table[:, 0], table[:, 1], table[:, 2]
+        return along(self.scans, name, self.against)
 
 
 def run_series(
@@ -116,21 +96,16 @@ def run_series(
     folder = plan.folder_for(output)
     members = members_of(plan)
     folder.mkdir(parents=True, exist_ok=True)
-    scans = []
-    for place, member in enumerate(members):
-        observer(Progress("series", place, len(members)))
-        scans.append(_member(member, folder / member.name, device, observer))
-    observer(Progress("series", len(members), len(members)))
+    scans = done_alike(_member, members, (folder.resolve(), device), cluster=plan.cluster, observer=observer)
     if all(scan.failed for scan in scans):
         raise InputError(f"no scan of the series could be reconstructed; the first said: {scans[0].failed}")
-    return _report(plan, tuple(scans), folder, observer)
+    return _report(plan, scans, folder, observer)
 
 
 def _report(plan: SeriesPlan, scans: tuple[SeriesScan, ...], folder: Path, observer: Observer) -> SeriesResult:
     from friedel.bcdi.series.report import write_series
 
-    names = [name for scan in scans for name in scan.conditions]
-    against = plan.against or (names[0] if names else "scan")
+    against = plan.against or first_condition(scans, "scan")
     made = [scan for scan in scans if not scan.failed]
     together = seen_together([folder / scan.name for scan in made]) if len(made) > 1 else None
     outliers = find_outliers(scans, together)
@@ -141,7 +116,8 @@ def _report(plan: SeriesPlan, scans: tuple[SeriesScan, ...], folder: Path, obser
     return result
 
 
-def _member(member: Member, folder: Path, device: str | None, observer: Observer) -> SeriesScan:
+def _member(member: Member, series: Path, device: str | None, observer: Observer) -> SeriesScan:
+    folder = series / member.name
     stamp = hashlib.sha256(member.model_dump_json().encode()).hexdigest()
     if (folder / _STAMP).is_file() and (folder / _STAMP).read_text().strip() == stamp and (folder / FILE).is_file():
         observer(Note("series", f"{member.name}: taken over from an earlier run"))
@@ -168,10 +144,11 @@ def _remember(member: Member, folder: Path, result: RunResult, *, n_frames: int)
 def _stored(member: Member, folder: Path, *, again: bool = False) -> SeriesScan:
     values = read_numbers(folder / FILE)
     quality = {name: values.get(name) for name in ("chi", "trusted", "agreement", "n_agreeing", "n_starts")}
+    chi = quality["chi"]
     return SeriesScan(
         name=member.name,
         conditions=member.conditions,
-        numbers=values["numbers"],
+        numbers=values["numbers"] | ({} if chi is None else {"chi": chi}),
         errors=values["errors"],
         quality=quality,
         again=again,

@@ -2,7 +2,6 @@
 
 from pathlib import Path
 
-import torch
 from torch import nn
 
 from friedel.bcdi.networks.patterns import PREPROCESSING, is_phasing_network
@@ -10,10 +9,9 @@ from friedel.bcdi.training.fit import TrainedPhaser, train_phaser
 from friedel.bcdi.training.plan import PhasingTrainingPlan
 from friedel.core.errors import PlanError
 from friedel.core.machine.memory import keep_freed_memory
-from friedel.core.networks import MODEL_FILE, ModelCard, TrainedModel, build_network, save_weights
-from friedel.core.observer import Note, Observer, silent
-from friedel.core.training.checkpoints import has_checkpoints
-from friedel.core.training.libraries import first_process
+from friedel.core.networks import MODEL_FILE, ModelCard, TrainedModel
+from friedel.core.observer import Observer, silent
+from friedel.core.training.job import leave_model, new_network, training_folder
 
 
 def train_phasing(
@@ -50,27 +48,17 @@ def train_phasing(
         If the extra "train" isn't installed.
     """
     keep_freed_memory()
-    folder = plan.folder_for(output, what="model")
-    observer = observer if first_process() else silent
-    if first_process() and has_checkpoints(folder) and not (resume or fresh):
-        raise PlanError(f"{folder} holds a training already: go on with --resume, or train anew with --fresh")
+    folder, observer = training_folder(plan, output, resume=resume, fresh=fresh, observer=observer)
     network = _network(plan)
     trained = train_phaser(
         network, plan.curriculum, plan.training, folder=folder, seed=plan.seed, resume=resume, observer=observer
     )
-    card, path = _card(plan, trained), folder / MODEL_FILE
-    if trained.first:
-        path.with_suffix(".yaml").write_text(plan.text(), encoding="utf-8")
-        card = save_weights(path, trained.network, card, half=True)
-        words = ", ".join(f"{name} {value:.4g}" for name, value in card.figures.items())
-        observer(Note("model", f"{path}: {words}", dict(card.figures)))
-    return TrainedModel(card=card, weights=path, first=trained.first)
+    card = _card(plan, trained)
+    return leave_model(folder, trained.network, card, plan, first=trained.first, half=True, observer=observer)
 
 
 def _network(plan: PhasingTrainingPlan) -> nn.Module:
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(plan.seed)
-        network = build_network(plan.model.architecture, plan.model.options)
+    network = new_network(plan.model.architecture, plan.model.options, seed=plan.seed)
     if not is_phasing_network(network):
         raise PlanError(f"network {plan.model.architecture!r} doesn't predict objects; use 'phase_unet' or 'cdi_nn'")
     return network

@@ -242,6 +242,7 @@ class _Run:
             "mask": 0 if self.mask is None else zlib.crc32(np.packbits(self.mask).tobytes()),
             "centre": None if self.centre is None else list(self.centre),
             "model": self.model.name,
+            "way of measuring blanks": 2,
         }
         return open_journal(self.task.journal, identity, kept=self._to_keep, fresh=fresh)
 

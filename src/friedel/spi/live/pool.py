@@ -138,7 +138,10 @@ class ScoringPool:
         """
         self._deaths += 1
         if self._deaths > _DEATHS:
-            raise FriedelError(f"{_DEATHS} scoring processes died one after another; see the system's log (memory?)")
+            raise FriedelError(
+                f"{_DEATHS} scoring processes died one after another; see the system's log (memory?). In a script, "
+                "what watches must stand under 'if __name__ == \"__main__\":', because they import the script"
+            )
         scorer.process.stop(0.0)
         self.scorers[self.scorers.index(scorer)] = self._started()
         return scorer.batch

@@ -10,10 +10,9 @@ from numpy.typing import ArrayLike, NDArray
 from torch import Tensor, nn
 
 from friedel.core.errors import InputError, PlanError
-from friedel.core.networks import MODEL_FILE, ModelCard, TrainedModel, build_network, load_weights, save_weights
-from friedel.core.observer import Note, Observer, silent
-from friedel.core.training.checkpoints import has_checkpoints
-from friedel.core.training.libraries import first_process
+from friedel.core.networks import MODEL_FILE, ModelCard, TrainedModel, load_weights
+from friedel.core.observer import Observer, silent
+from friedel.core.training.job import leave_model, new_network, training_folder
 from friedel.spi.hits.features.out_of_distribution import DIRECTIONS, WIDE, fit_out_of_distribution
 from friedel.spi.hits.probability.calibration import Calibration, Isotonic, Temperature
 from friedel.spi.hits.probability.reliability import calibration_error, measured_reject_band
@@ -65,10 +64,7 @@ def train_hits(
     MissingDependencyError
         If the extra "train" isn't installed.
     """
-    folder = plan.folder_for(output, what="model")
-    observer = observer if first_process() else silent
-    if first_process() and has_checkpoints(folder) and not (resume or fresh):
-        raise PlanError(f"{folder} holds a training already: go on with --resume, or train anew with --fresh")
+    folder, observer = training_folder(plan, output, resume=resume, fresh=fresh, observer=observer)
     if not (plan.data.files or plan.data.simulations or plan.data.domain_randomisation):
         raise PlanError("the plan's data names no frames; give files, simulations or domain_randomisation")
     require_known(plan.model.preprocessing)
@@ -87,21 +83,14 @@ def train_hits(
     if plan.model.start and plan.model.blend:
         trained = _blended(plan, trained, inputs)
     card = _card(plan, trained, inputs.validation.truth, runs)
-    path = folder / MODEL_FILE
-    if trained.first:
-        path.with_suffix(".yaml").write_text(plan.text(), encoding="utf-8")
-        card = save_weights(
-            path, trained.network, card, statistics=inputs.statistics | _yardstick(trained, inputs, plan)
-        )
-        words = ", ".join(f"{name} {value:.4g}" for name, value in card.figures.items())
-        observer(Note("model", f"{path}: {words}", dict(card.figures)))
-    return TrainedModel(card=card, weights=path, first=trained.first)
+    statistics = inputs.statistics | _yardstick(trained, inputs, plan) if trained.first else None
+    return leave_model(
+        folder, trained.network, card, plan, first=trained.first, statistics=statistics, observer=observer
+    )
 
 
 def _network(plan: TrainingPlan) -> nn.Module:
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(plan.seed)
-        network = build_network(plan.model.architecture, plan.model.options)
+    network = new_network(plan.model.architecture, plan.model.options, seed=plan.seed)
     if plan.model.start:
         trained, card = load_weights(plan.model.start)
         if (card.architecture, card.options) != (plan.model.architecture, plan.model.options):

@@ -13,7 +13,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from friedel.spi.hits.features.polar import SECTORS, Polar
+from friedel.spi.hits.features.polar import DRIFT, SECTORS, Polar
 
 _SCALES = (1, 2, 4, 8)  # rings that are added to a stretch: fringes are 2 to 16 pixels from dark to bright and back
 _SCALES_AROUND = (4, 8)  # the same for variation around the beam, which needs more photons a cell
@@ -23,8 +23,6 @@ _LEAST = 3.0
 _NOISE_LEAVES = 2.5e-3
 # Changes of less than this share of the light may be the detector's, or the beam's.
 _UNEVEN_RAYS, _UNEVEN_AROUND = 0.05, 0.25
-# Modules of an integrating detector drift by about this part of a pixel's read noise, together.
-_DRIFT = 0.3
 _HALF_A_PHOTON = 0.5  # added to counts and variances, so that dark cells aren't divided by zero
 # Enough for axes of 1 : 2 within the fringes' noise.
 _NEWTON_STEPS = 4
@@ -94,7 +92,7 @@ class _Changes:
         inner, outer = share[..., :-1], share[..., 1:]
         weight = counted / (inner + outer)
         squared = weight**2
-        drift = _DRIFT**2 * read_variance
+        drift = DRIFT**2 * read_variance
         return cls(
             rise=(density[..., 1:] - density[..., :-1]).mul_(weight),
             variance=(noise[..., 1:] + noise[..., :-1] + drift).mul_(squared),
@@ -128,7 +126,7 @@ def variation_around(frames: Polar) -> Tensor:
         known = known * (known.sum(-1, keepdim=True) >= SECTORS // 4)
         n, a = n * known, a * known
         model = _ellipse(n, a, read_variance)
-        variance = model + (_UNEVEN_AROUND * model) ** 2 + read_variance * (a + (_DRIFT * a) ** 2) + _HALF_A_PHOTON
+        variance = model + (_UNEVEN_AROUND * model) ** 2 + read_variance * (a + (DRIFT * a) ** 2) + _HALF_A_PHOTON
         t = (n - model).div_(variance.sqrt_())
         significant = t.abs_().clamp_min_(_LEAST).square_().sub_(_LEAST**2).sum((1, 2))
         best = torch.maximum(best, significant - 2 * _NOISE_LEAVES * known.sum((1, 2)))

@@ -16,6 +16,8 @@ from friedel.spi.hits.preparation.prepare import EDGE, Prepared
 
 SECTORS = 32  # 11° each: 12.6 pixels wide at the outermost ring, so that cells hold photons even in weak patterns
 RINGS = EDGE // 2  # one pixel wide each
+DRIFT = 0.3
+"""Modules of an integrating detector drift by about this part of a pixel's read noise, together."""
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)

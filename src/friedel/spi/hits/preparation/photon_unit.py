@@ -28,6 +28,11 @@ _MOST_VALUES = 1 << 20
 _GAP = 0.3
 # Above this ratio of variance and mean in steps, the step is no photon.
 _OVERDISPERSED = 2.5
+# Single photons are looked for so many standard deviations above the noise, and believed if there are so many, and
+# between none and one fewer than this share of those at one.
+_LONE, _FEW_PHOTONS, _VALLEY = 4.5, 200, 0.75
+# By so much must their peak exceed the slope before it is believed instead: the slope errs by a fifth where it holds.
+_TOO_SMALL = 1.4
 # Photons by which a dark level must differ from what its own noise explains before it is called a pedestal.
 _CLEARLY = 0.3
 # A share of pixels with one and the same negative number in (nearly) every frame is a mark, not noise.
@@ -127,6 +132,8 @@ def photon_unit(mean: Tensor, variance: Tensor, values: Values) -> PhotonUnit:
     if step and _counted(values, base, step, slope, dark, dark_variance):
         return PhotonUnit(gain=step, pedestal=_counts_pedestal(values, base, step, dark, dark_variance))
     zero, noise = _zero_peak(values, dark, dark_variance**0.5)
+    lone = _single_photon(values - zero, noise)
+    slope = lone if lone and lone > _TOO_SMALL * (slope or 0.0) else slope
     measured = slope is not None and slope > noise / _NOISIEST / 2
     gain = max(slope or 0.0, noise / _NOISIEST, 1e-9)
     if measured:
@@ -164,6 +171,24 @@ def _zero_peak(values: Values, dark: float, noise: float) -> tuple[float, float]
         if width > _NARROWER * before or width == 0:
             break
     return (zero, width) if counts[below].sum() > 100 and width > 0 else (dark, noise)
+
+
+def _single_photon(values: Values, noise: float) -> float | None:
+    """Return where single photons stand in the histogram, or None where no peak is clear of the noise.
+
+    In a run of many blanks few tiles are lit, and what modules drift by hides how the variance grows with the light.
+    """
+    lone = values[values > _LONE * noise]
+    if noise <= 0 or len(lone) < _FEW_PHOTONS:
+        return None
+    peak = float(np.quantile(lone, 0.1))
+    for _ in range(4):
+        near = lone[np.abs(lone - peak) < 0.3 * peak]
+        if len(near) < _FEW_PHOTONS:
+            return None
+        peak = float(np.median(near))
+    valley, top = (int(np.sum(np.abs(values - middle * peak) < 0.07 * peak)) for middle in (0.65, 1.0))
+    return peak if valley < _VALLEY * top else None
 
 
 def tile_statistics(frames: Tensor, known: Tensor) -> tuple[Tensor, Tensor]:

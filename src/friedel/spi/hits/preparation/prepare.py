@@ -74,12 +74,9 @@ class RunConstants:
         file = io.BytesIO()
         numbers = {name: np.asarray(getattr(self, name)) for name in _NUMBERS}
         faulty = np.zeros((0, 0), bool) if self.faulty is None else self.faulty.numpy()
-        blanks = np.zeros(0, np.float32)
-        if self.background is not None:
-            numbers_of = (self.background.level, self.background.spread, self.background.structure)
-            blanks = np.array([*numbers_of, *self.background.profile.tolist()])
-        arrays = {"faulty": faulty, "marks": np.array(self.marks), "centre": np.array(self.centre), "blanks": blanks}
-        np.savez(file, allow_pickle=False, **arrays, **numbers)
+        of_blanks = {} if self.background is None else self.background.arrays()
+        arrays = {"faulty": faulty, "marks": np.array(self.marks), "centre": np.array(self.centre)}
+        np.savez(file, allow_pickle=False, **arrays, **numbers, **of_blanks)
         return file.getvalue()
 
     @classmethod
@@ -88,14 +85,9 @@ class RunConstants:
         from friedel.spi.hits.probability.blanks import Background
 
         with np.load(io.BytesIO(data), allow_pickle=False) as kept:
-            faulty, blanks = kept["faulty"], kept["blanks"]
-            background = None
-            if blanks.size:
-                level, spread, structure = (float(value) for value in blanks[:3])
-                profile = torch.from_numpy(blanks[3:].astype(np.float32))
-                background = Background(profile=profile, level=level, spread=spread, structure=structure)
+            faulty = kept["faulty"]
             return cls(
-                background=background,
+                background=Background.from_arrays(kept),
                 centre=(int(kept["centre"][0]), int(kept["centre"][1])),
                 faulty=torch.from_numpy(faulty) if faulty.size else None,
                 marks=tuple(float(mark) for mark in kept["marks"]),

@@ -220,6 +220,7 @@ _DIMMER = 0.02
 # deviations. Eight aren't reached by chance; the factor is a choice: smaller, and bright narrow fringes would be hot.
 _HOTTER = 4.0
 _SIGMAS = 8.0
+_MOST_OF_A_PIXEL = 3.0  # photons: a frame with a hot pixel is not yet a bright one
 _WIDEST_PX = 48  # of a hole or gap that is filled in between blind pixels
 
 
@@ -234,13 +235,15 @@ def faulty_pixels(prepared: Prepared) -> Tensor:
     Returns
     -------
     (128, 128) bool
-        Hot: several times brighter, in the sum of all frames, than the median about it. Blind: dark, or unchanged in
-        every frame, although much light falls right beside it (or between such pixels: a hole, a gap).
+        Hot: several times brighter than the median about it, in the sum of all frames or of the darker half of them
+        (amid the light of hits it would hide). Blind: dark, or unchanged in every frame, although much light falls
+        right beside it (or between such pixels: a hole, a gap).
     """
     total, known = _fair_sum(prepared.photons)[0], prepared.known.amax(0)[0] > 0
     around = torch.from_numpy(_median_about(total.numpy())).clamp_min(0)
-    spread = (around + 1 + prepared.read_variance * len(prepared.photons)).sqrt()
-    hot = known & (total > _HOTTER * around + _SIGMAS * spread + _SIGMAS)
+    hot = known & (
+        _hot(prepared.photons, prepared.read_variance) | _hot(_darker_half(prepared), prepared.read_variance)
+    )
     even = torch.where(hot, around, total)  # hot pixels must not make their neighbours look blind
     # Where there is read noise, rows are free of their offset only to about a photon a frame.
     bright = _BRIGHT + (2.0 * len(prepared.photons) if prepared.read_variance else 0.0)
@@ -258,6 +261,19 @@ def _fair_sum(photons: Tensor) -> Tensor:
     others = light.sum() - light
     weight = torch.where((light > others) & (others > 0), others / light.clamp_min(1e-9), torch.ones_like(light))
     return torch.einsum("n,n...->...", weight, photons)
+
+
+def _hot(photons: Tensor, read_variance: float) -> Tensor:
+    total = _fair_sum(photons)[0]
+    around = torch.from_numpy(_median_about(total.numpy())).clamp_min(0)
+    spread = (around + 1 + read_variance * len(photons)).sqrt()
+    return total > _HOTTER * around + _SIGMAS * spread + _SIGMAS
+
+
+def _darker_half(prepared: Prepared) -> Tensor:
+    """Return the photons of the darker frames, by pixels of which none counts for more than a few photons."""
+    order = prepared.photons.clamp_max(_MOST_OF_A_PIXEL).flatten(1).sum(1).argsort(stable=True)
+    return prepared.photons[order[: (len(order) + 1) // 2]]
 
 
 def unchanging_pixels(prepared: Prepared) -> Tensor:

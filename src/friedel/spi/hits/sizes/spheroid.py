@@ -85,14 +85,19 @@ def _form(u: Tensor) -> tuple[Tensor, Tensor]:
     return form, 3 * (sine / u - form) / u
 
 
+def sphere_rings(diameters: Tensor) -> Tensor:
+    """Return the intensities of spheres of diameters ``(g,)`` in each ring, ``(g, 64)``, 1 along the beam."""
+    # The mean over a ring's width: fine fringes fade in it.
+    radii = torch.arange(RINGS)[:, None] + torch.tensor([-0.33, 0.0, 0.33])
+    form, _ = _form(np.pi / EDGE * radii.clamp_min(0)[..., None] * diameters)
+    return form.square().mean(1).T
+
+
 @cache
 def _spheres() -> tuple[Tensor, Tensor]:
     """Return the grid of diameters ``(g,)`` and the spheres' intensities in each ring ``(64, g)``, 1 along the beam."""
     diameters = torch.from_numpy(np.geomspace(SMALLEST, LARGEST, _GRID)).float()
-    # The mean over a ring's width: fine fringes fade in it.
-    radii = torch.arange(RINGS)[:, None] + torch.tensor([-0.33, 0.0, 0.33])
-    form, _ = _form(np.pi / EDGE * radii.clamp_min(0)[..., None] * diameters)
-    return diameters, form.square().mean(1)
+    return diameters, sphere_rings(diameters).T.contiguous()
 
 
 def _sphere(n: Tensor, a: Tensor, read_variance: float, about: Tensor | None = None) -> tuple[Tensor, Tensor, Tensor]:

@@ -1,0 +1,147 @@
+"""A series on paper: a table as CSV, plots against the condition with error bars, and one report of it all."""
+
+import base64
+import csv
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from io import StringIO
+from pathlib import Path
+
+from matplotlib.figure import Figure
+
+from friedel.core.figures import BLUE, VERMILION, new_figure, plain_axes
+from friedel.core.files.atomic import replacing
+from friedel.core.report import render_page
+from friedel.core.series.members import SeriesMember
+
+Quantity = tuple[str, str, float]
+"""Number, title, factor."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class SeriesPages:
+    """What a series' files show.
+
+    Attributes
+    ----------
+    members : sequence of SeriesMember
+        In order.
+    against : str
+        Condition along which tables and plots run.
+    outliers : mapping of str to str
+        Members that don't fit in, and why.
+    plotted : sequence of (str, str, float)
+        Numbers in plots and in the report's table: name, title, factor.
+    kind : str
+        What a member is called ("scan", "run").
+    columns : mapping of str to mapping of str to str or float
+        Further columns of the table, each by the member's name.
+    fits_in : str
+        What is said where there is no outlier.
+    """
+
+    members: Sequence[SeriesMember]
+    against: str
+    outliers: Mapping[str, str]
+    plotted: Sequence[Quantity]
+    kind: str
+    columns: Mapping[str, Mapping[str, object]] = field(default_factory=dict)
+    fits_in: str = ""
+
+    def write(self, folder: Path, *, movie: Path | None = None, caption: str = "") -> dict[str, Path]:
+        """Write table, plots and report into a folder; return them by what they are for.
+
+        Parameters
+        ----------
+        folder : Path
+            Of the series; each member's own report lies in a folder of its name.
+        movie : Path, optional
+            Animated picture to put into the report.
+        caption : str
+            Of the movie.
+
+        Raises
+        ------
+        InputError
+            If a file can't be written.
+        """
+        written = {"table": folder / "series.csv", "plots": folder / "series.png", "report": folder / "report.html"}
+        with replacing(written["table"]) as unfinished:
+            unfinished.write_text(self.table(), encoding="utf-8")
+        with replacing(written["plots"]) as unfinished:
+            self.figure().savefig(unfinished, dpi=150)
+        values = self._words() | {
+            "plots": _embedded(written["plots"], "png"),
+            "movie": "" if movie is None else _embedded(movie, "gif"),
+            "caption": caption,
+        }
+        with replacing(written["report"]) as unfinished:
+            unfinished.write_text(render_page("friedel.core", "series.html.j2", values), encoding="utf-8")
+        return written
+
+    def table(self) -> str:
+        """Return one line a member as CSV: conditions, numbers with their errors, further columns, why an outlier."""
+        conditions = sorted({name for member in self.members for name in member.conditions})
+        numbers = sorted({name for member in self.members for name in member.numbers})
+        errors = sorted({name for member in self.members for name in member.errors})
+        text = StringIO()
+        writer = csv.writer(text, lineterminator="\n")
+        writer.writerow([self.kind, *conditions, *numbers, *(f"{n}_error" for n in errors), *self.columns, "outlier"])
+        for member in self.members:
+            writer.writerow(
+                [
+                    member.name,
+                    *(member.conditions.get(name, "") for name in conditions),
+                    *(member.numbers.get(name, "") for name in numbers),
+                    *(member.errors.get(name, "") for name in errors),
+                    *(column.get(member.name, "") for column in self.columns.values()),
+                    self.outliers.get(member.name, ""),
+                ]
+            )
+        return text.getvalue()
+
+    def figure(self) -> Figure:
+        """Draw each number against the condition, with error bars where there are; outliers are marked."""
+        shown = [item for item in self.plotted if any(item[0] in member.numbers for member in self.members)]
+        figure = new_figure(7.0, 2.1 * max(1, len(shown)))
+        grid = figure.subplots(max(1, len(shown)), 1, sharex=True, squeeze=False)[:, 0]
+        for axes, (name, title, factor) in zip(grid, shown, strict=False):
+            for place, member in enumerate(self.members):
+                if name not in member.numbers:
+                    continue
+                outlier = member.name in self.outliers
+                style = {"color": VERMILION if outlier else BLUE, "marker": "^" if outlier else "o", "markersize": 4.5}
+                error = member.errors.get(name)
+                at = member.conditions.get(self.against, float(place))
+                bar = None if error is None else factor * error
+                axes.errorbar(at, factor * member.numbers[name], yerr=bar, capsize=2, **style)
+            plain_axes(axes, x="", y=title)
+        grid[-1].set_xlabel(self.against.replace("_", " "))
+        return figure
+
+    def _words(self) -> dict[str, object]:
+        rows = []
+        for place, member in enumerate(self.members):
+            values = [_number(member, name, factor) for name, _, factor in self.plotted]
+            at = member.conditions.get(self.against, place)
+            rows.append((member.name, f"{at:g}", values, not member.failed, self.outliers.get(member.name, "")))
+        return {
+            "kind": self.kind,
+            "n_members": len(self.members),
+            "against": self.against.replace("_", " "),
+            "outliers": list(self.outliers.items()),
+            "fits_in": self.fits_in,
+            "titles": [title for _, title, _ in self.plotted],
+            "rows": rows,
+        }
+
+
+def _number(member: SeriesMember, name: str, factor: float) -> str:
+    value, error = member.numbers.get(name), member.errors.get(name)
+    if value is None:
+        return ""
+    return f"{factor * value:.6g}" + ("" if error is None else f" ± {factor * error:.2g}")
+
+
+def _embedded(path: Path, kind: str) -> str:
+    return f"data:image/{kind};base64,{base64.b64encode(path.read_bytes()).decode('ascii')}"
