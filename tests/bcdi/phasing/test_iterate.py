@@ -5,8 +5,9 @@ import torch
 
 from friedel.bcdi.phasing.iterations.iterate import ShrinkWrap, State, chi_of, iterate, start_from, start_random
 from friedel.bcdi.phasing.iterations.measured import Measured, measured_from
+from friedel.bcdi.phasing.iterations.projections import towards_uniform
 from friedel.bcdi.phasing.iterations.schedule import parse_schedule
-from friedel.bcdi.phasing.iterations.support import autocorrelation_support
+from friedel.bcdi.phasing.iterations.support import autocorrelation_support, interior
 from friedel.bcdi.records import Diffraction
 from friedel.core.fourier import fourier_corner
 
@@ -120,3 +121,19 @@ def test_chi_ignores_scale_and_unknown_voxels(truth) -> None:
     assert share == pytest.approx(0.1, abs=0.02)
     assert not torch.any(with_held_out.fitted.bool() & with_held_out.held_out.bool())
     assert chi_of(truth.obj, with_held_out).item() < 1e-3
+
+
+@pytest.mark.parametrize("name", METHODS)
+def test_stripes_of_amplitude_are_drawn_out_and_the_surface_is_not_filled(truth, name: str) -> None:
+    z = torch.arange(truth.obj.shape[-3])[:, None, None]
+    striped = truth.obj * (1.0 + 0.4 * torch.cos(2.0 * z))
+    deep, amplitude = interior(truth.support), truth.obj.abs()
+    drawn = towards_uniform(striped, deep[None], 1.0)
+    spread = [float(one.abs()[:, deep].std() / one.abs()[:, deep].mean()) for one in (striped, drawn)]
+    assert spread[1] < 0.3 * spread[0]
+    assert torch.all(drawn.abs()[:, ~deep] <= striped.abs()[:, ~deep] * (1 + 1e-5))
+    torch.testing.assert_close(towards_uniform(striped, deep[None], 0.0), striped)
+    state = iterate(
+        start_from(truth.measured, truth.obj, truth.support[None]), truth.measured, ((name, 30),), uniform=1.0
+    )
+    assert torch.linalg.vector_norm(state.projected - truth.obj) < 0.2 * torch.linalg.vector_norm(amplitude)

@@ -89,8 +89,7 @@ class Climber:
         self.measured, self.coarse, self.predictions = measured, coarse, predictions
         self.seed, self.observer = seed, observer
         self.pool: list[Candidate] = []
-        self.finished: list[Candidate] = []
-        self.thresholds: dict[int, float] = {}
+        self.finished: dict[int, tuple[Candidate, float]] = {}
 
     def run(self, strategy: Strategy) -> Climbed:
         """Run the rounds until the pattern is explained, or to their end."""
@@ -101,20 +100,38 @@ class Climber:
             last = number == len(strategy.rounds)
             if not last and alike(carried) < max(stage.agreeing for stage in stages):
                 continue
-            for stage in strategy.climb:
-                carried = self.raised(carried, stage)
-            before = min((one.free_deviance for one in self.finished), default=float("inf"))
-            self.finished += carried
-            # A further round that gained nothing: the misfit left is the measurement's, not that of a local minimum.
-            if self.explained(carried) or min(one.free_deviance for one in carried) > _GAIN * before:
+            carried, enough = self.climbed(carried, strategy.climb)
+            if enough:
                 break
-        best = ranked(self.finished)
+        best = ranked([candidate for candidate, _ in self.finished.values()])
         return Climbed(
             starts=tuple(self.pool),
             carried=tuple(carried),
             finished=tuple(best),
-            threshold=self.thresholds[best[0].number],
+            threshold=self.finished[best[0].number][1],
         )
+
+    def climbed(self, carried: list[Candidate], stages: tuple[Stage, ...]) -> tuple[list[Candidate], bool]:
+        """Return the candidates after the stages of a climb, and whether no further round is needed."""
+        for stage in stages:
+            before = self.least
+            carried = self.raised(carried, stage)
+            if stage.final and self.explained(carried):
+                return carried, True
+        # Going on gained nothing: the misfit left is the measurement's, not that of a local minimum.
+        return carried, self.least > _GAIN * before
+
+    @property
+    def least(self) -> float:
+        """Least held-out deviance of what is finished."""
+        return min((one.free_deviance for one, _ in self.finished.values()), default=float("inf"))
+
+    def keep(self, candidates: list[Candidate], threshold: float) -> None:
+        """Take refined candidates among the finished; a start stands there once, with what predicts best."""
+        for one in candidates:
+            known = self.finished.get(one.number)
+            if known is None or one.free_deviance < known[0].free_deviance:
+                self.finished[one.number] = (one, threshold)
 
     def found(self, carried: list[Candidate], stage: Stage) -> list[Candidate]:
         """Return the best candidates after a stage on the coarse grid."""
@@ -206,17 +223,17 @@ class Climber:
             wrap = None
             if stage.every:
                 wrap = ShrinkWrap(column(thresholds, state.support), stage.sigma, every=stage.every, first=stage.first)
-            found += run(state, measured, runs, wrap, beta=stage.beta, on_progress=told)
+            found += run(state, measured, runs, wrap, beta=stage.beta, uniform=stage.uniform, on_progress=told)
         return [_following(old, new) for old, new in zip(candidates, found, strict=True)]
 
     def limited(self, carried: list[Candidate], stage: Stage) -> list[Candidate]:
         """Return the candidates refined, best first; the best one's support decides the threshold of the others'."""
         best, *others = ranked([self.refined_first(candidate, stage) for candidate in carried])
         best, threshold = self.descended(best, stage)
-        self.thresholds.update({candidate.number: threshold for candidate in carried})
-        if best.free_deviance > _FAR:
-            return ranked([best, *others])
-        return ranked([best, *(self.refined(other, threshold, stage) for other in others)])
+        if best.free_deviance <= _FAR:
+            others = [self.refined(other, threshold, stage) for other in others]
+        self.keep([best, *others], threshold)
+        return ranked([best, *others])
 
     def refined_first(self, candidate: Candidate, stage: Stage) -> Candidate:
         """Return a candidate after its first refinement, in its place between the voxels if the stage looks for it."""

@@ -160,6 +160,7 @@ def run(
     wrap: ShrinkWrap | None,
     *,
     beta: float,
+    uniform: float = 0.0,
     on_progress: Callable[[int], None],
 ) -> list[Candidate]:
     """Run one batch and return its members, with χ recorded on the way.
@@ -191,7 +192,7 @@ def run(
             iterations.append(now.iteration)
             chis.append(chi_of(now.confined, measured).cpu().numpy())
 
-    final = iterate(state, measured, runs, beta=beta, wrap=wrap, on_iteration=record)
+    final = iterate(state, measured, runs, beta=beta, uniform=uniform, wrap=wrap, on_iteration=record)
     iterations.append(final.iteration)
     chis.append(chi_of(final.confined, measured).cpu().numpy())
     scores = free_deviances(final.confined, measured)

@@ -11,6 +11,7 @@ from scipy.spatial import cKDTree
 
 from friedel.core.errors import InputError, PlanError
 from friedel.core.files.atomic import replacing
+from friedel.core.machine.memory import keep_freed_memory
 from friedel.core.observer import Observer, Recorder, Warned, silent, tee
 from friedel.spi.density.phase import Density, PhaseOptions
 from friedel.spi.frames.dragonfly import DragonflyDetector, read_detector, read_photons
@@ -18,7 +19,7 @@ from friedel.spi.merge.files import write_csv, write_map, write_summary, write_v
 from friedel.spi.merge.merged import Merged, quaternions
 from friedel.spi.merge.plan import MergePlan
 from friedel.spi.merge.report import write_merge_report
-from friedel.spi.orient.quality import DOUBTED, INVISIBLE
+from friedel.spi.orient.quality import DOUBTED
 from friedel.spi.orient.rings import Pixels
 from friedel.spi.orient.solve import OrientOptions, orient, survey
 from friedel.spi.orient.volume import radii
@@ -65,6 +66,7 @@ def merge(
     InputError
         If frames and detector don't fit, values aren't photons, or too few frames have any.
     """
+    keep_freed_memory()
     recorder = Recorder()
     photons = _as_photons(frames)
     pixels, voxel = _sampled(photons, *_pixels(detector))
@@ -118,7 +120,7 @@ def _sampled(photons: sp.csr_matrix, pixels: Pixels, voxel: float) -> tuple[Pixe
     speckle = survey(photons, pixels)
     reach = float(np.linalg.norm(pixels.q[pixels.used], axis=1).max())
     factor = min(1 / (speckle.extent * FINEST_SPECKLE), reach / _LEAST_REACH)
-    if factor <= 1 or speckle.visibility < INVISIBLE:
+    if factor <= 1 or not speckle.seen:
         return pixels, voxel
     return replace(pixels, q=pixels.q / factor), voxel * factor
 

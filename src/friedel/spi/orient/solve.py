@@ -12,16 +12,18 @@ import numpy as np
 import scipy.sparse as sp
 import torch
 from numpy.typing import NDArray
+from scipy.spatial.transform import Rotation
 
 from friedel.core.errors import InputError
 from friedel.core.machine.threads import in_threads, single_thread
 from friedel.core.observer import Note, Observer, Warned, silent
-from friedel.spi.orient.align import align, sphere_correlation, turned
+from friedel.spi.orient.align import align, chance_correlation, sphere_correlation, turned
+from friedel.spi.orient.expect import Judgement, judge, take_slices
 from friedel.spi.orient.march import THOROUGH, Iteration, March, Model, compress, iterate, run_march
 from friedel.spi.orient.quality import DOUBTED, MergeQuality, resolved
 from friedel.spi.orient.rings import Pixels, RingFrames, lay_rings, ring_frames
-from friedel.spi.orient.speckle import Speckle, measure_speckle
-from friedel.spi.orient.views import symmetry_group
+from friedel.spi.orient.speckle import Speckle, measure_speckle, shell_variance
+from friedel.spi.orient.views import symmetry_group, turned_views
 
 LEAST_PHOTONS = 10
 """Frames of fewer photons than this say nothing about an orientation and are set aside as empty."""
@@ -34,10 +36,9 @@ _SURVEY_FRAMES, _SURVEY_BAND, _SURVEY_STEP = 3000, 0.45, 3.0
 OUTLYING, OUTLYING_FIT = -6.0, -2.5
 """Standard deviations (of the upper half of frames) below the median from which a frame is named: of its
 log-likelihood; or of its fit, if that also is less than `_WORTH` of the median."""
-_WORTH = 0.65  # of the median fit, which is about 1: frames of another particle or of several lie lower
-_FAINT = 0.03
-"""Visibility below which frames are round or empty; 200 frames of pure noise stay below 0.01."""
-_FROM_LAST = ("fluence", "fit", "surprise", "log_likelihood")
+_WORTH = 0.65
+_FEW = 0.02
+"""Share of outliers up to which the halves, made with them, aren't made again: a hundredth costs 0.001 of agreement."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -75,7 +76,8 @@ class Oriented:
     rotations : (n_frames, 3, 3) float32
         R takes the detector's q to the particle's; NaN for frames that were set aside.
     fluence, fit, surprise, uncertainty, log_likelihood : (n_frames,) float32
-        Relative fluence (mean 1), see `Expectation`, and the angular uncertainty in radians.
+        Relative fluence (mean 1); `Judgement` of each frame by the half that it isn't in; the angular uncertainty in
+        radians; see `Expectation`.
     used : (n_frames,) bool
         Frames that are in the intensity.
     halves : (Model, Model)
@@ -130,26 +132,19 @@ def _orient(photons: sp.csr_matrix, pixels: Pixels, options: OrientOptions, obse
     lit = _lit(photons, pixels, observer)
     frames, march, speckle = _prepare(photons[lit], pixels, options, observer)
     halves, parts = _agreeing_halves(frames, march, options)
-    good = (
-        _familiar(halves, parts, frames.counts.sum(1).numpy(), observer)
-        if options.name_outliers
-        else np.ones(len(frames), bool)
-    )
-    before = halves
-    if not good.all():
+    judged = _judged(halves, parts, frames, march, options)
+    good = _familiar(judged, parts, frames.counts.sum(1).numpy(), observer) if options.name_outliers else _all(frames)
+    if (~good).mean() > _FEW:
         halves = [
             _again(half, frames.select(part[good[part]]), march, options)
             for half, part in zip(halves, parts, strict=True)
         ]
-    models = [compress(half.merge, half.model.profile, march, q_max=march.q_max, steps=THOROUGH) for half in halves]
-    quality, second = _compare(models, march, pixels, named=int((~good).sum()), visibility=speckle.visibility)
-    observer(
-        Note(
-            "halves",
-            f"two halves, oriented from independent starts, agree at {quality.mean_halves:.3f} in the mean over shells",
-        )
-    )
-    joint = replace(models[0], intensity=torch.nanmean(torch.stack([models[0].intensity, second]), 0))
+    models = [compress(half.merge, half.model, march, q_max=march.q_max, steps=THOROUGH) for half in halves]
+    evidence = torch.cat([one.evidence for one in judged]).cpu().numpy()[good[np.concatenate(parts)]]
+    quality, rotation = _compare(models, march, pixels, named=int((~good).sum()), evidence=evidence)
+    observer(Note("halves", quality.sentence))
+    second = turned(models[1].intensity.cpu(), rotation)
+    joint = _joint(models, rotation)
     last = _together(joint, frames, good, march, options)
     return Oriented(
         intensity=last.model.intensity.cpu().numpy(),
@@ -157,7 +152,7 @@ def _orient(photons: sp.csr_matrix, pixels: Pixels, options: OrientOptions, obse
         halves=(models[0].intensity.cpu().numpy(), second.numpy()),
         quality=quality,
         speckle=speckle,
-        **_oriented(last, before, (lit, good, parts), photons.shape[0]),
+        **_oriented(last, judged, (lit, good, parts), photons.shape[0]),
     )
 
 
@@ -205,7 +200,18 @@ def _prepare(
     speckle = survey(photons, pixels)
     frames = ring_frames(photons, pixels, lay_rings(pixels, band=min(_BAND * speckle.extent, _WIDEST_BAND)))
     q_max = float(np.linalg.norm(pixels.q[pixels.used], axis=1).max())
-    march = March(extent=speckle.extent, q_max=q_max, group=symmetry_group(options.symmetry), observer=observer)
+    place = np.arange(2 * int(frames.rings.q[-1]) + 8)
+    variance = np.interp(place, frames.rings.q, shell_variance(frames, speckle.extent)).astype(np.float32)
+    march = March(
+        extent=speckle.extent,
+        q_max=q_max,
+        variance=torch.from_numpy(variance),
+        group=symmetry_group(options.symmetry),
+        observer=observer,
+    )
+    if not speckle.seen:
+        observer(Warned("speckles", "frames show no speckle beyond shot noise: nothing tells orientations apart"))
+        return frames, march, speckle
     observer(
         Note(
             "speckles",
@@ -213,8 +219,6 @@ def _prepare(
             f"{photons.sum() / photons.shape[0]:.0f} photons a frame",
         )
     )
-    if speckle.visibility < _FAINT:
-        observer(Warned("speckles", "frames show no speckle beyond shot noise: nothing tells orientations apart"))
     return frames, march, speckle
 
 
@@ -252,16 +256,33 @@ def _agreement(models: list[Model], march: March) -> float:
     return float(np.nanmean(sphere_correlation(first, second, rotation, shells)))
 
 
+def _judged(
+    halves: list[Iteration], parts: list[NDArray[np.int64]], frames: RingFrames, march: March, options: OrientOptions
+) -> list[Judgement]:
+    """Judge each half's frames by the other half's model: what a frame itself put into it can't help."""
+    views = turned_views(march.n_views(march.q_max), np.random.default_rng(options.seed + 55), march.group)
+    n_rings = frames.rings.within(march.q_max)
+
+    def one(job: tuple[Iteration, NDArray[np.int64]]) -> Judgement:
+        other, part = job
+        return judge(frames.select(part), take_slices(other.model.intensity, frames, views, n_rings))
+
+    return list(in_threads(one, zip(halves[::-1], parts, strict=True)))
+
+
+def _all(frames: RingFrames) -> NDArray[np.bool_]:
+    return np.ones(len(frames), bool)
+
+
 def _familiar(
-    halves: list[Iteration], parts: list[NDArray[np.int64]], counts: NDArray[np.float32], observer: Observer
+    judged: list[Judgement], parts: list[NDArray[np.int64]], counts: NDArray[np.float32], observer: Observer
 ) -> NDArray[np.bool_]:
     """Return which frames fit an orientation as well as the others do."""
-    n = sum(len(part) for part in parts)
-    good = np.ones(n, bool)
-    for half, part in zip(halves, parts, strict=True):
-        good[part] = ~outliers(half.found.fit.cpu().numpy(), half.found.surprise.cpu().numpy(), counts[part])
+    good = np.ones(len(counts), bool)
+    for half, part in zip(judged, parts, strict=True):
+        good[part] = ~outliers(half.fit.cpu().numpy(), half.surprise.cpu().numpy(), counts[part])
     if not good.all():
-        observer(Warned("outliers", f"{int((~good).sum())} of {n} frames fit no orientation and are left out"))
+        observer(Warned("outliers", f"{int((~good).sum())} of {len(good)} frames fit no orientation and are left out"))
     return good
 
 
@@ -285,17 +306,37 @@ def _again(half: Iteration, frames: RingFrames, march: March, options: OrientOpt
 
 
 def _compare(
-    models: list[Model], march: March, pixels: Pixels, *, named: int, visibility: float
-) -> tuple[MergeQuality, torch.Tensor]:
-    """Return the quality, and the second half's intensity turned onto the first's."""
+    models: list[Model], march: March, pixels: Pixels, *, named: int, evidence: NDArray[np.float32]
+) -> tuple[MergeQuality, Rotation]:
+    """Return the quality, and the rotation that turns the second half onto the first."""
     first, second = (model.relative.cpu() for model in models)
-    low, n_shells = _inner(march), int(march.q_max) + 1
+    low, q = _inner(march), np.arange(int(march.q_max) + 1, dtype=np.float64)
     rotation = align(first, second, q_min=low, q_max=0.95 * march.q_max)
-    halves = sphere_correlation(first, second, rotation, np.arange(n_shells, dtype=np.float64))
+    halves = sphere_correlation(first, second, rotation, q)
     halves[: int(np.ceil(np.linalg.norm(pixels.q[pixels.used], axis=1).min())) + 1] = np.nan
-    q = np.arange(n_shells, dtype=np.float64)
-    return MergeQuality(q=q, halves=halves, q_resolved=resolved(q, halves), named=named, visibility=visibility), turned(
-        models[1].intensity.cpu(), rotation
+    quality = MergeQuality(
+        q=q,
+        halves=halves,
+        chance=chance_correlation(first, second, q, q_min=low, q_max=0.95 * march.q_max),
+        q_resolved=resolved(q, halves),
+        named=named,
+        evidence=float(evidence.mean()),
+        evidence_error=float(evidence.std() / np.sqrt(len(evidence))),
+    )
+    return quality, rotation
+
+
+def _joint(models: list[Model], rotation: Rotation) -> Model:
+    """Return the mean of two halves' models, the second turned onto the first."""
+
+    def mean(first: torch.Tensor | None, second: torch.Tensor | None) -> torch.Tensor:
+        pair = torch.stack([values for values in (first, second) if values is not None])
+        return torch.nanmean(torch.stack([pair[0], turned(pair[1], rotation)]), 0)
+
+    return replace(
+        models[0],
+        intensity=mean(models[0].intensity, models[1].intensity),
+        white=mean(models[0].white, models[1].white),
     )
 
 
@@ -305,12 +346,12 @@ def _together(
     rng = np.random.default_rng(options.seed + 99)
     chosen = frames if good.all() else frames.select(np.flatnonzero(good))
     last = iterate(joint, chosen, march, rng, q_max=march.q_max)
-    return replace(last, model=compress(last.merge, last.model.profile, march, q_max=march.q_max, steps=THOROUGH))
+    return replace(last, model=compress(last.merge, last.model, march, q_max=march.q_max, steps=THOROUGH))
 
 
 def _oriented(
     last: Iteration,
-    halves: list[Iteration],
+    judged: list[Judgement],
     places: tuple[NDArray[np.int64], NDArray[np.bool_], list[NDArray[np.int64]]],
     n_frames: int,
 ) -> dict[str, NDArray[Any]]:
@@ -320,11 +361,12 @@ def _oriented(
     used[lit[good]] = True
     rotations = np.full((n_frames, 3, 3), np.nan, np.float32)
     rotations[used] = last.rotations
-    columns = {name: np.full(n_frames, np.nan, np.float32) for name in (*_FROM_LAST, "uncertainty")}
-    for half, part in zip(halves, parts, strict=True):
-        for name in ("fit", "surprise", "log_likelihood"):
-            columns[name][lit[part]] = getattr(half.found, name).cpu().numpy()
-    for name in _FROM_LAST:
+    names = ("fluence", "log_likelihood", "uncertainty", "fit", "surprise")
+    columns = {name: np.full(n_frames, np.nan, np.float32) for name in names}
+    for half, part in zip(judged, parts, strict=True):
+        for name in ("fit", "surprise"):
+            columns[name][lit[part]] = getattr(half, name).cpu().numpy()
+    for name in ("fluence", "log_likelihood"):
         columns[name][used] = getattr(last.found, name).cpu().numpy()
     columns["uncertainty"][used] = last.uncertainty
     columns["fluence"] /= np.nanmean(columns["fluence"])

@@ -11,9 +11,9 @@ from torch import Tensor
 
 from friedel.bcdi.phasing.iterations.likelihood import chi
 from friedel.bcdi.phasing.iterations.measured import Measured
-from friedel.bcdi.phasing.iterations.projections import intensity_of, project_modulus, project_support
+from friedel.bcdi.phasing.iterations.projections import intensity_of, project_modulus, project_support, towards_uniform
 from friedel.bcdi.phasing.iterations.schedule import Method, method
-from friedel.bcdi.phasing.iterations.support import bounding_box, shrink_wrap
+from friedel.bcdi.phasing.iterations.support import bounding_box, interior, shrink_wrap
 from friedel.core.fourier import fourier_corner, inverse_fourier_corner
 from friedel.core.machine.device import generator
 
@@ -104,6 +104,7 @@ def iterate(
     runs: Runs,
     *,
     beta: float = 0.9,
+    uniform: float = 0.0,
     wrap: ShrinkWrap | None = None,
     on_iteration: Callable[[State], None] | None = None,
 ) -> State:
@@ -119,6 +120,8 @@ def iterate(
         A parsed schedule.
     beta : float
         Feedback of HIO and RAAR.
+    uniform : float
+        How far amplitudes inside are drawn to their average around in every iteration, 0 to 1.
     wrap : ShrinkWrap, optional
         How the supports follow; None keeps them.
     on_iteration : callable, optional
@@ -130,14 +133,14 @@ def iterate(
     """
     total = sum(count for _, count in runs)
     for name, count in runs:
-        step = _Step(method(name, beta), state.support)
+        step = _Step(method(name, beta), state.support, uniform)
         for _ in range(count):
             state = step(state, measured)
             if wrap is not None and wrap.due(state.iteration):
                 sigma = wrap.sigma[0] + (wrap.sigma[1] - wrap.sigma[0]) * min(1.0, state.iteration / total)
                 support = shrink_wrap(state.projected, state.support, threshold=wrap.threshold, sigma=sigma)
                 state = State(state.obj, state.projected, support, state.iteration)
-                step = _Step(step.method, support)
+                step = _Step(step.method, support, uniform)
             if on_iteration is not None and (state.iteration % 10 == 0 or state.iteration == total):
                 on_iteration(state)
     return State(state.obj, project_modulus(state.obj, measured), state.support, state.iteration)
@@ -150,16 +153,26 @@ class _Step:
     the supports is put right. On a CPU both are several times faster than complex arithmetic with masks.
     """
 
-    def __init__(self, method: Method, support: Tensor) -> None:
-        self.method = method
+    def __init__(self, method: Method, support: Tensor, uniform: float) -> None:
+        self.method, self.uniform = method, uniform
         self.box = bounding_box(support, margin=0)
         self.inside = support[..., *self.box]
+        self.deep = interior(support)[..., *self.box] if uniform else self.inside
 
     def __call__(self, state: State, measured: Measured) -> State:
         projected = project_modulus(state.obj, measured)
         obj = self.outside(state.obj, projected)
-        obj[..., *self.box] = torch.where(self.inside, projected[..., *self.box], obj[..., *self.box])
+        confined = self.within(state.obj[..., *self.box], projected[..., *self.box])
+        obj[..., *self.box] = torch.where(self.inside, confined, obj[..., *self.box])
         return State(obj, projected, state.support, state.iteration + 1)
+
+    def within(self, old: Tensor, projected: Tensor) -> Tensor:
+        if not self.uniform:
+            return projected
+        if not self.method.strength:
+            return towards_uniform(projected, self.deep, self.uniform)
+        reflected = 2.0 * projected - old
+        return projected + self.method.strength * (towards_uniform(reflected, self.deep, self.uniform) - reflected)
 
     def outside(self, obj: Tensor, projected: Tensor) -> Tensor:
         if self.method.keep == 0.0:

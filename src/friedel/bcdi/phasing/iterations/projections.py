@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from friedel.bcdi.phasing.iterations.measured import Measured
+from friedel.bcdi.phasing.iterations.support import smooth
 from friedel.core.fourier import (
     fourier_corner,
     inverse_fourier_corner,
@@ -18,6 +19,11 @@ from friedel.core.fourier import (
 
 # Keeps 1/|F| finite where the model is dark; far below one photon for any object worth phasing.
 _DARK = 1e-20
+# Width of the average that amplitudes are drawn to, voxels: wider than stripes, which are 3 to 6 voxels apart, and
+# narrow enough that a density which changes over the crystal may do so.
+_AROUND = 4.0
+# Beyond the reach of any voxel deep inside nothing is known of the density.
+_REACH = 1e-3
 # How much brighter a voxel's amplitude may get in one projection under partial coherence.
 _STEEPEST = 10.0
 
@@ -80,3 +86,26 @@ def project_modulus(obj: Tensor, measured: Measured) -> Tensor:
 def project_support(obj: Tensor, support: Tensor) -> Tensor:
     """Return the object set to zero outside the support (``(..., z, y, x)`` bool)."""
     return obj * support
+
+
+def towards_uniform(values: Tensor, deep: Tensor, share: float) -> Tensor:
+    """Return objects whose amplitudes are drawn to what they are on average around: a crystal has one density.
+
+    Local minima of strongly strained crystals show as stripes of amplitude, which no fit punishes and no crystal has.
+    Deep inside amplitudes are drawn both ways; on the surface, where voxels are partly filled, only down.
+
+    Parameters
+    ----------
+    values : (..., z, y, x) complex Tensor
+        Objects, in a box around the support.
+    deep : (..., z, y, x) bool Tensor
+        Voxels deep inside: those that no surface cuts.
+    share : float
+        How far they are drawn: 0 not at all, 1 all the way.
+    """
+    amplitude = torch.mul(values, values.conj()).real.sqrt()
+    inside = deep.to(amplitude.dtype)
+    weight = smooth(inside, _AROUND)
+    around = torch.where(weight > _REACH, smooth(amplitude * inside, _AROUND) / weight, amplitude)
+    wanted = torch.where(deep, around, torch.minimum(amplitude, around))
+    return values * (1.0 + share * (wanted / amplitude.clamp_min(1e-30) - 1.0))

@@ -22,12 +22,15 @@ class Method:
     """An iterative method under a support constraint, as what it does outside the support.
 
     All of the field's methods put the modulus projection P inside the support, and differ only outside, where the
-    next iterate is ``keep·ψ + feedback·P`` (Marchesini, Rev. Sci. Instrum. 78, 011301, 2007, Table I).
+    next iterate is ``keep·ψ + feedback·P`` (Marchesini, Rev. Sci. Instrum. 78, 011301, 2007, Table I). A constraint C
+    on the values inside (see `projections.towards_uniform`) acts on the reflection, ``P + strength·(C − 1)(2P − ψ)``,
+    or, without strength, on P itself.
     """
 
     name: str
     keep: float
     feedback: float
+    strength: float
 
 
 def method(name: str, beta: float) -> Method:
@@ -46,14 +49,19 @@ def method(name: str, beta: float) -> Method:
     PlanError
         If there is no such method.
     """
-    outside = {"ER": (0.0, 0.0), "HIO": (1.0, -beta), "RAAR": (beta, 1.0 - 2.0 * beta), "DM": (1.0, -1.0)}
-    if name not in outside:
-        near = difflib.get_close_matches(name, outside, n=1)
+    known = {
+        "ER": (0.0, 0.0, 0.0),
+        "HIO": (1.0, -beta, beta),
+        "RAAR": (beta, 1.0 - 2.0 * beta, beta),
+        "DM": (1.0, -1.0, 1.0),
+    }
+    if name not in known:
+        near = difflib.get_close_matches(name, known, n=1)
         raise PlanError(
             f"unknown method {name!r} in the schedule; "
-            + (f"did you mean {near[0]!r}?" if near else f"known: {', '.join(outside)}")
+            + (f"did you mean {near[0]!r}?" if near else f"known: {', '.join(known)}")
         )
-    return Method(name, *outside[name])
+    return Method(name, *known[name])
 
 
 def parse_schedule(text: str) -> tuple[tuple[str, int], ...]:
