@@ -6,6 +6,7 @@ process and no shared memory are left. The whole takes an hour or two; ``--quick
 """
 
 import argparse
+import contextlib
 import os
 import resource
 import shutil
@@ -232,12 +233,18 @@ def full_disk(rng: Rng, folder: Path) -> None:
         command.until_scored(int(rng.integers(1, 40)))
         children = command.look().values()
         for pid in children:
-            resource.prlimit(pid, resource.RLIMIT_FSIZE, (int(rng.integers(1, 400_000)), resource.RLIM_INFINITY))
+            _limit(pid, int(rng.integers(1, 400_000)))
         if rng.random() < 0.5:
             time.sleep(0.3)
             for pid in children:
-                resource.prlimit(pid, resource.RLIMIT_FSIZE, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
+                _limit(pid, resource.RLIM_INFINITY)
         _run(command)
+
+
+def _limit(pid: int, n_bytes: int) -> None:
+    """Let a process's files grow so far, if it is there: a writer whose file is spoilt leaves for another."""
+    with contextlib.suppress(ProcessLookupError):
+        resource.prlimit(pid, resource.RLIMIT_FSIZE, (n_bytes, resource.RLIM_INFINITY))
 
 
 def little_room(rng: Rng, folder: Path) -> None:
@@ -340,13 +347,14 @@ def port_in_use(rng: Rng, folder: Path) -> None:
 
 def two_watches(rng: Rng, folder: Path) -> None:
     """Watch one source into one folder twice: the second is refused, the first goes on."""
-    uri = _file(folder)
+    uri = _file(folder, rate=4)  # a minute: the second must find the first at work, on a machine under load, too
     with _watch(uri, folder) as first:
         first.until_scored(1)
         with _watch(uri, folder) as second:
             said = second.leave()
             need(second.process.returncode == 2 and "another process is writing" in said, said[-300:])
-        _run(first)
+        first.signal(signal.SIGTERM)
+        _run(first, seen=None)
 
 
 def _status(port: int, path: str, **headers: str) -> int:
@@ -413,6 +421,8 @@ def _one(fault: Fault, rng: Rng) -> str | None:
             fault(rng, Path(folder))
         except FaultError as error:
             return str(error)
+        except Exception as error:  # one fault's own accident shall not end the hour
+            return f"the campaign itself: {type(error).__name__}: {error}"
     return None
 
 

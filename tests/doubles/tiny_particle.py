@@ -70,3 +70,11 @@ def true_intensity(data: Data, n: int) -> np.ndarray:
     axis = np.arange(n) - n // 2
     z, y, x = np.meshgrid(axis, axis, axis, indexing="ij")
     return intensity_at(np.stack([x, y, z], axis=-1).astype(float), data.places, data.weights).astype(np.float32)
+
+
+def radial_mean(data: Data) -> np.ndarray:
+    """Mean photons by pixel, the same all around the beam."""
+    used = data.detector.mask == 0
+    ring = np.hypot(data.detector.q[:, 0], data.detector.q[:, 1]).round().astype(int)
+    totals = np.bincount(ring[used], data.frames.mean(0)[used]) / np.maximum(np.bincount(ring[used]), 1)
+    return np.where(used, totals[np.minimum(ring, len(totals) - 1)], 0.0)

@@ -26,6 +26,9 @@ from aiohttp import web  # noqa: E402
 from friedel.web.viewer.server import make_open_app, serve_results  # noqa: E402
 
 N_RESULTS = 500
+FRAMES = np.random.default_rng(0).poisson(3, (5, 12, 16)) * np.array([1, 2, 9, 2, 1])[:, None, None]
+MASKED = np.zeros((12, 16), dtype=bool)
+MASKED[4:6, 3] = True
 
 
 @pytest.fixture(scope="session")
@@ -40,6 +43,8 @@ def archive(finished, tmp_path_factory):
     save_reconstruction(result, first / "reconstruction.cxi", crystal=crystal)
     save_quality(result, first / "quality.json")
     (first / "report.html").write_text("<!doctype html><title>the report</title>")
+    np.savez(root / "frames.npz", frames=FRAMES, mask=MASKED)
+    (first / "plan.yaml").write_text(f"scan: {{path: {root / 'frames.npz'}, dataset: frames}}\nolder: setting\n")
     for k in range(N_RESULTS):
         folder = root / f"scan_{k:04d}"
         folder.mkdir(exist_ok=True)
@@ -135,6 +140,40 @@ def test_only_results_are_served_and_errors_are_told(address):
     assert volume.size == np.prod(about["fields"][0]["shape"])
 
 
+def test_raw_frames_are_those_of_the_scan_and_the_mask_stays_a_mask(address):
+    about = json.loads(_get(address + "/api/result/2/frames"))
+    assert about["shape"] == [5, 12, 16]
+    assert about["sums"] == pytest.approx(np.where(MASKED, 0, FRAMES).sum((1, 2)))
+    assert about["masked"] == pytest.approx(MASKED.mean())
+    with urllib.request.urlopen(address + "/api/result/2/frames/2", timeout=20) as answer:
+        packed, largest = np.frombuffer(answer.read(), "<i2").reshape(12, 16), float(answer.headers["X-Largest"])
+    np.testing.assert_array_equal(packed == -32768, MASKED)
+    counts = 10 ** ((packed.astype(float) + 32767) * largest / 65534) - 1
+    np.testing.assert_allclose(counts[~MASKED], FRAMES[2][~MASKED], atol=0.05)
+
+
+@pytest.mark.parametrize(
+    ("path", "why"), [("2/frames/9", "no frame 9"), ("3/frames", "nobody knows"), ("1/frames", "no")]
+)
+def test_why_frames_can_t_be_shown_is_told(address, path, why):
+    with pytest.raises(urllib.error.HTTPError) as raised:
+        _get(f"{address}/api/result/{path}")
+    with raised.value as answer:
+        assert why in json.loads(answer.read())["error"]
+
+
+def test_a_large_detector_s_frame_is_shrunk_without_losing_its_peak():
+    from friedel.bcdi.records import BraggScan
+    from friedel.web.viewer.frames import _shrunk
+
+    frames, mask = np.zeros((1, 2100, 1500)), np.ones((2100, 1500), dtype=bool)
+    frames[0, 1999, 1234], mask[0:6, 0:6] = 77.0, False
+    shown = _shrunk(BraggScan(frames=frames, mask=mask), 0)
+    assert shown.shape == (700, 500)
+    assert np.nanmax(shown) == shown[1999 // 3, 1234 // 3] == 77.0
+    assert np.isnan(shown).sum() == 4
+
+
 def test_a_folder_without_results_is_refused(tmp_path):
     with pytest.raises(InputError, match="no result under"):
         serve_results([tmp_path], ServeOptions(port=0), ready=lambda *_: None)
@@ -221,6 +260,21 @@ def test_slices_are_linked_and_a_line_gives_a_profile_and_its_numbers(opened, tm
     rows = (tmp_path / "CSV").read_text().splitlines()
     assert len(rows) > 5
     assert said == []
+
+
+def test_raw_frames_come_when_asked_for_and_the_rocking_curve_chooses_one(opened):
+    go, said = opened
+    tab = go("/#/2")
+    tab.wait_for_selector(".viewer[data-ready]")
+    tab.click("button:has-text('detector')")
+    tab.wait_for_selector(".raw[data-frame='2']")  # the brightest
+    curve = tab.locator(".raw .chart svg")
+    box = curve.bounding_box()
+    curve.click(position={"x": box["width"] - 16, "y": box["height"] / 2})
+    tab.wait_for_selector(".raw[data-frame='4']")
+    assert "frame 4 of 5" in tab.locator(".raw canvas").get_attribute("aria-label")
+    assert said == []
+    assert tab.evaluate("document.documentElement.scrollWidth <= window.innerWidth")
 
 
 def test_the_surface_turns_and_is_cut(opened):

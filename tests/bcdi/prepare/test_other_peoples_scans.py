@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 from known_scan import EVEN, EXPECTED, MASK, OPTIONS, PHOTONS, N, changed, found, is_right, scan
 
-from friedel.bcdi.prepare.gain import detector_units
 from friedel.bcdi.prepare.prepare import clean_counts, prepare
+from friedel.core.detector_units import detector_units
 from friedel.core.observer import Recorder
 
 

@@ -1,5 +1,6 @@
 """Frames as other programs write them: right, or refused with the cause; the journal answers for the file as it is."""
 
+import time
 from pathlib import Path
 
 import h5py
@@ -10,9 +11,12 @@ import friedel
 from friedel.core.errors import InputError
 from friedel.core.observer import Recorder
 from friedel.spi.classify.classify import run_classification
+from friedel.spi.classify.photons import write_detector_file
 from friedel.spi.classify.plan import ClassifyPlan
-from friedel.spi.frames.files import FrameFiles
+from friedel.spi.frames.dragonfly import read_detector
+from friedel.spi.frames.files import FrameFiles, list_files
 from friedel.spi.frames.source import open_frames
+from friedel.spi.records import Beam
 
 RNG = np.random.default_rng(0)
 
@@ -243,3 +247,124 @@ def test_a_score_is_the_frames_own(model):
     mask = BAD == 0
     there, hidden = model.score(SINGLES, mask), np.where(mask, SINGLES.astype(np.float64), -1)
     assert np.abs(model.score(hidden, mask).single - there.single).max() <= 1e-3
+
+
+def save(path: Path, frames: np.ndarray) -> Path:
+    np.save(path, frames)
+    return path
+
+
+RUN = np.r_[SINGLES[:6], DOUBLES[:6]]
+
+
+@pytest.mark.parametrize("gain", [4.4, 7.3, 51.7])
+def test_a_gain_that_is_no_whole_number_is_found_in_rounded_values(gain, classify, tmp_path):
+    result = classify(save(tmp_path / "run.npy", np.round(RUN * gain).astype(np.int32)))
+    np.testing.assert_array_equal(np.flatnonzero(result.run.selected), range(6))
+    assert result.figures["read"][0]["unit"]["gain"] == pytest.approx(gain, rel=1e-3)
+    assert photons(tmp_path / "hits" / "selection.emc")[0] == pytest.approx(SINGLES[:6].sum(), rel=2e-3)
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        (np.log1p, "the logarithm of 1"), (np.sqrt, "amplitudes"), (lambda f: np.log10(f + 1), "decimal logarithm"),
+        (lambda f: f / f.max((1, 2), keepdims=True), "normalised by a number of its own"),
+    ],
+)  # fmt: skip
+def test_what_isnt_linear_in_photons_is_refused(change, words, classify, tmp_path):
+    with pytest.raises(InputError, match=words):
+        classify(save(tmp_path / "run.npy", change(RUN.astype(float)).astype(np.float32)))
+    with pytest.raises(InputError, match=words):
+        friedel.classify(change(RUN.astype(float)))
+
+
+def test_a_read_noise_that_hides_photons_is_said(classify, tmp_path):
+    noisy = RUN * 7.3 + RNG.normal(0, 3, RUN.shape)
+    result = classify(save(tmp_path / "run.npy", np.round(noisy).astype(np.int32)))
+    assert any("hides single ones" in text for text in result.figures["read"][0]["odd"])
+
+
+def test_one_frame_of_a_thousand_times_the_light_leaves_the_others_alone(model):
+    faulty = RUN.astype(np.uint32)
+    faulty[3] *= 1000
+    others = np.arange(len(RUN)) != 3
+    constants = model.measure(faulty)
+    found = model.score(faulty, run=constants)
+    plain = model.score(RUN, run=model.measure(RUN))
+    np.testing.assert_allclose(found.single[others], plain.single[others], atol=0.1)
+    assert constants.faulty.float().mean() < 0.02
+
+
+def test_files_behind_a_master_are_read_once(classify, tmp_path):
+    folder = tmp_path / "eiger"
+    folder.mkdir()
+    with h5py.File(folder / "r_master.h5", "w") as master:
+        for number in (1, 2):
+            with h5py.File(folder / f"r_data_{number:06d}.h5", "w") as file:
+                file["entry/data/data"] = RUN[6 * number - 6 : 6 * number].astype(np.uint32)
+            link = h5py.ExternalLink(f"r_data_{number:06d}.h5", "entry/data/data")
+            master[f"entry/data/data_{number:06d}"] = link
+    assert classify(folder).figures["frames"] == len(RUN)
+
+
+def test_a_file_and_a_link_to_it_are_one(classify, tmp_path):
+    save(tmp_path / "a.npy", RUN)
+    (tmp_path / "b.npy").symlink_to("a.npy")
+    with pytest.raises(InputError, match="named twice"):
+        classify(tmp_path)
+
+
+def test_files_of_a_folder_come_by_the_numbers_in_their_names(tmp_path):
+    names = ["f_0.tif", "f_1.tif", "f_2.tif", "f_9.tif", "f_10.tif", "f_11.tif"]
+    for name in names:
+        (tmp_path / name).write_bytes(b"")
+    assert [path.name for path in list_files([tmp_path])] == names
+
+
+@pytest.mark.parametrize("name", ["badpixelmap", "bad_pixel_mask", "hotpixels", "detector_mask", "dead_pix"])
+def test_masks_by_other_names_are_found(name, tmp_path):
+    with h5py.File(tmp_path / "run.h5", "w") as file:
+        file["data"], file[name] = RUN, BAD
+    with open_frames(tmp_path / "run.h5") as source:
+        assert source.dataset == "data"
+        np.testing.assert_array_equal(source.mask, BAD == 0)
+    with h5py.File(tmp_path / "other.h5", "w") as file:
+        file["data"], file["good_pixels"], file["mask_good"] = RUN, 1 - BAD, 1 - BAD
+    with open_frames(tmp_path / "other.h5", dataset="data") as source:
+        assert source.mask is None
+
+
+def test_the_detector_file_lies_on_the_ewald_sphere(tmp_path):
+    beam = Beam(photon_energy_ev=1500.0, distance_m=0.1, pixel_size_m=1e-3)
+    bad = np.zeros((65, 81), bool)
+    bad[3, 4] = True
+    write_detector_file(tmp_path / "curved.h5", bad, (30.0, 41.0), beam)
+    detector = read_detector(tmp_path / "curved.h5")
+    # All q end on a sphere of radius D = 100 pixels about (0, 0, -D).
+    np.testing.assert_allclose(np.linalg.norm(detector.q + np.array([0, 0, 100.0]), axis=1), 100.0, rtol=1e-12)
+    q = detector.q.reshape(65, 81, 3)
+    np.testing.assert_allclose(q[30, 41], 0, atol=1e-12)
+    np.testing.assert_allclose(q[30, 42], [1.0, 0.0, -0.005], rtol=1e-3, atol=1e-9)
+    # 2 sin(θ) D of the angle 2θ = atan(24 / 100).
+    assert np.linalg.norm(q[54, 41]) == pytest.approx(200 * np.sin(np.arctan(0.24) / 2), rel=1e-12)
+    assert detector.correction.reshape(65, 81)[54, 41] == pytest.approx(np.cos(np.arctan(0.24)) ** 3)
+    assert (detector.mask == 2).sum() == 1
+    assert detector.distance == detector.ewald_radius == 100.0
+    write_detector_file(tmp_path / "flat.h5", bad, (30.0, 41.0))
+    flat = read_detector(tmp_path / "flat.h5")
+    assert not flat.q[:, 2].any()
+    assert (flat.correction == 1).all()
+
+
+def test_a_damaged_file_that_hangs_the_library_is_refused_in_seconds(tmp_path):
+    """Of `cases/frames/hangs_on_open.h5`: a mark of an open writer over damaged metadata."""
+    case = Path(__file__).resolve().parents[4] / "shared" / "cases" / "frames" / "hangs_on_open.h5"
+    if not case.is_file():
+        pytest.skip("no shared/cases beside the checkout")
+    path = tmp_path / "run.h5"
+    path.write_bytes(case.read_bytes())
+    began = time.monotonic()
+    with pytest.raises(InputError, match=r"run\.h5"):
+        open_frames(path).__enter__()
+    assert time.monotonic() - began < 30

@@ -111,3 +111,27 @@ def test_a_hole_a_gap_and_hot_pixels_are_found_without_a_mask(noise: float) -> N
 
 def test_no_frames_have_constants_too() -> None:
     assert measure_run(np.zeros((0, 128, 128)), np.ones((128, 128), dtype=bool)).gain == 1.0
+
+
+def test_the_gain_is_found_where_nearly_all_frames_are_blank_and_modules_drift() -> None:
+    rng = np.random.default_rng(1)
+    radius = np.hypot(*(np.indices((128, 128)) - 64.0))
+    light = rng.gamma(4, 1 / 4, 120)[:, None, None] * (0.4 / (1 + radius / 4) ** 1.5)
+    tiles = (np.indices((128, 128)) // 42).transpose(1, 2, 0) @ [4, 1]
+    photons = rng.poisson(light) + rng.normal(0, 0.05, (120, 16))[:, tiles] + rng.normal(0, 0.12, light.shape)
+    unit = measure_run(50.0 * photons, np.ones((128, 128), bool))
+    # From the variance of tiles alone it came out three times too small.
+    assert unit.gain == pytest.approx(50, rel=0.1)
+    assert unit.read_variance < 0.04
+
+
+def test_a_hot_pixel_amid_the_light_of_hits_is_found_in_the_darker_frames() -> None:
+    rng = np.random.default_rng(2)
+    radius = np.hypot(*(np.indices((128, 128)) - 64.0))
+    bright = np.r_[np.full(30, 100.0), np.zeros(50)][:, None, None]
+    frames = rng.poisson(0.01 + bright * np.exp(-((radius / 8) ** 2)))
+    frames[:, 66, 60] += rng.integers(5, 60, 80)
+    faulty = measure_run(frames, np.ones((128, 128), bool)).faulty
+    assert faulty is not None
+    assert faulty[66, 60]
+    assert faulty.sum() < 4

@@ -6,7 +6,7 @@ import pytest
 import scipy.sparse as sp
 import torch
 from scipy.spatial.transform import Rotation
-from tiny_particle import tiny_data, true_intensity
+from tiny_particle import radial_mean, tiny_data, true_intensity
 
 import friedel
 from friedel.core.errors import InputError, PlanError
@@ -68,16 +68,18 @@ def test_another_particle_and_junk_are_named_and_left_out():
     result = friedel.merge(np.concatenate([data.frames, other.frames, flat]), data.detector)
     named = set(result.outliers.tolist())
     assert len(named & set(range(440, 480))) >= 38
-    assert len(named & set(range(400, 440))) >= 3
+    assert len(named & set(range(400, 440))) >= 20
     assert len(named & set(range(400))) <= 12
     assert correlation(result, data) > 0.9
 
 
-def test_frames_without_structure_are_not_trusted(data):
-    rng = np.random.default_rng(1)
-    radial = data.frames.mean(0)
-    recorder = Recorder()
-    result = friedel.merge(rng.poisson(np.tile(radial * 0.1, (200, 1))), data.detector, observer=recorder)
+@pytest.mark.parametrize("seed", range(3))
+def test_frames_without_structure_are_not_trusted(data, seed):
+    """Halves of round frames agree at up to 0.9 on the grid's imprint; they don't foretell each other's frames."""
+    rng, recorder = np.random.default_rng(seed), Recorder()
+    result = friedel.merge(rng.poisson(np.tile(radial_mean(data) * 0.1, (200, 1))), data.detector, observer=recorder)
+    assert result.quality.evidence < 0
+    assert result.quality.agreement == result.quality.mean_corrected == 0
     assert result.quality.verdict == "don't trust"
     assert any("don't trust" in text for _, text in recorder.notes)
     assert any("no speckle" in text for _, text in recorder.notes)

@@ -3,18 +3,19 @@ import pytest
 import scipy.sparse as sp
 import torch
 from scipy.spatial.transform import Rotation
-from tiny_particle import intensity_at, tiny_data, true_intensity
+from tiny_particle import intensity_at, radial_mean, tiny_data, true_intensity
 
 from friedel.core.errors import InputError, PlanError
+from friedel.core.fourier import inverse_real_fourier_corner, real_fourier_corner
 from friedel.core.observer import silent
-from friedel.spi.orient.align import align, sphere_correlation, turned
+from friedel.spi.orient.align import align, chance_correlation, sphere_correlation, turned
 from friedel.spi.orient.expect import expect, take_slices
 from friedel.spi.orient.march import March, collect_views, grid_size
 from friedel.spi.orient.quality import MergeQuality, corrected, resolved
 from friedel.spi.orient.rings import Pixels, lay_rings, ring_frames
-from friedel.spi.orient.speckle import measure_speckle
-from friedel.spi.orient.views import in_plane, symmetry_group, turned_views
-from friedel.spi.orient.volume import collect, sample, smooth_field, speckle_spectrum
+from friedel.spi.orient.speckle import measure_speckle, shell_variance
+from friedel.spi.orient.views import in_plane, sphere, symmetry_group, turned_views
+from friedel.spi.orient.volume import collect, friedel_mean, sample, smooth_field, speckle_spectrum
 
 
 @pytest.fixture(scope="module")
@@ -92,12 +93,20 @@ def test_sampling_and_collecting_are_adjoint():
 
 def test_smoothing_keeps_what_is_certain_and_forgets_what_is_not():
     spectrum = speckle_spectrum(21, 6.0)
-    flat = torch.full((21, 21, 21), 3.0)
-    torch.testing.assert_close(smooth_field(flat, flat, spectrum, variance=0.7, iterations=20), torch.ones_like(flat))
-    nothing = torch.zeros_like(flat)
-    torch.testing.assert_close(
-        smooth_field(nothing, nothing, spectrum, variance=0.7, iterations=20), torch.ones_like(flat)
-    )
+    flat, deviation = torch.full((21, 21, 21), 3.0), torch.full((21, 21, 21), 0.8)
+    for photons, expected in ((flat, flat), (torch.zeros_like(flat), torch.zeros_like(flat))):
+        field, _ = smooth_field(photons, expected, spectrum, deviation, steps=20)
+        torch.testing.assert_close(field, torch.ones_like(flat))
+
+
+def test_smoothing_in_two_goes_is_smoothing_in_one():
+    spectrum, generator = speckle_spectrum(21, 6.0), torch.Generator().manual_seed(0)
+    expected = 5 * torch.rand((21, 21, 21), generator=generator)
+    photons, deviation = torch.poisson(expected * 1.3, generator=generator), torch.full((21, 21, 21), 0.8)
+    whole, _ = smooth_field(photons, expected, spectrum, deviation, steps=200)
+    _, white = smooth_field(photons, expected, spectrum, deviation, steps=5)
+    field, _ = smooth_field(photons, expected, spectrum, deviation, steps=200, start=white)
+    torch.testing.assert_close(field, whole, atol=0.01, rtol=0)
 
 
 @pytest.mark.parametrize(("name", "order"), [("C1", 1), ("C5", 5), ("D2", 4), ("T", 12), ("O", 24), ("I", 60)])
@@ -129,14 +138,45 @@ def test_alignment_finds_a_rotation(data):
     assert torch.isfinite(turned(truth, found)).any()
 
 
+def test_few_speckles_agree_by_chance_and_many_do_not():
+    """A volume that is a quadrupole alone agrees with any other one after alignment."""
+    generator = torch.Generator().manual_seed(3)
+    found = []
+    for diameter in (1.5, 9.0):
+        root = speckle_spectrum(21, diameter).sqrt()
+        noise = [friedel_mean(torch.randn((21, 21, 21), generator=generator)) for _ in range(2)]
+        fields = [inverse_real_fourier_corner(real_fourier_corner(one) * root, one.shape) for one in noise]
+        first, second = (1 + 0.3 * (field - field.mean()) / field.std() for field in fields)
+        found.append(np.nanmean(chance_correlation(first, second, np.arange(3.0, 10.0), q_min=3, q_max=9)))
+    assert found[0] > 0.35
+    assert found[1] < 0.7 * found[0]
+
+
 def test_speckles_are_measured_before_any_orientation(data, pixels):
     survey = ring_frames(sp.csr_matrix(data.frames), pixels, lay_rings(pixels, band=0.45, step=3.0))
     speckle = measure_speckle(survey)
     assert 0.1 < speckle.extent < 0.45
     assert speckle.visibility > 0.3
-    round_ones = np.random.default_rng(0).poisson(np.tile(data.frames.mean(0), (60, 1)))
-    empty = measure_speckle(ring_frames(sp.csr_matrix(round_ones), pixels, survey.rings))
-    assert empty.visibility < speckle.visibility / 5
+    assert speckle.seen
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_round_frames_have_no_speckles(data, pixels, seed):
+    frames = np.random.default_rng(seed).poisson(np.tile(radial_mean(data), (60, 1)))
+    speckle = measure_speckle(ring_frames(sp.csr_matrix(frames), pixels, lay_rings(pixels, band=0.45, step=3.0)))
+    assert not speckle.seen
+
+
+def test_the_variance_of_shells_is_measured_from_frames_alone(data, pixels, frames):
+    found = shell_variance(frames, 0.25)
+    q = frames.rings.q
+    truth = [intensity_at(r * sphere(2000), data.places, data.weights) for r in q]
+    wanted = np.array([one.var() / one.mean() ** 2 for one in truth])
+    outer = q > 6
+    assert np.abs(found[outer] / wanted[outer] - 1).mean() < 0.35
+    background = np.random.default_rng(0).poisson(np.tile(radial_mean(data), (60, 1)))
+    half_background = ring_frames(sp.csr_matrix(data.frames + background), pixels, frames.rings)
+    assert (shell_variance(half_background, 0.25)[outer] < 0.6 * found[outer]).mean() > 0.8
 
 
 def test_a_tilted_detector_is_refused(data):
@@ -151,13 +191,41 @@ def test_halves_promise_less_than_one_and_say_where_they_end():
     halves = np.array([np.nan, 0.95, 0.9, 0.3, 0.1, 0.05])
     assert resolved(q, halves) == 4.0
     np.testing.assert_allclose(corrected(np.array([0.0, 1.0, 0.5])), [0, 1, np.sqrt(2 / 3)])
-    assert MergeQuality(q=q, halves=np.full(6, 0.9), q_resolved=5.0, named=0).verdict == "trust"
-    assert MergeQuality(q=q, halves=np.full(6, 0.6), q_resolved=5.0, named=0).verdict == "don't trust"
-    assert MergeQuality(q=q, halves=np.full(6, 0.9), q_resolved=5.0, named=0, visibility=0.0).verdict == "don't trust"
+
+
+@pytest.mark.parametrize(
+    ("halves", "chance", "evidence", "verdict"),
+    [
+        (0.9, 0.1, 20.0, "trust"),
+        (0.9, 0.7, 20.0, "don't trust"),
+        (0.6, 0.1, 20.0, "don't trust"),
+        (0.9, 0.1, -0.1, "don't trust"),
+    ],
+)
+def test_a_verdict_asks_for_agreement_beyond_chance_and_for_evidence(halves, chance, evidence, verdict):
+    q = np.arange(6.0)
+    quality = MergeQuality(
+        q=q,
+        halves=np.full(6, halves),
+        chance=np.full(6, chance),
+        q_resolved=5.0,
+        named=0,
+        evidence=evidence,
+        evidence_error=0.1,
+    )
+    assert quality.verdict == verdict
+    assert (quality.mean_corrected > 0.5) == (evidence > 0)
 
 
 def test_a_march_grows_to_the_edge():
-    march = March(extent=0.16, q_max=39.4, group=symmetry_group("C1"), observer=silent)
+    march = March(
+        extent=0.16,
+        q_max=39.4,
+        variance=torch.ones(90),
+        worth=torch.ones(90),
+        group=symmetry_group("C1"),
+        observer=silent,
+    )
     assert march.stages[0] == pytest.approx(10)
     assert march.stages[-1] == 39.4
     assert all(b > a for a, b in zip(march.stages, march.stages[1:], strict=False))

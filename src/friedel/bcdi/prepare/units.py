@@ -17,23 +17,23 @@ from numpy.typing import NDArray
 from scipy import ndimage
 
 from friedel.bcdi.prepare.counts import Counts, counts_from
-from friedel.bcdi.prepare.gain import DetectorUnits, dark_level, detector_units
+from friedel.core.detector_units import (
+    LEAST_KINDS,
+    SCALES,
+    DetectorUnits,
+    dark_level,
+    detector_units,
+    whole_numbers,
+)
 from friedel.core.files.marks import LARGEST
 from friedel.core.fourier import fourier
 from friedel.core.observer import Note, Observer, Warned, silent
 
 Floats: TypeAlias = NDArray[np.float64]
 SAMPLE = 200_000  # values looked at: the share of whole ones is then known to 2e-4, where 5e-3 decides
-# Up to so many quanta float32 keeps multiples apart by far more than the tolerance.
-QUANTA = 2000
-TOLERANCE = 0.01  # distance from a whole number that still counts as whole
-MOST_WHOLE = 0.995  # share of the values that must be whole: a few hot or interpolated voxels are let pass
-# So large a share of the values must be so few quanta: most voxels of a pattern hold few photons.
-LEAST_FEW = 0.2
 # Of a pattern in which counts below this were set to zero, and of how many voxels of the next three numbers to see it.
 LEAST_THRESHOLD = 3
 LEAST_EACH = 50
-LEAST_KINDS = 3  # different whole numbers among them: two may be a mask or a mark
 # No pattern that can be phased has fewer photons in its brightest voxel.
 LEAST_PEAK = 50.0
 # What a pattern of unknown scale is brought to: the photons of an ordinary scan.
@@ -59,13 +59,6 @@ LARGE_BACKGROUND = 0.2
 
 # As floats: 2**64 would make them Python objects, and each look-up among the values slow.
 _LARGEST = np.array(LARGEST, dtype=np.float64)
-_SCALES: tuple[tuple[str, Callable[[Any], Any]], ...] = (
-    ("the logarithm of 1 + photons", np.expm1),
-    ("the decimal logarithm of 1 + photons", lambda v: np.power(10.0, v) - 1),
-    ("the logarithm of photons", np.exp),
-    ("the decimal logarithm of photons", lambda v: np.power(10.0, v)),
-    ("the square root of photons (amplitudes)", np.square),
-)
 
 
 def photons_from(
@@ -199,16 +192,16 @@ def _scale_of(array: NDArray[Any]) -> tuple[str, Callable[[Any], Any]] | None:
     least = float(positive.min())
     for divisor in (1, 2, 3):
         quantum = least / divisor
-        if _whole(some / quantum):
+        if whole_numbers(some / quantum):
             return f"multiples of {quantum:.4g}, normalised photons", _divided_by(quantum)
     square = least**2
-    if _whole((some / least) ** 2):
+    if whole_numbers((some / least) ** 2):
         return f"amplitudes, of which one photon's is {least:.4g}", _squared_over(square)
     if some.max() < np.log(1e12):
         # Of no photons the logarithm is minus infinity, or low where that was cut off: then nothing was added before.
-        scales = _SCALES[2:] + _SCALES[:2] if (array < 0).any() else _SCALES
+        scales = SCALES[2:] + SCALES[:2] if (array < 0).any() else SCALES
         for what, undo in scales:
-            if _whole(undo(some)):
+            if whole_numbers(undo(some)):
                 return what, undo
     return None
 
@@ -227,15 +220,6 @@ def _multiples(some: Floats, least: float) -> tuple[str, Callable[[Any], Any]] |
     if gain < 2 or np.unique(some[:10_000]).size < LEAST_KINDS + 2:
         return None
     return f"multiples of {gain}, detector units of that many a photon", _divided_by(gain)
-
-
-def _whole(values: Floats) -> bool:
-    few = values[values < QUANTA]
-    if few.size < max(100, LEAST_FEW * values.size):
-        return False
-    near = np.round(few)
-    close = np.abs(few - near) < TOLERANCE
-    return bool(close.mean() > MOST_WHOLE and np.unique(near[:20_000]).size >= LEAST_KINDS)
 
 
 def _without_pedestal(counts: Counts, name: str, observer: Observer) -> Counts:

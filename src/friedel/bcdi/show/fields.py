@@ -180,9 +180,9 @@ def described(fields: FieldSet) -> dict[str, Any]:
     }
 
 
-def packed(item: Field) -> bytes:
-    """Return a field's values as little-endian int16 between its smallest and largest value, NaN as −32768."""
-    low, high = _range(item.values)
+def packed(item: Field, *, span: tuple[float, float] | None = None) -> bytes:
+    """Return a field's values as little-endian int16, NaN as −32768; from its least to its largest, or span."""
+    low, high = _range(item.values) if span is None else span
     known = np.isfinite(item.values)
     scaled = (np.where(known, item.values, low) - low) * (_LEVELS / ((high - low) or 1.0)) - 32767
     return np.where(known, np.rint(scaled), -32768).astype("<i2").tobytes()

@@ -15,7 +15,8 @@ from numpy.typing import NDArray
 
 from friedel.core.errors import InputError
 from friedel.core.files.damage import readable, require_file
-from friedel.core.files.frame_stack import MASKS, NOT_FRAMES, find_stack, masks_beside
+from friedel.core.files.frame_stack import find_stack, masks_beside, no_frames
+from friedel.core.files.masks import is_mask_name
 from friedel.core.files.written import unwritten
 from friedel.core.optional import load_optional
 
@@ -144,9 +145,9 @@ def masks_in(path: Path) -> dict[str, NDArray[Any]]:
     with readable(path):
         if not h5py.is_hdf5(path):
             named = _named_arrays(path, suffix)
-            return {name: array for name, array in named.items() if name.lower() in MASKS}
+            return {name: array for name, array in named.items() if is_mask_name(name)}
         with h5py.File(path, "r") as file:
-            names = [name for name in _datasets(file, (2, 3)) if name.rpartition("/")[2].lower() in MASKS]
+            names = [name for name in _datasets(file, (2, 3)) if is_mask_name(name)]
             arrays = {name: np.asarray(file[name][()]) for name in names}
             return {name: array.T for name, array in arrays.items()} if suffix == ".mat" else arrays
 
@@ -207,11 +208,11 @@ def _of_several(path: Path, arrays: dict[str, NDArray[Any]], dataset: str | None
         if wanted is not None and wanted not in arrays:
             raise InputError(f"{path}: no array {wanted!r}; it holds {', '.join(arrays)}")
     volumes = [name for name, array in arrays.items() if array.ndim in (3, 4) and array.dtype.kind in "biufc"]
-    named = [name for name in volumes if name.lower() not in NOT_FRAMES]
+    named = [name for name in volumes if not no_frames(name)]
     chosen = dataset or only(path, named or volumes, (3,))
     values = arrays[chosen]
     fitting = (values.shape, values.shape[-2:])
-    names = [mask_dataset] if mask_dataset else [name for name in arrays if name.lower() in MASKS and name != chosen]
+    names = [mask_dataset] if mask_dataset else [name for name in arrays if is_mask_name(name) and name != chosen]
     masks = {name: arrays[name] for name in names if arrays[name].shape in fitting}
     if mask_dataset is not None and not masks:
         raise InputError(f"{path}: mask {mask_dataset!r} is {arrays[mask_dataset].shape}, the data {values.shape}")

@@ -15,14 +15,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from friedel.core.errors import InputError
+from friedel.core.files.masks import is_mask_name
 from friedel.core.files.placement import Region
 from friedel.core.files.written import Box, unwritten
 from friedel.core.observer import Observer, Progress, silent
 
-# Names of datasets that say which pixels are bad, by CXI, NeXus, and the field's programs.
-MASKS = ("mask", "pixel_mask", "mask_shared", "pixelmask", "bad_pixels", "badpixels", "hotpixels", "hot_pixels")
 # Names of 3D arrays that are no measured frames.
-NOT_FRAMES = (*MASKS, "support", "error", "errors", "flat", "flatfield", "dark", "background", "amplitude", "phase")
+NOT_FRAMES = ("support", "error", "errors", "flat", "flatfield", "dark", "background", "amplitude", "phase")
 # Where CXI and NeXus keep frames; among several candidates the first of these counts.
 CONVENTIONAL = (
     "entry_1/data_1/data", "entry_1/instrument_1/detector_1/data", "entry_1/image_1/data", "entry/data/data", "data",
@@ -121,7 +120,7 @@ def find_stack(group: h5py.Group, path: Path, dataset: str | None = None, *, hin
     groups = sorted({name.rpartition("/")[0] for name, _ in _walk(group) if _EIGER_PART.search(name)})
     dangling = sorted({name.rpartition("/")[0] for name in _dangling(group) if _EIGER_PART.search(name)})
     found = {name: item for name, item in _walk(group) if _is_frames(item)}
-    single = [name for name in found if not _EIGER_PART.search(name) and not _named(name, NOT_FRAMES)]
+    single = [name for name in found if not _EIGER_PART.search(name) and not no_frames(name)]
     candidates = [*sorted(set(groups) | set(dangling)), *single]
     entries = sorted({name.split("/")[0] for name in candidates if _CXI_ENTRY.match(name)})
     if len(entries) > 1:
@@ -142,7 +141,7 @@ def find_stack(group: h5py.Group, path: Path, dataset: str | None = None, *, hin
 
 def frames_in(group: h5py.Group) -> list[str]:
     """Return the paths of all datasets that may be frames."""
-    return [name for name, item in _walk(group) if _is_frames(item) and not _named(name, NOT_FRAMES)]
+    return [name for name, item in _walk(group) if _is_frames(item) and not no_frames(name)]
 
 
 def stack_at(group: h5py.Group, name: str, path: Path) -> FrameStack:
@@ -199,7 +198,7 @@ def masks_beside(group: h5py.Group, stack: FrameStack) -> dict[str, NDArray[Any]
     fitting: dict[str, h5py.Dataset] = {}
     for name, item in _walk(group):
         shape = item.shape[1:] if item.ndim == 3 and item.shape[0] == 1 else item.shape
-        if _named(name, MASKS) and shape in ((n, rows, columns), (rows, columns)):
+        if is_mask_name(name) and shape in ((n, rows, columns), (rows, columns)):
             fitting[name] = item
     if not fitting:
         return {}
@@ -221,7 +220,7 @@ def misfits_beside(stack: FrameStack) -> list[str]:
     return [
         f"{name} {item.shape}"
         for name, item in found.items()
-        if _named(name, MASKS) and item.shape not in fitting and item.ndim > 1
+        if is_mask_name(name) and item.shape not in fitting and item.ndim > 1
     ]
 
 
@@ -230,8 +229,9 @@ def _common(name: str, other: str) -> int:
     return next((k for k, (a, b) in enumerate(pairs) if a != b), len(pairs))
 
 
-def _named(name: str, words: tuple[str, ...]) -> bool:
-    return name.rpartition("/")[2].lower() in words
+def no_frames(name: str) -> bool:
+    """Tell whether a 3D array's name says that it is no measured frames: a mask, a support, errors, a dark."""
+    return name.rpartition("/")[2].lower() in NOT_FRAMES or is_mask_name(name)
 
 
 def _is_frames(item: h5py.Dataset) -> bool:

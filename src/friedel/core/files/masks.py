@@ -5,6 +5,7 @@ pixels and most of the light is taken in the other sense with a warning; where o
 and the user asked. Reads no file.
 """
 
+import re
 from typing import Any, Literal, TypeAlias
 
 import numpy as np
@@ -14,6 +15,18 @@ from friedel.core.errors import InputError
 from friedel.core.files.cxi_mask import good_pixels
 from friedel.core.files.marks import find_marks
 from friedel.core.observer import Note, Observer, Warned, silent
+
+_NAME = re.compile(r"(.*_)?mask(_.*)?|pixel_?mask|(bad|hot|dead)_?pix.*", re.IGNORECASE)
+
+
+def is_mask_name(name: str) -> bool:
+    """Tell whether a dataset's or array's own name is one by which programs call what says which pixels are bad.
+
+    CXI's, NeXus' and Cheetah's ``mask``, ``pixel_mask`` and ``mask_shared``, and the likes of ``badpixelmap``.
+    """
+    word = name.rpartition("/")[2]
+    return _NAME.fullmatch(word) is not None and "good" not in word.lower()
+
 
 Marks: TypeAlias = Literal["bad", "good"]
 # Least share of the pixels, and of the counts, that a mask must leave. Gaps, dead pixels and a beamstop hide a small

@@ -14,6 +14,8 @@ from friedel.spi.scores.scored_run import FrameUnit
 
 # Distance of the beam from the middle, as a share of the frame, from which a warning says so.
 _OFF_CENTRE = 0.05
+# Above this read noise, in photons, the peaks of no photon and of one overlap, and a gain is a tenth off or more.
+_NOISY = 0.25
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -97,6 +99,11 @@ def _unit(unit: FrameUnit | None, run: Any) -> tuple[dict[str, Any], str, list[s
         text = "counted photons" if unit.gain == 1 else f"counted photons of {unit.gain:g} each"
     elif unit.measured:
         text = f"detector units, {unit.gain:.4g} a photon, noise of {noise:.2f} photons"
+        if noise > _NOISY:
+            warnings.append(
+                f"the read noise of {noise:.2f} photons hides single ones: the gain of {unit.gain:.4g} is rough, and "
+                "so are photon numbers; state emc.adu_per_photon if you know it"
+            )
     else:
         text = "detector units"
         warnings.append("too little light to tell how many detector units a photon makes; scores are rough")

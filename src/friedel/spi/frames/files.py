@@ -1,13 +1,12 @@
 """Which files of frames to read, and how: the options a user types, and the files they mean. Opens nothing."""
 
-from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Literal
 
 from friedel.core.errors import InputError
 from friedel.core.options import Options
-from friedel.spi.frames.source import SUFFIXES, FrameOptions
+from friedel.spi.frames.source import SUFFIXES, FrameOptions, natural
 
 # How the European XFEL begins the names of a run's files: raw, calibrated, or calibrated by another procedure.
 _RUN_MARKS = ("RAW-R", "CORR-R", "PROC-R", "REDU-R")
@@ -43,7 +42,7 @@ class FrameFiles(Options):
 
 
 def list_files(paths: Sequence[Path]) -> list[Path]:
-    """Return the files and runs that paths mean: a folder stands for the files of frames in it, by name.
+    """Return the files and runs that paths mean: a folder stands for its files, by the numbers in their names.
 
     Raises
     ------
@@ -51,7 +50,10 @@ def list_files(paths: Sequence[Path]) -> list[Path]:
         If a path isn't there, a folder holds no frames, or a file is named twice.
     """
     found = [path for given in paths for path in _expand(given)]
-    twice = sorted(str(path) for path, count in Counter(found).items() if count > 1)
+    same: dict[Path, list[Path]] = {}
+    for path in found:
+        same.setdefault(path.resolve(), []).append(path)
+    twice = [" and ".join(dict.fromkeys(map(str, names))) for names in same.values() if len(names) > 1]
     if twice:
         raise InputError(f"named twice: {', '.join(twice)}; its frames would be counted twice")
     return found
@@ -62,7 +64,8 @@ def _expand(path: Path) -> list[Path]:
         raise InputError(f"{path}: no such file or folder; check the path")
     if not path.is_dir():
         return [path]
-    files = sorted(entry for entry in path.iterdir() if entry.suffix.lower() in SUFFIXES and entry.is_file())
+    entries = [entry for entry in path.iterdir() if entry.suffix.lower() in SUFFIXES and entry.is_file()]
+    files = sorted(entries, key=lambda entry: natural(entry.name))
     if any(entry.name.startswith(_RUN_MARKS) for entry in files):
         return [path]
     if not files:

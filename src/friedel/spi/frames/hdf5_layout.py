@@ -13,11 +13,10 @@ from numpy.typing import NDArray
 from friedel.core.errors import InputError
 from friedel.core.files.cxi_mask import good_pixels
 from friedel.core.files.damage import DAMAGED
-from friedel.core.files.masks import LEAST_LEFT
+from friedel.core.files.masks import LEAST_LEFT, is_mask_name
+from friedel.spi.frames.source import natural
 
-MASKS = ("mask", "pixel_mask", "mask_shared", "pixelmask", "bad_pixels", "badpixels", "hot_pixels", "hotpixels")
-"""Names of datasets that say which pixels are bad, by CXI, NeXus, Cheetah and the field's programs."""
-NOT_FRAMES = (*MASKS, "gain", "background", "dark", "error", "errors", "support", "data_corr", "photon_energy")
+NOT_FRAMES = ("gain", "background", "dark", "error", "errors", "support", "data_corr", "photon_energy")
 _SMALLEST_IMAGE = 32  # pixels along each of the last two axes: smaller 2D datasets are tables
 _STACKED = (3, 4)  # dimensions of stacks: (n, y, x), (n, modules, y, x)
 _DEEPEST = 8  # levels of groups that are searched; CXI and NeXus keep frames at the fourth or fifth
@@ -85,16 +84,16 @@ def pattern_of(names: Sequence[str]) -> str:
     return "".join(each[0] if len(set(each)) == 1 else "*" for each in parts)
 
 
-def natural(name: str) -> list[Any]:
-    """Return what orders names by the numbers in them."""
-    return [(0, int(part), "") if part.isdigit() else (1, 0, part) for part in re.split(r"(\d+)", name)]
+def no_frames(name: str) -> bool:
+    """Tell whether an array's name says that it isn't a run's frames."""
+    return name.rpartition("/")[2].lower() in NOT_FRAMES or is_mask_name(name)
 
 
 def is_frames(item: Any, *, images: bool = True) -> bool:
     """Say whether something in a file can be frames: ``(n, y, x)``, ``(n, modules, y, x)``, or one image ``(y, x)``."""
     if not isinstance(item, h5py.Dataset) or item.dtype.kind not in "iuf" or not 2 <= item.ndim <= 4:
         return False
-    if str(item.name).rsplit("/", 1)[-1].lower() in NOT_FRAMES or min(item.shape[-2:]) < 2:
+    if no_frames(str(item.name)) or min(item.shape[-2:]) < 2:
         return False
     return item.ndim > 2 or (images and min(item.shape) >= _SMALLEST_IMAGE)
 
@@ -177,7 +176,7 @@ def mask_names(file: h5py.File, frames: str, shape: tuple[int, ...]) -> list[str
     inside = get(file, entry) if "/" in frames else file
     prefix = f"{entry}/" if "/" in frames else ""
     for name, item in walk(inside, prefix) if isinstance(inside, h5py.Group) else ():
-        if name.rpartition("/")[2].lower() in MASKS and item.dtype.kind in "buif" and _fits(item.shape, shape):
+        if is_mask_name(name) and item.dtype.kind in "buif" and _fits(item.shape, shape):
             fitting.append(name)
     if not fitting:
         return []
@@ -188,7 +187,7 @@ def mask_names(file: h5py.File, frames: str, shape: tuple[int, ...]) -> list[str
 def misfits(file: h5py.File, frames: str, shape: tuple[int, ...]) -> list[str]:
     """Return the masks right beside frames that don't fit them, with their shapes."""
     group = file[frames].parent
-    found = [(name, get(group, name)) for name in MASKS]
+    found = [(name, get(group, name)) for name in group if is_mask_name(name)]
     return [
         f"{name} {item.shape}"
         for name, item in found

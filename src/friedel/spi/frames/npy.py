@@ -11,8 +11,9 @@ from numpy.typing import NDArray
 
 from friedel.core.errors import InputError
 from friedel.core.files.damage import readable
+from friedel.core.files.masks import is_mask_name
 from friedel.spi.frames.assembly import read_assembly
-from friedel.spi.frames.hdf5_layout import MASKS, NOT_FRAMES, good_from, require_sense
+from friedel.spi.frames.hdf5_layout import good_from, no_frames, require_sense
 from friedel.spi.frames.source import Beside, FrameOptions, OwnMask, plain_numbers
 
 _PLAIN = FrameOptions()
@@ -77,7 +78,7 @@ class NpyFrames:
         """Return the mask that stands beside the frames in an archive, joined with the modules' outline."""
         outline = None if self._assembly is None else self._assembly.measured
         names = [] if self._archive is None or meaning == "none" else [n[:-4] for n in self._archive.namelist()]
-        for name in (name for name in names if name.lower() in MASKS):
+        for name in (name for name in names if is_mask_name(name)):
             values = _small_array(self._archive, name)
             if values is None or values.shape not in (self._recorded, (self.expected, *self._recorded)):
                 continue
@@ -171,7 +172,7 @@ def _is_sound(archive: zipfile.ZipFile, name: str) -> bool:
 def _member(path: Path, archive: zipfile.ZipFile, options: FrameOptions) -> str:
     shapes = {name.removesuffix(".npy"): _shape(archive, name) for name in archive.namelist() if name.endswith(".npy")}
     wanted = (3,) if options.geometry is None else (3, 4)
-    frames = [name for name, shape in shapes.items() if len(shape) in wanted and name.lower() not in NOT_FRAMES]
+    frames = [name for name, shape in shapes.items() if len(shape) in wanted and not no_frames(name)]
     if options.dataset is not None and options.dataset in shapes:
         return options.dataset
     if options.dataset is None and len(frames) == 1:

@@ -76,10 +76,11 @@ def find_series(
         If a file can't be read and ``broken`` isn't given, or none can.
     """
     found: list[tuple[Part, Any]] = []
+    behind: set[Path] = set()
     errors: list[InputError] = []
     for path in paths:
         try:
-            found += _look(path, options)
+            found += _look(path, options, behind)
         except InputError as error:
             if broken is None or len(paths) == 1:
                 raise
@@ -87,15 +88,16 @@ def find_series(
             broken(path, error)
     if errors and not found:
         raise errors[0]
-    return _grouped(found, options)
+    # What a master file links to is read through it: its own files beside it would be the same frames once more.
+    return _grouped([item for item in found if item[0].path.resolve() not in behind], options)
 
 
-def _look(path: Path, options: FrameOptions) -> list[tuple[Part, Any]]:
-    """Return the parts of one file, each with what must be equal for parts to be read as one."""
+def _look(path: Path, options: FrameOptions, behind: set[Path]) -> list[tuple[Part, Any]]:
+    """Return the parts of one file, each with what must be equal for parts to be read as one; note the files behind."""
     try:
-        return _opened(path, options, options.dataset)
+        return _opened(path, options, options.dataset, behind)
     except DifferentFramesError:
-        return [item for name in _groups(path, options) for item in _opened(path, options, name)]
+        return [item for name in _groups(path, options) for item in _opened(path, options, name, behind)]
 
 
 def _groups(path: Path, options: FrameOptions) -> list[str]:
@@ -111,9 +113,10 @@ def _groups(path: Path, options: FrameOptions) -> list[str]:
             raise InputError(f"{path}: can't be read, probably truncated or damaged ({error}); copy it again") from None
 
 
-def _opened(path: Path, options: FrameOptions, dataset: str | None) -> list[tuple[Part, Any]]:
+def _opened(path: Path, options: FrameOptions, dataset: str | None, behind: set[Path]) -> list[tuple[Part, Any]]:
     source = open_source(path, _with(options, dataset))
     try:
+        behind |= {file.resolve() for file in source.files} - {path.resolve()}
         part = Part(path=path, dataset=dataset, n_frames=source.shape[0])
         mask = b"" if source.mask is None else np.packbits(source.mask).tobytes()
         return [(part, (source.shape[1:], source.dtype.str, hash(mask), source.centre))]

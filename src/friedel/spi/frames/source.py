@@ -3,6 +3,7 @@
 Each kind of file has its own module (`hdf5`, `npy`, `xfel`, `emc`, `images`), imported when such a file is met.
 """
 
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -204,6 +205,11 @@ def open_source(path: Path, options: FrameOptions) -> FrameSource:
     from friedel.spi.frames.images import open_image_frames
 
     return open_image_frames(path)
+
+
+def natural(name: str) -> list[Any]:
+    """Return what orders names by the numbers in them."""
+    return [(0, int(part), "") if part.isdigit() else (1, 0, part) for part in re.split(r"(\d+)", name)]
 
 
 def batch_length(source: FrameSource) -> int:

@@ -11,6 +11,7 @@ from scipy.spatial import cKDTree
 
 from friedel.core.errors import InputError, PlanError
 from friedel.core.files.atomic import replacing
+from friedel.core.machine.memory import keep_freed_memory
 from friedel.core.observer import Observer, Recorder, Warned, silent, tee
 from friedel.spi.density.phase import Density, PhaseOptions
 from friedel.spi.frames.dragonfly import DragonflyDetector, read_detector, read_photons
@@ -18,7 +19,7 @@ from friedel.spi.merge.files import write_csv, write_map, write_summary, write_v
 from friedel.spi.merge.merged import Merged, quaternions
 from friedel.spi.merge.plan import MergePlan
 from friedel.spi.merge.report import write_merge_report
-from friedel.spi.orient.quality import DOUBTED, INVISIBLE
+from friedel.spi.orient.quality import DOUBTED
 from friedel.spi.orient.rings import Pixels
 from friedel.spi.orient.solve import OrientOptions, orient, survey
 from friedel.spi.orient.volume import radii
@@ -45,6 +46,7 @@ def merge(
     detector: DragonflyDetector,
     *,
     options: OrientOptions | None = None,
+    blanks: ArrayLike | sp.csr_matrix | None = None,
     observer: Observer = silent,
 ) -> Merged:
     """Orient frames of photons and merge them.
@@ -57,6 +59,9 @@ def merge(
         Where the pixels lie.
     options : OrientOptions
         Symmetry, starts, seed.
+    blanks : as ``frames``, optional
+        Frames of the same run without a particle: their radial mean is the background, whose scale is fitted to each
+        frame. Without them a background without structure stays in the intensity and lowers its contrast.
     observer : Observer
         Told the progress, notes and warnings.
 
@@ -65,10 +70,12 @@ def merge(
     InputError
         If frames and detector don't fit, values aren't photons, or too few frames have any.
     """
+    keep_freed_memory()
     recorder = Recorder()
     photons = _as_photons(frames)
     pixels, voxel = _sampled(photons, *_pixels(detector))
-    oriented = orient(photons, pixels, options, observer=tee(recorder, observer))
+    blank = None if blanks is None else np.asarray(_as_photons(blanks).mean(axis=0), np.float64).ravel()
+    oriented = orient(photons, pixels, options, blank=blank, observer=tee(recorder, observer))
     quality = replace(oriented.quality, q=oriented.quality.q * voxel, q_resolved=oriented.quality.q_resolved * voxel)
     merged = Merged(
         intensity=oriented.intensity,
@@ -118,7 +125,7 @@ def _sampled(photons: sp.csr_matrix, pixels: Pixels, voxel: float) -> tuple[Pixe
     speckle = survey(photons, pixels)
     reach = float(np.linalg.norm(pixels.q[pixels.used], axis=1).max())
     factor = min(1 / (speckle.extent * FINEST_SPECKLE), reach / _LEAST_REACH)
-    if factor <= 1 or speckle.visibility < INVISIBLE:
+    if factor <= 1 or not speckle.seen:
         return pixels, voxel
     return replace(pixels, q=pixels.q / factor), voxel * factor
 
@@ -182,7 +189,8 @@ def run_merge(plan: MergePlan, folder: Path | None = None, *, observer: Observer
         symmetry=plan.symmetry, starts=plan.starts, name_outliers=plan.name_outliers, seed=plan.seed
     )
     target.mkdir(parents=True, exist_ok=True)
-    merged = merge(photons, read_detector(plan.detector), options=options, observer=observer)
+    blanks = _read_all(plan.blanks) if plan.blanks else None
+    merged = merge(photons, read_detector(plan.detector), options=options, blanks=blanks, observer=observer)
     files = {"merged": target / "merged.h5", "frames": target / "frames.csv", "plan": target / "plan.yaml"}
     merged.save(files["merged"])
     write_csv(files["frames"], merged, np.asarray(photons.sum(1)).ravel())

@@ -1,6 +1,7 @@
 """A merged intensity with its orientations, as a notebook holds it and as HDF5 keeps it."""
 
 from dataclasses import dataclass, field
+from io import BytesIO
 from pathlib import Path
 
 import h5py
@@ -37,7 +38,7 @@ class Merged:
         Log-likelihood over all orientations, up to a constant by frame.
     fit, surprise : (n_frames,) float32
         Gain of the best orientation over the radial mean, relative to what the model promises (about 1), and the
-        difference in standard deviations of chance.
+        difference in standard deviations of chance; by the half that the frame isn't in.
     uncertainty : (n_frames,) float32
         Of the orientation, rad.
     used : (n_frames,) bool
@@ -64,6 +65,20 @@ class Merged:
     halves: tuple[NDArray[np.float32], NDArray[np.float32]]
     quality: MergeQuality
     notes: tuple[tuple[str, str], ...] = field(default=())
+
+    def __repr__(self) -> str:
+        return (
+            f"Merged({int(self.used.sum())} of {len(self.used)} frames in {self.intensity.shape[0]}³ voxels, halves "
+            f"agree to {self.quality.mean_halves:.2f}: {self.quality.verdict})"
+        )
+
+    def _repr_png_(self) -> bytes:
+        """Return the slices through the intensity's centre as Jupyter shows them."""
+        from friedel.spi.merge.report import slices
+
+        content = BytesIO()
+        slices(self).savefig(content, format="png", dpi=90)
+        return content.getvalue()
 
     @property
     def outliers(self) -> NDArray[np.int64]:
@@ -111,7 +126,8 @@ class Merged:
             quality = file.create_group("quality")
             quality["q"], quality["halves"] = self.quality.q, self.quality.halves
             quality["q_resolved"], quality["named"] = self.quality.q_resolved, self.quality.named
-            quality["visibility"] = self.quality.visibility
+            quality["chance"] = self.quality.chance
+            quality["evidence"] = [self.quality.evidence, self.quality.evidence_error]
             quality["verdict"] = self.quality.verdict
             file["notes"] = [f"{step}: {text}" for step, text in self.notes]
 
@@ -129,7 +145,8 @@ class Merged:
                 names = ("intensity", "exposure", "orientations", "fluence", "likelihood", "fit", "surprise")
                 arrays = {name: file[name][()] for name in (*names, "uncertainty", "used")}
                 marks = {
-                    name: file["quality"][name][()] for name in ("q", "halves", "q_resolved", "named", "visibility")
+                    name: file["quality"][name][()]
+                    for name in ("q", "halves", "chance", "q_resolved", "named", "evidence")
                 }
                 notes = tuple(tuple(line.decode().split(": ", 1)) for line in file["notes"][()])
                 halves, voxel = file["halves"][()], float(file["voxel"][()])
@@ -138,9 +155,11 @@ class Merged:
         quality = MergeQuality(
             q=marks["q"],
             halves=marks["halves"],
+            chance=marks["chance"],
             q_resolved=float(marks["q_resolved"]),
             named=int(marks["named"]),
-            visibility=float(marks["visibility"]),
+            evidence=float(marks["evidence"][0]),
+            evidence_error=float(marks["evidence"][1]),
         )
         return cls(**arrays, voxel=voxel, halves=(halves[0], halves[1]), quality=quality, notes=notes)
 

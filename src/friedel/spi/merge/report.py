@@ -85,6 +85,7 @@ def shells(merged: Merged) -> Figure:
     axes = figure.subplots()
     axes.plot(quality.q, quality.halves, color=BLUE, label="two halves")
     promised = np.where(np.isfinite(quality.halves), quality.corrected, np.nan)
+    axes.plot(quality.q, quality.chance, color=FAINT, label="two halves, by chance")
     axes.plot(quality.q, promised, color=ORANGE, label="expected with the truth")
     axes.axhline(0.143, color=FAINT, linewidth=0.8, linestyle=":")
     axes.set_ylim(min(0.0, float(np.nanmin(quality.halves))) if np.isfinite(quality.halves).any() else 0.0, 1.02)

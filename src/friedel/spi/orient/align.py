@@ -7,8 +7,9 @@ from scipy.optimize import minimize
 from scipy.spatial.transform import Rotation
 from torch import Tensor
 
+from friedel.core.fourier import inverse_real_fourier_corner, real_fourier_corner, to_centre, to_corner
 from friedel.spi.orient.views import sphere
-from friedel.spi.orient.volume import radii, sample
+from friedel.spi.orient.volume import friedel_mean, radii, sample
 
 Floats = NDArray[np.float64]
 
@@ -122,3 +123,37 @@ def sphere_correlation(first: Tensor, second: Tensor, rotation: Rotation, radii_
         a, b = a - a.mean(), b - b.mean()
         found.append(float((a @ b) / (a.norm() * b.norm())))
     return np.array(found)
+
+
+def chance_correlation(
+    first: Tensor, second: Tensor, radii_voxels: Floats, *, q_min: float, q_max: float, tries: int = 2
+) -> Floats:
+    """Return the mean `sphere_correlation` that alignment alone finds, at each |q|; NaN where undefined.
+
+    The second volume is replaced by others of its power spectrum, as smooth and as large, with random signs in its
+    (real) transform, and aligned in the same way. Few speckles agree easily: five numbers describe a quadrupole, and
+    rotations fit three of them.
+
+    Parameters
+    ----------
+    first, second : (n, n, n)
+        Relative intensities, one in the mean, Friedel symmetric.
+    radii_voxels : (n_shells,)
+        Where to compare.
+    q_min, q_max : float
+        Shells to align by, voxels.
+    tries : int
+        Volumes to compare with.
+    """
+    n = first.shape[0]
+    generator = torch.Generator().manual_seed(n)
+    outside = radii(n) > radii_voxels[-1] + 1
+    spectrum = real_fourier_corner(to_corner((second - 1).masked_fill(outside, 0.0)))
+    found = []
+    for number in range(tries):
+        noise = friedel_mean(torch.randn((n, n, n), generator=generator))
+        signs = to_corner(noise.sign())[..., : n // 2 + 1]
+        other = 1 + to_centre(inverse_real_fourier_corner(spectrum * signs, (n, n, n)))
+        rotation = align(first, other, q_min=q_min, q_max=q_max, seed=number)
+        found.append(sphere_correlation(first, other, rotation, radii_voxels))
+    return np.mean(found, axis=0)

@@ -7,6 +7,7 @@ frame is eliminated: at its best value N / ΣW, the log-likelihood is Σ K log W
 The M-step's first half goes the same way back: Σ_frames p_m K_m, one product per harmonic.
 """
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import torch
@@ -19,10 +20,10 @@ from friedel.spi.orient.volume import sample
 FLOOR = 0.02
 """Least W, as a fraction of the ring's mean, before the logarithm: so a photon where W is near 0 excludes no view."""
 PRUNE = 12.0
-"""Views whose log-likelihood at their best in-plane angle, times β, is lower than the frame's best view's by more than
-this (nats) are left out of the sums: each would add less than e⁻¹² = 6e-6 of the best."""
-_BLOCK = 12_000_000
-"""Frame × view × angle log-likelihoods in memory at once."""
+"""Views whose best angle lies this far (in nats, at the current β) below the frame's best take no part: e⁻¹² each."""
+_BLOCK = 6_000_000
+"""Frame × view × angle log-likelihoods in memory at once: 24 MB, which the allocator keeps. Twice as many cost half as
+much again, in page faults."""
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -72,12 +73,6 @@ class Expectation:
         log Σ of the likelihood over orientations, entropy of the posterior (nats), and N / ⟨ΣW⟩.
     view, angle : (n_frames,) int
         The most probable orientation.
-    fit : (n_frames,)
-        Log-likelihood of the best orientation less that of the radial mean, divided by its expectation (photons ×
-        `Slices.gain`): about 1 for frames of this particle.
-    surprise : (n_frames,)
-        Log-likelihood of a frame at its best orientation less its expectation (photons × `Slices.level`), in standard
-        deviations of counting noise: photons where W is near zero make it very negative.
     """
 
     photons: Tensor
@@ -87,23 +82,47 @@ class Expectation:
     fluence: Tensor
     view: Tensor
     angle: Tensor
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class Judgement:
+    """How well a model explains frames that it wasn't made from.
+
+    Attributes
+    ----------
+    fit : (n_frames,)
+        How much better than the radial mean the best orientation explains a frame, over what the model promises: about
+        1 for frames of this particle.
+    surprise : (n_frames,)
+        Log-likelihood of a frame at its best orientation beyond what the model promises, in standard deviations of
+        its chance: photons where the particle puts none make it very negative.
+    evidence : (n_frames,)
+        Mean likelihood over all orientations against the radial mean's, log. Frames that are round but for shot noise
+        have it below zero in the mean, whatever the model (Gibbs' inequality).
+    """
+
     fit: Tensor
     surprise: Tensor
+    evidence: Tensor
 
 
-def take_slices(volume: Tensor, frames: RingFrames, views: Tensor, n_rings: int) -> Slices:
+def take_slices(
+    volume: Tensor, frames: RingFrames, views: Tensor, n_rings: int, *, added: Tensor | None = None
+) -> Slices:
     """Sample a volume in all views and expand log W in harmonics.
 
     Parameters
     ----------
     volume : (n, n, n)
-        Intensity ``(z, y, x)``, photons per frame and unit weight.
+        The intensity.
     frames : RingFrames
-        Whose rings and detector weights are taken.
+        Whose rings and weights to take.
     views : (n_views, 3, 3)
-        Rotations V, of vectors (x, y, z).
+        Where to look.
     n_rings : int
-        Rings from the innermost outwards.
+        Rings to sample.
+    added : (n_all_rings,), optional
+        Background to add to each ring.
     """
     rings = frames.rings
     order = int(rings.orders[n_rings - 1])
@@ -111,6 +130,8 @@ def take_slices(volume: Tensor, frames: RingFrames, views: Tensor, n_rings: int)
     points = torch.einsum("vij,raj->vrai", views, rings.points(n_rings, n_angles).to(views))
     values = sample(volume, points)
     values = torch.maximum(values, FLOOR * values.mean((0, 2), keepdim=True))
+    if added is not None:
+        values = values + added[:n_rings, None].to(values)
     weights = frames.weights[: order + 1, :n_rings].to(values.device)
     harmonics = ring_fourier(values)[..., : order + 1] / n_angles
     total = ring_values(torch.einsum("vrm,mr->vm", harmonics, weights.conj()), n_angles)
@@ -151,15 +172,10 @@ def expect(frames: RingFrames, slices: Slices, *, beta: float) -> Expectation:
     photons = torch.zeros((n_harmonics, n_views, n_rings), dtype=torch.complex64, device=slices.log.device)
     exposure = torch.zeros((n_harmonics, n_views), dtype=torch.complex64, device=slices.log.device)
     n_angles = slices.total.shape[1]
-    block = max(16, _BLOCK // (n_views * n_angles))
     parts = []
-    for start in range(0, len(frames), block):
-        harmonics = frames.photons[:n_harmonics, start : start + block, :n_rings].to(slices.log.device)
-        counts = frames.counts[start : start + block, :n_rings].sum(1).to(slices.log.device)
-        scores = _scores(harmonics, counts, slices)
-        found = _posterior(scores.mul_(beta), counts, slices, (harmonics, photons, exposure))
-        rings = frames.counts[start : start + block, :n_rings].to(slices.log.device)
-        parts.append((*found[:5], *_fit(found[5] / beta, found[3], rings, slices)))
+    for harmonics, rings in _blocks(frames, slices):
+        scores = _scores(harmonics, rings.sum(1), slices)
+        parts.append(_posterior(scores.mul_(beta), rings.sum(1), slices, (harmonics, photons, exposure)))
     columns = [torch.cat(column) for column in zip(*parts, strict=True)]
     waves = slices.weights.T[None] * exposure.T[:, None, :]
     return Expectation(
@@ -170,18 +186,43 @@ def expect(frames: RingFrames, slices: Slices, *, beta: float) -> Expectation:
         fluence=columns[2],
         view=columns[3],
         angle=columns[4],
-        fit=columns[5],
-        surprise=columns[6],
     )
 
 
+def judge(frames: RingFrames, slices: Slices) -> Judgement:
+    """Tell how well a model's slices explain frames."""
+    parts = []
+    for harmonics, rings in _blocks(frames, slices):
+        scores = _scores(harmonics, rings.sum(1), slices)
+        best, view = scores.amax(0).max(1)
+        mean = (scores - best[:, None]).exp_().mean((0, 2)).log() + best
+        parts.append((*_fit(best, view, rings, slices), mean - _radial(rings, slices)))
+    fit, surprise, evidence = (torch.cat(column) for column in zip(*parts, strict=True))
+    return Judgement(fit=fit, surprise=surprise, evidence=evidence)
+
+
+def _blocks(frames: RingFrames, slices: Slices) -> Iterator[tuple[Tensor, Tensor]]:
+    """Yield harmonics and photons by ring of as many frames as are compared at once."""
+    n_harmonics, n_rings, n_views = slices.log.shape
+    block, device = max(16, _BLOCK // (n_views * slices.total.shape[1])), slices.log.device
+    for start in range(0, len(frames), block):
+        yield (
+            frames.photons[:n_harmonics, start : start + block, :n_rings].to(device),
+            frames.counts[start : start + block, :n_rings].to(device),
+        )
+
+
+def _radial(rings: Tensor, slices: Slices) -> Tensor:
+    """Return frames' log-likelihood if the intensity were its radial mean."""
+    return rings @ slices.radial.log() - rings.sum(1) * (slices.radial @ slices.weights[0].real).log()
+
+
 def _fit(peak: Tensor, view: Tensor, rings: Tensor, slices: Slices) -> tuple[Tensor, Tensor]:
-    """Return `Expectation.fit` and ``surprise`` of frames from their best log-likelihood."""
-    counts, weight = rings.sum(1), slices.weights[0].real
-    radial = rings @ slices.radial.log() - counts * (slices.radial @ weight).log()
+    """Return `Judgement.fit` and ``surprise`` of frames from their best log-likelihood."""
+    counts = rings.sum(1)
     promised = counts * slices.gain[view]
     surprise = (peak - counts * slices.level[view]) / (counts * slices.level_variance[view]).clamp_min(1).sqrt()
-    return (peak - radial) / promised.clamp_min(1e-6), surprise
+    return (peak - _radial(rings, slices)) / promised.clamp_min(1e-6), surprise
 
 
 def _scores(harmonics: Tensor, counts: Tensor, slices: Slices) -> Tensor:
@@ -221,4 +262,4 @@ def _posterior(
         photons[m, :, ring:] += pairs[m].view(n_views, n_frames) @ harmonics[m, :, ring:]
     exposure.index_add_(1, view, ring_fourier((inverse * counts[frame]).T)[:, :n_harmonics].T.contiguous())
     where = scores.reshape(n_angles, -1)[:, torch.arange(n_frames, device=top.device) * n_views + top.argmax(1)]
-    return log_norm, log_norm - mean, fluence, top.argmax(1), where.argmax(0), best
+    return log_norm, log_norm - mean, fluence, top.argmax(1), where.argmax(0)

@@ -14,7 +14,8 @@ from torch import Tensor
 
 from friedel.core.fourier import inverse_real_fourier_corner, real_fourier_corner
 from friedel.core.observer import Observer, Progress
-from friedel.spi.orient.expect import Expectation, expect, take_slices
+from friedel.spi.orient.background import expect_over
+from friedel.spi.orient.expect import Expectation
 from friedel.spi.orient.rings import RingFrames
 from friedel.spi.orient.views import in_plane, turned_views
 from friedel.spi.orient.volume import (
@@ -35,13 +36,13 @@ VIEW_STEP = 0.87
 LEAST_VIEWS = 100  # of the whole sphere: some 20° apart
 ANNEALED = (0.25, 0.35, 0.5, 0.7)
 """β of the first stage's first iterations; later stages begin with the last."""
-SETTLED = 0.99
-"""Correlation of the outer shells of successive iterations at which a stage ends."""
-MOST_ITERATIONS = 15  # of a stage: bounds the time of one that doesn't settle
-TAIL = 2.0
+SETTLED, LAST_SETTLED = 0.99, 0.98
+"""Correlation of the outer shells of successive iterations at which a stage ends, and at which the last does: two more
+iterations there cost an eighth of the whole and gain 0.0003."""
+MOST_ITERATIONS = 15
+TAIL = 1.7
 """The smoothing's ball in units of the speckles' fitted one: real particles have thinner ends than a ball."""
-VARIANCE = 0.7  # of the relative field, for the smoothing: fully developed speckle has 1, compact objects less
-QUICK, THOROUGH = 12, 60
+QUICK, THOROUGH = 6, 30
 """Steps of the smoothing's conjugate gradients within the march and for a result."""
 
 
@@ -55,10 +56,13 @@ class Model:
         Photons per frame and unit weight.
     profile : (n_profile,) float32
         Radial mean, one value a voxel, far enough for any crop.
+    white : (n, n, n) float32, optional
+        White speckle behind the intensity, from which the next smoothing begins (`smooth_field`).
     """
 
     intensity: Tensor
     profile: Tensor
+    white: Tensor | None = None
 
     @property
     def relative(self) -> Tensor:
@@ -101,6 +105,10 @@ class March:
         The speckles' ball, cycles per voxel (`measure_speckle`).
     q_max : float
         Resolution of the last stage, voxels.
+    variance : (n_profile,) float32
+        Variance of the intensity over its squared mean, one value a voxel of |q| (`shell_variance`).
+    worth : (n_profile,) float32
+        The particle's part of all photons, by |q|: 1 without background.
     group : (order, 3, 3)
         Rotations of the particle's symmetry.
     observer : Observer
@@ -109,6 +117,8 @@ class March:
 
     extent: float
     q_max: float
+    variance: Tensor
+    worth: Tensor
     group: NDArray[np.float64]
     observer: Observer
 
@@ -153,6 +163,8 @@ def frames_profile(frames: RingFrames) -> Tensor:
     """Return the frames' mean over each ring, photons per frame and unit weight, by |q| in voxels."""
     rings, n = frames.rings, 2 * int(frames.rings.q[-1]) + 8
     mean = frames.counts.double().mean(0).numpy() / frames.weights[0].real.numpy()
+    if frames.background is not None:
+        mean = mean - frames.background.double().numpy()
     floor = max(float(mean[mean > 0].min(initial=1.0)) * 1e-3, 1e-12)
     return torch.from_numpy(np.interp(np.arange(n), rings.q, np.maximum(mean, floor)).astype(np.float32))
 
@@ -177,7 +189,7 @@ def resized(model: Model, n: int) -> Model:
     inner, outer = (slice(size // 2 - half, size // 2 + half + 1) for size in (n, m))
     intensity = spread(model.profile, n)
     intensity[inner, inner, inner] = model.intensity[outer, outer, outer]
-    return replace(model, intensity=intensity)
+    return replace(model, intensity=intensity, white=None)
 
 
 def iterate(
@@ -203,11 +215,11 @@ def iterate(
     n = grid_size(q_max)
     model = resized(model, n)
     views = turned_views(march.n_views(q_max), rng, march.group)
-    slices = take_slices(model.intensity, frames, views, frames.rings.within(q_max))
-    found = expect(frames, slices, beta=beta)
-    merge = collect_views(found, slices.points, n, march.group)
+    n_rings = frames.rings.within(q_max)
+    found, points = expect_over(frames, model.intensity, views, n_rings=n_rings, beta=beta)
+    merge = collect_views(found, points, n, march.group)
     return Iteration(
-        model=compress(merge, model.profile, march, q_max=q_max), found=found, merge=merge, views=views, q_max=q_max
+        model=compress(merge, model, march, q_max=q_max), found=found, merge=merge, views=views, q_max=q_max
     )
 
 
@@ -233,33 +245,36 @@ def collect_views(found: Expectation, points: Tensor, n: int, group: NDArray[np.
     return Merge(total.real.contiguous(), total.imag.contiguous())
 
 
-def compress(merge: Merge, before: Tensor, march: March, *, q_max: float, steps: int = QUICK) -> Model:
-    """Return the most probable volume: the merged photons over the exposure, smoothed as speckle is.
+def compress(merge: Merge, before: Model, march: March, *, q_max: float, steps: int = QUICK) -> Model:
+    """Return the most probable volume.
 
     Parameters
     ----------
     merge : Merge
-        Photons and exposure in each voxel.
-    before : (n_profile,) float32
-        Radial mean, which stays where a shell got nothing.
+        Photons and exposure.
+    before : Model
+        Where smoothing begins; its radial mean stays where a shell got nothing.
     march : March
-        Extent of the speckles.
+        Extent and variance of the speckles.
     q_max : float
         Resolution, voxels.
     steps : int
-        Most steps of the smoothing's conjugate gradients.
+        Of the smoothing, at most.
     """
     n = merge.photons.shape[0]
-    profile = before.clone()
-    shells = spherical_mean(merge.photons, merge.exposure, radii(n, device=before.device).round().long())
+    profile = before.profile.clone()
+    shells = spherical_mean(merge.photons, merge.exposure, radii(n, device=profile.device).round().long())
     reached = min(int(q_max) + 1, len(shells))
     good = torch.isfinite(shells[:reached]) & (shells[:reached] > 0)
     profile[:reached] = torch.where(good, shells[:reached], profile[:reached])
     mean = spread(profile, n)
-    spectrum = speckle_spectrum(n, TAIL * march.extent * n, device=before.device)
-    photons, expected = merge.photons.clamp_min(0), merge.exposure.clamp_min(0) * mean
-    field = smooth_field(photons, expected, spectrum, variance=VARIANCE, iterations=steps)
-    return Model(intensity=field.clamp_min(0.01) * mean, profile=profile)
+    spectrum = speckle_spectrum(n, TAIL * march.extent * n, device=profile.device)
+    # Photons of the background are subtracted, their noise isn't: what is left counts for less.
+    worth = spread(march.worth, n)
+    photons, expected = worth * merge.photons, worth * merge.exposure.clamp_min(0) * mean
+    deviation = spread(march.variance.sqrt(), n)
+    field, white = smooth_field(photons, expected, spectrum, deviation, steps=steps, start=before.white)
+    return Model(intensity=field.clamp_min(0.01) * mean, profile=profile, white=white)
 
 
 def run_stage(
@@ -284,20 +299,21 @@ def run_stage(
     """
     betas = ANNEALED if first else ANNEALED[-1:]
     shells, likeness = None, [0.0]
+    enough = SETTLED if q_max < march.q_max else LAST_SETTLED
     for number in range(MOST_ITERATIONS):
         done = iterate(model, frames, march, rng, q_max=q_max, beta=betas[number] if number < len(betas) else 1.0)
         model, before, shells = done.model, shells, _outer(done.model, q_max)
         if before is not None:
             likeness.append(float(np.corrcoef(before, shells)[0, 1]))
         march.observer(Progress("orienting", number + 1, MOST_ITERATIONS, {"q": q_max, "settled": likeness[-1]}))
-        if number > len(betas) and (likeness[-1] > SETTLED or _stalled(likeness, before, shells)):
+        if number >= len(betas) and (likeness[-1] > enough or _stalled(likeness, before, shells)):
             break
     return done
 
 
 def _outer(model: Model, q_max: float) -> NDArray[np.float32]:
     radius = radii(model.intensity.shape[0])
-    return model.relative.cpu()[(radius < q_max - 1) & (radius > max(0.6 * q_max, 3))].numpy()
+    return model.relative.cpu()[(radius < q_max - 1) & (radius > min(max(0.6 * q_max, 3), q_max - 2.5))].numpy()
 
 
 def _stalled(likeness: list[float], before: NDArray[np.float32] | None, now: NDArray[np.float32]) -> bool:

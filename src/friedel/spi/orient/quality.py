@@ -9,8 +9,9 @@ from numpy.typing import NDArray
 Floats = NDArray[np.float64]
 
 TRUSTED, DOUBTED = 0.85, 0.75
-"""Mean correlation of independent halves: from the first on they say the same; below the second they don't."""
-INVISIBLE = 0.03  # visibility of the speckles: 200 frames of pure noise stay below 0.01
+"""Agreement of independent halves beyond chance: from the first on they say the same; below the second they don't."""
+_SURE = 3.0
+"""Standard errors by which the evidence must exceed zero."""
 SEVENTH = 0.143
 """Correlation of halves at which the whole's with the truth is 0.5: the usual criterion."""
 
@@ -31,24 +32,42 @@ class MergeQuality:
         Shells, in the unit of the detector's q.
     halves : (n_shells,) float64
         Pearson's correlation of two halves of the frames, oriented from independent starts; NaN where unmeasured.
+    chance : (n_shells,) float64
+        What alignment alone makes of two such volumes that have nothing in common (`chance_correlation`).
     q_resolved : float
         Where the halves' correlation falls below 1/7; the detector's edge if it doesn't.
     named : int
         Frames left out because they fit no orientation.
-    visibility : float
-        Of the speckles, from the frames alone: below 0.03 nothing tells orientations apart, whatever halves say.
+    evidence, evidence_error : float
+        Mean over frames of the log-likelihood ratio of the half that a frame isn't in, over all orientations, and the
+        radial mean; and its standard error. Below zero where frames have no structure that orientations explain.
     """
 
     q: Floats
     halves: Floats
+    chance: Floats
     q_resolved: float
     named: int
-    visibility: float = 1.0
+    evidence: float
+    evidence_error: float
+
+    @property
+    def evident(self) -> bool:
+        """Whether each half foretells the other's frames better than a structureless intensity would."""
+        return self.evidence > _SURE * self.evidence_error
 
     @property
     def corrected(self) -> Floats:
-        """Expected correlation of the whole with the truth, by shell."""
-        return corrected(self.halves)
+        """Expected correlation of the whole with the truth, by shell: none where nothing is evident."""
+        return corrected(self.halves if self.evident else np.zeros_like(self.halves))
+
+    @property
+    def agreement(self) -> float:
+        """Mean over the shells of what the halves agree beyond chance, (C − C₀) / (1 − C₀); 0 if nothing is evident."""
+        if not (self.evident and np.isfinite(self.halves).any()):
+            return 0.0
+        chance = np.clip(np.nan_to_num(self.chance), 0, 0.99)
+        return float(np.nanmean((self.halves - chance) / (1 - chance)))
 
     @property
     def mean_halves(self) -> float:
@@ -65,11 +84,23 @@ class MergeQuality:
         """One word for it; "unknown" where no half sets were made."""
         if not np.isfinite(self.halves).any():
             return "unknown"
-        if self.visibility < INVISIBLE:
-            return "don't trust"
-        if self.mean_halves >= TRUSTED:
+        if self.agreement >= TRUSTED:
             return "trust"
-        return "check" if self.mean_halves >= DOUBTED else "don't trust"
+        return "check" if self.agreement >= DOUBTED else "don't trust"
+
+    @property
+    def sentence(self) -> str:
+        """The figures in words."""
+        if not self.evident:
+            return (
+                "no half foretells the other's frames better than an intensity without structure does "
+                f"({self.evidence:.2f} nats a frame): they agree at {self.mean_halves:.3f}, which means nothing"
+            )
+        return (
+            f"two halves, oriented from independent starts, agree at {self.mean_halves:.3f} in the mean over shells "
+            f"({float(np.nanmean(self.chance)):.2f} by chance); each foretells the other's frames by "
+            f"{self.evidence:.1f} nats a frame"
+        )
 
 
 def resolved(q: Floats, halves: Floats) -> float:

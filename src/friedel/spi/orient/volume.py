@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 import torch
 from torch import Tensor
+from torch.nn.functional import grid_sample
 
 from friedel.core.fourier import inverse_real_fourier_corner, real_fourier_corner, to_corner
 
@@ -34,13 +35,10 @@ def _corners(points: Tensor, n: int) -> tuple[Tensor, list[tuple[int, Tensor]]]:
 
 
 def sample(volume: Tensor, points: Tensor) -> Tensor:
-    """Return a volume's values at points, interpolated linearly; points outside get the boundary's extrapolation."""
-    base, around = _corners(points, volume.shape[0])
-    flat = volume.reshape(-1)
-    total = torch.zeros_like(base, dtype=volume.dtype)
-    for offset, weight in around:
-        total += flat[base + offset] * weight
-    return total
+    """Return a volume's values at points, interpolated linearly; points outside get the boundary's value."""
+    grid = (points / (volume.shape[0] // 2)).to(volume.dtype).reshape(1, 1, 1, -1, 3)
+    values = grid_sample(volume[None, None], grid, padding_mode="border", align_corners=True)
+    return values.reshape(points.shape[:-1])
 
 
 def collect(total: Tensor, points: Tensor, values: Tensor) -> None:
@@ -93,38 +91,54 @@ def speckle_spectrum(n: int, diameter: float, *, device: torch.device | str | No
     return (spectrum / spectrum.mean())[..., : n // 2 + 1].contiguous()
 
 
-def smooth_field(photons: Tensor, expected: Tensor, spectrum: Tensor, *, variance: float, iterations: int) -> Tensor:
-    """Return the most probable relative field: photons ~ Poisson(expected · field), field = 1 + Gaussian speckle.
+def smooth_field(
+    photons: Tensor, expected: Tensor, spectrum: Tensor, deviation: Tensor, *, steps: int, start: Tensor | None = None
+) -> tuple[Tensor, Tensor]:
+    """Return the most probable relative field: photons ~ Poisson(expected · field), field = 1 + deviation · speckle.
 
     The Wiener estimate for noise of variance ``expected``: (E + C⁻¹) (x − 1) = photons − E, with C of the given
-    spectrum and variance, by conjugate gradients on C^½ E C^½ + 1.
+    spectrum and deviation, by conjugate gradients on C^½ E C^½ + 1.
 
     Parameters
     ----------
     photons, expected : (n, n, n)
         What came, and what a field of one would give.
     spectrum : (n, n, n // 2 + 1)
-        Power spectrum of the field, mean one.
-    variance : float
-        Variance of the field: 1 for fully developed speckle, less where the object is compact.
-    iterations : int
-        Steps at most.
+        Power spectrum of the speckle, mean one.
+    deviation : (n, n, n)
+        Standard deviation of the field: 1 for fully developed speckle, less where the object is compact or a
+        background without structure adds to the mean.
+    steps : int
+        Of the conjugate gradients, at most.
+    start : (n, n, n)
+        White speckle to begin from; None: nothing.
+
+    Returns
+    -------
+    field, white : (n, n, n)
+        The field, and the white speckle behind it, from which the next estimate may begin.
     """
-    root, shape = (spectrum * variance).clamp_min(0).sqrt(), photons.shape
+    root, shape, weight = spectrum.clamp_min(0).sqrt(), photons.shape, deviation**2 * expected
 
     def colour(values: Tensor) -> Tensor:
         return inverse_real_fourier_corner(real_fourier_corner(values) * root, shape)
 
-    residual = colour(photons - expected)
-    solution, direction = torch.zeros_like(residual), residual.clone()
-    power = first = float((residual * residual).sum())
-    for _ in range(iterations):
+    def normal(values: Tensor) -> Tensor:
+        return colour(weight * colour(values)) + values
+
+    residual = colour(deviation * (photons - expected))
+    first = float((residual * residual).sum())
+    white = torch.zeros_like(residual) if start is None else start.clone()
+    if start is not None:
+        residual -= normal(white)
+    direction, power = residual.clone(), float((residual * residual).sum())
+    for _ in range(steps):
         if power <= 1e-5 * first:
             break
-        image = colour(expected * colour(direction)) + direction
+        image = normal(direction)
         length = power / float((direction * image).sum())
-        solution += length * direction
+        white += length * direction
         residual -= length * image
         previous, power = power, float((residual * residual).sum())
         direction = residual + (power / previous) * direction
-    return 1 + colour(solution)
+    return 1 + deviation * colour(white), white

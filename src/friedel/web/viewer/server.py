@@ -11,17 +11,19 @@ from aiohttp import web
 
 from friedel.bcdi.show.fields import described, packed, surface
 from friedel.bcdi.show.page import STATIC as VIEWER
-from friedel.core.errors import InputError
+from friedel.core.errors import FriedelError, InputError
 from friedel.web.files import file_inside
 from friedel.web.options import ServeOptions
 from friedel.web.page import listening_at, require_server, with_token
 from friedel.web.server import HEADERS, PAGE_RULES, REPORT_RULES, STATIC, gated
 from friedel.web.viewer.catalogue import Entry, filled, find_results, row_of
+from friedel.web.viewer.frames import RawScans
 from friedel.web.viewer.volumes import Shelf
 
 OWN = Path(__file__).parent / "static"
 _PLACES = {"live": STATIC, "viewer": VIEWER, "open": OWN}
 _FIELDS = web.AppKey("shelf", Shelf)
+_RAW = web.AppKey("raw", RawScans)
 _ROWS = web.AppKey("rows", list[dict[str, Any]])
 
 
@@ -36,13 +38,16 @@ def make_open_app(entries: Sequence[Entry], options: ServeOptions) -> web.Applic
         Address and token; on another address than loopback the token must be set.
     """
     app = web.Application(middlewares=[gated(options)])
-    app[_FIELDS], app[_ROWS] = Shelf(entries), [row_of(entry) for entry in entries]
+    app[_FIELDS], app[_RAW] = Shelf(entries), RawScans(entries)
+    app[_ROWS] = [row_of(entry) for entry in entries]
     app.router.add_get("/", _page)
     app.router.add_get("/static/{place:live|viewer|open}/{name:[a-z]+\\.(?:js|css|svg)}", _static)
     app.router.add_get("/api/results", _table)
     app.router.add_get("/api/result/{key:[0-9~-]+}", _about)
     app.router.add_get("/api/result/{key:[0-9~-]+}/volume/{number:[0-9]+}", _volume)
     app.router.add_get("/api/result/{key:[0-9~-]+}/surface", _surface)
+    app.router.add_get("/api/result/{number:[0-9]+}/frames", _frames)
+    app.router.add_get("/api/result/{number:[0-9]+}/frames/{place:[0-9]+}", _frame)
     app.router.add_get("/file/{number:[0-9]+}/{path:.+}", _file)
     app.cleanup_ctx.append(_filling)
     return app
@@ -129,12 +134,31 @@ async def _surface(request: web.Request) -> web.StreamResponse:
     return await _answer(request, lambda fields: web.json_response(surface(fields), headers=HEADERS))
 
 
+async def _frames(request: web.Request) -> web.StreamResponse:
+    number = int(request.match_info["number"])
+    return await _in_thread(lambda: web.json_response(request.app[_RAW].described(number), headers=HEADERS))
+
+
+async def _frame(request: web.Request) -> web.StreamResponse:
+    number, place = int(request.match_info["number"]), int(request.match_info["place"])
+
+    def answer() -> web.StreamResponse:
+        values, largest = request.app[_RAW].frame(number, place)
+        return web.Response(body=values, headers=HEADERS | {"X-Largest": f"{largest:.9g}"})
+
+    return await _in_thread(answer)
+
+
 async def _answer(request: web.Request, make: Callable[[Any], web.StreamResponse]) -> web.StreamResponse:
-    """Read, compute and pack in a thread, so that a large result doesn't delay other requests."""
     shelf, key = request.app[_FIELDS], request.match_info["key"]
+    return await _in_thread(lambda: make(shelf.fields(key)))
+
+
+async def _in_thread(make: Callable[[], web.StreamResponse]) -> web.StreamResponse:
+    """Read, compute and pack in a thread, so that other requests are answered meanwhile."""
     try:
-        return await asyncio.to_thread(lambda: make(shelf.fields(key)))
-    except InputError as error:
+        return await asyncio.to_thread(make)
+    except FriedelError as error:
         return web.json_response({"error": str(error)}, status=404, headers=HEADERS)
 
 

@@ -346,7 +346,7 @@ export class Viewer {
 }
 
 // Axes, a curve, bars and a band as plain SVG.
-class Chart {
+export class Chart {
   constructor(holder, [x0, x1], [y0, y1]) {
     this.width = Math.max(holder.clientWidth, 200);
     // Sizes follow the page's letters, which are larger on a control room's screen.
@@ -399,7 +399,7 @@ class Chart {
   mark(value) { if (value >= this.x0 && value <= this.x1) this.put("line", { x1: this.x(value), x2: this.x(value), y1: this.frame.top, y2: this.frame.bottom, class: "mark" }); }
 }
 
-function paint(canvas, { width, height, data }) {
+export function paint(canvas, { width, height, data }) {
   canvas.width = width;
   canvas.height = height;
   const context = canvas.getContext("2d"), image = context.createImageData(width, height);

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional
 
+from friedel.core.detector_units import detector_units
 from friedel.core.files.marks import LARGEST
 
 MARKS = tuple(sorted({float(np.float32(value)) for value in LARGEST}))
@@ -27,6 +28,11 @@ _MOST_VALUES = 1 << 20
 _GAP = 0.3
 # Above this ratio of variance and mean in steps, the step is no photon.
 _OVERDISPERSED = 2.5
+# Single photons are looked for so many standard deviations above the noise, and believed if there are so many, and
+# between none and one fewer than this share of those at one.
+_LONE, _FEW_PHOTONS, _VALLEY = 4.5, 200, 0.75
+# By so much must their peak exceed the slope before it is believed instead: the slope errs by a fifth where it holds.
+_TOO_SMALL = 1.4
 # Photons by which a dark level must differ from what its own noise explains before it is called a pedestal.
 _CLEARLY = 0.3
 # A share of pixels with one and the same negative number in (nearly) every frame is a mark, not noise.
@@ -36,6 +42,9 @@ _ALWAYS = 0.9
 _NARROWER = 0.85
 # Relative steps to which gain, and read noise, are rounded, so that two samples of a run nearly always give equal ones.
 _GRID, _NOISE_GRID = 0.01, 0.05
+
+# Rounding to whole numbers scatters by 0.29 of one; what scatters more is read noise.
+_ROUNDING = 0.5
 
 Values = NDArray[np.float64]
 
@@ -117,9 +126,14 @@ def photon_unit(mean: Tensor, variance: Tensor, values: Values) -> PhotonUnit:
     dark, dark_variance = _dark_level(mean, variance)
     slope = _slope(mean, variance, dark, dark_variance)
     step, base = _step(values)
+    rounded = _rounded(values, step, slope)
+    if rounded is not None:
+        return rounded
     if step and _counted(values, base, step, slope, dark, dark_variance):
         return PhotonUnit(gain=step, pedestal=_counts_pedestal(values, base, step, dark, dark_variance))
     zero, noise = _zero_peak(values, dark, dark_variance**0.5)
+    lone = _single_photon(values - zero, noise)
+    slope = lone if lone and lone > _TOO_SMALL * (slope or 0.0) else slope
     measured = slope is not None and slope > noise / _NOISIEST / 2
     gain = max(slope or 0.0, noise / _NOISIEST, 1e-9)
     if measured:
@@ -128,6 +142,17 @@ def photon_unit(mean: Tensor, variance: Tensor, values: Values) -> PhotonUnit:
     clear = zero - noise**2 / gain > _CLEARLY * gain or zero < -_CLEARLY * gain
     pedestal = float(np.rint(zero / (_NOISE_GRID * gain))) * _NOISE_GRID * gain if clear else 0.0
     return PhotonUnit(gain=gain, pedestal=pedestal, read_variance=read_variance, counted=False, measured=measured)
+
+
+def _rounded(values: Values, step: float, slope: float | None) -> PhotonUnit | None:
+    """Return the unit where photons were multiplied by a gain and rounded: whole values on rungs that aren't whole."""
+    if step != 1 or slope is None or slope < _OVERDISPERSED:
+        return None
+    units = detector_units(values)
+    if units is None or units.noise * units.gain > _ROUNDING:
+        return None
+    pedestal = units.pedestal if abs(units.pedestal) > _CLEARLY * units.gain else 0.0
+    return PhotonUnit(gain=units.gain, pedestal=pedestal)
 
 
 def _zero_peak(values: Values, dark: float, noise: float) -> tuple[float, float]:
@@ -146,6 +171,24 @@ def _zero_peak(values: Values, dark: float, noise: float) -> tuple[float, float]
         if width > _NARROWER * before or width == 0:
             break
     return (zero, width) if counts[below].sum() > 100 and width > 0 else (dark, noise)
+
+
+def _single_photon(values: Values, noise: float) -> float | None:
+    """Return where single photons stand in the histogram, or None where no peak is clear of the noise.
+
+    In a run of many blanks few tiles are lit, and what modules drift by hides how the variance grows with the light.
+    """
+    lone = values[values > _LONE * noise]
+    if noise <= 0 or len(lone) < _FEW_PHOTONS:
+        return None
+    peak = float(np.quantile(lone, 0.1))
+    for _ in range(4):
+        near = lone[np.abs(lone - peak) < 0.3 * peak]
+        if len(near) < _FEW_PHOTONS:
+            return None
+        peak = float(np.median(near))
+    valley, top = (int(np.sum(np.abs(values - middle * peak) < 0.07 * peak)) for middle in (0.65, 1.0))
+    return peak if valley < _VALLEY * top else None
 
 
 def tile_statistics(frames: Tensor, known: Tensor) -> tuple[Tensor, Tensor]:

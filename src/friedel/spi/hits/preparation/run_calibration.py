@@ -7,6 +7,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from friedel.core.detector_units import normalised_apart, transformed
+from friedel.core.errors import InputError
 from friedel.spi.hits.preparation.photon_unit import find_marks, measured_values, photon_unit, tile_statistics
 from friedel.spi.hits.preparation.prepare import Prepared, RunConstants, loaded, natural_binning, prepare
 
@@ -43,6 +45,11 @@ def measure_run(
     -------
     RunConstants
         The same for the same frames, so that a run can be taken up again.
+
+    Raises
+    ------
+    InputError
+        If the numbers are logarithms or roots of photons, or each frame is normalised on its own.
     """
     binning = natural_binning(mask.shape)
     middle = (mask.shape[0] // binning // 2, mask.shape[1] // binning // 2)
@@ -51,8 +58,10 @@ def measure_run(
         return constants
     sample = frames[picked_frames(frames, mask)]
     constants = replace(constants, marks=find_marks(sample, mask))
+    values = measured_values(sample, mask, constants.marks)
+    _require_linear(sample, values)
     overview = _Overview.of(sample, mask, constants)
-    unit = photon_unit(overview.tile_mean, overview.tile_variance, measured_values(sample, mask, constants.marks))
+    unit = photon_unit(overview.tile_mean, overview.tile_variance, values)
     if centre is None:
         shift = symmetry_centre(overview.pattern(unit.pedestal), overview.weight)
         constants = replace(constants, centre=(middle[0] + shift[0], middle[1] + shift[1]))
@@ -70,6 +79,15 @@ def measure_run(
         prepared = prepare(sample, mask, replace(constants, faulty=still))
     faulty = faulty_pixels(prepared)
     return replace(constants, faulty=faulty if still is None else faulty | still)
+
+
+def _require_linear(sample: NDArray[np.generic], values: NDArray[np.float64]) -> None:
+    """Raise InputError if the numbers are no multiples of photons: their noise would be taken for something else."""
+    what = transformed(values) if sample.dtype.kind == "f" else None
+    if what is not None:
+        raise InputError(f"the frames' values are {what}; give photons or detector units")
+    if sample.dtype.kind == "f" and normalised_apart(sample):
+        raise InputError("every frame is normalised by a number of its own; give photons or detector units")
 
 
 def _binned_centre(centre: tuple[float, float] | None, binning: int) -> tuple[int, int] | None:
@@ -202,6 +220,7 @@ _DIMMER = 0.02
 # deviations. Eight aren't reached by chance; the factor is a choice: smaller, and bright narrow fringes would be hot.
 _HOTTER = 4.0
 _SIGMAS = 8.0
+_MOST_OF_A_PIXEL = 3.0  # photons: a frame with a hot pixel is not yet a bright one
 _WIDEST_PX = 48  # of a hole or gap that is filled in between blind pixels
 
 
@@ -216,18 +235,45 @@ def faulty_pixels(prepared: Prepared) -> Tensor:
     Returns
     -------
     (128, 128) bool
-        Hot: several times brighter, in the sum of all frames, than the median about it. Blind: dark, or unchanged in
-        every frame, although much light falls right beside it (or between such pixels: a hole, a gap).
+        Hot: several times brighter than the median about it, in the sum of all frames or of the darker half of them
+        (amid the light of hits it would hide). Blind: dark, or unchanged in every frame, although much light falls
+        right beside it (or between such pixels: a hole, a gap).
     """
-    total, known = prepared.photons.sum(0)[0], prepared.known.amax(0)[0] > 0
+    total, known = _fair_sum(prepared.photons)[0], prepared.known.amax(0)[0] > 0
     around = torch.from_numpy(_median_about(total.numpy())).clamp_min(0)
-    spread = (around + 1 + prepared.read_variance * len(prepared.photons)).sqrt()
-    hot = known & (total > _HOTTER * around + _SIGMAS * spread + _SIGMAS)
+    hot = known & (
+        _hot(prepared.photons, prepared.read_variance) | _hot(_darker_half(prepared), prepared.read_variance)
+    )
     even = torch.where(hot, around, total)  # hot pixels must not make their neighbours look blind
     # Where there is read noise, rows are free of their offset only to about a photon a frame.
     bright = _BRIGHT + (2.0 * len(prepared.photons) if prepared.read_variance else 0.0)
     blind = _blind(even.numpy(), known.numpy(), unchanging_pixels(prepared).numpy(), bright)
     return torch.from_numpy(blind) | hot
+
+
+def _fair_sum(photons: Tensor) -> Tensor:
+    """Return the sum over frames ``(n, …)``, in which no frame counts for more than all the others together.
+
+    One frame of a thousand times the light, by a fault or a droplet, would else stand for the run, and its dark fringes
+    for blind pixels.
+    """
+    light = photons.flatten(1).clamp_min(0).sum(1)
+    others = light.sum() - light
+    weight = torch.where((light > others) & (others > 0), others / light.clamp_min(1e-9), torch.ones_like(light))
+    return torch.einsum("n,n...->...", weight, photons)
+
+
+def _hot(photons: Tensor, read_variance: float) -> Tensor:
+    total = _fair_sum(photons)[0]
+    around = torch.from_numpy(_median_about(total.numpy())).clamp_min(0)
+    spread = (around + 1 + read_variance * len(photons)).sqrt()
+    return total > _HOTTER * around + _SIGMAS * spread + _SIGMAS
+
+
+def _darker_half(prepared: Prepared) -> Tensor:
+    """Return the photons of the darker frames, by pixels of which none counts for more than a few photons."""
+    order = prepared.photons.clamp_max(_MOST_OF_A_PIXEL).flatten(1).sum(1).argsort(stable=True)
+    return prepared.photons[order[: (len(order) + 1) // 2]]
 
 
 def unchanging_pixels(prepared: Prepared) -> Tensor:

@@ -1,5 +1,6 @@
 // The table of results, one result, and two beside one another. The address says what is shown: #/, #/3, #/3/7.
 import { Viewer } from "/static/viewer/viewer.js";
+import { Frames } from "/static/open/frames.js";
 import { numberText } from "/static/viewer/volume.js";
 
 const at = (name) => document.getElementById(name);
@@ -141,7 +142,12 @@ async function showOne(number) {
   const verdict = shown.about.trusted === null ? "" : html("p", { class: shown.about.trusted ? "yes" : "no" }, shown.about.trusted ? "The checks passed" : "A check failed: read why");
   const side = html("aside", { class: "card side" }, html("h2", {}, "How sure is it?"), verdict, html("dl", {}, ...Object.entries(shown.about.about).flatMap(([name, value]) => [html("dt", {}, name), html("dd", {}, value)])),
     html("ul", {}, ...shown.about.reasons.map((reason) => html("li", {}, reason))), html("div", { class: "links" }, ...(row && row.report ? links : [])));
-  at("main").replaceChildren(html("div", { class: "result" }, holder, side));
+  const raw = html("section", { class: "card raw" });
+  new Frames(raw, { html, about: async () => (await fetched(`/api/result/${number}/frames`)).json(), frame: async (k) => {
+    const answer = await fetched(`/api/result/${number}/frames/${k}`);
+    return { buffer: await answer.arrayBuffer(), largest: Number(answer.headers.get("X-Largest")) };
+  } });
+  at("main").replaceChildren(html("div", { class: "result" }, holder, side, raw));
   at("where").textContent = shown.about.title;
   document.title = `${shown.about.title} – friedel`;
   at("actions").replaceChildren(html("a", { class: "button", href: "#/" }, "All results"));

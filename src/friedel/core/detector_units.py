@@ -1,9 +1,10 @@
-"""A detector's units: pedestal, gain and readout noise, from how the values gather around equal steps.
+"""What values are if not photons: a detector's units (pedestal, gain, readout noise), logarithms, roots, normalised.
 
 Most voxels of a pattern are dark, so the pedestal is the middle of all values and the noise what lies below it; what is
 bright gathers around whole numbers of photons, as far as the noise lets it.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
@@ -24,6 +25,22 @@ LEAST_COHERENCE = 0.35
 # Within a quarter of a step of its rung lies half of what knows no steps, and 0.72 of what scatters by 0.23 photons.
 LEAST_NEAR = 0.72
 LEAST_RUNG = 0.03
+# Up to so many quanta float32 keeps multiples apart by far more than the tolerance.
+QUANTA = 2000
+TOLERANCE = 0.01  # distance from a whole number that still counts as whole
+MOST_WHOLE = 0.995  # share of the values that must be whole: a few hot or interpolated voxels are let pass
+# So large a share of the values must be so few quanta: most voxels of a pattern hold few photons.
+LEAST_FEW = 0.2
+LEAST_KINDS = 3  # different whole numbers among them: two may be a mask or a mark
+
+SCALES: tuple[tuple[str, Callable[[Any], Any]], ...] = (
+    ("the logarithm of 1 + photons", np.expm1),
+    ("the decimal logarithm of 1 + photons", lambda v: np.power(10.0, v) - 1),
+    ("the logarithm of photons", np.exp),
+    ("the decimal logarithm of photons", lambda v: np.power(10.0, v)),
+    ("the square root of photons (amplitudes)", np.square),
+)
+"""What people make of photons before they keep them, and how it is undone; what was undone is whole."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -152,3 +169,43 @@ def _dense_units(known: NDArray[Any]) -> DetectorUnits | None:
         return None
     pedestal, gain = _refined(first, gain, known)
     return DetectorUnits(pedestal=pedestal, gain=gain) if _on_rungs((some + low - pedestal) / gain) else None
+
+
+def whole_numbers(values: Floats) -> bool:
+    """Tell whether positive values are whole numbers of something, most of them few."""
+    few = values[values < QUANTA]
+    if few.size < max(100, LEAST_FEW * values.size):
+        return False
+    near = np.round(few)
+    close = np.abs(few - near) < TOLERANCE
+    return bool(close.mean() > MOST_WHOLE and np.unique(near[:20_000]).size >= LEAST_KINDS)
+
+
+def transformed(values: NDArray[Any]) -> str | None:
+    """Return what values are if they are photons' logarithms or roots, None if they aren't or it can't be told.
+
+    Parameters
+    ----------
+    values : (n,) real
+        Values of measured pixels.
+    """
+    positive = values[values > 0]
+    some = positive[:: max(1, positive.size // (10 * SAMPLE))].astype(np.float64)
+    if some.size < LEAST_BRIGHT or some.max() > np.log(1e12) ** 2 or (some == np.round(some)).all():
+        return None
+    least = float(some.min())
+    if any(whole_numbers(some / (least / k)) for k in (1, 2, 3)):
+        return None
+    with np.errstate(all="ignore"):
+        return next((what for what, undo in SCALES if whole_numbers(undo(some))), None)
+
+
+def normalised_apart(frames: NDArray[Any]) -> bool:
+    """Tell whether every frame ``(n, y, x)`` is whole numbers of a unit of its own: frames normalised one by one."""
+    units = []
+    for frame in frames[:8]:
+        positive = frame[np.isfinite(frame) & (frame > 0)].astype(np.float64)
+        if positive.size < LEAST_BRIGHT or not whole_numbers(positive / positive.min()):
+            return False
+        units.append(float(positive.min()))
+    return len(units) > 1 and max(units) > (1 + TOLERANCE) * min(units)

@@ -1,0 +1,101 @@
+"""A heating series with truth: strain against temperature, time beside single runs, the aborted scan.
+
+Thirty scans of one gold crystal that drifts, turns by 1.5°, and strains more and more from 300 to 600 K, written as APS
+34-ID-C does; one stops just past the peak. Treated by `friedel series` with the defaults, and, for the time, a share of
+them one by one as `friedel reconstruct` in a process each.
+"""
+
+import argparse
+import os
+import resource
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+import numpy as np
+from report import Report, arguments
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tests" / "doubles"))
+from heating import FIRST, Heating, write_heating
+
+from friedel.bcdi.plan import ReconstructionPlan
+from friedel.bcdi.series.plan import SeriesPlan, members_of
+from friedel.bcdi.series.run import SeriesResult, run_series
+
+N_SCANS, ABORTED, SINGLES = 30, 12, 5
+
+
+def cpu_s(who: int) -> float:
+    """Return the processor time of this process, or of its children that have ended, s."""
+    used = resource.getrusage(who)
+    return used.ru_utime + used.ru_stime
+
+
+def single_runs(plan: SeriesPlan, folder: Path, places: list[int]) -> float:
+    """Return the mean processor time of single runs, each a process as a user starts it, s."""
+    before = cpu_s(resource.RUSAGE_CHILDREN)
+    members = members_of(plan)
+    for place in places:
+        member: ReconstructionPlan = members[place].plan
+        path = folder / f"single_{place}.yaml"
+        path.write_text(member.text(), encoding="utf-8")
+        program = "from friedel.cli.main import main; main()"
+        command = [sys.executable, "-c", program, "reconstruct", str(path), "-o", str(folder / f"single_{place}")]
+        subprocess.run(command, check=True, capture_output=True, env=os.environ)
+    return (cpu_s(resource.RUSAGE_CHILDREN) - before) / len(places)
+
+
+def against_truth(result: SeriesResult, truth: Heating) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Return found less true rms strain, its standard errors, and the true one, over the scans that aren't outliers."""
+    rows = [
+        (scan.numbers["strain_rms"] - truth.strain_rms[k], scan.errors["strain_rms"], truth.strain_rms[k])
+        for k, scan in enumerate(result.scans)
+        if not scan.failed and scan.name not in result.outliers
+    ]
+    apart, errors, true = np.array(rows).T
+    return apart, errors, true
+
+
+def _own(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--scans", type=int, default=N_SCANS)
+    parser.add_argument("--photons", type=float, default=2e7)
+    parser.add_argument("--keep", type=Path, help="folder for the series, to look at")
+
+
+def main() -> None:
+    """Run the benchmark."""
+    given = arguments(__doc__, more=_own)
+    n = 6 if given.quick else given.scans
+    aborted = min(ABORTED, n // 2)
+    report = Report("series: a heated crystal, scan by scan", given.quick)
+    with tempfile.TemporaryDirectory() as place:
+        folder = given.keep or Path(place)
+        truth = write_heating(folder / "raw", n, aborted=aborted, n_photons=given.photons)
+        scans = f"{FIRST}-{FIRST + n - 1}"
+        plan = SeriesPlan(scan=truth.source, scans=scans, conditions={"temperature": truth.temperatures})
+        before = cpu_s(resource.RUSAGE_SELF)
+        result = run_series(plan, folder / "series")
+        each = (cpu_s(resource.RUSAGE_SELF) - before) / n
+        places = [k for k in np.linspace(0, n - 1, SINGLES).round().astype(int).tolist() if k != aborted]
+        alone = single_runs(plan, folder, places[:2] if given.quick else places)
+    apart, errors, true = against_truth(result, truth)
+    within = [float(np.mean(np.abs(apart) < k * errors)) for k in (1, 2, 3)]
+    report.add("scans compared", f"{len(apart)} of {n}")
+    report.add("rms strain within 1 | 2 | 3 standard errors", " | ".join(f"{w:.0%}" for w in within),
+               bar="68 | 95 | 99 %, as many as chance leaves", met=within[1] >= 0.9 and within[0] >= 0.5)  # fmt: skip
+    report.add("found / true rms strain, mean", f"{np.mean((apart + true) / true):.3f}")
+    report.add("median standard error / rms strain", f"{np.median(errors / true):.3f}")
+    report.add("CPU-s a scan in the series", f"{each:.1f}", bar="< a single run", peer=f"{alone:.1f} alone",
+               met=each < alone)  # fmt: skip
+    name = f"scan_{FIRST + aborted:04d}"
+    others = set(result.outliers) - {name}
+    report.add(
+        "the aborted scan is named", result.outliers.get(name, "no")[:60], bar="yes", met=name in result.outliers
+    )
+    report.add("others named", ", ".join(f"{k}: {result.outliers[k][:40]}" for k in sorted(others)) or "none")
+    report.finish()
+
+
+if __name__ == "__main__":
+    main()
