@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Mapping, Sequence
+from io import BytesIO
 
 import numpy as np
 from matplotlib import colormaps
@@ -182,6 +183,14 @@ def frame_sheet_figure(
         axes.imshow(_shown(frame, mask), cmap=colours, interpolation="nearest")
         axes.set_title(title, fontsize=SMALL_POINTS - 1, color=INK, pad=2)
     return figure
+
+
+def frames_png(frames: NDArray[np.generic], mask: NDArray[np.bool_], *, first: int = 0) -> bytes:
+    """Return frames ``(n, y, x)`` in a row as PNG, each under its number, for notebooks."""
+    content = BytesIO()
+    titles = [f"{first + k}" for k in range(len(frames))]
+    frame_sheet_figure(frames, titles, mask=mask).savefig(content, format="png", dpi=90)
+    return content.getvalue()
 
 
 def _shown(frame: NDArray[np.generic], mask: NDArray[np.bool_] | None) -> NDArray[np.float64]:

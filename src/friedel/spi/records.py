@@ -23,6 +23,12 @@ class FrameStatus(IntEnum):
     """Its bytes could not be read or decompressed."""
 
 
+_SHOWN = 8
+"""Frames that a notebook shows: a row."""
+_BINS, _WIDE, _HIGH = 25, 250, 60
+"""Bars of a notebook's histogram, and its size, pixels."""
+
+
 @dataclass(frozen=True, eq=False, kw_only=True)
 class Frames:
     """Detector frames of one run, or a stretch of it.
@@ -46,6 +52,19 @@ class Frames:
             raise InputError(f"frames must have axes (n, y, x), got shape {self.intensities.shape}")
         if self.mask.shape != self.intensities.shape[1:]:
             raise InputError(f"mask {self.mask.shape} doesn't fit frames of {self.intensities.shape[1:]}")
+
+    def __repr__(self) -> str:
+        n, rows, columns = self.intensities.shape
+        return (
+            f"Frames({n} frames of {rows} × {columns} from number {self.first}, {self.intensities.dtype}, "
+            f"mask leaves {self.mask.mean():.1%})"
+        )
+
+    def _repr_png_(self) -> bytes | None:
+        """Return the first frames as Jupyter shows them; None where there are none."""
+        from friedel.spi.figures import frames_png
+
+        return frames_png(self.intensities[:_SHOWN], self.mask, first=self.first) if len(self.intensities) else None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -135,6 +154,34 @@ class HitScores:
             f"HitScores({len(self)} frames: {int(self.good.sum())} good ({self.hit_rate:.1%}), {blank} blank, "
             f"{int(self.reject_band.sum())} in the reject band, {unscored} without a score; "
             f"model {self.model or 'unknown'})"
+        )
+
+    def _repr_html_(self) -> str:
+        """Return the counts and the histogram of ``single`` as Jupyter shows them."""
+        scored = self.single[self.status == FrameStatus.SCORED]
+        counts, _ = np.histogram(scored, bins=_BINS, range=(0, 1))
+        # Counts go by their root: a run's bins differ by a factor of thousand.
+        heights, wide = _HIGH * np.sqrt(counts / max(int(counts.max(initial=1)), 1)), _WIDE / _BINS
+        bars = "".join(
+            f'<rect x="{k * wide:.1f}" y="{_HIGH - height:.1f}" width="{wide - 1:.1f}" height="{height:.1f}"/>'
+            for k, height in enumerate(heights)
+        )
+        known = self.diameter[self.good & np.isfinite(self.diameter)]
+        rows = {
+            "frames": f"{len(self)}",
+            "good": f"{int(self.good.sum())} ({self.hit_rate:.1%})",
+            "blank": f"{int((self.blank >= 0.5).sum())}",
+            "in the reject band": f"{int(self.reject_band.sum())}",
+            "without a score": f"{int(np.sum(self.status != FrameStatus.SCORED))}",
+            "median diameter": f"{np.median(known):.4g} {self.length_unit}" if known.size else "unknown",
+        }
+        table = "".join(f"<tr><th>{name}</th><td>{value}</td></tr>" for name, value in rows.items())
+        return (
+            f"<table>{table}</table>"
+            f'<svg width="{_WIDE}" height="{_HIGH + 18}" fill="#0072b2" role="img" '
+            f'aria-label="Frames by their probability of one particle alone">{bars}'
+            f'<text y="{_HIGH + 14}" font-size="12" fill="gray">0: other</text>'
+            f'<text x="{_WIDE}" y="{_HIGH + 14}" font-size="12" fill="gray" text-anchor="end">1: single</text></svg>'
         )
 
     @property

@@ -3,6 +3,7 @@ import sys
 
 import numpy as np
 import pytest
+from scipy import ndimage
 
 from friedel.bcdi.records import CrystalImage
 from friedel.bcdi.results.save import save_crystal, save_reconstruction
@@ -59,11 +60,31 @@ def test_a_crystal_is_in_nm_with_its_strain_and_spacing(tmp_path):
     assert grid.point_data["strain"][index] == pytest.approx(1e-3 * numbers[2, 0, 3])
     assert grid.point_data["d_spacing_nm"][index] == pytest.approx((numbers[2, 0, 3] + 2) / 10)
     assert grid.point_data["amplitude"][index] == pytest.approx((numbers[2, 0, 3] + 1) / 2)
-    assert np.isnan(grid.point_data["strain"]).sum() == 10
+    known = np.isfinite(grid.point_data["strain"]).reshape(shape)
+    np.testing.assert_array_equal(known, ndimage.binary_dilation(numbers > 9, np.ones((3, 3, 3))))
     assert np.flatnonzero(grid.point_data["turns"]).tolist() == [30]
     assert "laboratory" in grid.field_data["frame"][0]
     with pytest.raises(InputError, match=r"\.vti, got '\.cxi'"):
         save_crystal(crystal, tmp_path / "crystal.cxi")
+
+
+def test_a_contour_of_the_amplitude_can_be_coloured_by_strain_everywhere(tmp_path):
+    z, y, x = np.indices((14, 14, 14)) - 7.0
+    inside = np.sqrt(z**2 + y**2 + x**2) < 4.5
+    crystal = CrystalImage(
+        object=np.exp(-((np.sqrt(z**2 + y**2 + x**2) / 4.9) ** 8)).astype(np.complex64),
+        support=inside,
+        isosurface_level=0.5,
+        bulk_amplitude=1.0,
+        frame="laboratory",
+        voxel_size_angstrom=50.0,
+        strain=np.where(inside, 1e-4 * x, np.nan).astype(np.float32),
+    )
+    grid = pyvista.read(save_crystal(crystal, tmp_path / "crystal.vti"))
+    surface = grid.contour([0.5], scalars="amplitude")
+    assert surface.n_points > 100
+    assert np.isfinite(surface.point_data["strain"]).all()
+    assert np.corrcoef(surface.point_data["strain"], surface.points[:, 0])[0, 1] > 0.98
 
 
 def test_without_pyvista_the_message_has_the_line_that_installs_it(finished, tmp_path, monkeypatch):

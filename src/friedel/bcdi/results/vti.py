@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy import ndimage
 
 from friedel.bcdi.records import CrystalErrors, CrystalImage, Reconstruction
 from friedel.core.optional import load_optional
@@ -17,6 +18,8 @@ from friedel.core.units import ANGSTROM_PER_NM
 
 # Cosine between two voxel steps below which they count as perpendicular: 0.06°.
 RIGHT_ANGLE_COSINE = 1e-3
+# A contour's cell reaches one voxel along each axis: √3, and no further.
+_RIM = 1.8
 
 
 def write_reconstruction_vti(path: Path, reconstruction: Reconstruction) -> None:
@@ -98,6 +101,19 @@ def _right_angled_spacing_nm(basis: NDArray[np.float64] | None) -> tuple[tuple[f
     return (z, y, x), "lengths in nanometres along the measurement's own axes"
 
 
+def _with_rim(volume: NDArray[Any]) -> NDArray[Any]:
+    """Return a volume whose known values reach one voxel further, each from the nearest.
+
+    A contour runs between the last voxel inside and the first outside. Interpolated with NaN, all of it would have no
+    value to be coloured by. ``support`` says which voxels were known.
+    """
+    unknown = np.isnan(volume) if volume.dtype.kind == "f" else np.zeros(volume.shape, dtype=bool)
+    if not unknown.any() or unknown.all():
+        return volume
+    distance, nearest = ndimage.distance_transform_edt(unknown, return_indices=True)
+    return np.where(distance < _RIM, volume[tuple(nearest)], volume)
+
+
 def _write(
     path: Path, volumes: Mapping[str, NDArray[Any]], spacing: tuple[float, float, float], words: Mapping[str, str]
 ) -> None:
@@ -107,7 +123,7 @@ def _write(
     origin = [-(n // 2) * step for n, step in zip(shape, spacing, strict=True)]
     grid = pyvista.ImageData(dimensions=shape[::-1], spacing=spacing[::-1], origin=origin[::-1])
     for name, volume in volumes.items():
-        grid.point_data[name] = volume.ravel()  # C order of (z, y, x): x runs fastest, as VTK wants it
+        grid.point_data[name] = _with_rim(volume).ravel()  # C order of (z, y, x): x runs fastest, as VTK wants it
     for name, text in words.items():
         grid.field_data[name] = [text]
     grid.save(path)

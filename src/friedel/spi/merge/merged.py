@@ -1,6 +1,7 @@
 """A merged intensity with its orientations, as a notebook holds it and as HDF5 keeps it."""
 
 from dataclasses import dataclass, field
+from io import BytesIO
 from pathlib import Path
 
 import h5py
@@ -64,6 +65,20 @@ class Merged:
     halves: tuple[NDArray[np.float32], NDArray[np.float32]]
     quality: MergeQuality
     notes: tuple[tuple[str, str], ...] = field(default=())
+
+    def __repr__(self) -> str:
+        return (
+            f"Merged({int(self.used.sum())} of {len(self.used)} frames in {self.intensity.shape[0]}³ voxels, halves "
+            f"agree to {self.quality.mean_halves:.2f}: {self.quality.verdict})"
+        )
+
+    def _repr_png_(self) -> bytes:
+        """Return the slices through the intensity's centre as Jupyter shows them."""
+        from friedel.spi.merge.report import slices
+
+        content = BytesIO()
+        slices(self).savefig(content, format="png", dpi=90)
+        return content.getvalue()
 
     @property
     def outliers(self) -> NDArray[np.int64]:
