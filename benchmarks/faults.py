@@ -347,13 +347,14 @@ def port_in_use(rng: Rng, folder: Path) -> None:
 
 def two_watches(rng: Rng, folder: Path) -> None:
     """Watch one source into one folder twice: the second is refused, the first goes on."""
-    uri = _file(folder)
+    uri = _file(folder, rate=4)  # a minute: the second must find the first at work, on a machine under load, too
     with _watch(uri, folder) as first:
         first.until_scored(1)
         with _watch(uri, folder) as second:
             said = second.leave()
             need(second.process.returncode == 2 and "another process is writing" in said, said[-300:])
-        _run(first)
+        first.signal(signal.SIGTERM)
+        _run(first, seen=None)
 
 
 def _status(port: int, path: str, **headers: str) -> int:

@@ -32,6 +32,7 @@ from friedel.spi.hits.probability.reliability import reliability
 from friedel.spi.particles.particle import PARTICLES
 
 UNSEEN, PAPER = ("soccer_ball", "torus"), {"soccer_ball": 0.587, "torus": 0.848}
+FRINGES_FROM = 5.0  # as the default selection's
 MISSES, FALSE_POSITIVES = 0.05, 0.005
 APART, CONTACT = {Kind.SEVERAL: 0.9, Kind.EMPTY: 0.1}, {Kind.TOUCHING: 1.0}
 
@@ -101,7 +102,7 @@ def add_domains(report: Report, given: Evaluation) -> None:
     """Judge the shipped weights on made-up experiments and on the second domain, plainly and adapted."""
     for name, runs, bar in (("experiments", given.experiments, 0.02), ("second domain", given.other_runs, 0.05)):
         scores, truth = scored(given.model, runs), truths(runs)
-        visible = np.concatenate([given.model.score(run.frames, run.mask).fringes >= 8 for run in runs])
+        visible = np.concatenate([given.model.score(run.frames, run.mask).fringes >= FRINGES_FROM for run in runs])
         report.add(
             f"{name}: accuracy, all | with visible fringes",
             f"{np.mean((scores > 0.5) == truth):.2%} | {np.mean((scores > 0.5)[visible] == truth[visible]):.2%}",
@@ -113,7 +114,11 @@ def add_domains(report: Report, given: Evaluation) -> None:
     for words, bright in (("second domain", False), ("its frames with visible fringes", True)):
         right = []
         for run in fit:
-            shown = given.model.score(run.frames, run.mask).fringes >= 8 if bright else np.ones(len(run.single), bool)
+            shown = (
+                given.model.score(run.frames, run.mask).fringes >= FRINGES_FROM
+                if bright
+                else np.ones(len(run.single), bool)
+            )
             if min((run.single & shown).sum(), (~run.single & shown).sum()) <= labels:
                 continue
             found, truth = adapted_run(given.model, run.rows(shown), labels=labels, seed=0)

@@ -81,7 +81,10 @@ def show_classification(result: "ClassifyResult") -> None:
     colour = "green" if figures["selected"] else "yellow"
     typer.secho(f"{figures['selected']} selected, a hit rate of {figures['hit_rate']:.2%}", fg=colour)
     if figures["precision"] is not None:
-        typer.echo(f"about {figures['precision']:.0%} of the selected show one body alone, by their probabilities")
+        low, high = figures["precision_interval"]
+        typer.echo(
+            f"about {figures['precision']:.0%} of the selected are single hits (95% interval {low:.0%} to {high:.0%})"
+        )
     if modes := figures["sizes"]["modes"]:
         unit, main = figures["sizes"]["unit"], modes[0]
         share = f"{main['share']:.0%} of the selected, {len(modes)} mode" + "s" * (len(modes) > 1)

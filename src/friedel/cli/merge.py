@@ -25,6 +25,9 @@ def merge(
     detector: Annotated[Path | None, typer.Option(help="Dragonfly detector file (.h5, .dat).")] = None,
     output: Annotated[Path | None, typer.Option("-o", "--output", help="Folder for the results.")] = None,
     plan: Annotated[Path | None, typer.Option(help="Plan (.yaml); what is given beside it wins.")] = None,
+    blanks: Annotated[
+        list[Path] | None, typer.Option(help="Frames without a particle: they measure the background.")
+    ] = None,
     symmetry: Annotated[str | None, typer.Option(help="Point group: C1 (none), Cn, Dn, T, O, I.")] = None,
     diameter: Annotated[float | None, typer.Option(help="The particle's diameter, inverse units of q.")] = None,
     seed: Annotated[int | None, typer.Option(help="Of half sets, starts and views.")] = None,
@@ -40,6 +43,7 @@ def merge(
     given = {
         "frames": [path.absolute() for path in frames] if frames else None,
         "detector": detector and detector.absolute(),
+        "blanks": [path.absolute() for path in blanks] if blanks else None,
         "symmetry": symmetry,
         "diameter": diameter,
         "seed": seed,

@@ -2,8 +2,6 @@
 
 from dataclasses import dataclass
 
-from scipy.stats import binomtest
-
 from friedel.core.errors import InputError
 
 
@@ -26,5 +24,7 @@ def share(right: int, total: int) -> Interval:
     """
     if total < 1:
         raise InputError("a share needs at least one frame to be counted over")
+    from scipy.stats import binomtest  # loading it takes half a second, which most users of `Interval` needn't wait
+
     bounds = binomtest(right, total).proportion_ci(confidence_level=0.95, method="wilson")
     return Interval(right / total, float(bounds.low), float(bounds.high))

@@ -23,7 +23,7 @@ _RATES = (
         "out_of_distribution_count",
         "model",
     ),
-    *("sizes", "size_range", "main_size"),
+    *("sizes", "size_range", "main_size", "precision"),
 )
 _GALLERY = ("singles", "reject_band", "rejected")
 _SURFACE = ("vertices", "faces", "vertex_strain", "coloured_by", "unit", "axes")

@@ -39,7 +39,15 @@ def solution(pattern: Diffraction) -> Solution:
 def test_the_crystal_is_found(solution: Solution, crystal: np.ndarray) -> None:
     aligned, correlation = align_to(solution.object, crystal)
     assert correlation > 0.99
-    assert phase_difference_rad(aligned, crystal, np.abs(crystal) > 0.5) < 0.05
+    assert phase_difference_rad(aligned, crystal, np.abs(crystal) > 0.5) < 0.02
+
+
+def test_another_seed_reaches_the_photon_limit_too(pattern: Diffraction, crystal: np.ndarray) -> None:
+    # Without one density this seed ends 0.24 rad off; a refinement begun from the truth is 0.007 off.
+    again = solve(pattern, QUICK, seed=3)
+    aligned, _ = align_to(again.object, crystal)
+    assert phase_difference_rad(aligned, crystal, np.abs(crystal) > 0.5) < 0.02
+    assert again.quality.noise_factor < 1.12
 
 
 def test_the_records_promises_hold(solution: Solution, pattern: Diffraction) -> None:

@@ -1,5 +1,6 @@
 """Frames as other programs write them: right, or refused with the cause; the journal answers for the file as it is."""
 
+import time
 from pathlib import Path
 
 import h5py
@@ -10,9 +11,12 @@ import friedel
 from friedel.core.errors import InputError
 from friedel.core.observer import Recorder
 from friedel.spi.classify.classify import run_classification
+from friedel.spi.classify.photons import write_detector_file
 from friedel.spi.classify.plan import ClassifyPlan
+from friedel.spi.frames.dragonfly import read_detector
 from friedel.spi.frames.files import FrameFiles, list_files
 from friedel.spi.frames.source import open_frames
+from friedel.spi.records import Beam
 
 RNG = np.random.default_rng(0)
 
@@ -329,3 +333,38 @@ def test_masks_by_other_names_are_found(name, tmp_path):
         file["data"], file["good_pixels"], file["mask_good"] = RUN, 1 - BAD, 1 - BAD
     with open_frames(tmp_path / "other.h5", dataset="data") as source:
         assert source.mask is None
+
+
+def test_the_detector_file_lies_on_the_ewald_sphere(tmp_path):
+    beam = Beam(photon_energy_ev=1500.0, distance_m=0.1, pixel_size_m=1e-3)
+    bad = np.zeros((65, 81), bool)
+    bad[3, 4] = True
+    write_detector_file(tmp_path / "curved.h5", bad, (30.0, 41.0), beam)
+    detector = read_detector(tmp_path / "curved.h5")
+    # All q end on a sphere of radius D = 100 pixels about (0, 0, -D).
+    np.testing.assert_allclose(np.linalg.norm(detector.q + np.array([0, 0, 100.0]), axis=1), 100.0, rtol=1e-12)
+    q = detector.q.reshape(65, 81, 3)
+    np.testing.assert_allclose(q[30, 41], 0, atol=1e-12)
+    np.testing.assert_allclose(q[30, 42], [1.0, 0.0, -0.005], rtol=1e-3, atol=1e-9)
+    # 2 sin(θ) D of the angle 2θ = atan(24 / 100).
+    assert np.linalg.norm(q[54, 41]) == pytest.approx(200 * np.sin(np.arctan(0.24) / 2), rel=1e-12)
+    assert detector.correction.reshape(65, 81)[54, 41] == pytest.approx(np.cos(np.arctan(0.24)) ** 3)
+    assert (detector.mask == 2).sum() == 1
+    assert detector.distance == detector.ewald_radius == 100.0
+    write_detector_file(tmp_path / "flat.h5", bad, (30.0, 41.0))
+    flat = read_detector(tmp_path / "flat.h5")
+    assert not flat.q[:, 2].any()
+    assert (flat.correction == 1).all()
+
+
+def test_a_damaged_file_that_hangs_the_library_is_refused_in_seconds(tmp_path):
+    """Of `cases/frames/hangs_on_open.h5`: a mark of an open writer over damaged metadata."""
+    case = Path(__file__).resolve().parents[4] / "shared" / "cases" / "frames" / "hangs_on_open.h5"
+    if not case.is_file():
+        pytest.skip("no shared/cases beside the checkout")
+    path = tmp_path / "run.h5"
+    path.write_bytes(case.read_bytes())
+    began = time.monotonic()
+    with pytest.raises(InputError, match=r"run\.h5"):
+        open_frames(path).__enter__()
+    assert time.monotonic() - began < 30

@@ -56,3 +56,92 @@ def test_an_unknown_source_is_named(run):
 def test_a_folder_that_is_no_run_is_an_error(tmp_path):
     with pytest.raises(InputError, match="not a folder of frames nor a European XFEL run"):
         open_frames(tmp_path).__enter__()
+
+
+@pytest.fixture(scope="module")
+def geometry(tmp_path_factory):
+    path = tmp_path_factory.mktemp("geometry") / "agipd.geom"
+    pytest.importorskip("extra_geom").AGIPD_1MGeometry.example().write_crystfel_geom(str(path), nquads=4)
+    return path
+
+
+def where_from(frame, module):
+    """Return train and pulse of what a frame holds of a module; None if all of it is unknown."""
+    held = frame[np.isfinite(frame)]
+    own = held[np.isclose(np.mod(held, 1), module / 32)]
+    return None if not len(own) else divmod(int(own[0]), 100)
+
+
+def opened(folder, geometry, **more):
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        return open_frames(folder, geometry=geometry, **more)
+
+
+def expected(source):
+    return [divmod(index, 3) for index in range(source.shape[0])]
+
+
+def test_a_module_that_misses_a_train_is_unknown_there_and_no_frame_is_lost(tmp_path, geometry):
+    runs = pytest.importorskip("xfel_runs")
+    with opened(runs.write_agipd(tmp_path / "r", trains={7: 2}), geometry) as source:
+        assert source.shape[0] == 9
+        assert any("module 7" in note and "misses 3 of 9 frames" in note for note in source.notes)
+        frames = source.read(4, 9)
+        assert [where_from(frame, 3) for frame in frames] == expected(source)[4:]
+        assert [where_from(frame, 7) for frame in frames] == [*expected(source)[4:6], *[None] * 3]
+
+
+def test_a_module_without_a_file_is_unknown_and_named(tmp_path, geometry):
+    runs = pytest.importorskip("xfel_runs")
+    with opened(
+        runs.write_agipd(tmp_path / "r", modules=[n for n in range(16) if n not in (7, 15)]), geometry
+    ) as source:
+        assert source.shape[0] == 9
+        assert any("module 7, 15" in note and "has no data" in note for note in source.notes)
+        frame = source.read(7, 8)[0]
+        assert {where_from(frame, number) for number in range(16)} == {(2, 1), None}
+        assert where_from(frame, 7) is None
+        assert where_from(frame, 14) == (2, 1)
+
+
+def test_frames_that_only_one_module_recorded_are_left_out_and_said(tmp_path, geometry):
+    runs = pytest.importorskip("xfel_runs")
+    with opened(runs.write_agipd(tmp_path / "r", pulses={11: 5}), geometry) as source:
+        assert source.shape[0] == 9
+        assert any("6 pulses that only module 11" in note for note in source.notes)
+        for frame, wanted in zip(source.read(1, 8), expected(source)[1:8], strict=True):
+            assert where_from(frame, 11) == where_from(frame, 0) == wanted
+
+
+def test_the_runs_own_mask_hides_pixels(tmp_path, geometry):
+    import h5py
+
+    runs = pytest.importorskip("xfel_runs")
+    folder = runs.write_agipd(tmp_path / "r")
+    with h5py.File(folder / "CORR-R0034-AGIPD04-S00000.h5", "r+") as file:
+        image = file["INSTRUMENT/SPB_DET_AGIPD1M-1/DET/4CH0:xtdf/image"]
+        image["data"][:, 100:140] = 5000
+        image["mask"][:, 100:140] = 1
+    with opened(folder, geometry) as source:
+        assert np.nanmax(source.read(0, 4)) < 5000
+        assert "image.mask" in source.beside.mask
+    with opened(folder, geometry, own_mask="none") as source:
+        assert np.nanmax(source.read(0, 4)) == 5000
+
+
+@pytest.mark.parametrize(
+    ("device", "channel"),
+    [("SPB_DET_AGIPD1M-1/CORR/{}CH0", "output")],
+)
+def test_names_of_corrected_devices_are_one_detectors_modules(device, channel, tmp_path, geometry):
+    runs = pytest.importorskip("xfel_runs")
+    with opened(runs.write_agipd(tmp_path / "r", device=device, channel=channel), geometry) as source:
+        assert source.shape[0] == 9
+        assert where_from(source.read(8, 9)[0], 15) == (2, 2)
+
+
+def test_modules_without_a_geometry_are_refused_with_the_option_that_is_there(tmp_path):
+    runs = pytest.importorskip("xfel_runs")
+    with pytest.raises(InputError, match="name its CrystFEL geometry file with --geometry"):
+        opened(runs.write_agipd(tmp_path / "r", modules=[0, 1, 2]), None).__enter__()

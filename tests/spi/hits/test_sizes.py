@@ -123,5 +123,9 @@ def test_too_few_sizes_have_no_mode_and_keep_every_frame() -> None:
 
 def test_a_selection_s_precision_is_the_mean_of_its_probabilities() -> None:
     few = scores_of(np.array([5.0, 20.0, 11.0]))
-    assert precision_estimate(few, np.array([True, False, True])) == pytest.approx(0.95)
-    assert precision_estimate(few, np.zeros(3, bool)) is None
+    estimate = precision_estimate(few.single[[0, 2]], few.diameter[[0, 2]])
+    assert estimate is not None
+    assert estimate.value == pytest.approx(0.95)
+    assert 0.3 < estimate.low < 0.9
+    assert 0.95 < estimate.high < 1
+    assert precision_estimate(few.single[:0], few.diameter[:0]) is None

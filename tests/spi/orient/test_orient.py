@@ -218,7 +218,14 @@ def test_a_verdict_asks_for_agreement_beyond_chance_and_for_evidence(halves, cha
 
 
 def test_a_march_grows_to_the_edge():
-    march = March(extent=0.16, q_max=39.4, variance=torch.ones(90), group=symmetry_group("C1"), observer=silent)
+    march = March(
+        extent=0.16,
+        q_max=39.4,
+        variance=torch.ones(90),
+        worth=torch.ones(90),
+        group=symmetry_group("C1"),
+        observer=silent,
+    )
     assert march.stages[0] == pytest.approx(10)
     assert march.stages[-1] == 39.4
     assert all(b > a for a, b in zip(march.stages, march.stages[1:], strict=False))

@@ -75,6 +75,8 @@ class Climber:
         Seed of the random starts.
     observer : Observer
         Hears progress and decisions.
+    first : int
+        Number of the first start.
     """
 
     def __init__(
@@ -85,9 +87,10 @@ class Climber:
         *,
         seed: int,
         observer: Observer,
+        first: int = 0,
     ) -> None:
         self.measured, self.coarse, self.predictions = measured, coarse, predictions
-        self.seed, self.observer = seed, observer
+        self.seed, self.observer, self.first = seed, observer, first
         self.pool: list[Candidate] = []
         self.finished: dict[int, tuple[Candidate, float]] = {}
 
@@ -103,6 +106,10 @@ class Climber:
             carried, enough = self.climbed(carried, strategy.climb)
             if enough:
                 break
+        return self.ended(carried)
+
+    def ended(self, carried: list[Candidate]) -> Climbed:
+        """Return what has come of it so far."""
         best = ranked([candidate for candidate, _ in self.finished.values()])
         return Climbed(
             starts=tuple(self.pool),
@@ -179,7 +186,7 @@ class Climber:
             candidates = self.iterated(self.predicted(stage, measured), measured, stage)
         else:
             candidates = self.drawn(stage, measured, seed=self.seed * 1009 + first)
-        return [replace(candidate, number=first + k) for k, candidate in enumerate(candidates)]
+        return [replace(candidate, number=self.first + first + k) for k, candidate in enumerate(candidates)]
 
     def predicted(self, stage: Stage, measured: Measured) -> list[Candidate]:
         """Return the network's predictions on the coarse grid, each with a support."""

@@ -15,7 +15,6 @@ from friedel.bcdi.phasing.prediction.model import PhasingModel, Prediction, load
 from friedel.bcdi.phasing.solver import Found, Solver
 from friedel.bcdi.phasing.strategy import Strategy
 from friedel.bcdi.phasing.verdict.assess import AGREE, MIN_UNIFORMITY, assess
-from friedel.bcdi.phasing.verdict.goodness import goodness
 from friedel.bcdi.phasing.verdict.plausible import amplitude_uniformity
 from friedel.bcdi.phasing.ways import confirmed, from_object, from_predictions, from_random, pursued
 from friedel.bcdi.records import Diffraction, Quality, Start
@@ -213,29 +212,32 @@ def _told(solver: Solver, text: str, *, of: str = "start") -> tuple[str, ...]:
 
 
 def _to_the_limit(solver: Solver, found: Found) -> Found:
-    """Climb from random starts where photons limit a solution but don't explain it, and take what predicts better.
+    """Take what other strategies found through the stages on the whole pattern, and climb anew if that isn't enough.
 
     Stripes don't lower agreement, because all starts may have them; they raise the held-out deviance. Patterns too
     small for a coarse grid to save time get one here, three quarters as long along each axis.
     """
-    best = found.finalists.best
-    fit = goodness(best.confined, int(best.support.sum()), solver.fine)
+    finalists, best = found.finalists, found.finalists.best
     asked = solver.options.support_threshold is not None or solver.options.coherence != "full"
-    closed = (
-        solver.climbed or not solver.small or solver.low_dose or solver.tight or asked or solver.options.starts == 1
-    )
-    if closed or fit.explained or best.free_deviance >= PHOTON_LIMITED:
+    room = solver.small and solver.clean and not (solver.low_dose or solver.tight)
+    if solver.climbed or asked or not room or solver.options.starts == 1:
         return found
     strategy, _ = _strategy(solver, network=False)
     z, y, x = (min(n, fast_size(0.75 * n)) for n in solver.fine.shape)
     coarse = solver.coarse if solver.climbs else (z, y, x)
-    climber = Climber(solver.fine, coarse, lambda count: [], seed=solver.seed, observer=solver.observer)
-    climbed = climber.run(strategy)
-    if climbed.finished[0].free_deviance >= best.free_deviance:
+    first = 1 + max(candidate.number for candidate in found.candidates)
+    climber = Climber(
+        solver.fine, coarse, lambda count: [], seed=solver.seed, observer=solver.observer, first=max(first, 0)
+    )
+    on_whole = tuple(stage for stage in strategy.climb if stage.grid == "whole" and stage.descend)
+    carried, enough = climber.climbed(list(finalists.candidates[: on_whole[0].keep]), on_whole)
+    climbed = climber.ended(carried)
+    if not enough and climbed.finished[0].free_deviance < PHOTON_LIMITED:
+        climbed = climber.run(strategy)
+    if climbed.finished[0].free_deviance >= min(best.free_deviance, PHOTON_LIMITED):
         return found
     solver.projecting = False
-    anew = _found(solver, climbed)
-    return replace(anew, candidates=(*found.candidates, *climbed.starts))
+    return replace(_found(solver, climbed), candidates=(*found.candidates, *climbed.starts))
 
 
 def _solution(solver: Solver, found: Found, reasons: tuple[str, ...]) -> Solution:

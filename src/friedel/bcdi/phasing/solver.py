@@ -144,9 +144,9 @@ class Solver:
         self.coarse = compact_shape(self.fine, coarse, outside=_OUTSIDE)
         self.strained = self.coarse != coarse
         # Unknown voxels would leak into the whole autocorrelation.
-        clean = not diffraction.mask.all() or autocorrelation_excess(self.fine) < _MOST_EXCESS
+        self.clean = not diffraction.mask.all() or autocorrelation_excess(self.fine) < _MOST_EXCESS
         self.small = math.prod(self.fine.shape) <= _MOST_CLIMBED
-        self.climbs = coarse != self.fine.shape and clean and self.small and not (self.low_dose or self.tight)
+        self.climbs = coarse != self.fine.shape and self.clean and self.small and not (self.low_dose or self.tight)
         self.climbed, self.projecting = False, not self.low_dose
         if self.start.shape != self.fine.shape:
             self.observer(Note("grids", f"starts on {_size(self.start)} voxels, the result on {_size(self.fine)}"))

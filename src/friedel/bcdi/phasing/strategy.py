@@ -83,18 +83,20 @@ _ONE_DENSITY = Stage(
 )
 """Amplitudes weighted by their signal, not cut off; a support that follows closely: smoothed by a whole voxel it grows
 until anything fits. The constraint acts in the iterations alone: what is refined afterwards is free of it."""
-CLIMB = (
-    Stage(name="finer", grid="between", schedule="150*RAAR+10*ER", first=1),
-    Stage(name="full resolution", grid="whole", schedule="60*RAAR+10*ER", first=1),
-    _ONE_DENSITY,
-    _ONE_DENSITY.model_copy(
-        update={"name": "limit", "schedule": "80*RAAR", "tight": None, "descend": (0.1, 0.07, 0.05, 0.035)}
-    ),
+_FINER = Stage(name="finer", grid="between", schedule="150*RAAR+10*ER", first=1)
+_LIMIT = _ONE_DENSITY.model_copy(
+    update={"name": "limit", "schedule": "80*RAAR", "tight": None, "descend": (0.1, 0.07, 0.05, 0.035)}
 )
+CLIMB = (_FINER, _ONE_DENSITY, _LIMIT)
 """From a coarse solution to the photon limit. Local minima show as stripes of amplitude, which a crystal of one density
 doesn't have: drawing amplitudes to their average around leaves them (64³, 1e8 photons, strain of 2 to 3 turns: phase
 errors of 17 to 33 times the photon limit become 1.2 to 1.6 times; without the constraint 15 to 30 remain)."""
-_TO_THE_END = (*CLIMB[:2], _ONE_DENSITY.model_copy(update={"final": False}), CLIMB[3])
+_TO_THE_END = (
+    _FINER,
+    Stage(name="full resolution", grid="whole", schedule="60*RAAR+10*ER", first=1),
+    _ONE_DENSITY.model_copy(update={"final": False}),
+    _LIMIT,
+)
 """For strain of several turns, whose support is not yet right after one stage (a phase error of 3.2 times the photon
 limit where the next comes to 1.6)."""
 _PREDICTIONS = Stage(

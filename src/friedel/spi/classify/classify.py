@@ -270,12 +270,14 @@ def _selected_run(outcomes: list[Outcome], plan: ClassifyPlan) -> ScoredRun:
 
 def _figures(run: ScoredRun) -> dict[str, Any]:
     scores = run.scores
+    precision = precision_estimate(scores.single[run.selected], scores.diameter[run.selected])
     counts = {status.name.lower(): int((scores.status == status).sum()) for status in FrameStatus}
     return {
         "frames": run.n_frames,
         "selected": int(run.selected.sum()),
         "hit_rate": float(run.selected.mean()),
-        "precision": precision_estimate(scores, run.selected),
+        "precision": precision and precision.value,
+        "precision_interval": precision and [precision.low, precision.high],
         "blank": int((scores.blank >= 0.5).sum()),
         "reject_band": int(scores.reject_band.sum()),
         "out_of_distribution": int((scores.out_of_distribution > 1).sum()),

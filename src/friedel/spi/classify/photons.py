@@ -16,6 +16,7 @@ from friedel.core.machine.threads import in_threads
 from friedel.core.observer import Note, Observer, Warned
 from friedel.spi.frames.emc import SparseFrame, sparse, to_photons, write_emc
 from friedel.spi.frames.files import FrameFiles
+from friedel.spi.records import Beam
 from friedel.spi.scores.frame_reader import read_chosen
 from friedel.spi.scores.scored_run import FrameUnit, ScoredRun
 
@@ -24,6 +25,8 @@ _SAMPLE = 64  # selected frames looked at, for hot pixels and for whether values
 _WHOLE = 1e-3  # distance from a whole number that rounding in float32 may leave
 # A pixel is hot if the sum of all frames is so many times the median about it, and so many standard deviations more.
 _HOTTER, _SIGMAS = 4.0, 8.0
+# Pixels of a frame from which on SciPy is worth the 0.4 s that loading its filters takes; the medians are the same.
+_LARGE = 1 << 20
 _BAD = 2  # in Dragonfly's mask: 0 good, 1 good but not for orientations, 2 bad
 _PHOTONS = FrameUnit()
 
@@ -62,7 +65,7 @@ def write_photon_files(
         photons = _photons(run, files, picked, units, bad)
         write_emc(written[name], photons, n_frames=n_frames, n_pixels=shape[0] * shape[1])
         written[f"detector{name.removeprefix('photons')}"] = folder / f"selection{suffix}_detector.h5"
-        write_flat_detector(folder / f"selection{suffix}_detector.h5", bad, _centre(run, picked, shape))
+        write_detector_file(folder / f"selection{suffix}_detector.h5", bad, _centre(run, picked, shape), run.beam)
     return written
 
 
@@ -127,17 +130,25 @@ def _bad_pixels(run: ScoredRun, files: FrameFiles, picked: Picked, units: dict[i
 
 
 def _hot(total: NDArray[np.float64], measured: NDArray[np.bool_]) -> NDArray[np.bool_]:
-    from scipy.ndimage import median_filter  # it loads slowly
-
-    around = median_filter(total, size=(5, 5), mode="reflect")
+    around = _median(total, (5, 5))
     lines = [np.median(np.where(measured, total, 0), axis=axis, keepdims=True) for axis in (0, 1)]
     near = np.maximum(around, 0)
     hot = total > _HOTTER * near + _SIGMAS * np.sqrt(near + 1) + _SIGMAS
     # A whole hot line is its own surroundings along itself: it must stand out from the lines beside it.
     for axis, line in ((1, lines[1]), (0, lines[0])):
-        beside = median_filter(line, size=(13, 1) if axis == 1 else (1, 13), mode="reflect")
+        beside = _median(line, (13, 1) if axis == 1 else (1, 13))
         hot |= np.broadcast_to(line > _HOTTER * beside + _SIGMAS * np.sqrt(beside + 1) + 100, total.shape)
     return np.asarray(hot & measured)
+
+
+def _median(values: NDArray[np.float64], size: tuple[int, int]) -> NDArray[np.float64]:
+    """Return the medians of windows about each pixel, the image mirrored at its edges."""
+    if values.size > _LARGE:
+        from scipy.ndimage import median_filter
+
+        return np.asarray(median_filter(values, size=size, mode="reflect"))
+    padded = np.pad(values, [(length // 2, length // 2) for length in size], mode="symmetric")
+    return np.asarray(np.median(np.lib.stride_tricks.sliding_window_view(padded, size), axis=(-2, -1)))
 
 
 def _centre(run: ScoredRun, picked: Picked, shape: tuple[int, int]) -> tuple[float, float]:
@@ -145,10 +156,14 @@ def _centre(run: ScoredRun, picked: Picked, shape: tuple[int, int]) -> tuple[flo
     return float(known.get("y", shape[0] // 2)), float(known.get("x", shape[1] // 2))
 
 
-def write_flat_detector(path: Path, bad: NDArray[np.bool_], centre: tuple[float, float]) -> None:
-    """Write a detector for Dragonfly in its HDF5 format: q in pixels from the beam, of a flat Ewald sphere.
+def write_detector_file(
+    path: Path, bad: NDArray[np.bool_], centre: tuple[float, float], beam: Beam | None = None
+) -> None:
+    """Write a detector for Dragonfly in its HDF5 format: q in pixels, on the Ewald sphere where that is known.
 
-    With the distance and the energy a curved one can be made: then ``qz`` and ``corr`` are to be replaced.
+    A pixel (x, y) from the beam, of a detector D pixels away, measures q = D ((x, y, D)/√(x² + y² + D²) − (0, 0, 1)),
+    and its solid angle is (D/√(x² + y² + D²))³ of one at the beam (Ayyer et al., J. Appl. Cryst. 49, 1320 (2016), eq. 3
+    and its `corr`). The polarisation isn't known and not in it.
 
     Parameters
     ----------
@@ -158,16 +173,21 @@ def write_flat_detector(path: Path, bad: NDArray[np.bool_], centre: tuple[float,
         Pixels that don't count: 2 in the file's mask. Beyond the largest whole circle they count, but don't orient.
     centre : (float, float)
         The beam's pixel (y, x).
+    beam : Beam or None
+        Distance and pixel size; None: far away, the sphere is flat.
     """
     y, x = np.indices(bad.shape, np.float64)
     y, x = y - centre[0], x - centre[1]
     reach = min(centre[0], centre[1], bad.shape[0] - 1 - centre[0], bad.shape[1] - 1 - centre[1])
     mask = np.where(bad, _BAD, np.where(np.hypot(y, x) > reach, 1, 0)).astype(np.uint8)
+    far = 0.0 if beam is None else beam.distance_m / beam.pixel_size_m
+    cosine = far / np.sqrt(y**2 + x**2 + far**2) if beam is not None else np.ones_like(x)
     with h5py.File(path.name, "w", driver="core", backing_store=False) as file:
-        for name, values in (("qx", x), ("qy", y), ("qz", np.zeros_like(x)), ("corr", np.ones_like(x))):
+        columns = {"qx": x * cosine, "qy": y * cosine, "qz": far * (cosine - 1), "corr": cosine**3}
+        for name, values in columns.items():
             file[name] = values.ravel()
         file["mask"] = mask.ravel()
-        file["detd"], file["ewald_rad"] = 0.0, 0.0
+        file["detd"], file["ewald_rad"] = far, far
         file.attrs["frame_shape"] = bad.shape
         file.flush()
         image = file.id.get_file_image()

@@ -29,8 +29,10 @@ from friedel.spi.orient.volume import radii
 BETA = 0.85  # RAAR's feedback (Luke 2005): nearer to 1 it leaves local minima more easily, smaller it converges faster
 ROUNDS, STEPS, LAST = 12, 20, 60
 """Rounds of RAAR, each followed by a new support, and error reduction at the end."""
-WIDEST, NARROWEST = 2.0, 1.0
-"""Blur of the density, voxels, before the support is cut from it: falls over the rounds."""
+WIDEST, NARROWEST = 2.0, 1.3
+"""Blur of the density, voxels, before the support is cut from it: falls over the rounds. To 1.0 the support is tight
+and cuts into the object: correlation with the truth 0.950 and 0.949 on two particles of 500 photons × 1500 frames,
+0.960 and 0.952 with 1.3."""
 _EDGE = 0.01  # of the autocorrelation's origin: where it ends; see `autocorrelation_diameter` for what noise leaves
 CUT = 0.15
 """The support is where the blurred density exceeds this part of its maximum."""

@@ -33,8 +33,9 @@ from friedel.spi.records import FrameStatus, HitScores, joined_scores, no_scores
 BATCH = 256
 """Frames scored at once: enough to keep the cores busy, few enough to stay in their caches."""
 
-# Used where a model's card names no other.
-_SINGLE_FROM = 0.5
+# Used where a model's card names no other. In simulated runs 0.5 selects with a precision of 91 to 96 %, 0.7 with 94 to
+# 98 %, for 1 to 5 in a hundred single hits fewer.
+_SINGLE_FROM = 0.7
 # Noise alone reaches 3 in one frame of 200.
 _FRINGES_FROM = 5.0
 _REJECT = (0.1, 0.9)  # probabilities between which more than one decision in ten is wrong

@@ -6,13 +6,15 @@ from collections import deque
 import numpy as np
 from numpy.typing import NDArray
 
+from friedel.spi.hits.selection import precision_estimate
 from friedel.spi.hits.sizes.modes import described, size_modes
 from friedel.spi.live.view import SIZE_BINS, SIZE_RANGE, HitsView, Thumbnail
 from friedel.spi.records import FrameStatus, HitScores
 
 _STRETCHES = 600  # of the rate's curve: 1 s each to begin with, doubled when ten minutes are full
 _GALLERY = 6  # latest frames of each kind
-_LATEST_SIZES = 2000  # sizes from which the main mode is told: a changed sample shows after so many hits
+# Selected frames whose probabilities and sizes tell precision and main mode: a changed sample shows after so many hits.
+_LATEST_SIZES = 2000
 _BETWEEN_PICTURES_S = 0.25  # s between two new pictures of a kind; the page shows new ones once a second
 _EDGE, _POWDER_EDGE = 128, 256  # longest sides, pixels
 _BRIGHTEST = 99.8  # percentile that is white: 33 pixels of 128² may be brighter
@@ -66,6 +68,7 @@ class HitStatistics:
         self.selected = self.blank = self.reject_band = self.out_of_distribution = 0
         self._sizes = np.zeros(SIZE_BINS, np.int64)
         self._latest_sizes: deque[float] = deque(maxlen=_LATEST_SIZES)
+        self._latest_singles: deque[float] = deque(maxlen=_LATEST_SIZES)
         self.model = ""
 
     def add(
@@ -99,6 +102,7 @@ class HitStatistics:
         self.blank += int((scores.blank >= 0.5).sum())
         self.reject_band += int(scores.reject_band.sum())
         self._add_sizes(scores.diameter[selected])
+        self._latest_singles.extend(scores.single[selected].tolist())
         self.out_of_distribution += int((scores.out_of_distribution > 1).sum())
         self.model = scores.model
         self._add_powder(frames, selected)
@@ -114,6 +118,8 @@ class HitStatistics:
         """Return all of it for a display."""
         times, rates = self._rate.curve()
         powder = None if self._powder is None else (self._powder / max(self._n_powder, 1)).astype(np.float32)
+        latest = (np.array(values, np.float32) for values in (self._latest_singles, self._latest_sizes))
+        precision = precision_estimate(*latest)
         return HitsView(
             rate_times=times,
             rates=rates,
@@ -127,14 +133,15 @@ class HitStatistics:
             blank_count=self.blank,
             sizes=self._sizes.copy(),
             main_size=described(size_modes(list(self._latest_sizes))[:1], "px"),
+            precision=() if precision is None else (precision.value, precision.low, precision.high),
             reject_count=self.reject_band,
             out_of_distribution_count=self.out_of_distribution,
             model=self.model,
         )
 
     def _add_sizes(self, diameters: NDArray[np.float32]) -> None:
+        self._latest_sizes.extend(diameters.tolist())
         known = diameters[np.isfinite(diameters)]
-        self._latest_sizes.extend(known.tolist())
         low, high = np.log(SIZE_RANGE)
         self._sizes += np.histogram(np.log(known), bins=SIZE_BINS, range=(low, high))[0]
 

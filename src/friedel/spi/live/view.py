@@ -58,6 +58,8 @@ class HitsView:
         The smallest and the largest diameter.
     main_size : str
         The main mode of the latest sizes in words; empty where there are too few.
+    precision : tuple of float
+        Share of single hits among the latest selected frames, and its 95 % interval's ends; empty without any.
     model : str
         Name and hash of the weights.
     """
@@ -77,4 +79,5 @@ class HitsView:
     sizes: NDArray[np.int64] = field(default_factory=lambda: np.zeros(SIZE_BINS, np.int64))
     size_range: tuple[float, float] = SIZE_RANGE
     main_size: str = ""
+    precision: tuple[float, ...] = ()
     model: str = ""

@@ -123,7 +123,11 @@ def run_writer(orders: Connection, folder: Path, options: KeepOptions, session: 
     """
     # HDF5 complains again, as each of its objects goes, of what a disk refused and was told already.
     sys.unraisablehook, sys.excepthook = _say_nothing, _say_nothing
-    stage = _Stage(folder, options, session)
+    try:
+        stage = _Stage(folder, options, session)
+    except FriedelError as error:  # the folder is gone
+        orders.send(Refused((), str(error)))
+        return
     try:
         orders.send(Ready())
         while True:

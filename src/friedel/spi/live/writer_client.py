@@ -75,6 +75,7 @@ class WriterClient:
     _open: OpenPart | None = None
     _finishing: FinishFiles | None = None
     _deaths: int = 0
+    _unusable: str = ""
 
     def __post_init__(self) -> None:
         self.process: Supervised = self._started()
@@ -121,6 +122,7 @@ class WriterClient:
                     for ticket in answer.tickets:
                         self._acknowledge(ticket)
                 case Refused():
+                    self._unusable = "" if answer.tickets else answer.reason
                     for ticket in answer.tickets:
                         self._give_up(self._jobs.pop(ticket, None), answer.reason)
                 case Finished():
@@ -163,10 +165,11 @@ class WriterClient:
         self._deaths += 1
         if self._deaths >= _DEATHS:
             for job in self._jobs.values():
-                self._give_up(job, f"the writing process died {_DEATHS} times")
+                self._give_up(job, self._unusable or f"the writing process died {_DEATHS} times")
             self._jobs.clear()
         else:
-            self.observer(Warned("results", "the writing process died; another goes on in a new part"))
+            why = f"can't go on ({self._unusable})" if self._unusable else "died"
+            self.observer(Warned("results", f"the writing process {why}; another goes on in a new part"))
         self._renew()
 
     def _renew(self) -> None:

@@ -46,6 +46,7 @@ def merge(
     detector: DragonflyDetector,
     *,
     options: OrientOptions | None = None,
+    blanks: ArrayLike | sp.csr_matrix | None = None,
     observer: Observer = silent,
 ) -> Merged:
     """Orient frames of photons and merge them.
@@ -58,6 +59,9 @@ def merge(
         Where the pixels lie.
     options : OrientOptions
         Symmetry, starts, seed.
+    blanks : as ``frames``, optional
+        Frames of the same run without a particle: their radial mean is the background, whose scale is fitted to each
+        frame. Without them a background without structure stays in the intensity and lowers its contrast.
     observer : Observer
         Told the progress, notes and warnings.
 
@@ -70,7 +74,8 @@ def merge(
     recorder = Recorder()
     photons = _as_photons(frames)
     pixels, voxel = _sampled(photons, *_pixels(detector))
-    oriented = orient(photons, pixels, options, observer=tee(recorder, observer))
+    blank = None if blanks is None else np.asarray(_as_photons(blanks).mean(axis=0), np.float64).ravel()
+    oriented = orient(photons, pixels, options, blank=blank, observer=tee(recorder, observer))
     quality = replace(oriented.quality, q=oriented.quality.q * voxel, q_resolved=oriented.quality.q_resolved * voxel)
     merged = Merged(
         intensity=oriented.intensity,
@@ -184,7 +189,8 @@ def run_merge(plan: MergePlan, folder: Path | None = None, *, observer: Observer
         symmetry=plan.symmetry, starts=plan.starts, name_outliers=plan.name_outliers, seed=plan.seed
     )
     target.mkdir(parents=True, exist_ok=True)
-    merged = merge(photons, read_detector(plan.detector), options=options, observer=observer)
+    blanks = _read_all(plan.blanks) if plan.blanks else None
+    merged = merge(photons, read_detector(plan.detector), options=options, blanks=blanks, observer=observer)
     files = {"merged": target / "merged.h5", "frames": target / "frames.csv", "plan": target / "plan.yaml"}
     merged.save(files["merged"])
     write_csv(files["frames"], merged, np.asarray(photons.sum(1)).ravel())

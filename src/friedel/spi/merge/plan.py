@@ -30,6 +30,8 @@ class MergePlan(Plan):
     """Frames of photons: ``.emc`` or Dragonfly's HDF5; several are taken as one run."""
     detector: Path | None = None
     """Dragonfly detector file (``.h5``, ``.dat``)."""
+    blanks: tuple[Path, ...] = ()
+    """Frames of the same run without a particle, in the same formats: they measure the background."""
     symmetry: str = "C1"
     """Point group imposed: C1 (none), Cn, Dn, T, O or I."""
     diameter: Annotated[float, Field(gt=0)] | None = None

@@ -106,19 +106,23 @@ class Judgement:
     evidence: Tensor
 
 
-def take_slices(volume: Tensor, frames: RingFrames, views: Tensor, n_rings: int) -> Slices:
+def take_slices(
+    volume: Tensor, frames: RingFrames, views: Tensor, n_rings: int, *, added: Tensor | None = None
+) -> Slices:
     """Sample a volume in all views and expand log W in harmonics.
 
     Parameters
     ----------
     volume : (n, n, n)
-        Intensity ``(z, y, x)``, photons per frame and unit weight.
+        The intensity.
     frames : RingFrames
-        Whose rings and detector weights are taken.
+        Whose rings and weights to take.
     views : (n_views, 3, 3)
-        Rotations V, of vectors (x, y, z).
+        Where to look.
     n_rings : int
-        Rings from the innermost outwards.
+        Rings to sample.
+    added : (n_all_rings,), optional
+        Background to add to each ring.
     """
     rings = frames.rings
     order = int(rings.orders[n_rings - 1])
@@ -126,6 +130,8 @@ def take_slices(volume: Tensor, frames: RingFrames, views: Tensor, n_rings: int)
     points = torch.einsum("vij,raj->vrai", views, rings.points(n_rings, n_angles).to(views))
     values = sample(volume, points)
     values = torch.maximum(values, FLOOR * values.mean((0, 2), keepdim=True))
+    if added is not None:
+        values = values + added[:n_rings, None].to(values)
     weights = frames.weights[: order + 1, :n_rings].to(values.device)
     harmonics = ring_fourier(values)[..., : order + 1] / n_angles
     total = ring_values(torch.einsum("vrm,mr->vm", harmonics, weights.conj()), n_angles)

@@ -14,7 +14,8 @@ from torch import Tensor
 
 from friedel.core.fourier import inverse_real_fourier_corner, real_fourier_corner
 from friedel.core.observer import Observer, Progress
-from friedel.spi.orient.expect import Expectation, expect, take_slices
+from friedel.spi.orient.background import expect_over
+from friedel.spi.orient.expect import Expectation
 from friedel.spi.orient.rings import RingFrames
 from friedel.spi.orient.views import in_plane, turned_views
 from friedel.spi.orient.volume import (
@@ -106,6 +107,8 @@ class March:
         Resolution of the last stage, voxels.
     variance : (n_profile,) float32
         Variance of the intensity over its squared mean, one value a voxel of |q| (`shell_variance`).
+    worth : (n_profile,) float32
+        The particle's part of all photons, by |q|: 1 without background.
     group : (order, 3, 3)
         Rotations of the particle's symmetry.
     observer : Observer
@@ -115,6 +118,7 @@ class March:
     extent: float
     q_max: float
     variance: Tensor
+    worth: Tensor
     group: NDArray[np.float64]
     observer: Observer
 
@@ -159,6 +163,8 @@ def frames_profile(frames: RingFrames) -> Tensor:
     """Return the frames' mean over each ring, photons per frame and unit weight, by |q| in voxels."""
     rings, n = frames.rings, 2 * int(frames.rings.q[-1]) + 8
     mean = frames.counts.double().mean(0).numpy() / frames.weights[0].real.numpy()
+    if frames.background is not None:
+        mean = mean - frames.background.double().numpy()
     floor = max(float(mean[mean > 0].min(initial=1.0)) * 1e-3, 1e-12)
     return torch.from_numpy(np.interp(np.arange(n), rings.q, np.maximum(mean, floor)).astype(np.float32))
 
@@ -209,9 +215,9 @@ def iterate(
     n = grid_size(q_max)
     model = resized(model, n)
     views = turned_views(march.n_views(q_max), rng, march.group)
-    slices = take_slices(model.intensity, frames, views, frames.rings.within(q_max))
-    found = expect(frames, slices, beta=beta)
-    merge = collect_views(found, slices.points, n, march.group)
+    n_rings = frames.rings.within(q_max)
+    found, points = expect_over(frames, model.intensity, views, n_rings=n_rings, beta=beta)
+    merge = collect_views(found, points, n, march.group)
     return Iteration(
         model=compress(merge, model, march, q_max=q_max), found=found, merge=merge, views=views, q_max=q_max
     )
@@ -240,20 +246,20 @@ def collect_views(found: Expectation, points: Tensor, n: int, group: NDArray[np.
 
 
 def compress(merge: Merge, before: Model, march: March, *, q_max: float, steps: int = QUICK) -> Model:
-    """Return the most probable volume; where a shell got nothing, with the radial mean of the one ``before``.
+    """Return the most probable volume.
 
     Parameters
     ----------
     merge : Merge
-        Photons and exposures of every voxel, ``(n, n, n)``.
+        Photons and exposure.
     before : Model
-        The volume that the frames were oriented by.
+        Where smoothing begins; its radial mean stays where a shell got nothing.
     march : March
-        What stays the same: the particle's extent, the variance of every shell.
+        Extent and variance of the speckles.
     q_max : float
-        Radius up to which frames were compared, voxels.
+        Resolution, voxels.
     steps : int
-        Steps of the optimiser.
+        Of the smoothing, at most.
     """
     n = merge.photons.shape[0]
     profile = before.profile.clone()
@@ -263,7 +269,9 @@ def compress(merge: Merge, before: Model, march: March, *, q_max: float, steps: 
     profile[:reached] = torch.where(good, shells[:reached], profile[:reached])
     mean = spread(profile, n)
     spectrum = speckle_spectrum(n, TAIL * march.extent * n, device=profile.device)
-    photons, expected = merge.photons.clamp_min(0), merge.exposure.clamp_min(0) * mean
+    # Photons of the background are subtracted, their noise isn't: what is left counts for less.
+    worth = spread(march.worth, n)
+    photons, expected = worth * merge.photons, worth * merge.exposure.clamp_min(0) * mean
     deviation = spread(march.variance.sqrt(), n)
     field, white = smooth_field(photons, expected, spectrum, deviation, steps=steps, start=before.white)
     return Model(intensity=field.clamp_min(0.01) * mean, profile=profile, white=white)

@@ -95,6 +95,10 @@ class RingFrames:
         Photons by ring.
     shot : (n_rings,) float32
         Mean over frames of |photons|² that chance alone gives.
+    background : (n_rings,) float32, optional
+        Photons per frame and unit weight that don't come from the particle, the same all around the beam.
+    share : (n_frames,) float32, optional
+        Each frame's background over its fluence, both 1 in the mean.
     """
 
     rings: Rings
@@ -102,6 +106,8 @@ class RingFrames:
     weights: Tensor
     counts: Tensor
     shot: Tensor
+    background: Tensor | None = None
+    share: Tensor | None = None
 
     def __len__(self) -> int:
         return self.photons.shape[1]
@@ -115,6 +121,8 @@ class RingFrames:
             weights=self.weights,
             counts=self.counts[index],
             shot=self.shot,
+            background=self.background,
+            share=None if self.share is None else self.share[index],
         )
 
 

@@ -10,6 +10,8 @@ export function showRates(rates, state) {
   const known = shares.filter(Number.isFinite), latest = known.length ? known[known.length - 1] : null;
   at("hitrate").textContent = latest === null ? "–" : percent(latest);
   at("selected").textContent = count(rates.selected);
+  const [share, least, most] = rates.precision;
+  at("precision").textContent = share === undefined ? "" : `About ${percent(share)} of the selected are single hits (95 % interval ${percent(least)} to ${percent(most)})`;
   at("blankcount").textContent = count(rates.blank_count);
   at("rejectcount").textContent = count(rates.reject_count);
   const high = Math.min(1, Math.max(0.02, ...known) * 1.15);
