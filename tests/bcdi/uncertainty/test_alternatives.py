@@ -25,7 +25,7 @@ def test_shares_of_no_other_solution_are_none():
     assert own_share(1.0, [], limit=1.0, scatter=0.01).shape == (0,)
 
 
-@pytest.mark.parametrize("dim", [True, False])
+@pytest.mark.parametrize("low_dose", [True, False])
 def test_going_on_from_the_truth_stays_near_it(low_dose: bool):
     truth = wavy_crystal((24, 24, 24), seed=5)
     counts = diffract(truth, n_photons=1e7, seed=5)

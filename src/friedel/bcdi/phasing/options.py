@@ -137,7 +137,7 @@ class PhasingOptions(Options):
     """Share of measured voxels kept from the fit until the choices are made."""
     error_bars: Literal["none", "photons", "full"] = "full"
     """Standard errors of the result: from photon noise and agreeing solutions; full also iterates on from the solution
-    on three supports, to find other objects that fit."""
+    on three supports, to find other objects that fit, where photon noise doesn't explain the fit."""
     coherence: Literal["full", "gaussian"] = "full"
     """Coherence of the beam: full, or a Gaussian blur whose widths are fitted."""
     start_voxels: int = Field(default=800, ge=100)
