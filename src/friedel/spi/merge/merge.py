@@ -15,6 +15,7 @@ from friedel.core.machine.memory import keep_freed_memory
 from friedel.core.observer import Observer, Recorder, Warned, silent, tee
 from friedel.spi.density.phase import Density, PhaseOptions
 from friedel.spi.frames.dragonfly import DragonflyDetector, read_photons
+from friedel.spi.merge.checkpoints import Checkpoints, digest
 from friedel.spi.merge.files import write_csv, write_cxi, write_map, write_summary, write_volume
 from friedel.spi.merge.inputs import detector_for
 from friedel.spi.merge.merged import Merged, quaternions
@@ -48,6 +49,7 @@ def merge(
     *,
     options: OrientOptions | None = None,
     blanks: ArrayLike | sp.csr_matrix | None = None,
+    checkpoints: Path | None = None,
     observer: Observer = silent,
 ) -> Merged:
     """Orient frames of photons and merge them.
@@ -63,6 +65,8 @@ def merge(
     blanks : as ``frames``, optional
         Frames of the same run without a particle: their radial mean is the background, whose scale is fitted to each
         frame. Without them a background without structure stays in the intensity and lowers its contrast.
+    checkpoints : Path, optional
+        Folder of its own in which each stage is kept; a merge that was killed goes on from there. Removed at the end.
     observer : Observer
         Told the progress, notes and warnings.
 
@@ -76,7 +80,11 @@ def merge(
     photons = _as_photons(frames)
     pixels, voxel = _sampled(photons, *_pixels(detector))
     blank = None if blanks is None else np.asarray(_as_photons(blanks).mean(axis=0), np.float64).ravel()
-    oriented = orient(photons, pixels, options, blank=blank, observer=tee(recorder, observer))
+    options = options or OrientOptions()
+    kept = None if checkpoints is None else Checkpoints(checkpoints / digest(photons, pixels, options, blank))
+    oriented = orient(photons, pixels, options, blank=blank, memory=kept, observer=tee(recorder, observer))
+    if kept is not None:
+        kept.forget()
     quality = replace(oriented.quality, q=oriented.quality.q * voxel, q_resolved=oriented.quality.q_resolved * voxel)
     merged = Merged(
         intensity=oriented.intensity,
@@ -192,7 +200,8 @@ def run_merge(plan: MergePlan, folder: Path | None = None, *, observer: Observer
     )
     target.mkdir(parents=True, exist_ok=True)
     blanks = _read_all(plan.blanks) if plan.blanks else None
-    merged = merge(photons, detector, options=options, blanks=blanks, observer=observer)
+    kept = target / "checkpoints"
+    merged = merge(photons, detector, options=options, blanks=blanks, checkpoints=kept, observer=observer)
     files = {"merged": target / "merged.h5", "frames": target / "frames.csv", "plan": target / "plan.yaml"}
     merged.save(files["merged"])
     write_csv(files["frames"], merged, np.asarray(photons.sum(1)).ravel())

@@ -5,7 +5,8 @@ shells stop changing from one iteration to the next, which draw different views.
 """
 
 import math
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
+from typing import Protocol
 
 import numpy as np
 import torch
@@ -95,6 +96,30 @@ class Iteration:
         return np.cbrt(volume / (2 * np.pi * math.e) ** 1.5).astype(np.float32)
 
 
+class Memory(Protocol):
+    """What keeps a march's models from stage to stage, so that it can go on where it was cut off."""
+
+    def recall(self, seed: int, stage: int) -> Model | None:
+        """Return the model that a stage of a start left, or None."""
+        ...
+
+    def keep(self, seed: int, stage: int, model: Model) -> None:
+        """Keep what a stage of a start left."""
+        ...
+
+
+class NoMemory:
+    """Keeps nothing."""
+
+    def recall(self, seed: int, stage: int) -> Model | None:
+        """Return None."""
+        del seed, stage
+        return None
+
+    def keep(self, seed: int, stage: int, model: Model) -> None:
+        """Do nothing."""
+
+
 @dataclass(frozen=True, eq=False, kw_only=True)
 class March:
     """What a march needs beside its frames.
@@ -113,6 +138,8 @@ class March:
         Rotations of the particle's symmetry.
     observer : Observer
         Told each iteration.
+    memory : Memory
+        Asked for the model of each stage before it is computed, and given it after.
     """
 
     extent: float
@@ -121,6 +148,7 @@ class March:
     worth: Tensor
     group: NDArray[np.float64]
     observer: Observer
+    memory: Memory = field(default_factory=NoMemory)
 
     @property
     def stages(self) -> list[float]:
@@ -336,9 +364,15 @@ def run_march(frames: RingFrames, march: March, seed: int, *, model: Model | Non
     model : Model, optional
         Where to begin; None takes random speckles.
     """
-    rng = np.random.default_rng(seed)
     model = model or random_model(frames, march, seed)
     for number, q_max in enumerate(march.stages):
+        known = march.memory.recall(seed, number) if q_max < march.q_max else None
+        if known is not None:
+            model = known
+            continue
+        rng = np.random.default_rng((seed, number))  # a stage of its own: the same whether stages before were recalled
         done = run_stage(model, frames, march, rng, q_max=q_max, first=number == 0)
         model = done.model
+        if q_max < march.q_max:
+            march.memory.keep(seed, number, model)
     return done

@@ -20,7 +20,7 @@ from friedel.core.observer import Note, Observer, Warned, silent
 from friedel.spi.orient.align import align, chance_correlation, sphere_correlation, turned
 from friedel.spi.orient.background import judge_over, with_background
 from friedel.spi.orient.expect import Judgement
-from friedel.spi.orient.march import THOROUGH, Iteration, March, Model, compress, iterate, run_march
+from friedel.spi.orient.march import THOROUGH, Iteration, March, Memory, Model, compress, iterate, run_march
 from friedel.spi.orient.quality import DOUBTED, MergeQuality, resolved
 from friedel.spi.orient.rings import Pixels, RingFrames, lay_rings, ring_frames
 from friedel.spi.orient.speckle import Speckle, measure_speckle, shell_variance
@@ -87,8 +87,6 @@ class Oriented:
         The halves' intensities, the second turned onto the first.
     quality : MergeQuality
         With q in voxels.
-    speckle : Speckle
-        What the frames alone say.
     """
 
     intensity: NDArray[np.float32]
@@ -102,7 +100,6 @@ class Oriented:
     used: NDArray[np.bool_]
     halves: tuple[NDArray[np.float32], NDArray[np.float32]]
     quality: MergeQuality
-    speckle: Speckle
 
 
 def orient(
@@ -111,6 +108,7 @@ def orient(
     options: OrientOptions | None = None,
     *,
     blank: NDArray[np.float64] | None = None,
+    memory: Memory | None = None,
     observer: Observer = silent,
 ) -> Oriented:
     """Orient sparse frames and merge them.
@@ -125,6 +123,8 @@ def orient(
         Symmetry, starts, seed.
     blank : (n_pixels,), optional
         Mean photons of a frame without a particle (`with_background`).
+    memory : Memory, optional
+        Keeps models from stage to stage.
     observer : Observer
         Told the progress, notes and warnings.
 
@@ -141,7 +141,10 @@ def orient(
         frames = ring_frames(photons[lit], pixels, rings)
         if blank is not None:
             frames = with_background(frames, blank, pixels, extent=speckle.extent)
-        found = _orient(frames, pixels, speckle, options, observer)
+        march = _prepare(frames, pixels, speckle, options, observer)
+        if memory is not None:
+            march = replace(march, memory=memory)
+        found = _orient(frames, pixels, march, options)
     return _in_order(found, lit, photons.shape[0])
 
 
@@ -157,10 +160,8 @@ def _in_order(found: Oriented, lit: NDArray[np.int64], n_frames: int) -> Oriente
     return replace(found, **changed)
 
 
-def _orient(
-    frames: RingFrames, pixels: Pixels, speckle: Speckle, options: OrientOptions, observer: Observer
-) -> Oriented:
-    march = _prepare(frames, pixels, speckle, options, observer)
+def _orient(frames: RingFrames, pixels: Pixels, march: March, options: OrientOptions) -> Oriented:
+    observer = march.observer
     halves, parts = _agreeing_halves(frames, march, options)
     judged = _judged(halves, parts, frames, march, options)
     good = _familiar(judged, parts, frames.counts.sum(1).numpy(), observer) if options.name_outliers else _all(frames)
@@ -181,7 +182,6 @@ def _orient(
         exposure=(last.merge.exposure * len(last.found.fluence)).cpu().numpy(),
         halves=(models[0].intensity.cpu().numpy(), second.numpy()),
         quality=quality,
-        speckle=speckle,
         **_oriented(last, judged, good, parts),
     )
 
