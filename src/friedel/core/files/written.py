@@ -4,6 +4,7 @@ A chunk that was never written, a virtual source that is missing or too short: r
 """
 
 from collections.abc import Iterator
+from itertools import product
 from pathlib import Path
 
 import h5py
@@ -43,6 +44,57 @@ def unwritten(dataset: h5py.Dataset, path: Path) -> list[Box]:
     if len(missing) == _n_chunks(dataset):
         raise InputError(f"{path}: {dataset.name} was never written; all its frames would be empty")
     return [tuple(_cut(part, limit) for part, limit in zip(box, whole, strict=True)) for box in missing]
+
+
+# The filter bitshuffle in HDF5's registry, and its option for LZ4.
+_BITSHUFFLE, _LZ4 = 32008, 2
+
+
+def require_sound_chunk(dataset: h5py.Dataset, first: int) -> None:
+    """Raise OSError if a chunk of bitshuffled LZ4 isn't as long as it says: unpacking it can crash the process.
+
+    A chunk begins with its unpacked length (8 bytes) and the length of its blocks (4), both unpacked; each block with
+    its packed length (4 bytes), all big-endian.
+
+    Parameters
+    ----------
+    dataset : h5py.Dataset
+        Of any filter; others are let pass.
+    first : int
+        Number of the chunk's first frame.
+    """
+    plist = dataset.id.get_create_plist()
+    if dataset.chunks is None or plist.get_nfilters() != 1 or plist.get_filter(0)[0] != _BITSHUFFLE:
+        return
+    if len(plist.get_filter(0)[2]) < 5 or plist.get_filter(0)[2][4] != _LZ4:
+        return
+    size, n_bytes = dataset.dtype.itemsize, dataset.dtype.itemsize
+    for n in dataset.chunks:
+        n_bytes *= n
+    counts = [range(0, n, step) for n, step in zip(dataset.shape[1:], dataset.chunks[1:], strict=True)]
+    for rest in product(*counts):
+        place = (first // dataset.chunks[0] * dataset.chunks[0], *rest)
+        if dataset.id.get_chunk_info_by_coord(place).byte_offset is None:  # never written
+            continue
+        _, data = dataset.id.read_direct_chunk(place)
+        if not _is_sound(data, n_bytes, size):
+            raise OSError(f"a chunk of {dataset.name} is damaged (its lengths don't fit)")
+
+
+def _is_sound(data: bytes, n_bytes: int, size: int) -> bool:
+    if len(data) < 12 or int.from_bytes(data[:8], "big") != n_bytes:
+        return False
+    block = int.from_bytes(data[8:12], "big")
+    if block <= 0 or block % (8 * size):
+        return False
+    # Whole blocks, one of what is left in eights of elements, and the last few elements as they are.
+    whole, rest = divmod(n_bytes, block)
+    at = 12
+    for _ in range(whole + (rest >= 8 * size)):
+        if at + 4 > len(data):
+            return False
+        at += 4 + int.from_bytes(data[at : at + 4], "big")
+    return at + rest % (8 * size) == len(data)
 
 
 def _n_chunks(dataset: h5py.Dataset) -> int:
