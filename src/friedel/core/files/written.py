@@ -50,8 +50,8 @@ def unwritten(dataset: h5py.Dataset, path: Path) -> list[Box]:
 _BITSHUFFLE, _LZ4 = 32008, 2
 
 
-def require_sound_chunk(dataset: h5py.Dataset, first: int) -> None:
-    """Raise OSError if a chunk of bitshuffled LZ4 isn't as long as it says: unpacking it can crash the process.
+class SoundChunks:
+    """Looks whether chunks of bitshuffled LZ4 are as long as they say: unpacking one that isn't can crash the process.
 
     A chunk begins with its unpacked length (8 bytes) and the length of its blocks (4), both unpacked; each block with
     its packed length (4 bytes), all big-endian.
@@ -59,26 +59,37 @@ def require_sound_chunk(dataset: h5py.Dataset, first: int) -> None:
     Parameters
     ----------
     dataset : h5py.Dataset
-        Of any filter; others are let pass.
-    first : int
-        Number of the chunk's first frame.
+        Of any filter; of others nothing is looked at.
     """
-    plist = dataset.id.get_create_plist()
-    if dataset.chunks is None or plist.get_nfilters() != 1 or plist.get_filter(0)[0] != _BITSHUFFLE:
-        return
-    if len(plist.get_filter(0)[2]) < 5 or plist.get_filter(0)[2][4] != _LZ4:
-        return
-    size, n_bytes = dataset.dtype.itemsize, dataset.dtype.itemsize
-    for n in dataset.chunks:
-        n_bytes *= n
-    counts = [range(0, n, step) for n, step in zip(dataset.shape[1:], dataset.chunks[1:], strict=True)]
-    for rest in product(*counts):
-        place = (first // dataset.chunks[0] * dataset.chunks[0], *rest)
-        if dataset.id.get_chunk_info_by_coord(place).byte_offset is None:  # never written
-            continue
-        _, data = dataset.id.read_direct_chunk(place)
-        if not _is_sound(data, n_bytes, size):
-            raise OSError(f"a chunk of {dataset.name} is damaged (its lengths don't fit)")
+
+    def __init__(self, dataset: h5py.Dataset) -> None:
+        plist = dataset.id.get_create_plist()
+        code, options = 0, ()
+        if dataset.chunks and plist.get_nfilters() == 1:
+            code, _, options, _ = plist.get_filter(0)
+        self.needed = code == _BITSHUFFLE and _LZ4 in tuple(options)[4:5]
+        self._name, self._read = dataset.name, dataset.id.read_direct_chunk
+        if self.needed:
+            self._size = self._n_bytes = dataset.dtype.itemsize
+            for n in dataset.chunks:
+                self._n_bytes *= n
+            self._depth = dataset.chunks[0]
+            self._rest = list(
+                product(*(range(0, n, step) for n, step in zip(dataset.shape[1:], dataset.chunks[1:], strict=True)))
+            )
+
+    def require(self, start: int, stop: int) -> None:
+        """Raise OSError if a chunk of some frames is damaged; what was never written is let pass."""
+        if not self.needed:
+            return
+        for first in range(start // self._depth * self._depth, stop, self._depth):
+            for rest in self._rest:
+                try:
+                    _, data = self._read((first, *rest))
+                except (OSError, RuntimeError, ValueError):  # never written
+                    continue
+                if not _is_sound(data, self._n_bytes, self._size):
+                    raise OSError(f"a chunk of {self._name} is damaged (its lengths don't fit)")
 
 
 def _is_sound(data: bytes, n_bytes: int, size: int) -> bool:
