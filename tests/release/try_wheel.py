@@ -58,10 +58,11 @@ def _try(python: Path, place: Path, *, quick: bool) -> int:
     work = place / "elsewhere"
     shutil.copytree(ROOT / "examples", work / "examples")
     where = "import friedel, sys; sys.exit('site-packages' not in friedel.__file__ or 'env' not in friedel.__file__)"
-    steps = [
+    steps: list[list[str | Path]] = [
         [python, "-c", where],
         [python.with_name("friedel"), "--version"],
-        [python.with_name("friedel"), "--show-completion", "bash"],
+        # Which shell is to be completed is told by the process that asks; the colon keeps bash from making way for it.
+        ["bash", "-c", f"{python.with_name('friedel')} --show-completion | grep -q _friedel_completion; [ $? = 0 ]"],
         [python.with_name("friedel"), "doctor"],
         [python.with_name("friedel"), "plan-scan", "size_nm=300", "energy_ev=9000", "distance_m=0.5"],
         [python.with_name("friedel"), "demo", "--quick", "-o", "demo"],

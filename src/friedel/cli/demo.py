@@ -11,11 +11,14 @@ from friedel.cli.serve import Port
 EPILOG = (
     "Examples:\n\n"
     "  friedel demo -o demo --seed 1          another crystal, another run, other noise\n\n"
+    "  friedel demo --quick          smaller, to see that an installation works\n\n"
     "  friedel demo --only hits          the single hits alone, in half a minute\n\n"
     "  friedel demo live          a simulated beamline, and the page that shows it"
 )
 HITS_FOLDER = "hits"
 LIVE_FOLDER = Path("demo_live")
+FRAMES, QUICK_FRAMES = 400, 64
+SHAPE, QUICK_SHAPE = (64, 96, 96), (48, 48, 48)  # the smallest scan that holds the demo's crystal
 STAY_S = 60.0  # s for which the page stays after the last frame, to be looked at; then the demo ends by itself
 
 
@@ -36,14 +39,15 @@ def demo(
     seed: Annotated[int, typer.Option(min=0, help="Seed of what is simulated and of the reconstruction.")] = 0,
     device: Annotated[str | None, typer.Option(help="cpu or cuda; by default a GPU if there is one.")] = None,
     only: Annotated[Half | None, typer.Option(help="Do one half of the demo.")] = None,
+    quick: Annotated[bool, typer.Option("--quick", help="A short run, a small scan: see that it works.")] = False,
 ) -> None:
     """Simulate a run of single-particle frames and tell the hits; simulate a rocking scan and reconstruct it."""
     if context.invoked_subcommand is not None:
         return
     if only is not Half.CRYSTAL:
-        _hits(output / HITS_FOLDER, seed, device)
+        _hits(output / HITS_FOLDER, seed, device, quick=quick)
     if only is not Half.HITS:
-        _crystal(output, seed, device)
+        _crystal(output, seed, device, quick=quick)
 
 
 @app.command(epilog="Example:\n\n  friedel demo live --crystal          a rocking scan at ten frames a second")
@@ -72,23 +76,26 @@ def live(
         watch_scans(beamline.plan, serve=True, port=port, browse=browser, stay_s=STAY_S, on_open=go.set)
 
 
-def _hits(output: Path, seed: int, device: str | None) -> None:
+def _hits(output: Path, seed: int, device: str | None, *, quick: bool) -> None:
     from friedel.cli.classify import show_classification
     from friedel.cli.progress import reporting
     from friedel.spi.demo import run_hits_demo
 
     with reporting() as observer:
-        shown = run_hits_demo(output, seed=seed, device=device, observer=observer)
+        shown = run_hits_demo(
+            output, seed=seed, frames=QUICK_FRAMES if quick else FRAMES, device=device, observer=observer
+        )
     show_classification(shown.result)
     found = f"{shown.recall:.1%} of the single ones were found"
     typer.echo(f"against the truth: {shown.precision:.1%} of the selected are single, {found}")
 
 
-def _crystal(output: Path, seed: int, device: str | None) -> None:
+def _crystal(output: Path, seed: int, device: str | None, *, quick: bool) -> None:
     from friedel.bcdi.demo import run_demo
     from friedel.cli.progress import reporting
     from friedel.cli.reconstruct import show_result
 
     with reporting() as observer:
-        result = run_demo(output, seed=seed, device=device, observer=observer)
+        shape = QUICK_SHAPE if quick else SHAPE
+        result = run_demo(output, seed=seed, shape=shape, device=device, observer=observer)
     show_result(result)
