@@ -216,3 +216,18 @@ def test_batches_are_whole_blocks_and_bounded(tmp_path):
         source.shape = (40, 4096, 4096)
         source.block = 1
         assert batch_length(source) == 1
+
+
+def test_a_chunk_with_damaged_lengths_costs_its_frames_and_not_the_process(tmp_path):
+    values = np.random.default_rng(0).poisson(1, (6, 128, 130)).astype(np.uint16)
+    path = tmp_path / "run.h5"
+    with h5py.File(path, "w") as file:
+        data = file.create_dataset("data", data=values, chunks=(2, 128, 130), **hdf5plugin.Bitshuffle(cname="lz4"))
+        place = data.id.get_chunk_info(1).byte_offset
+    content = bytearray(path.read_bytes())
+    content[place + 13] ^= 0x55
+    path.write_bytes(content)
+    with open_frames(path) as source:
+        batch = read_batch(source, 0, 6)
+    np.testing.assert_array_equal(batch.unreadable, [False, False, True, True, False, False])
+    np.testing.assert_array_equal(batch.frames[[0, 1, 4, 5]], values[[0, 1, 4, 5]])

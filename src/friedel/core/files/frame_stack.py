@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from friedel.core.errors import InputError
 from friedel.core.files.masks import is_mask_name
 from friedel.core.files.placement import Region
-from friedel.core.files.written import Box, unwritten
+from friedel.core.files.written import Box, SoundChunks, unwritten
 from friedel.core.observer import Observer, Progress, silent
 
 # Names of 3D arrays that are no measured frames.
@@ -81,7 +81,9 @@ class FrameStack:
                 lost[_shifted(hole, first)] = True
             empty = np.zeros(n, bool) if lost is None else np.asarray(lost.all(axis=(1, 2)))
             inside = (slice(y0, y1), slice(x0, x1))
+            chunks = SoundChunks(part)
             for index in np.flatnonzero(~empty[first : first + part.shape[0]]):
+                chunks.require(int(index), int(index) + 1)
                 place = (index, *((0,) * (part.ndim - 3)), *inside)
                 out[first + index] = part[place]
                 observer(Progress("reading frames", first + int(index) + 1, n))

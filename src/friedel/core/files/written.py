@@ -4,6 +4,7 @@ A chunk that was never written, a virtual source that is missing or too short: r
 """
 
 from collections.abc import Iterator
+from itertools import product
 from pathlib import Path
 
 import h5py
@@ -43,6 +44,68 @@ def unwritten(dataset: h5py.Dataset, path: Path) -> list[Box]:
     if len(missing) == _n_chunks(dataset):
         raise InputError(f"{path}: {dataset.name} was never written; all its frames would be empty")
     return [tuple(_cut(part, limit) for part, limit in zip(box, whole, strict=True)) for box in missing]
+
+
+# The filter bitshuffle in HDF5's registry, and its option for LZ4.
+_BITSHUFFLE, _LZ4 = 32008, 2
+
+
+class SoundChunks:
+    """Looks whether chunks of bitshuffled LZ4 are as long as they say: unpacking one that isn't can crash the process.
+
+    A chunk begins with its unpacked length (8 bytes) and the length of its blocks (4), both unpacked; each block with
+    its packed length (4 bytes), all big-endian.
+
+    Parameters
+    ----------
+    dataset : h5py.Dataset
+        Of any filter; of others nothing is looked at.
+    """
+
+    def __init__(self, dataset: h5py.Dataset) -> None:
+        plist = dataset.id.get_create_plist()
+        code, options = 0, ()
+        if dataset.chunks and plist.get_nfilters() == 1:
+            code, _, options, _ = plist.get_filter(0)
+        self.needed = code == _BITSHUFFLE and _LZ4 in tuple(options)[4:5]
+        self._name, self._read = dataset.name, dataset.id.read_direct_chunk
+        if self.needed:
+            self._size = self._n_bytes = dataset.dtype.itemsize
+            for n in dataset.chunks:
+                self._n_bytes *= n
+            self._depth = dataset.chunks[0]
+            self._rest = list(
+                product(*(range(0, n, step) for n, step in zip(dataset.shape[1:], dataset.chunks[1:], strict=True)))
+            )
+
+    def require(self, start: int, stop: int) -> None:
+        """Raise OSError if a chunk of some frames is damaged; what was never written is let pass."""
+        if not self.needed:
+            return
+        for first in range(start // self._depth * self._depth, stop, self._depth):
+            for rest in self._rest:
+                try:
+                    _, data = self._read((first, *rest))
+                except (OSError, RuntimeError, ValueError):  # never written
+                    continue
+                if not _is_sound(data, self._n_bytes, self._size):
+                    raise OSError(f"a chunk of {self._name} is damaged (its lengths don't fit)")
+
+
+def _is_sound(data: bytes, n_bytes: int, size: int) -> bool:
+    if len(data) < 12 or int.from_bytes(data[:8], "big") != n_bytes:
+        return False
+    block = int.from_bytes(data[8:12], "big")
+    if block <= 0 or block % (8 * size):
+        return False
+    # Whole blocks, one of what is left in eights of elements, and the last few elements as they are.
+    whole, rest = divmod(n_bytes, block)
+    at = 12
+    for _ in range(whole + (rest >= 8 * size)):
+        if at + 4 > len(data):
+            return False
+        at += 4 + int.from_bytes(data[at : at + 4], "big")
+    return at + rest % (8 * size) == len(data)
 
 
 def _n_chunks(dataset: h5py.Dataset) -> int:

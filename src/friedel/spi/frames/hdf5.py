@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from friedel.core.errors import InputError
 from friedel.core.files.damage import readable
 from friedel.core.files.hdf5 import OpenedFile, open_hdf5
-from friedel.core.files.written import unwritten
+from friedel.core.files.written import SoundChunks, unwritten
 from friedel.spi.frames import hdf5_layout as layout
 from friedel.spi.frames.assembly import Assembly, read_assembly
 from friedel.spi.frames.emc import open_emc_frames
@@ -226,6 +226,8 @@ def _length(dataset: h5py.Dataset) -> int:
 
 
 def _slab(dataset: h5py.Dataset, start: int, stop: int, recorded: tuple[int, ...]) -> NDArray[Any]:
+    if dataset.ndim > 2:
+        SoundChunks(dataset).require(start, stop)
     values = np.asarray(dataset[()] if dataset.ndim == 2 else dataset[start:stop])
     return values.reshape(-1, *recorded)
 
