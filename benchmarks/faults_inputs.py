@@ -91,12 +91,13 @@ def bad_plan(rng: Rng, folder: Path) -> None:
 def markup(rng: Rng, folder: Path) -> None:
     """Name files and datasets with markup and paths: reports show text, nothing is written outside."""
     name = str(rng.choice(["<script>alert(1)</script>", "a&b<b>", "'\"><img src=x onerror=alert(1)>", "..%2f..%2fx"]))
+    around, folder = folder, folder / "inner"  # the system's own folder is everybody's
+    folder.mkdir()
     path = folder / f"{name.replace('/', '∕')}.h5"
     with h5py.File(path, "w") as file:
         file[name.replace("/", "∕")] = made_up(20)
-    before = set(folder.parent.iterdir())
     code = _command(folder, "classify", path, "-o", folder / "out", "--dataset", name.replace("/", "∕"))
-    need(set(folder.parent.iterdir()) - before == set(), "something is written outside")
+    need(set(around.iterdir()) == {folder}, "something is written outside")
     report = folder / "out" / "report.html"
     need(code == 0 and report.exists(), "it isn't classified")
     text = report.read_text(encoding="utf-8")

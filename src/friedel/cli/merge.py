@@ -12,6 +12,8 @@ EPILOG = (
     "Examples:\n\n"
     "  friedel merge hits/selection.emc --detector det.h5 -o particle          then open report.html\n\n"
     "  friedel merge run.emc --detector det.h5 -o virus --symmetry I          an icosahedral particle\n\n"
+    "  friedel merge hits/selection.emc -o particle --set polarisation=x          with the detector beside it\n\n"
+    "  friedel merge --plan config.ini -o particle          what was prepared for Dragonfly\n\n"
     "  friedel merge run.emc --detector det.h5 -o particle --set density.write=false          intensity only\n\n"
     "In the folder: report.html (look here first) · merged.h5 (intensity, orientations, fluences, half sets) · "
     "frames.csv (one line a frame) · density.mrc and density.vti · summary.json · plan.yaml."
@@ -24,7 +26,9 @@ def merge(
     ] = None,
     detector: Annotated[Path | None, typer.Option(help="Dragonfly detector file (.h5, .dat).")] = None,
     output: Annotated[Path | None, typer.Option("-o", "--output", help="Folder for the results.")] = None,
-    plan: Annotated[Path | None, typer.Option(help="Plan (.yaml); what is given beside it wins.")] = None,
+    plan: Annotated[
+        Path | None, typer.Option(help="Plan (.yaml), or Dragonfly's config.ini; what is given beside it wins.")
+    ] = None,
     blanks: Annotated[
         list[Path] | None, typer.Option(help="Frames without a particle: they measure the background.")
     ] = None,
@@ -37,6 +41,8 @@ def merge(
 ) -> None:
     """Find the orientations of hits and merge them: leave an intensity, its quality and a report in a folder."""
     from friedel.cli.progress import reporting
+    from friedel.core.observer import Note
+    from friedel.spi.merge.inputs import settings_of
     from friedel.spi.merge.merge import run_merge
     from friedel.spi.merge.plan import MergePlan
 
@@ -49,8 +55,16 @@ def merge(
         "seed": seed,
         "output": output and output.absolute(),
     }
-    chosen = (MergePlan.load(plan) if plan else MergePlan()).with_settings(settings or [], given=given)
+    unneeded: tuple[str, ...] = ()
+    if plan is not None and plan.suffix == ".ini":
+        found, unneeded = settings_of(plan)
+        base = MergePlan.read(found)
+    else:
+        base = MergePlan.load(plan) if plan else MergePlan()
+    chosen = base.with_settings(settings or [], given=given)
     with reporting() as observer:
+        if unneeded:
+            observer(Note("plan", f"{plan}: {', '.join(unneeded)} decide nothing here; sampling and β are automatic"))
         result = run_merge(chosen, observer=observer)
     show_merge(result)
 

@@ -133,7 +133,8 @@ class FioLayout(Options):
     master: str = "*_{scan:05d}_master.h5"
     """Pattern of the master file, sought below the given path."""
     fio: str = "*_{scan:05d}.fio"
-    """Pattern of the text file, sought in the folders above the master file, unless the option 'spec' names it."""
+    """Pattern of the text file (a ``.fio``, or Bluesky's documents as ``.jsonl``), sought in the folders above the
+    master file, unless the option 'spec' names it."""
     frames: str = "entry/data"
     """Group or dataset of the frames in the master file."""
     monitor: str | None = None

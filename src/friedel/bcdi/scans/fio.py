@@ -1,4 +1,4 @@
-"""A rocking scan kept as an EIGER's master file with a ``.fio`` text file, as PETRA III's P10 leaves it."""
+"""A rocking scan kept as an EIGER's master file with a text file: PETRA III's ``.fio``, or Bluesky's documents."""
 
 from pathlib import Path
 
@@ -13,6 +13,7 @@ from friedel.bcdi.scans.pixels import pixel_size, recorded_pixel_size
 from friedel.bcdi.scans.source import ScanSource
 from friedel.bcdi.scans.spec_tiff import fitted_column
 from friedel.core.errors import InputError
+from friedel.core.files.bluesky import SUFFIXES, read_bluesky
 from friedel.core.files.damage import readable, require_file
 from friedel.core.files.fio import read_fio
 from friedel.core.files.frame_stack import stack_at
@@ -36,7 +37,7 @@ def read_fio_scan(source: ScanSource, beamline: Beamline, *, observer: Observer 
         raise InputError(f"{source.path}: beamline {beamline.name!r} doesn't keep its angles in .fio files")
     master = _found(source, layout)
     text = source.spec or _beside(master, source, layout)
-    fio = read_fio(text)
+    fio = read_bluesky(text, source.number) if text.suffix.lower() in SUFFIXES else read_fio(text)
     with readable(master), h5py.File(master, "r") as file:
         stack = stack_at(file, source.dataset or layout.frames, master)
         placement = Placement(recorded_yx=stack.shape[1:], window=source.window, region=source.region)

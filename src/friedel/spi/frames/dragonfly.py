@@ -184,6 +184,64 @@ def _read_detector_text(path: Path) -> DragonflyDetector:
     )
 
 
+@dataclass(frozen=True, eq=False, kw_only=True)
+class DragonflyOutput:
+    """What Dragonfly left of an iteration, ``output_NNN.h5``.
+
+    Attributes
+    ----------
+    intensity : (n_modes, z, y, x) float64
+        The merged intensities, origin at ``n // 2``.
+    weight : (n_modes, z, y, x) float64 or None
+        How often each voxel was hit.
+    orientations : (n_frames,) int or None
+        Number of each frame's most probable rotation in Dragonfly's sampling.
+    scale, likelihood, mutual_information : (n_frames,) float64 or None
+        Fluence, log-likelihood and mutual information with the orientations.
+    """
+
+    intensity: Floats
+    weight: Floats | None
+    orientations: NDArray[np.int64] | None
+    scale: Floats | None
+    likelihood: Floats | None
+    mutual_information: Floats | None
+
+
+def read_output(path: Path) -> DragonflyOutput:
+    """Read Dragonfly's ``output_NNN.h5``.
+
+    Raises
+    ------
+    InputError
+        If the file is missing or holds no cubic ``intens``.
+    """
+    try:
+        with h5py.File(path, "r") as file:
+            names = ("intens", "inter_weight", "orientations", "scale", "likelihood", "mutual_info")
+            found = {name: file[name][()] for name in names if name in file}
+    except (OSError, RuntimeError) as error:
+        raise InputError(f"{path}: not an output of Dragonfly ({error})") from None
+    intensity = np.asarray(found.pop("intens", np.zeros(0)), np.float64)
+    if intensity.ndim == 3:
+        intensity = intensity[None]
+    if intensity.ndim != 4 or len(set(intensity.shape[1:])) != 1:
+        raise InputError(f"{path}: no cubic 'intens' in it; is this an output_NNN.h5 of Dragonfly's emc?")
+    weight, orientations = found.get("inter_weight"), found.get("orientations")
+
+    def column(name: str) -> Floats | None:
+        return np.asarray(found[name], np.float64) if name in found else None
+
+    return DragonflyOutput(
+        intensity=intensity,
+        weight=None if weight is None else np.asarray(weight, np.float64).reshape(intensity.shape),
+        orientations=None if orientations is None else np.asarray(orientations, np.int64),
+        scale=column("scale"),
+        likelihood=column("likelihood"),
+        mutual_information=column("mutual_info"),
+    )
+
+
 def write_detector(path: Path, detector: DragonflyDetector) -> None:
     """Write a detector file: text for ``.dat``, HDF5 otherwise."""
     if path.suffix == ".dat":

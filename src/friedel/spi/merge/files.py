@@ -6,14 +6,18 @@ import json
 from pathlib import Path
 from typing import Any
 
+import h5py
 import numpy as np
 from numpy.typing import NDArray
 
 from friedel._version import __version__
 from friedel.core.files.atomic import replacing
+from friedel.core.files.cxi_mask import CXI_VERSION
 from friedel.core.optional import load_optional
 from friedel.spi.density.phase import Density
 from friedel.spi.merge.merged import Merged
+
+_INSIDE_SUPPORT = 0x00010000  # of an image's mask, CXI 1.6, A.8 "Image"
 
 
 def write_csv(path: Path, merged: Merged, photons: NDArray[np.floating]) -> None:
@@ -97,6 +101,22 @@ def write_volume(path: Path, density: Density) -> None:
     )
     with replacing(path) as unfinished:
         unfinished.write_text(text, encoding="ascii")
+
+
+def write_cxi(path: Path, density: Density) -> None:
+    """Write a density as a CXI 1.6 image, with its support as the mask.
+
+    ``image_size`` is in inverse units of the detector's q: metres only if that is in cycles per metre.
+    """
+    with replacing(path) as unfinished, h5py.File(unfinished, "w") as file:
+        file["cxi_version"], file["number_of_entries"] = CXI_VERSION, 1
+        image = file.create_group("entry_1/image_1")
+        file["entry_1/program_name"] = f"friedel {__version__}"
+        image.create_dataset("data", data=density.density, compression="gzip", compression_opts=1)
+        image["data_type"], image["data_space"], image["is_fft_shifted"] = "electron density", "real", 0
+        image["mask"] = np.where(density.support, _INSIDE_SUPPORT, 0).astype(np.uint32)
+        image["image_size"] = np.full(3, density.voxel * density.density.shape[0])
+        image["reconstruction/ret_prtf_q"], image["reconstruction/ret_prtf"] = density.q, density.prtf
 
 
 def _packed(values: NDArray[Any]) -> str:

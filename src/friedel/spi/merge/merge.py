@@ -14,8 +14,9 @@ from friedel.core.files.atomic import replacing
 from friedel.core.machine.memory import keep_freed_memory
 from friedel.core.observer import Observer, Recorder, Warned, silent, tee
 from friedel.spi.density.phase import Density, PhaseOptions
-from friedel.spi.frames.dragonfly import DragonflyDetector, read_detector, read_photons
-from friedel.spi.merge.files import write_csv, write_map, write_summary, write_volume
+from friedel.spi.frames.dragonfly import DragonflyDetector, read_photons
+from friedel.spi.merge.files import write_csv, write_cxi, write_map, write_summary, write_volume
+from friedel.spi.merge.inputs import detector_for
 from friedel.spi.merge.merged import Merged, quaternions
 from friedel.spi.merge.plan import MergePlan
 from friedel.spi.merge.report import write_merge_report
@@ -180,17 +181,18 @@ def run_merge(plan: MergePlan, folder: Path | None = None, *, observer: Observer
         If the files can't be used.
     """
     target = plan.folder_for(folder)
-    if not plan.frames or plan.detector is None:
+    if not plan.frames:
         raise PlanError(
             "name the frames (FILE.emc) and their detector: friedel merge FILE.emc --detector DET.h5 -o DIR"
         )
     photons = _read_all(plan.frames)
+    detector = detector_for(plan.frames[0], plan.detector, distance=plan.distance, polarisation=plan.polarisation)
     options = OrientOptions(
         symmetry=plan.symmetry, starts=plan.starts, name_outliers=plan.name_outliers, seed=plan.seed
     )
     target.mkdir(parents=True, exist_ok=True)
     blanks = _read_all(plan.blanks) if plan.blanks else None
-    merged = merge(photons, read_detector(plan.detector), options=options, blanks=blanks, observer=observer)
+    merged = merge(photons, detector, options=options, blanks=blanks, observer=observer)
     files = {"merged": target / "merged.h5", "frames": target / "frames.csv", "plan": target / "plan.yaml"}
     merged.save(files["merged"])
     write_csv(files["frames"], merged, np.asarray(photons.sum(1)).ravel())
@@ -222,7 +224,8 @@ def _density(
     except InputError as error:
         observer(Warned("density", f"no density: {error}"))
         return None
-    files |= {"density": target / "density.mrc", "volume": target / "density.vti"}
+    files |= {name: target / f"density.{end}" for name, end in (("density", "mrc"), ("volume", "vti"), ("cxi", "cxi"))}
     write_map(files["density"], density)
     write_volume(files["volume"], density)
+    write_cxi(files["cxi"], density)
     return density

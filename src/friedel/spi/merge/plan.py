@@ -1,7 +1,7 @@
 """The plan of a merge: which frames, which detector, how to orient, what to write. Runs nothing."""
 
 from pathlib import Path
-from typing import Annotated, ClassVar
+from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field
 
@@ -29,7 +29,13 @@ class MergePlan(Plan):
     frames: tuple[Path, ...] = ()
     """Frames of photons: ``.emc`` or Dragonfly's HDF5; several are taken as one run."""
     detector: Path | None = None
-    """Dragonfly detector file (``.h5``, ``.dat``)."""
+    """Dragonfly detector file (``.h5``, ``.dat``); None: ``NAME_detector.h5`` beside ``NAME.emc``."""
+    distance: Annotated[float, Field(gt=0)] | None = None
+    """Detector distance in pixels, for a detector file that is flat: bends it onto the Ewald sphere, with the pixels'
+    solid angle."""
+    polarisation: Literal["x", "y", "none"] | None = None
+    """The beam's electric field, for a detector file whose weights don't hold the polarisation (those of `friedel
+    classify` don't); None: they do."""
     blanks: tuple[Path, ...] = ()
     """Frames of the same run without a particle, in the same formats: they measure the background."""
     symmetry: str = "C1"
