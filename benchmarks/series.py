@@ -11,6 +11,7 @@ import resource
 import subprocess
 import sys
 import tempfile
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -19,9 +20,13 @@ from report import Report, arguments
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tests" / "doubles"))
 from heating import FIRST, Heating, write_heating
 
+from friedel.bcdi.crystals.lattice import LatticeCrystal
 from friedel.bcdi.plan import ReconstructionPlan
+from friedel.bcdi.results.save import load_reconstruction
+from friedel.bcdi.series.outliers import CHECK_FAILED
 from friedel.bcdi.series.plan import SeriesPlan, members_of
 from friedel.bcdi.series.run import SeriesResult, run_series
+from friedel.bcdi.strain.analysis import analyse
 
 N_SCANS, ABORTED, SINGLES = 30, 12, 5
 
@@ -46,15 +51,42 @@ def single_runs(plan: SeriesPlan, folder: Path, places: list[int]) -> float:
     return (cpu_s(resource.RUSAGE_CHILDREN) - before) / len(places)
 
 
-def against_truth(result: SeriesResult, truth: Heating) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Return found less true rms strain, its standard errors, and the true one, over the scans that aren't outliers."""
+def on_the_result_s_voxels(crystal: LatticeCrystal, path: Path) -> float:
+    """Return the rms strain of the true crystal, seen on a result's own voxels and analysed as the result was.
+
+    The outermost layer, which strains most, is thinner than a voxel: no result of this resolution holds all of it.
+    """
+    result = load_reconstruction(path)
+    if result.grid is None:
+        raise ValueError(f"{path} has no geometry")
+    basis = result.grid.object_basis(result.object.shape)
+    object_ = crystal.on_grid(basis=basis, h=result.grid.q_bragg, shape=result.object.shape)
+    support = np.abs(object_) > np.abs(object_).max() / 6
+    seen = analyse(replace(result, object=object_, support=support, uncertainty=None))
+    if seen.strain is None:
+        raise ValueError(f"{path} has no strain")
+    return float(np.nanstd(seen.strain))
+
+
+def against_truth(
+    result: SeriesResult, truth: Heating, folder: Path
+) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+    """Return found rms strain, its standard errors, the true one on the result's voxels, and that of all the crystal.
+
+    Of the scans that aren't outliers by their neighbours: a scan whose own check failed counts.
+    """
     rows = [
-        (scan.numbers["strain_rms"] - truth.strain_rms[k], scan.errors["strain_rms"], truth.strain_rms[k])
+        (
+            scan.numbers["strain_rms"],
+            scan.errors["strain_rms"],
+            on_the_result_s_voxels(truth.crystals[k], folder / scan.name / "reconstruction.cxi"),
+            truth.strain_rms[k],
+        )
         for k, scan in enumerate(result.scans)
-        if not scan.failed and scan.name not in result.outliers
+        if not scan.failed and result.outliers.get(scan.name, CHECK_FAILED) == CHECK_FAILED
     ]
-    apart, errors, true = np.array(rows).T
-    return apart, errors, true
+    found, errors, seen, whole = np.array(rows).T
+    return found, errors, seen, whole
 
 
 def _own(parser: argparse.ArgumentParser) -> None:
@@ -79,13 +111,14 @@ def main() -> None:
         each = (cpu_s(resource.RUSAGE_SELF) - before) / n
         places = [k for k in np.linspace(0, n - 1, SINGLES).round().astype(int).tolist() if k != aborted]
         alone = single_runs(plan, folder, places[:2] if given.quick else places)
-    apart, errors, true = against_truth(result, truth)
-    within = [float(np.mean(np.abs(apart) < k * errors)) for k in (1, 2, 3)]
-    report.add("scans compared", f"{len(apart)} of {n}")
+        found, errors, seen, whole = against_truth(result, truth, folder / "series")
+    within = [float(np.mean(np.abs(found - seen) < k * errors)) for k in (1, 2, 3)]
+    report.add("scans compared", f"{len(found)} of {n}")
     report.add("rms strain within 1 | 2 | 3 standard errors", " | ".join(f"{w:.0%}" for w in within),
                bar="68 | 95 | 99 %, as many as chance leaves", met=within[1] >= 0.9 and within[0] >= 0.5)  # fmt: skip
-    report.add("found / true rms strain, mean", f"{np.mean((apart + true) / true):.3f}")
-    report.add("median standard error / rms strain", f"{np.median(errors / true):.3f}")
+    report.add("found / true rms strain, mean", f"{np.mean(found / seen):.3f}")
+    report.add("the same, of all of the crystal", f"{np.mean(found / whole):.3f}")
+    report.add("median standard error / rms strain", f"{np.median(errors / found):.3f}")
     report.add("CPU-s a scan in the series", f"{each:.1f}", bar="< a single run", peer=f"{alone:.1f} alone",
                met=each < alone)  # fmt: skip
     name = f"scan_{FIRST + aborted:04d}"

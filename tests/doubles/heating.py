@@ -24,6 +24,7 @@ class Heating:
     temperatures: tuple[float, ...]
     strain_rms: tuple[float, ...]
     turned_deg: tuple[float, ...]
+    crystals: tuple[LatticeCrystal, ...]
 
 
 def write_heating(folder: Path, n_scans: int, *, aborted: int | None, n_photons: float = 2e7, seed: int = 3) -> Heating:
@@ -33,7 +34,7 @@ def write_heating(folder: Path, n_scans: int, *, aborted: int | None, n_photons:
     h = geometry.grid.q_bragg
     base = gold_crystal(h, seed=seed, diameter_angstrom=DIAMETER, phase_range_rad=1.0)
     temperatures = tuple(np.linspace(300.0, 600.0, n_scans))
-    strains, turned, specs, source = [], [], [], None
+    strains, turned, crystals, specs, source = [], [], [], [], None
     for k in range(n_scans):
         phase_range = 1.5 + 2.5 * k / max(n_scans - 1, 1)
         angle = np.deg2rad(1.5 * k / max(n_scans - 1, 1))
@@ -48,11 +49,12 @@ def write_heating(folder: Path, n_scans: int, *, aborted: int | None, n_photons:
         source = write_aps34idc_scan(folder, scan, number=FIRST + k, sample="Heated")
         text = source.spec.read_text()
         specs.append(text if not specs else text[text.index("#S ") :])
+        crystals.append(crystal)
         strains.append(_true_rms(crystal, h))
         turned.append(float(np.rad2deg(angle)))
     source.spec.write_text("\n".join(specs))
     everywhere = source.model_copy(update={"path": folder, "scan": None})
-    return Heating(everywhere, temperatures, tuple(strains), tuple(turned))
+    return Heating(everywhere, temperatures, tuple(strains), tuple(turned), tuple(crystals))
 
 
 def _warmer(base: LatticeCrystal, phase_range: float, turn: np.ndarray) -> LatticeCrystal:

@@ -8,6 +8,7 @@ import numpy as np
 from friedel.bcdi.series.together import Together
 from friedel.core.series.members import far_from_neighbours
 
+CHECK_FAILED = "a check failed: see its own report"
 FEWER = 0.9
 """A scan with less than this share of the usual frames was aborted."""
 _LEAST_SPREAD = {"chi": 0.1, "voxels": 0.05, "correlation": 0.01, "photons": 0.25}
@@ -49,7 +50,7 @@ def find_outliers(scans: Sequence[Scan], together: Together | None) -> dict[str,
         if scan.failed:
             reasons[scan.name].append(f"no result: {scan.failed}")
         elif scan.quality.get("trusted") is False:
-            reasons[scan.name].append("a check failed: see its own report")
+            reasons[scan.name].append(CHECK_FAILED)
     made = [scan for scan in scans if not scan.failed]
     frames = np.array([scan.numbers["frames"] for scan in made])
     for scan, n in zip(made, frames, strict=True):
