@@ -18,7 +18,7 @@ EPILOG = (
 HITS_FOLDER = "hits"
 LIVE_FOLDER = Path("demo_live")
 FRAMES, QUICK_FRAMES = 400, 64
-SHAPE, QUICK_SHAPE = (64, 96, 96), (48, 48, 48)  # the smallest scan that holds the demo's crystal
+SHAPE, QUICK_SHAPE = (64, 96, 96), (48, 64, 64)
 STAY_S = 60.0  # s for which the page stays after the last frame, to be looked at; then the demo ends by itself
 
 
