@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from scipy.ndimage import binary_dilation
 
 from friedel.bcdi.crystals.random_crystal import random_crystal
 from friedel.bcdi.crystals.wavy_crystal import wavy_crystal
@@ -54,6 +55,17 @@ def test_bright_and_dark_regions_are_uneven():
     thin = np.zeros(SHAPE, bool)
     thin[16, 16] = True
     assert np.isnan(amplitude_uniformity(crystal.object, thin))
+
+
+@pytest.mark.parametrize("second", [0.4, 0.5, 1.0])
+@pytest.mark.parametrize("loose", [1, 2, 3])
+def test_a_loose_support_changes_nothing(loose, second):
+    crystal = random_crystal(SHAPE, seed=3)
+    obj = (crystal.object * np.where(np.arange(32) < 16, 1.0, second)).astype(np.complex64)
+    tight = amplitude_uniformity(obj, crystal.support)
+    assert amplitude_uniformity(obj, binary_dilation(crystal.support, iterations=loose)) == pytest.approx(
+        tight, abs=0.1
+    )
 
 
 def test_two_pieces_are_counted_by_density():

@@ -6,7 +6,7 @@ whose intensities add up, they often find the same wrong object.
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.ndimage import binary_erosion, label
+from scipy.ndimage import binary_erosion, binary_fill_holes, label
 
 from friedel.bcdi.records import Diffraction
 
@@ -18,6 +18,7 @@ _WINDOW = 48
 """Voxels to either side of the peak within which fringes are counted."""
 _SIGNIFICANCE = 4.0  # standard deviations of photon noise: by chance less than 3e-5 a comparison
 _DEPTH = 2  # voxels that are eroded from the support: as far as the surface is blurred at an oversampling of 2 to 3
+_EMPTY = 0.2  # of the bulk amplitude: below it lies what a loose support has beyond the crystal, not a dim second one
 _ENOUGH = 20  # voxels: of fewer, the tenth percentile rests on a single one
 _PERCENTILES = (10.0, 50.0, 90.0)  # the extremes are left out: single voxels scatter
 
@@ -56,7 +57,8 @@ def amplitude_uniformity(obj: NDArray[np.complex64], support: NDArray[np.bool_])
     obj : (z, y, x) complex64
         The solution.
     support : (z, y, x) bool
-        Its support; the outermost two voxels, where the resolution blurs the surface, take no part.
+        Its support. What is nearly empty at its rim takes no part, nor do the outermost two voxels of the rest, where
+        the resolution blurs the surface: how loose the support is doesn't matter.
 
     Returns
     -------
@@ -64,8 +66,10 @@ def amplitude_uniformity(obj: NDArray[np.complex64], support: NDArray[np.bool_])
         The smaller of the two; 1 is perfectly even; NaN where nothing lies so deep inside.
     """
     amplitude = np.abs(obj).astype(np.float64)
+    bulk = np.percentile(amplitude[support], _PERCENTILES[-1]) if support.any() else 0.0
+    body = binary_fill_holes(support & (amplitude > _EMPTY * bulk))
     for depth in (_DEPTH, _DEPTH - 1):
-        inside = binary_erosion(support, iterations=depth)
+        inside = binary_erosion(body, iterations=depth)
         if inside.sum() >= _ENOUGH:
             low, middle, high = np.percentile(amplitude[inside], _PERCENTILES)
             return float(min(low / max(middle, 1e-30), middle / max(high, 1e-30)))
