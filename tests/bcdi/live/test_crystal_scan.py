@@ -18,7 +18,7 @@ def simulated():
 
 def _setting(scan, **changed):
     def geometry(look):
-        motors = {name: look(name) if name == "th" else value for name, value in scan.motors_deg.items()}
+        motors = {name: look(name, "deg") if name == "th" else value for name, value in scan.motors_deg.items()}
         return Geometry(beam=scan.beam, detector=scan.detector, diffractometer=scan.diffractometer, motors_deg=motors)
 
     given = {"mask": scan.mask, "n_frames": len(scan.frames), "flat": scan.flat, "geometry": geometry} | changed
