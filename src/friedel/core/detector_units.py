@@ -120,7 +120,10 @@ def _step(some: Floats) -> tuple[float, float] | None:
     if span < 2 * SMALLEST_GAIN:
         return None
     steps = np.geomspace(span / 1.5, SMALLEST_GAIN, 600)
-    sums = np.array([np.exp(2j * np.pi * some / step).mean() for step in steps])
+    # Whole numbers are few different ones: the mean over them by their shares takes a hundredth of the time.
+    values, counts = np.unique(some, return_counts=True)
+    shares = counts / some.size
+    sums = np.array([shares @ np.exp(2j * np.pi * values / step) for step in steps])
     size = np.abs(sums)
     peaks = [
         k for k in range(1, 599) if size[k] > LEAST_COHERENCE and size[k] >= size[k - 1] and size[k] >= size[k + 1]
