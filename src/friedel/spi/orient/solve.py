@@ -136,12 +136,10 @@ def orient(
     options = options or OrientOptions()
     with single_thread():  # the halves run side by side: no thread waits for another inside an operation
         lit = _lit(photons, pixels, observer)
-        speckle = survey(photons[lit], pixels)
-        rings = lay_rings(pixels, band=min(_BAND * speckle.extent, _WIDEST_BAND))
-        frames = ring_frames(photons[lit], pixels, rings)
+        speckle, frames = lay_frames(photons[lit], pixels)
         if blank is not None:
             frames = with_background(frames, blank, pixels, extent=speckle.extent)
-        march = _prepare(frames, pixels, speckle, options, observer)
+        march = prepare(frames, pixels, speckle, options, observer)
         if memory is not None:
             march = replace(march, memory=memory)
         found = _orient(frames, pixels, march, options)
@@ -172,11 +170,10 @@ def _orient(frames: RingFrames, pixels: Pixels, march: March, options: OrientOpt
         ]
     models = [compress(half.merge, half.model, march, q_max=march.q_max, steps=THOROUGH) for half in halves]
     evidence = torch.cat([one.evidence for one in judged]).cpu().numpy()[good[np.concatenate(parts)]]
-    quality, rotation = _compare(models, march, pixels, named=int((~good).sum()), evidence=evidence)
+    quality, rotation = compare(models, march, pixels, named=int((~good).sum()), evidence=evidence)
     observer(Note("halves", quality.sentence))
     second = turned(models[1].intensity.cpu(), rotation)
-    joint = _joint(models, rotation)
-    last = _together(joint, frames, good, march, options)
+    last = _together(joint(models, rotation), frames, good, march, options)
     return Oriented(
         intensity=last.model.intensity.cpu().numpy(),
         exposure=(last.merge.exposure * len(last.found.fluence)).cpu().numpy(),
@@ -224,7 +221,35 @@ def survey(photons: sp.csr_matrix, pixels: Pixels) -> Speckle:
     return measure_speckle(ring_frames(photons[:_SURVEY_FRAMES], pixels, rings))
 
 
-def _prepare(frames: RingFrames, pixels: Pixels, speckle: Speckle, options: OrientOptions, observer: Observer) -> March:
+def lay_frames(photons: sp.csr_matrix, pixels: Pixels) -> tuple[Speckle, RingFrames]:
+    """Return what frames say about speckles, and the frames on rings whose harmonics hold them.
+
+    Raises
+    ------
+    InputError
+        If the pixels don't lie on a cap that is symmetric around the beam, or too few are used.
+    """
+    speckle = survey(photons, pixels)
+    rings = lay_rings(pixels, band=min(_BAND * speckle.extent, _WIDEST_BAND))
+    return speckle, ring_frames(photons, pixels, rings)
+
+
+def prepare(frames: RingFrames, pixels: Pixels, speckle: Speckle, options: OrientOptions, observer: Observer) -> March:
+    """Return what a march needs beside its frames, and tell what the frames show.
+
+    Parameters
+    ----------
+    frames : RingFrames
+        All frames.
+    pixels : Pixels
+        Where they were measured.
+    speckle : Speckle
+        What they say about speckles.
+    options : OrientOptions
+        Symmetry.
+    observer : Observer
+        Told the size of the speckles, or that there are none.
+    """
     q_max = float(np.linalg.norm(pixels.q[pixels.used], axis=1).max())
     place, worth = np.arange(2 * int(frames.rings.q[-1]) + 8), np.ones(len(frames.rings.q))
     if frames.background is not None:
@@ -344,10 +369,24 @@ def _again(half: Iteration, frames: RingFrames, march: March, options: OrientOpt
     return iterate(half.model, frames, march, rng, q_max=march.q_max)
 
 
-def _compare(
+def compare(
     models: list[Model], march: March, pixels: Pixels, *, named: int, evidence: NDArray[np.float32]
 ) -> tuple[MergeQuality, Rotation]:
-    """Return the quality, and the rotation that turns the second half onto the first."""
+    """Return the quality of two halves, and the rotation that turns the second onto the first.
+
+    Parameters
+    ----------
+    models : list of two Model
+        The halves'.
+    march : March
+        Their extent and resolution.
+    pixels : Pixels
+        Where the frames were measured.
+    named : int
+        Frames left out.
+    evidence : (n_frames,)
+        `Judgement.evidence` of each half's frames by the other half.
+    """
     first, second = (model.relative.cpu() for model in models)
     low, q = _inner(march), np.arange(int(march.q_max) + 1, dtype=np.float64)
     rotation = align(first, second, q_min=low, q_max=0.95 * march.q_max)
@@ -365,7 +404,7 @@ def _compare(
     return quality, rotation
 
 
-def _joint(models: list[Model], rotation: Rotation) -> Model:
+def joint(models: list[Model], rotation: Rotation) -> Model:
     """Return the mean of two halves' models, the second turned onto the first."""
 
     def mean(first: torch.Tensor | None, second: torch.Tensor | None) -> torch.Tensor:
