@@ -78,7 +78,7 @@ def merge(
     keep_freed_memory()
     recorder = Recorder()
     photons = _as_photons(frames)
-    pixels, voxel = _sampled(photons, *_pixels(detector))
+    pixels, voxel = sampled_pixels(photons, detector)
     blank = None if blanks is None else np.asarray(_as_photons(blanks).mean(axis=0), np.float64).ravel()
     options = options or OrientOptions()
     kept = None if checkpoints is None else Checkpoints(checkpoints / digest(photons, pixels, options, blank))
@@ -127,8 +127,25 @@ def _pixels(detector: DragonflyDetector) -> tuple[Pixels, float]:
     return Pixels(q=detector.q / voxel, weight=weight), voxel
 
 
-def _sampled(photons: sp.csr_matrix, pixels: Pixels, voxel: float) -> tuple[Pixels, float]:
-    """Return larger voxels where speckles have far more of them than interpolation needs."""
+def sampled_pixels(photons: sp.csr_matrix, detector: DragonflyDetector) -> tuple[Pixels, float]:
+    """Return a detector's pixels in voxels, and a voxel's edge in the unit of the detector's q.
+
+    A voxel is as large as a pixel at the detector's centre, or larger where speckles have far more of them than
+    interpolation needs.
+
+    Parameters
+    ----------
+    photons : (n_frames, n_pixels) csr_matrix
+        Frames, which show the size of the speckles.
+    detector : DragonflyDetector
+        Where the pixels lie.
+
+    Raises
+    ------
+    InputError
+        If hardly a pixel is good, or several lie at one place.
+    """
+    pixels, voxel = _pixels(detector)
     if photons.shape[1] != len(pixels.weight):
         return pixels, voxel  # `orient` says what is wrong
     speckle = survey(photons, pixels)
