@@ -62,9 +62,10 @@ export function showPowder(powder) {
 export function showMerge(merge) {
   at("merge").hidden = false;
   at("mergetext").textContent = `${merge.sentence}.${merge.n_frames && merge.n_waiting ? ` ${count(merge.n_waiting)} more wait.` : ""}`;
+  at("mergegrown").hidden = !merge.slices;
+  if (!merge.slices) return;
   const hits = Array.from(unpack(merge.counts).values), truth = Array.from(unpack(merge.correlations).values);
   curve(at("mergecurve"), hits, truth, { showX: (n) => count(Math.round(n)), showY: (value) => value.toFixed(2), low: Math.min(0.8, ...truth), high: 1, described: merge.sentence, dots: true });
-  if (!merge.slices) return;
   const planes = unpack(merge.slices), [, height, width] = planes.shape;
   at("mergeslices").replaceChildren(...["z", "y", "x"].map((axis, k) => {
     const figure = document.createElement("figure"), canvas = document.createElement("canvas"), caption = document.createElement("figcaption");

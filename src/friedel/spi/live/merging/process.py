@@ -26,7 +26,7 @@ from friedel.stream.processes import Supervised, spawn
 
 _POLL_S = 1.0  # s between two looks for new hits: the files are flushed twice a second
 _BLOCK = 256  # hits read at a time
-_NICER = 10  # than the processes that score and write: the intensity may wait, frames may not
+_NICER = 5  # about a third of the share of the processes that score and write: the intensity may wait, frames may not
 _DEATHS = 3  # of the process before the watch goes on without it
 _LEAVE_S = 1.0
 _COVERAGE = (12, 24)
