@@ -1,5 +1,6 @@
 """`friedel merge`: from hits to orientations, a merged intensity and a density."""
 
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -15,6 +16,8 @@ EPILOG = (
     "  friedel merge hits/selection.emc -o particle --set polarisation=x          with the detector beside it\n\n"
     "  friedel merge --plan config.ini -o particle          what was prepared for Dragonfly\n\n"
     "  friedel merge run.emc --detector det.h5 -o particle --set density.write=false          intensity only\n\n"
+    "  torchrun --nproc-per-node 4 --no-python friedel merge run.emc --detector det.h5 -o particle          shared by "
+    "four processes\n\n"
     "In the folder: report.html (look here first) · merged.h5 (intensity, orientations, fluences, half sets) · "
     "frames.csv (one line a frame) · density.mrc and density.vti · summary.json · plan.yaml."
 )
@@ -62,11 +65,12 @@ def merge(
     else:
         base = MergePlan.load(plan) if plan else MergePlan()
     chosen = base.with_settings(settings or [], given=given)
-    with reporting() as observer:
+    with reporting(quiet=os.environ.get("RANK", "0") != "0") as observer:
         if unneeded:
             observer(Note("plan", f"{plan}: {', '.join(unneeded)} decide nothing here; sampling and β are automatic"))
         result = run_merge(chosen, observer=observer)
-    show_merge(result)
+    if result.files:
+        show_merge(result)
 
 
 def show_merge(result: "MergeRun") -> None:

@@ -12,6 +12,7 @@ from scipy.spatial import cKDTree
 from friedel.core.errors import InputError, PlanError
 from friedel.core.files.atomic import replacing
 from friedel.core.machine.memory import keep_freed_memory
+from friedel.core.machine.team import working_together
 from friedel.core.observer import Observer, Recorder, Warned, silent, tee
 from friedel.spi.density.phase import Density, PhaseOptions
 from friedel.spi.frames.dragonfly import DragonflyDetector, read_photons
@@ -36,7 +37,10 @@ _NEARLY = 0.03
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class MergeRun:
-    """What a merge left: the result, the density if one was asked for, and the files by name."""
+    """What a merge left: the result, the density if one was asked for, and the files by name.
+
+    Of several processes, all but the first have neither density nor files.
+    """
 
     merged: Merged
     density: Density | None
@@ -53,6 +57,8 @@ def merge(
     observer: Observer = silent,
 ) -> Merged:
     """Orient frames of photons and merge them.
+
+    Processes that torchrun started share the work, each given all frames, and all return the same.
 
     Parameters
     ----------
@@ -74,6 +80,8 @@ def merge(
     ------
     InputError
         If frames and detector don't fit, values aren't photons, or too few frames have any.
+    FriedelError
+        If another process that shares the work has ended.
     """
     keep_freed_memory()
     recorder = Recorder()
@@ -170,7 +178,7 @@ def doubts(merged: Merged, photons: sp.csr_matrix) -> list[str]:
 
 
 def run_merge(plan: MergePlan, folder: Path | None = None, *, observer: Observer = silent) -> MergeRun:
-    """Run a merge and leave its files.
+    """Run a merge and leave its files; of several processes that torchrun started, the first does.
 
     Parameters
     ----------
@@ -201,7 +209,11 @@ def run_merge(plan: MergePlan, folder: Path | None = None, *, observer: Observer
     target.mkdir(parents=True, exist_ok=True)
     blanks = _read_all(plan.blanks) if plan.blanks else None
     kept = target / "checkpoints"
-    merged = merge(photons, detector, options=options, blanks=blanks, checkpoints=kept, observer=observer)
+    with working_together() as team:
+        observer = observer if team.rank == 0 else silent
+        merged = merge(photons, detector, options=options, blanks=blanks, checkpoints=kept, observer=observer)
+    if team.rank:
+        return MergeRun(merged=merged, density=None, files={})
     files = {"merged": target / "merged.h5", "frames": target / "frames.csv", "plan": target / "plan.yaml"}
     merged.save(files["merged"])
     write_csv(files["frames"], merged, np.asarray(photons.sum(1)).ravel())
