@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from scipy.spatial.transform import Rotation
 
 from friedel.core.errors import InputError
-from friedel.core.machine.team import Team, working_together
+from friedel.core.machine.team import ALONE, Team, working_together
 from friedel.core.machine.threads import in_threads, single_thread
 from friedel.core.observer import Note, Observer, Warned, silent
 from friedel.spi.orient.align import align, chance_correlation, sphere_correlation, turned
@@ -146,12 +146,10 @@ def orient(
         lit = _lit(photons, pixels, observer)
         if len(lit) < _LEAST_SHARE * team.size:
             raise InputError(f"{len(lit)} frames are too few for {team.size} processes; start fewer of them")
-        speckle = survey(photons[lit], pixels)
-        rings = lay_rings(pixels, band=min(_BAND * speckle.extent, _WIDEST_BAND))
-        frames = ring_frames(photons[lit], pixels, rings, team)
+        speckle, frames = lay_frames(photons[lit], pixels, team)
         if blank is not None:
             frames = with_background(frames, blank, pixels, extent=speckle.extent)
-        march = _prepare(frames, pixels, speckle, options, observer)
+        march = prepare(frames, pixels, speckle, options, observer)
         if memory is not None:
             march = replace(march, memory=memory)
         found = _orient(frames, pixels, march, options)
@@ -192,11 +190,10 @@ def _orient(frames: RingFrames, pixels: Pixels, march: March, options: OrientOpt
         ]
     models = [compress(half.merge, half.model, march, q_max=march.q_max, steps=THOROUGH) for half in halves]
     evidence = team.joined(torch.cat([one.evidence[good[part]] for one, part in zip(judged, parts, strict=True)]))
-    quality, rotation = _compare(models, march, pixels, named=named, evidence=evidence.cpu().numpy())
+    quality, rotation = compare(models, march, pixels, named=named, evidence=evidence.cpu().numpy())
     march.observer(Note("halves", quality.sentence))
     second = turned(models[1].intensity.cpu(), rotation)
-    joint = _joint(models, rotation)
-    last = _together(joint, frames, good, march, options)
+    last = _together(joint(models, rotation), frames, good, march, options)
     return Oriented(
         intensity=last.model.intensity.cpu().numpy(),
         exposure=last.merge.exposure.cpu().numpy(),
@@ -244,7 +241,35 @@ def survey(photons: sp.csr_matrix, pixels: Pixels) -> Speckle:
     return measure_speckle(ring_frames(photons[:_SURVEY_FRAMES], pixels, rings))
 
 
-def _prepare(frames: RingFrames, pixels: Pixels, speckle: Speckle, options: OrientOptions, observer: Observer) -> March:
+def lay_frames(photons: sp.csr_matrix, pixels: Pixels, team: Team = ALONE) -> tuple[Speckle, RingFrames]:
+    """Return what all frames say about speckles, and this process's on rings whose harmonics hold them.
+
+    Raises
+    ------
+    InputError
+        If the pixels don't lie on a cap that is symmetric around the beam, or too few are used.
+    """
+    speckle = survey(photons, pixels)
+    rings = lay_rings(pixels, band=min(_BAND * speckle.extent, _WIDEST_BAND))
+    return speckle, ring_frames(photons, pixels, rings, team)
+
+
+def prepare(frames: RingFrames, pixels: Pixels, speckle: Speckle, options: OrientOptions, observer: Observer) -> March:
+    """Return what a march needs beside its frames, and tell what the frames show.
+
+    Parameters
+    ----------
+    frames : RingFrames
+        All frames.
+    pixels : Pixels
+        Where they were measured.
+    speckle : Speckle
+        What they say about speckles.
+    options : OrientOptions
+        Symmetry.
+    observer : Observer
+        Told the size of the speckles, or that there are none.
+    """
     q_max = float(np.linalg.norm(pixels.q[pixels.used], axis=1).max())
     place, worth = np.arange(2 * int(frames.rings.q[-1]) + 8), np.ones(len(frames.rings.q))
     if frames.background is not None:
@@ -362,10 +387,24 @@ def _again(half: Iteration, frames: RingFrames, march: March, options: OrientOpt
     return iterate(half.model, frames, march, rng, q_max=march.q_max)
 
 
-def _compare(
+def compare(
     models: list[Model], march: March, pixels: Pixels, *, named: int, evidence: NDArray[np.float32]
 ) -> tuple[MergeQuality, Rotation]:
-    """Return the quality, and the rotation that turns the second half onto the first."""
+    """Return the quality of two halves, and the rotation that turns the second onto the first.
+
+    Parameters
+    ----------
+    models : list of two Model
+        The halves'.
+    march : March
+        Their extent and resolution.
+    pixels : Pixels
+        Where the frames were measured.
+    named : int
+        Frames left out.
+    evidence : (n_frames,)
+        `Judgement.evidence` of each half's frames by the other half.
+    """
     first, second = (model.relative.cpu() for model in models)
     low, q = _inner(march), np.arange(int(march.q_max) + 1, dtype=np.float64)
     rotation = align(first, second, q_min=low, q_max=0.95 * march.q_max)
@@ -383,7 +422,7 @@ def _compare(
     return quality, rotation
 
 
-def _joint(models: list[Model], rotation: Rotation) -> Model:
+def joint(models: list[Model], rotation: Rotation) -> Model:
     """Return the mean of two halves' models, the second turned onto the first."""
 
     def mean(first: torch.Tensor | None, second: torch.Tensor | None) -> torch.Tensor:
