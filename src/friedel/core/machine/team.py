@@ -36,9 +36,11 @@ class Team:
     size: int = 1
     group: Any = None
 
-    def share(self, n: int) -> slice:
-        """Return which of ``n`` things are this process's: a stretch, as long as the others'."""
-        return slice(self.rank * n // self.size, (self.rank + 1) * n // self.size)
+    def share(self, n: int, step: int = 1) -> slice:
+        """Return which of ``n`` things are this process's: a stretch of whole steps, about as long as the others'."""
+        steps = -(-n // step)
+        first, last = (rank * steps // self.size * step for rank in (self.rank, self.rank + 1))
+        return slice(first, min(last, n))
 
     def total(self, values: Tensor) -> Tensor:
         """Return the sum of all processes' values."""

@@ -57,13 +57,12 @@ def with_background(frames: RingFrames, blank: NDArray[np.float64], pixels: Pixe
     signal = mean - photons
     speckles = np.maximum(2 * np.pi * rings.radius * extent, 1.0)
     rough = shell_variance(frames, extent) * (mean / signal.clip(1e-9)) ** 2 / speckles
-    counts = frames.team.joined(frames.counts)
-    share = _shares(counts.double().numpy(), signal, photons, rough)[frames.team.share(len(counts))]
+    share = _shares(frames.everyones(frames.counts).double().numpy(), signal, photons, rough)
     background = photons / frames.weights[0].real.double().numpy()
     return replace(
         frames,
         background=torch.from_numpy(background.astype(np.float32)),
-        share=torch.from_numpy(share.astype(np.float32)),
+        share=frames.ours(torch.from_numpy(share.astype(np.float32))),
     )
 
 

@@ -246,7 +246,6 @@ def iterate(
     n_rings = frames.rings.within(q_max)
     found, points = expect_over(frames, model.intensity, views, n_rings=n_rings, beta=beta)
     merge = collect_views(found, points, n, march.group)
-    merge = Merge(frames.team.total(merge.photons), frames.team.total(merge.exposure))
     return Iteration(
         model=compress(merge, model, march, q_max=q_max), found=found, merge=merge, views=views, q_max=q_max
     )

@@ -104,6 +104,8 @@ class RingFrames:
         Each frame's background over its fluence, both 1 in the mean.
     team : Team
         The processes that have the other frames.
+    numbers : (n_frames,) int64
+        Which of all frames these are, increasing.
     """
 
     rings: Rings
@@ -112,6 +114,7 @@ class RingFrames:
     counts: Tensor
     mean: Tensor
     shot: Tensor
+    numbers: Tensor
     background: Tensor | None = None
     share: Tensor | None = None
     team: Team = ALONE
@@ -126,8 +129,17 @@ class RingFrames:
             self,
             photons=self.photons[:, index],
             counts=self.counts[index],
+            numbers=self.numbers[index],
             share=None if self.share is None else self.share[index],
         )
+
+    def everyones(self, values: Tensor) -> Tensor:
+        """Return a figure by frame, ``(n_frames, ...)``, of all processes' frames, in the frames' order."""
+        return self.team.joined(values)[self.team.joined(self.numbers).argsort()]
+
+    def ours(self, values: Tensor) -> Tensor:
+        """Return of a figure of all processes' frames what belongs to this one's: the inverse of `everyones`."""
+        return values[torch.searchsorted(self.team.joined(self.numbers).sort().values, self.numbers)]
 
 
 def lay_rings(pixels: Pixels, *, band: float, step: float = RING_STEP) -> Rings:
@@ -167,7 +179,14 @@ def lay_rings(pixels: Pixels, *, band: float, step: float = RING_STEP) -> Rings:
     return Rings(radius=rings, height=height, orders=orders)
 
 
-def ring_frames(photons: sp.csr_matrix, pixels: Pixels, rings: Rings, team: Team = ALONE) -> RingFrames:
+def ring_frames(
+    photons: sp.csr_matrix,
+    pixels: Pixels,
+    rings: Rings,
+    *,
+    team: Team = ALONE,
+    numbers: NDArray[np.int64] | None = None,
+) -> RingFrames:
     """Expand sparse frames of photons in the rings' harmonics.
 
     Parameters
@@ -179,12 +198,15 @@ def ring_frames(photons: sp.csr_matrix, pixels: Pixels, rings: Rings, team: Team
     rings : Rings
         The circles.
     team : Team
-        The processes, each of which keeps its share of the frames.
+        The processes that share the frames.
+    numbers : (n_ours,) int, optional
+        This process's frames, increasing; None: all.
     """
     used = np.flatnonzero(pixels.used)
     photons = sp.csr_matrix(photons, dtype=np.float32)[:, used]
     mean = np.asarray(photons.mean(axis=0)).ravel()
-    photons = photons[team.share(photons.shape[0])]
+    numbers = np.arange(photons.shape[0]) if numbers is None else numbers
+    photons = photons[numbers]
     q, weight = pixels.q[used], pixels.weight[used]
     place = np.interp(np.hypot(q[:, 0], q[:, 1]), rings.radius, np.arange(len(rings.radius)))
     angle = np.arctan2(q[:, 1], q[:, 0])
@@ -207,5 +229,6 @@ def ring_frames(photons: sp.csr_matrix, pixels: Pixels, rings: Rings, team: Team
         counts=counts,
         mean=torch.from_numpy(ring_mean),
         shot=torch.from_numpy(shot),
+        numbers=torch.from_numpy(numbers),
         team=team,
     )

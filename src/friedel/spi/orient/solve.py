@@ -20,7 +20,7 @@ from friedel.core.machine.threads import in_threads, single_thread
 from friedel.core.observer import Note, Observer, Warned, silent
 from friedel.spi.orient.align import align, chance_correlation, sphere_correlation, turned
 from friedel.spi.orient.background import judge_over, with_background
-from friedel.spi.orient.expect import Judgement
+from friedel.spi.orient.expect import MOST, Judgement
 from friedel.spi.orient.march import THOROUGH, Iteration, March, Memory, Model, compress, iterate, run_march
 from friedel.spi.orient.quality import DOUBTED, MergeQuality, resolved
 from friedel.spi.orient.rings import Pixels, RingFrames, lay_rings, ring_frames
@@ -146,13 +146,15 @@ def orient(
         lit = _lit(photons, pixels, observer)
         if len(lit) < _LEAST_SHARE * team.size:
             raise InputError(f"{len(lit)} frames are too few for {team.size} processes; start fewer of them")
-        speckle, frames = lay_frames(photons[lit], pixels, team)
+        halves = half_sets(len(lit), options.seed)
+        numbers = np.sort(np.concatenate([half[team.share(len(half), MOST)] for half in halves]))
+        speckle, frames = lay_frames(photons[lit], pixels, team=team, numbers=numbers)
         if blank is not None:
             frames = with_background(frames, blank, pixels, extent=speckle.extent)
         march = prepare(frames, pixels, speckle, options, observer)
         if memory is not None:
             march = replace(march, memory=memory)
-        found = _orient(frames, pixels, march, options)
+        found = _orient(frames, pixels, march, options, halves)
     return _in_order(found, lit, photons.shape[0])
 
 
@@ -168,8 +170,11 @@ def _in_order(found: Oriented, lit: NDArray[np.int64], n_frames: int) -> Oriente
     return replace(found, **changed)
 
 
-def _orient(frames: RingFrames, pixels: Pixels, march: March, options: OrientOptions) -> Oriented:
-    team, parts = frames.team, _halves(frames, options)
+def _orient(
+    frames: RingFrames, pixels: Pixels, march: March, options: OrientOptions, half_numbers: list[NDArray[np.int64]]
+) -> Oriented:
+    team = frames.team
+    parts = [np.flatnonzero(np.isin(frames.numbers.numpy(), half)) for half in half_numbers]
     shares = [
         replace(frames.select(part), team=channel) for part, channel in zip(parts, team.channels(2), strict=True)
     ]
@@ -179,7 +184,7 @@ def _orient(frames: RingFrames, pixels: Pixels, march: March, options: OrientOpt
     if options.name_outliers:
         for share, part, one in zip(shares, parts, judged, strict=True):
             good[part] = _familiar(one, share)
-    kept = team.joined(torch.from_numpy(good)).numpy()
+    kept = frames.everyones(torch.from_numpy(good)).numpy()
     named = int((~kept).sum())
     if named:
         march.observer(Warned("outliers", f"{named} of {len(kept)} frames fit no orientation and are left out"))
@@ -199,7 +204,7 @@ def _orient(frames: RingFrames, pixels: Pixels, march: March, options: OrientOpt
         exposure=last.merge.exposure.cpu().numpy(),
         halves=(models[0].intensity.cpu().numpy(), second.numpy()),
         quality=quality,
-        **_oriented(last, judged, good, parts, team),
+        **_oriented(last, judged, good, parts, frames),
     )
 
 
@@ -241,8 +246,21 @@ def survey(photons: sp.csr_matrix, pixels: Pixels) -> Speckle:
     return measure_speckle(ring_frames(photons[:_SURVEY_FRAMES], pixels, rings))
 
 
-def lay_frames(photons: sp.csr_matrix, pixels: Pixels, team: Team = ALONE) -> tuple[Speckle, RingFrames]:
+def lay_frames(
+    photons: sp.csr_matrix, pixels: Pixels, *, team: Team = ALONE, numbers: NDArray[np.int64] | None = None
+) -> tuple[Speckle, RingFrames]:
     """Return what all frames say about speckles, and this process's on rings whose harmonics hold them.
+
+    Parameters
+    ----------
+    photons : csr_matrix
+        All frames.
+    pixels : Pixels
+        The detector.
+    team : Team
+        The processes that share the frames.
+    numbers : (n_ours,) int, optional
+        This process's frames; None: all.
 
     Raises
     ------
@@ -251,7 +269,7 @@ def lay_frames(photons: sp.csr_matrix, pixels: Pixels, team: Team = ALONE) -> tu
     """
     speckle = survey(photons, pixels)
     rings = lay_rings(pixels, band=min(_BAND * speckle.extent, _WIDEST_BAND))
-    return speckle, ring_frames(photons, pixels, rings, team)
+    return speckle, ring_frames(photons, pixels, rings, team=team, numbers=numbers)
 
 
 def prepare(frames: RingFrames, pixels: Pixels, speckle: Speckle, options: OrientOptions, observer: Observer) -> March:
@@ -304,13 +322,10 @@ def _particle_share(frames: RingFrames) -> float:
     return 1 - float((frames.background * frames.weights[0].real).sum() / frames.mean.sum())
 
 
-def _halves(frames: RingFrames, options: OrientOptions) -> list[NDArray[np.int64]]:
-    """Return which of this process's frames are in each half, drawn at random from all processes' frames."""
-    n = int(frames.team.total(torch.tensor(len(frames))))
-    second = np.zeros(n, bool)
-    second[np.random.default_rng(options.seed).permutation(n)[1::2]] = True
-    ours = second[frames.team.share(n)]
-    return [np.flatnonzero(~ours), np.flatnonzero(ours)]
+def half_sets(n: int, seed: int) -> list[NDArray[np.int64]]:
+    """Return the numbers, increasing, of ``n`` frames' two halves, drawn at random."""
+    shuffled = np.random.default_rng(seed).permutation(n)
+    return [np.sort(shuffled[0::2]), np.sort(shuffled[1::2])]
 
 
 def _agreeing(shares: list[RingFrames], march: March, options: OrientOptions) -> list[Iteration]:
@@ -360,10 +375,8 @@ def _judged(
 
 def _familiar(judged: Judgement, frames: RingFrames) -> NDArray[np.bool_]:
     """Return which of this process's frames fit an orientation as well as all processes' others do."""
-    whose = torch.full((len(frames),), float(frames.team.rank))
-    columns = torch.stack([judged.fit.cpu(), judged.surprise.cpu(), frames.counts.sum(1), whose], dim=1)
-    fit, surprise, counts, rank = frames.team.joined(columns).numpy().T
-    return ~outliers(fit, surprise, counts)[rank == frames.team.rank]
+    columns = torch.stack([judged.fit.cpu(), judged.surprise.cpu(), frames.counts.sum(1)], dim=1)
+    return ~frames.ours(torch.from_numpy(outliers(*frames.everyones(columns).numpy().T))).numpy()
 
 
 def outliers(fit: NDArray[np.float32], surprise: NDArray[np.float32], counts: NDArray[np.float32]) -> NDArray[np.bool_]:
@@ -446,7 +459,7 @@ def _together(
 
 
 def _oriented(
-    last: Iteration, judged: list[Judgement], good: NDArray[np.bool_], parts: list[NDArray[np.int64]], team: Team
+    last: Iteration, judged: list[Judgement], good: NDArray[np.bool_], parts: list[NDArray[np.int64]], frames: RingFrames
 ) -> dict[str, NDArray[Any]]:
     """Return the figures of all processes' frames; NaN where a frame has none.
 
@@ -460,8 +473,8 @@ def _oriented(
         Which of its frames are used.
     parts : list of (n,) int
         Which of its frames are in each half.
-    team : Team
-        The processes.
+    frames : RingFrames
+        Its frames.
     """
     rotations = np.full((len(good), 3, 3), np.nan, np.float32)
     rotations[good] = last.rotations
@@ -474,6 +487,6 @@ def _oriented(
         columns[name][good] = getattr(last.found, name).cpu().numpy()
     columns["uncertainty"][good] = last.uncertainty
     every = {"rotations": rotations, "used": good, **columns}
-    every = {name: team.joined(torch.from_numpy(values)).numpy() for name, values in every.items()}
+    every = {name: frames.everyones(torch.from_numpy(values)).numpy() for name, values in every.items()}
     every["fluence"] /= np.nanmean(every["fluence"])
     return every
