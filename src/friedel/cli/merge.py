@@ -37,6 +37,10 @@ def merge(
     ] = None,
     symmetry: Annotated[str | None, typer.Option(help="Point group: C1 (none), Cn, Dn, T, O, I.")] = None,
     diameter: Annotated[float | None, typer.Option(help="The particle's diameter, inverse units of q.")] = None,
+    compare: Annotated[
+        Path | None,
+        typer.Option(help="Known structure to compare the density with: .mrc, .pdb, .cif, or a truth (.h5)."),
+    ] = None,
     seed: Annotated[int | None, typer.Option(help="Of half sets, starts and views.")] = None,
     settings: Annotated[
         list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Any setting of the plan.")
@@ -55,6 +59,7 @@ def merge(
         "blanks": [path.absolute() for path in blanks] if blanks else None,
         "symmetry": symmetry,
         "diameter": diameter,
+        "compare": compare and compare.absolute(),
         "seed": seed,
         "output": output and output.absolute(),
     }
@@ -85,5 +90,7 @@ def show_merge(result: "MergeRun") -> None:
     )
     if result.density is not None:
         typer.echo(f"density: misfit {result.density.misfit:.3f}, phases to q = {result.density.q_resolved:.4g}")
+    if result.comparison is not None:
+        typer.echo(f"the known structure: {result.comparison.sentence}")
     for name, path in result.files.items():
         typer.echo(f"  {name:<12} {path}")

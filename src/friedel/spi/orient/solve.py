@@ -175,10 +175,8 @@ def _orient(
 ) -> Oriented:
     team = frames.team
     parts = [np.flatnonzero(np.isin(frames.numbers.numpy(), half)) for half in half_numbers]
-    shares = [
-        replace(frames.select(part), team=channel) for part, channel in zip(parts, team.channels(2), strict=True)
-    ]
-    halves = _agreeing(shares, march, options)
+    shares = [replace(frames.select(part), team=channel) for part, channel in zip(parts, team.channels(2), strict=True)]
+    halves = agreeing(shares, march, options)
     judged = _judged(halves, shares, march, options)
     good = np.ones(len(frames), bool)
     if options.name_outliers:
@@ -328,7 +326,7 @@ def half_sets(n: int, seed: int) -> list[NDArray[np.int64]]:
     return [np.sort(shuffled[0::2]), np.sort(shuffled[1::2])]
 
 
-def _agreeing(shares: list[RingFrames], march: March, options: OrientOptions) -> list[Iteration]:
+def agreeing(shares: list[RingFrames], march: March, options: OrientOptions) -> list[Iteration]:
     """Orient two halves from independent starts; while they disagree, try again and keep each half's likeliest."""
     team = shares[0].team
     best: list[tuple[float, Iteration]] = []
@@ -359,9 +357,7 @@ def _agreement(models: list[Model], march: March) -> float:
     return float(np.nanmean(sphere_correlation(first, second, rotation, shells)))
 
 
-def _judged(
-    halves: list[Iteration], shares: list[RingFrames], march: March, options: OrientOptions
-) -> list[Judgement]:
+def _judged(halves: list[Iteration], shares: list[RingFrames], march: March, options: OrientOptions) -> list[Judgement]:
     """Judge each half's frames by the other half's model: what a frame itself put into it can't help."""
     views = turned_views(march.n_views(march.q_max), np.random.default_rng(options.seed + 55), march.group)
     n_rings = shares[0].rings.within(march.q_max)
@@ -459,7 +455,11 @@ def _together(
 
 
 def _oriented(
-    last: Iteration, judged: list[Judgement], good: NDArray[np.bool_], parts: list[NDArray[np.int64]], frames: RingFrames
+    last: Iteration,
+    judged: list[Judgement],
+    good: NDArray[np.bool_],
+    parts: list[NDArray[np.int64]],
+    frames: RingFrames,
 ) -> dict[str, NDArray[Any]]:
     """Return the figures of all processes' frames; NaN where a frame has none.
 
