@@ -206,15 +206,15 @@ class HitsSink:
                 self._failed(scorer, answer)
 
     def _replace(self, scorer: Scorer, why: str) -> None:
-        self.observer(Warned("scoring", f"a scoring process {why}; another takes its place"))
-        batch = self.pool.replace(scorer)
+        batch, scorer.batch = scorer.batch, None
         if batch is None:
             self._measuring = False  # if it was measuring, another shall
-        elif batch.attempts < _ATTEMPTS:
+        elif batch.attempts < _ATTEMPTS or self.pool.cluster_lost:  # its frames did not kill a whole cluster
             self._batches.give_back(batch)
         else:
             self.ledger.dropped(batch.n, LOST)
             self._free(batch)
+        self.observer(Warned("scoring", f"a scoring process {why}; {self.pool.replace(scorer)}"))
 
     @property
     def _batches(self) -> Batches:
