@@ -487,6 +487,6 @@ def _oriented(
         columns[name][good] = getattr(last.found, name).cpu().numpy()
     columns["uncertainty"][good] = last.uncertainty
     every = {"rotations": rotations, "used": good, **columns}
-    every = {name: frames.everyones(torch.from_numpy(values)).numpy() for name, values in every.items()}
-    every["fluence"] /= np.nanmean(every["fluence"])
-    return every
+    whole: dict[str, Any] = {name: frames.everyones(torch.from_numpy(values)).numpy() for name, values in every.items()}
+    whole["fluence"] /= np.nanmean(whole["fluence"])
+    return whole
