@@ -1,4 +1,4 @@
-"""What an EIGER's master file says of beam and detector, where it isn't what the scan is read with: both values said."""
+"""What a file records of beam and detector, where it isn't what the scan is read with: both values are said."""
 
 from pathlib import Path
 from typing import Any

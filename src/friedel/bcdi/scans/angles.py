@@ -11,7 +11,7 @@ from friedel.bcdi.scans.beamline import Beamline, CircleOptions, Quantity
 from friedel.bcdi.scans.source import ScanSource
 from friedel.core.errors import InputError
 from friedel.core.files.placement import Placement
-from friedel.core.observer import Note, Observer, silent
+from friedel.core.observer import Note, Observer, Warned, silent
 from friedel.core.units import photon_energy_ev
 
 TO_SI = {"m": 1.0, "cm": 1e-2, "mm": 1e-3, "um": 1e-6, "eV": 1.0, "keV": 1e3}
