@@ -3,7 +3,7 @@
 Each half is an incremental expectation maximisation (Neal & Hinton, Learning in Graphical Models, 1998, 355; with the
 forgetting of Cappé & Moulines, J. R. Stat. Soc. B 71, 593 (2009)): new frames get their posterior by the half's model,
 their photons are added to the half's sums, and the sums become the next model. Frames of an early, poor model are thus
-badly placed; so whenever their number has doubled, all are oriented again. In sum that costs twice the last time.
+badly placed; so whenever their number has doubled, all are oriented anew. In sum that costs twice the last time.
 """
 
 from dataclasses import dataclass, field
@@ -25,7 +25,6 @@ from friedel.spi.orient.march import (
     collect_views,
     compress,
     run_march,
-    run_stage,
 )
 from friedel.spi.orient.quality import DOUBTED, MergeQuality, corrected
 from friedel.spi.orient.rings import Pixels, RingFrames, Rings, ring_frames
@@ -176,24 +175,20 @@ class GrowingMerge:
                 self._orient_all()
             else:
                 self._add_new()
-            return self._growth(self._halves)
+            return self._growth()
 
     def _orient_all(self) -> None:
-        """Orient all frames anew: from the halves where they agree, else from random starts."""
-        before = self._halves if self._halves and self._growth(self._halves).quality.agreement >= DOUBTED else []
+        """Orient all frames anew, from random starts: a model of few frames may be wrong, and what grew from it."""
         speckle, frames = lay_frames(self._photons, self._pixels)
-        march = prepare(frames, self._pixels, speckle, self._options, self._observer)
+        self._march = prepare(frames, self._pixels, speckle, self._options, self._observer)
+        self._rings = frames.rings
         parts = [frames.select(np.arange(half, len(frames), 2)) for half in (0, 1)]
 
         def one(half: int) -> Iteration:
-            seed = (self._options.seed, len(frames), half)
-            if before:
-                model = before[half].model
-                return run_stage(model, parts[half], march, np.random.default_rng(seed), q_max=march.q_max)
-            return run_march(parts[half], march, int(np.random.SeedSequence(seed).generate_state(1)[0]))
+            seed = np.random.SeedSequence((self._options.seed, len(frames), half)).generate_state(1)[0]
+            return run_march(parts[half], self._march, int(seed))
 
         done = list(in_threads(one, (0, 1)))
-        self._march, self._rings = march, frames.rings
         self._halves = [_Half(half.model, half.merge, [_beams(half)]) for half in done]
         self._evidence = [self._foretold(parts[half], self._halves[1 - half]) for half in (0, 1)]
         self._marched = self._done = self.n_frames
@@ -225,8 +220,8 @@ class GrowingMerge:
     def _turned(self) -> Tensor:
         return turned_views(self._march.n_views(self._march.q_max), self._rng, self._march.group)
 
-    def _growth(self, halves: list[_Half]) -> Growth:
-        march = self._march
+    def _growth(self) -> Growth:
+        march, halves = self._march, self._halves
         models = [compress(half.merge, half.model, march, q_max=march.q_max, steps=THOROUGH) for half in halves]
         quality, rotation = compare(models, march, self._pixels, named=0, evidence=np.concatenate(self._evidence))
         return Growth(
