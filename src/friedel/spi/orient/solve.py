@@ -20,6 +20,7 @@ from friedel.core.machine.threads import in_threads, single_thread
 from friedel.core.observer import Note, Observer, Warned, silent
 from friedel.spi.orient.align import align, chance_correlation, sphere_correlation, turned
 from friedel.spi.orient.background import judge_over, with_background
+from friedel.spi.orient.bootstrap import Sentinels, resampled, sentinels
 from friedel.spi.orient.expect import MOST, Judgement
 from friedel.spi.orient.march import THOROUGH, Iteration, March, Memory, Model, compress, iterate, run_march
 from friedel.spi.orient.quality import DOUBTED, MergeQuality, resolved
@@ -58,6 +59,10 @@ class OrientOptions:
         Tries a half gets, at most, while the halves disagree.
     name_outliers : bool
         Leave out frames that fit no orientation.
+    bootstrap : int
+        Draws of the frames from which the errors of the intensity follow; 0: none.
+    sentinels : int
+        Frames of known orientation that are oriented beside; 0: none.
     seed : int
         Of halves, starts and views.
     """
@@ -65,6 +70,8 @@ class OrientOptions:
     symmetry: str = "C1"
     starts: int = 3
     name_outliers: bool = True
+    bootstrap: int = 0
+    sentinels: int = 0
     seed: int = 0
 
 
@@ -89,6 +96,10 @@ class Oriented:
         The halves' intensities, the second turned onto the first.
     quality : MergeQuality
         With q in voxels.
+    resampled : (n_draws, n, n, n) float32
+        Intensities of the bootstrap's draws.
+    sentinels : Sentinels or None
+        Frames of known orientation, as they were oriented.
     """
 
     intensity: NDArray[np.float32]
@@ -102,6 +113,8 @@ class Oriented:
     used: NDArray[np.bool_]
     halves: tuple[NDArray[np.float32], NDArray[np.float32]]
     quality: MergeQuality
+    resampled: NDArray[np.float32]
+    sentinels: Sentinels | None
 
 
 def orient(
@@ -196,8 +209,20 @@ def _orient(
     quality, rotation = compare(models, march, pixels, named=named, evidence=evidence.cpu().numpy())
     march.observer(Note("halves", quality.sentence))
     second = turned(models[1].intensity.cpu(), rotation)
-    last = _together(joint(models, rotation), frames, good, march, options)
+    chosen = frames if good.all() else frames.select(np.flatnonzero(good))
+    last = _together(joint(models, rotation), chosen, march, options)
+    known = None
+    if options.sentinels:
+        pair = (models[0].intensity.cpu(), second)
+        known = sentinels(pair, frames, pixels, march, options.sentinels, seed=options.seed)
+        march.observer(Note("sentinels", known.sentence))
+    n = last.model.intensity.shape[0]
+    draws = np.zeros((0, n, n, n), np.float32)
+    if options.bootstrap:
+        draws = resampled(chosen, last.model, march, options.bootstrap, seed=options.seed)
     return Oriented(
+        resampled=draws,
+        sentinels=known,
         intensity=last.model.intensity.cpu().numpy(),
         exposure=last.merge.exposure.cpu().numpy(),
         halves=(models[0].intensity.cpu().numpy(), second.numpy()),
@@ -445,12 +470,9 @@ def joint(models: list[Model], rotation: Rotation) -> Model:
     )
 
 
-def _together(
-    joint: Model, frames: RingFrames, good: NDArray[np.bool_], march: March, options: OrientOptions
-) -> Iteration:
+def _together(joint: Model, frames: RingFrames, march: March, options: OrientOptions) -> Iteration:
     rng = np.random.default_rng(options.seed + 99)
-    chosen = frames if good.all() else frames.select(np.flatnonzero(good))
-    last = iterate(joint, chosen, march, rng, q_max=march.q_max)
+    last = iterate(joint, frames, march, rng, q_max=march.q_max)
     return replace(last, model=compress(last.merge, last.model, march, q_max=march.q_max, steps=THOROUGH))
 
 
