@@ -23,7 +23,7 @@ from friedel.spi.orient.background import judge_over, with_background
 from friedel.spi.orient.bootstrap import Sentinels, resampled, sentinels
 from friedel.spi.orient.expect import MOST, Judgement
 from friedel.spi.orient.march import THOROUGH, Iteration, March, Memory, Model, compress, iterate, run_march
-from friedel.spi.orient.quality import DOUBTED, MergeQuality, resolved
+from friedel.spi.orient.quality import DOUBTED, MergeQuality, outliers, resolved
 from friedel.spi.orient.rings import Pixels, RingFrames, lay_rings, ring_frames
 from friedel.spi.orient.speckle import Speckle, measure_speckle, shell_variance
 from friedel.spi.orient.views import symmetry_group, turned_views
@@ -37,12 +37,6 @@ _BAND, _WIDEST_BAND = 1.6, 0.35
 # Frames, highest frequency along a ring (cycles per voxel, just below Nyquist's 0.5) and distance of rings (voxels)
 # from which the speckles' size is measured.
 _SURVEY_FRAMES, _SURVEY_BAND, _SURVEY_STEP = 3000, 0.45, 3.0
-_JUNK, _OTHER, _POOR = -4.0, -1.75, -2.5
-"""Standard deviations (of the upper half of frames) below the median from which a frame is named: of its surprise; or
-of the mean of surprise and fit, or of the fit, if the fit also is less than `_WORTH` of the median. Measured with a
-tenth each of junk and another particle: 92–97 % of the other's at 500 photons a frame, 83 % with fluences spread by
-half, all junk; 0.1 % of the particle's own, 0.6–1.5 % of those in clean sets."""
-_WORTH = 0.7
 _FEW = 0.02
 """Share of outliers up to which the halves, made with them, aren't made again: a hundredth costs 0.001 of agreement."""
 
@@ -398,22 +392,6 @@ def _familiar(judged: Judgement, frames: RingFrames) -> NDArray[np.bool_]:
     """Return which of this process's frames fit an orientation as well as all processes' others do."""
     columns = torch.stack([judged.fit.cpu(), judged.surprise.cpu(), frames.counts.sum(1)], dim=1)
     return ~frames.ours(torch.from_numpy(outliers(*frames.everyones(columns).numpy().T))).numpy()
-
-
-def outliers(fit: NDArray[np.float32], surprise: NDArray[np.float32], counts: NDArray[np.float32]) -> NDArray[np.bool_]:
-    """Return which frames fit far worse than most: another particle, several, or nothing of the kind."""
-    typical = float(np.median(fit))
-    # The chance spread of a fit falls with the root of the photons.
-    scaled = (fit - typical) * np.sqrt(counts / np.median(counts))
-    off, poor = _off(surprise), _off(scaled)
-    other = ((off + poor) / 2 < _OTHER) | (poor < _POOR)
-    return (off < _JUNK) | (other & (fit < _WORTH * typical))
-
-
-def _off(values: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Return by how many standard deviations values lie off their median; outliers lie below, so it is the upper's."""
-    middle, upper = np.percentile(values, [50, 84])
-    return (values - middle) / max(float(upper - middle), 1e-6)
 
 
 def _again(half: Iteration, frames: RingFrames, march: March, options: OrientOptions) -> Iteration:
