@@ -98,8 +98,10 @@ class SourceContract:
         source = find_source(peer.uri)
         source.close()
         source.open()
+        began = time.monotonic()
         source.close()
         source.close()
+        assert time.monotonic() - began < PATIENCE_S, "closing waits for no frame"
 
     def test_an_unknown_option_is_refused_by_name(self, peer):
         glue = "&" if "?" in peer.uri else "?"

@@ -8,9 +8,6 @@ import hashlib
 from dataclasses import dataclass, field
 from pathlib import Path
 
-import numpy as np
-from numpy.typing import NDArray
-
 from friedel.bcdi.records import CrystalImage
 from friedel.bcdi.results.numbers import FILE, read_numbers, save_numbers
 from friedel.bcdi.run import RunResult, run_scan
@@ -21,7 +18,7 @@ from friedel.bcdi.series.together import Together, seen_together
 from friedel.bcdi.strain.summary import crystal_errors, crystal_numbers
 from friedel.core.errors import FriedelError, InputError
 from friedel.core.observer import Note, Observer, Warned, silent
-from friedel.core.series.members import SeriesMember, along, first_condition
+from friedel.core.series.members import SeriesMember, SeriesOutcome, first_condition
 from friedel.core.series.spread import done_alike
 
 _STAMP = "series.txt"
@@ -41,32 +38,21 @@ class SeriesScan(SeriesMember):
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
-class SeriesResult:
-    """What a series leaves behind.
+class SeriesResult(SeriesOutcome[SeriesScan]):
+    """What a series of scans leaves behind.
 
     Attributes
     ----------
-    scans : tuple of SeriesScan
-        In order.
-    against : str
-        Condition along which the series runs; "scan" where there is none.
-    outliers : dict of str to str
-        Scans that don't fit in, and why.
     together : Together or None
         All crystals in one frame; None where fewer than two came out.
-    files : dict of str to Path
-        What was written, by what it is for.
     """
 
-    scans: tuple[SeriesScan, ...]
-    against: str
-    outliers: dict[str, str]
     together: Together | None
-    files: dict[str, Path]
 
-    def along(self, name: str) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
-        """Return condition, number and its error over the scans that have it, each ``(n,)``; error NaN if unknown."""
-        return along(self.scans, name, self.against)
+    @property
+    def scans(self) -> tuple[SeriesScan, ...]:
+        """The scans, in order."""
+        return self.members
 
 
 def run_series(
@@ -113,7 +99,7 @@ def _report(plan: SeriesPlan, scans: tuple[SeriesScan, ...], folder: Path, obser
     outliers = find_outliers(scans, together)
     for name, why in outliers.items():
         observer(Warned("series", f"{name} doesn't fit in: {why}"))
-    result = SeriesResult(scans=scans, against=against, outliers=outliers, together=together, files={})
+    result = SeriesResult(members=scans, against=against, outliers=outliers, together=together, files={})
     result.files.update(write_series(folder, result))
     return result
 

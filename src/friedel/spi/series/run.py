@@ -6,13 +6,13 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from friedel.core.errors import FriedelError, InputError
 from friedel.core.observer import Observer, Warned, silent
-from friedel.core.series.members import SeriesMember, along, far_from_neighbours, first_condition
+from friedel.core.series.members import SeriesMember, SeriesOutcome, far_from_neighbours, first_condition
 from friedel.core.series.pages import SeriesPages
 from friedel.core.series.spread import done_alike
+from friedel.core.statistics import MAD_TO_SIGMA
 from friedel.spi.classify.classify import ClassifyResult, run_classification
 from friedel.spi.series.plan import RunMember, RunSeriesPlan, members_of
 
@@ -23,29 +23,16 @@ _OF_MEDIAN = math.sqrt(math.pi / 2)
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
-class RunSeriesResult:
+class RunSeriesResult(SeriesOutcome[SeriesMember]):
     """What a series of runs leaves behind.
 
-    Attributes
-    ----------
-    runs : tuple of SeriesMember
-        In order; numbers "hit_rate", "diameter", "fluence", "frames", "selected", "blank", "reject_band", "precision".
-    against : str
-        Condition along which the series runs; "run" where there is none.
-    outliers : dict of str to str
-        Runs that don't fit in, and why.
-    files : dict of str to Path
-        What was written, by what it is for.
+    A run's numbers: "hit_rate", "diameter", "fluence", "frames", "selected", "blank", "reject_band", "precision".
     """
 
-    runs: tuple[SeriesMember, ...]
-    against: str
-    outliers: dict[str, str]
-    files: dict[str, Path]
-
-    def along(self, name: str) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
-        """Return condition, number and its error over the runs that have it, each ``(n,)``; error NaN if unknown."""
-        return along(self.runs, name, self.against)
+    @property
+    def runs(self) -> tuple[SeriesMember, ...]:
+        """The runs, in order."""
+        return self.members
 
 
 def run_hit_series(
@@ -94,7 +81,7 @@ def run_hit_series(
         kind="run",
         fits_in="Every run was classified and resembles its neighbours.",
     )
-    return RunSeriesResult(runs=runs, against=against, outliers=outliers, files=pages.write(folder))
+    return RunSeriesResult(members=runs, against=against, outliers=outliers, files=pages.write(folder))
 
 
 def find_outliers(runs: tuple[SeriesMember, ...]) -> dict[str, str]:
@@ -151,7 +138,7 @@ def _numbers(result: ClassifyResult) -> tuple[dict[str, float], dict[str, float]
         if values.size:
             numbers[name] = float(np.median(values))
         if values.size > 2:  # a scatter of two is none
-            scatter = 1.4826 * float(np.median(np.abs(values - numbers[name])))
+            scatter = MAD_TO_SIGMA * float(np.median(np.abs(values - numbers[name])))
             errors[name] = _OF_MEDIAN * scatter / math.sqrt(values.size)
     return numbers, errors
 
