@@ -172,6 +172,7 @@ class HitsSink:
                 scorer.batch = None
         if self.into.batches is not None:
             self._batches.drop_all(ENDED)
+        self.statistics.over = True
         counts = self.ledger.counts()
         if self.output is not None:
             self.output.note(counts)
