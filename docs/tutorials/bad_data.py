@@ -34,7 +34,9 @@ print(
 # %%
 faint = diffract(crystal, n_photons=2e4, seed=0)
 dim = friedel.reconstruct(faint, plan=quick, seed=0)
-print(f"χ {dim.quality.chi:.3f}; {dim.quality.noise_factor:.2f} × what photon noise gives; trusted: {dim.quality.trusted}")
+print(
+    f"χ {dim.quality.chi:.3f}; {dim.quality.noise_factor:.2f} × what photon noise gives; trusted: {dim.quality.trusted}"
+)
 
 # %% [markdown]
 # **Not a crystal at all.** Noise has a χ as well, and a support is found for it. The verdict and its reasons say that nothing is there.
