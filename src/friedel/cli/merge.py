@@ -1,5 +1,6 @@
 """`friedel merge`: from hits to orientations, a merged intensity and a density."""
 
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -15,6 +16,8 @@ EPILOG = (
     "  friedel merge hits/selection.emc -o particle --set polarisation=x          with the detector beside it\n\n"
     "  friedel merge --plan config.ini -o particle          what was prepared for Dragonfly\n\n"
     "  friedel merge run.emc --detector det.h5 -o particle --set density.write=false          intensity only\n\n"
+    "  torchrun --nproc-per-node 4 --no-python friedel merge run.emc --detector det.h5 -o particle          shared by "
+    "four processes\n\n"
     "In the folder: report.html (look here first) · merged.h5 (intensity, orientations, fluences, half sets) · "
     "frames.csv (one line a frame) · density.mrc and density.vti · summary.json · plan.yaml."
 )
@@ -34,6 +37,10 @@ def merge(
     ] = None,
     symmetry: Annotated[str | None, typer.Option(help="Point group: C1 (none), Cn, Dn, T, O, I.")] = None,
     diameter: Annotated[float | None, typer.Option(help="The particle's diameter, inverse units of q.")] = None,
+    compare: Annotated[
+        Path | None,
+        typer.Option(help="Known structure to compare the density with: .mrc, .pdb, .cif, or a truth (.h5)."),
+    ] = None,
     seed: Annotated[int | None, typer.Option(help="Of half sets, starts and views.")] = None,
     settings: Annotated[
         list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Any setting of the plan.")
@@ -52,6 +59,7 @@ def merge(
         "blanks": [path.absolute() for path in blanks] if blanks else None,
         "symmetry": symmetry,
         "diameter": diameter,
+        "compare": compare and compare.absolute(),
         "seed": seed,
         "output": output and output.absolute(),
     }
@@ -62,11 +70,12 @@ def merge(
     else:
         base = MergePlan.load(plan) if plan else MergePlan()
     chosen = base.with_settings(settings or [], given=given)
-    with reporting() as observer:
+    with reporting(quiet=os.environ.get("RANK", "0") != "0") as observer:
         if unneeded:
             observer(Note("plan", f"{plan}: {', '.join(unneeded)} decide nothing here; sampling and β are automatic"))
         result = run_merge(chosen, observer=observer)
-    show_merge(result)
+    if result.files:
+        show_merge(result)
 
 
 def show_merge(result: "MergeRun") -> None:
@@ -81,5 +90,7 @@ def show_merge(result: "MergeRun") -> None:
     )
     if result.density is not None:
         typer.echo(f"density: misfit {result.density.misfit:.3f}, phases to q = {result.density.q_resolved:.4g}")
+    if result.comparison is not None:
+        typer.echo(f"the known structure: {result.comparison.sentence}")
     for name, path in result.files.items():
         typer.echo(f"  {name:<12} {path}")

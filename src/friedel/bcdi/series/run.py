@@ -85,7 +85,9 @@ def run_series(
     folder = plan.folder_for(output)
     members = members_of(plan)
     folder.mkdir(parents=True, exist_ok=True)
-    scans = done_alike(_member, members, (folder.resolve(), device), cluster=plan.cluster, observer=observer)
+    scans = done_alike(
+        _member, members, (folder.resolve(), device), cluster=plan.cluster, observer=observer, undone=_undone
+    )
     if all(scan.failed for scan in scans):
         raise InputError(f"no scan of the series could be reconstructed; the first said: {scans[0].failed}")
     return _report(plan, scans, folder, observer)
@@ -110,6 +112,10 @@ def _report(plan: SeriesPlan, scans: tuple[SeriesScan, ...], folder: Path, obser
     return result
 
 
+def _undone(member: Member, why: str) -> SeriesScan:
+    return SeriesScan(name=member.name, conditions=member.conditions, failed=why)
+
+
 def _member(member: Member, series: Path, device: str | None, observer: Observer) -> SeriesScan:
     folder = series / member.name
     stamp = hashlib.sha256(member.model_dump_json().encode()).hexdigest()
@@ -122,7 +128,7 @@ def _member(member: Member, series: Path, device: str | None, observer: Observer
         result = run_scan(scan, member.plan, folder, device=device, observer=observer)
     except FriedelError as error:
         observer(Warned("series", f"{member.name} has no result: {error}"))
-        return SeriesScan(name=member.name, conditions=member.conditions, failed=str(error))
+        return _undone(member, str(error))
     _remember(member, folder, result, n_frames=scan.frames.shape[0])
     (folder / _STAMP).write_text(stamp + "\n", encoding="utf-8")
     return _stored(member, folder)

@@ -227,7 +227,7 @@ def _averaged(
     misfits = _misfits(density, amplitude, known)
     order = misfits.argsort()[: max(len(misfits) // 2, 1)]
     first = _centred(density[order[0]])
-    aligned = torch.stack([first, *(_onto(first, density[k]) for k in order[1:])])
+    aligned = torch.stack([first, *(onto(first, density[k]) for k in order[1:])])
     mean = aligned.mean(0)
     m = mean.shape[-1]
     spectrum = real_fourier_corner(mean).abs()
@@ -258,7 +258,7 @@ def _centred(density: Tensor) -> Tensor:
     return torch.roll(density, [-s for s in shifts], (0, 1, 2))
 
 
-def _onto(fixed: Tensor, moving: Tensor) -> Tensor:
+def onto(fixed: Tensor, moving: Tensor) -> Tensor:
     """Return a density or its inversion, whichever is more alike, shifted onto another by a fraction of a voxel."""
     wanted = real_fourier_corner(fixed)
     inverted = torch.roll(moving.flip((0, 1, 2)), (1, 1, 1), (0, 1, 2))

@@ -14,6 +14,7 @@ from friedel._version import __version__
 from friedel.core.files.atomic import replacing
 from friedel.core.files.cxi_mask import CXI_VERSION
 from friedel.core.optional import load_optional
+from friedel.spi.density.compare import Comparison
 from friedel.spi.density.phase import Density
 from friedel.spi.merge.merged import Merged
 
@@ -33,7 +34,7 @@ def write_csv(path: Path, merged: Merged, photons: NDArray[np.floating]) -> None
             lines.writerow([k, int(photons[k]), int(merged.used[k]), *numbers])
 
 
-def summary_of(merged: Merged, density: Density | None) -> dict[str, Any]:
+def summary_of(merged: Merged, density: Density | None, comparison: Comparison | None) -> dict[str, Any]:
     """Return the figures of a merge, for JSON and the report."""
     quality = merged.quality
     figures: dict[str, Any] = {
@@ -59,13 +60,32 @@ def summary_of(merged: Merged, density: Density | None) -> dict[str, Any]:
             "voxel": density.voxel,
             "starts_in_the_mean": density.kept,
         }
+    if comparison is not None:
+        figures["comparison"] = {
+            "correlation": round(comparison.correlation, 4),
+            "q_resolved": comparison.q_resolved,
+            "q": comparison.q.tolist(),
+            "fsc": [None if not np.isfinite(value) else round(value, 4) for value in comparison.fsc.tolist()],
+        }
     return figures
 
 
-def write_summary(path: Path, merged: Merged, density: Density | None) -> None:
-    """Write the figures as JSON."""
+def write_summary(path: Path, merged: Merged, density: Density | None, comparison: Comparison | None) -> None:
+    """Write the figures as JSON.
+
+    Parameters
+    ----------
+    path : Path
+        The file.
+    merged : Merged
+        The result.
+    density : Density or None
+        The density, if one was made.
+    comparison : Comparison or None
+        With a known structure, if one was named.
+    """
     with replacing(path) as unfinished:
-        text = json.dumps(summary_of(merged, density), indent=1, ensure_ascii=False)
+        text = json.dumps(summary_of(merged, density, comparison), indent=1, ensure_ascii=False)
         unfinished.write_text(text, encoding="utf-8")
 
 

@@ -1,7 +1,7 @@
 """`friedel merge`: from files of photons to a merged intensity, a report and, if wanted, a density."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
@@ -12,7 +12,9 @@ from scipy.spatial import cKDTree
 from friedel.core.errors import InputError, PlanError
 from friedel.core.files.atomic import replacing
 from friedel.core.machine.memory import keep_freed_memory
-from friedel.core.observer import Observer, Recorder, Warned, silent, tee
+from friedel.core.machine.team import working_together
+from friedel.core.observer import Note, Observer, Recorder, Warned, silent, tee
+from friedel.spi.density.compare import Comparison, compare, read_reference
 from friedel.spi.density.phase import Density, PhaseOptions
 from friedel.spi.frames.dragonfly import DragonflyDetector, read_photons
 from friedel.spi.merge.checkpoints import Checkpoints, digest
@@ -36,11 +38,15 @@ _NEARLY = 0.03
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class MergeRun:
-    """What a merge left: the result, the density if one was asked for, and the files by name."""
+    """What a merge left: the result, the density and its comparison if they were asked for, and the files by name.
+
+    Of several processes, all but the first have the result alone.
+    """
 
     merged: Merged
-    density: Density | None
-    files: dict[str, Path]
+    density: Density | None = None
+    comparison: Comparison | None = None
+    files: dict[str, Path] = field(default_factory=dict)
 
 
 def merge(
@@ -53,6 +59,8 @@ def merge(
     observer: Observer = silent,
 ) -> Merged:
     """Orient frames of photons and merge them.
+
+    Processes that torchrun started share the work, each given all frames, and all return the same.
 
     Parameters
     ----------
@@ -74,11 +82,13 @@ def merge(
     ------
     InputError
         If frames and detector don't fit, values aren't photons, or too few frames have any.
+    FriedelError
+        If another process that shares the work has ended.
     """
     keep_freed_memory()
     recorder = Recorder()
     photons = _as_photons(frames)
-    pixels, voxel = _sampled(photons, *_pixels(detector))
+    pixels, voxel = sampled_pixels(photons, detector)
     blank = None if blanks is None else np.asarray(_as_photons(blanks).mean(axis=0), np.float64).ravel()
     options = options or OrientOptions()
     kept = None if checkpoints is None else Checkpoints(checkpoints / digest(photons, pixels, options, blank))
@@ -127,8 +137,25 @@ def _pixels(detector: DragonflyDetector) -> tuple[Pixels, float]:
     return Pixels(q=detector.q / voxel, weight=weight), voxel
 
 
-def _sampled(photons: sp.csr_matrix, pixels: Pixels, voxel: float) -> tuple[Pixels, float]:
-    """Return larger voxels where speckles have far more of them than interpolation needs."""
+def sampled_pixels(photons: sp.csr_matrix, detector: DragonflyDetector) -> tuple[Pixels, float]:
+    """Return a detector's pixels in voxels, and a voxel's edge in the unit of the detector's q.
+
+    A voxel is as large as a pixel at the detector's centre, or larger where speckles have far more of them than
+    interpolation needs.
+
+    Parameters
+    ----------
+    photons : (n_frames, n_pixels) csr_matrix
+        Frames, which show the size of the speckles.
+    detector : DragonflyDetector
+        Where the pixels lie.
+
+    Raises
+    ------
+    InputError
+        If hardly a pixel is good, or several lie at one place.
+    """
+    pixels, voxel = _pixels(detector)
     if photons.shape[1] != len(pixels.weight):
         return pixels, voxel  # `orient` says what is wrong
     speckle = survey(photons, pixels)
@@ -170,7 +197,7 @@ def doubts(merged: Merged, photons: sp.csr_matrix) -> list[str]:
 
 
 def run_merge(plan: MergePlan, folder: Path | None = None, *, observer: Observer = silent) -> MergeRun:
-    """Run a merge and leave its files.
+    """Run a merge and leave its files; of several processes that torchrun started, the first does.
 
     Parameters
     ----------
@@ -201,17 +228,26 @@ def run_merge(plan: MergePlan, folder: Path | None = None, *, observer: Observer
     target.mkdir(parents=True, exist_ok=True)
     blanks = _read_all(plan.blanks) if plan.blanks else None
     kept = target / "checkpoints"
-    merged = merge(photons, detector, options=options, blanks=blanks, checkpoints=kept, observer=observer)
+    with working_together() as team:
+        observer = observer if team.rank == 0 else silent
+        merged = merge(photons, detector, options=options, blanks=blanks, checkpoints=kept, observer=observer)
+    if team.rank:
+        return MergeRun(merged=merged)
     files = {"merged": target / "merged.h5", "frames": target / "frames.csv", "plan": target / "plan.yaml"}
     merged.save(files["merged"])
     write_csv(files["frames"], merged, np.asarray(photons.sum(1)).ravel())
     density = _density(plan, merged, target, files, observer)
+    comparison = None
+    if density is not None and plan.compare is not None:
+        reference = read_reference(plan.compare, angstrom=plan.compare_angstrom)
+        comparison = compare(density, *reference)
+        observer(Note("compare", comparison.sentence))
     files |= {"summary": target / "summary.json", "report": target / "report.html"}
-    write_summary(files["summary"], merged, density)
-    write_merge_report(files["report"], plan, merged, density)
+    write_summary(files["summary"], merged, density, comparison)
+    write_merge_report(files["report"], plan, merged, density, comparison)
     with replacing(files["plan"]) as unfinished:
         unfinished.write_text(plan.text(), encoding="utf-8")
-    return MergeRun(merged=merged, density=density, files=files)
+    return MergeRun(merged=merged, density=density, comparison=comparison, files=files)
 
 
 def _read_all(paths: Sequence[Path]) -> sp.csr_matrix:

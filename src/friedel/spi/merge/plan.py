@@ -46,6 +46,11 @@ class MergePlan(Plan):
     """Tries that each half of the frames gets while the halves disagree."""
     name_outliers: bool = True
     """Leave out, and name, frames that fit no orientation."""
+    compare: Path | None = None
+    """A known structure to compare the density with: a map (``.mrc``), atoms (``.pdb``, ``.cif``), or the truth that
+    `friedel simulate hits` leaves (``.h5``)."""
+    compare_angstrom: Annotated[float, Field(gt=0)] = 1.0
+    """Å in a unit of the density's length, the inverse of the detector's q; unneeded for a truth."""
     seed: Annotated[int, Field(ge=0)] = 0
     """Of halves, starts and views."""
     density: DensityOptions = DensityOptions()

@@ -14,8 +14,10 @@ from friedel.spi.orient.volume import friedel_mean, radii, sample
 Floats = NDArray[np.float64]
 
 _TRIED = 4000
-"""Random rotations of the first survey: neighbours about 16° apart, a speckle and a half at its outermost shell."""
-_REFINED = 8  # best rotations of the survey that are climbed from: its best is often a local maximum's
+"""Random rotations of the first survey: neighbours about 16° apart, a speckle at its outermost shell."""
+_INNER = 0.4  # share of the shells that the survey sees: fewer are alike in several orientations, more need a finer one
+_REFINED = 12  # best rotations of the survey that are climbed from: its best is often a local maximum's
+_DECIDED, _APART = 5, 0.15  # maxima that all shells decide between; rad from which two are different ones
 _DIRECTIONS = 3000  # on a sphere: 3.7° apart, and a correlation known to 1/√3000 = 2 %
 
 
@@ -67,15 +69,26 @@ def align(fixed: Tensor, moving: Tensor, *, q_min: float, q_max: float, seed: in
     seed : int
         Of the survey's rotations.
     """
-    reach = [q_min + share * (q_max - q_min) for share in (0.2, 0.45, 1.0)]
+    reach = q_min + _INNER * (q_max - q_min)
     rotations = Rotation.random(_TRIED, random_state=seed)
-    survey = _Likeness(fixed, moving, np.linspace(q_min, reach[0], 4), 160)(rotations.as_matrix())
-    coarse = _Likeness(fixed, moving, np.linspace(q_min, 0.7 * reach[1], 6), 200)
+    survey = _Likeness(fixed, moving, np.linspace(q_min, reach, 4), 160)(rotations.as_matrix())
+    coarse = _Likeness(fixed, moving, np.linspace(q_min, reach, 6), 200)
     best = [coarse.climb(rotations[int(k)], 0.15, 70) for k in np.argsort(-survey)[:_REFINED]]
-    rotation = max(best, key=lambda pair: pair[0])[1]
-    for edge, step in zip(reach[1:], (0.05, 0.02), strict=True):
-        rotation = _Likeness(fixed, moving, np.linspace(q_min, edge, 10), 400).climb(rotation, step, 100)[1]
-    return rotation
+    finer = _Likeness(fixed, moving, np.linspace(q_min, reach, 10), 400)
+    whole = _Likeness(fixed, moving, np.linspace(q_min, q_max, 10), 400)
+    # Inner shells of a compact particle are nearly alike in several orientations; the outer ones decide between them.
+    climbed = [finer.climb(start, 0.05, 100)[1] for start in _distinct(best)]
+    likeness = whole(np.stack([rotation.as_matrix() for rotation in climbed]))
+    return whole.climb(climbed[int(likeness.argmax())], 0.02, 100)[1]
+
+
+def _distinct(found: list[tuple[float, Rotation]]) -> list[Rotation]:
+    """Return the best rotations that lie apart from better ones, `_DECIDED` at most."""
+    kept: list[Rotation] = []
+    for _, rotation in sorted(found, key=lambda pair: -pair[0]):
+        if all((rotation * other.inv()).magnitude() > _APART for other in kept):
+            kept.append(rotation)
+    return kept[:_DECIDED]
 
 
 def turned(volume: Tensor, rotation: Rotation) -> Tensor:

@@ -62,7 +62,9 @@ def run_hit_series(
     folder = plan.folder_for(output)
     members = members_of(plan)
     folder.mkdir(parents=True, exist_ok=True)
-    done = done_alike(_member, members, (folder.resolve(), device), cluster=plan.cluster, observer=observer)
+    done = done_alike(
+        _member, members, (folder.resolve(), device), cluster=plan.cluster, observer=observer, undone=_undone
+    )
     runs = tuple(member for member, _ in done)
     if all(run.failed for run in runs):
         raise InputError(f"no run of the series could be classified; the first said: {runs[0].failed}")
@@ -102,13 +104,17 @@ def find_outliers(runs: tuple[SeriesMember, ...]) -> dict[str, str]:
     return {name: "; ".join(why) for name, why in reasons.items() if why}
 
 
+def _undone(member: RunMember, why: str) -> tuple[SeriesMember, str]:
+    return SeriesMember(name=member.name, conditions=member.conditions, failed=why), ""
+
+
 def _member(member: RunMember, series: Path, device: str | None, observer: Observer) -> tuple[SeriesMember, str]:
     """Return what became of a run, and the unit of its sizes."""
     try:
         result = run_classification(member.plan, series / member.name, device=device, observer=observer)
     except FriedelError as error:
         observer(Warned("series", f"{member.name} has no result: {error}"))
-        return SeriesMember(name=member.name, conditions=member.conditions, failed=str(error)), ""
+        return _undone(member, str(error))
     numbers, errors = _numbers(result)
     row = SeriesMember(
         name=member.name, conditions=member.conditions, numbers=numbers, errors=errors, again=result.n_new == 0
