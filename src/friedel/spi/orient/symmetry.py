@@ -93,7 +93,7 @@ def symmetries(
         Which to ask for.
     """
     decoys = [unlike([first, second], q_max + 1, seed=100 + number) for number in range(_DECOYS)]
-    ours, *others = [_Search(*pair, q_min, q_max) for pair in ([first, second], *decoys)]
+    ours, *others = [_Search(pair[0], pair[1], q_min, q_max) for pair in ([first, second], *decoys)]
     found = []
     for name in groups:
         group = symmetry_group(name)
