@@ -9,6 +9,7 @@ from torch import Tensor
 
 from friedel.core.detector_units import normalised_apart, transformed
 from friedel.core.errors import InputError
+from friedel.core.fourier import inverse_real_fourier_corner, real_fourier_corner
 from friedel.spi.hits.preparation.frame_levels import clipped_at, drifting, frame_levels
 from friedel.spi.hits.preparation.photon_unit import (
     MARKS,
@@ -235,10 +236,16 @@ def _anywhere(
 
 def _asymmetries(root: NDArray[np.float64], known: NDArray[np.float64]) -> NDArray[np.float64]:
     """Return the asymmetry about every half pixel, index 2c; infinite where it has too little light to tell."""
-    shape = [2 * n for n in root.shape]
+    shape = (1, *(2 * n for n in root.shape))
     known = (known > 0.5).astype(np.float64)
-    light, field, there = (np.fft.rfft2(values, shape) for values in (known * root**2, known * root, known))
-    power, both = np.fft.irfft2(light * there, shape), np.fft.irfft2(field * field, shape)
+
+    def spectrum(values: NDArray[np.float64]) -> Tensor:
+        padded = torch.zeros(shape, dtype=torch.float64)
+        padded[0, : values.shape[0], : values.shape[1]] = torch.from_numpy(values)
+        return real_fourier_corner(padded)
+
+    light, field, there = (spectrum(values) for values in (known * root**2, known * root, known))
+    power, both = (inverse_real_fourier_corner(x, shape)[0].numpy() for x in (light * there, field * field))
     enough = power > max(_FARTHEST_LIGHT * float((known * root**2).sum()), 1e-9)
     return np.asarray(np.where(enough, 2 * (power - both) / np.where(enough, power, 1), np.inf))
 
