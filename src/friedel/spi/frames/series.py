@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -139,7 +139,7 @@ def _grouped(found: Sequence[tuple[Part, Any]], options: FrameOptions) -> list[S
 
 
 def _with(options: FrameOptions, dataset: str | None) -> FrameOptions:
-    return FrameOptions(dataset=dataset, geometry=options.geometry, own_mask=options.own_mask)
+    return replace(options, dataset=dataset)
 
 
 class SeriesFrames:
