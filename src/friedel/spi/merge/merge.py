@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import scipy.sparse as sp
@@ -105,7 +106,7 @@ def merge(
     return replace(merged, notes=recorder.notes)
 
 
-def _errors(oriented: Oriented) -> dict[str, NDArray[np.float32]]:
+def _errors(oriented: Oriented) -> dict[str, Any]:
     """Return `Merged.error`, ``profile`` and ``profile_error``; NaN where there are no draws to tell."""
     draws, n_shells = oriented.resampled, len(oriented.quality.q)
     shell = radii(oriented.intensity.shape[0]).round().numpy().astype(int).ravel()
