@@ -24,7 +24,7 @@ from friedel.spi.orient.bootstrap import Sentinels, resampled, sentinels
 from friedel.spi.orient.expect import MOST, Judgement
 from friedel.spi.orient.march import THOROUGH, Iteration, March, Memory, Model, compress, iterate, run_march
 from friedel.spi.orient.quality import DOUBTED, MergeQuality, outliers, resolved
-from friedel.spi.orient.rings import Pixels, RingFrames, lay_rings, ring_frames
+from friedel.spi.orient.rings import Pixels, RingFrames, lay_rings, ring_frames, upright
 from friedel.spi.orient.speckle import Speckle, measure_speckle, shell_variance
 from friedel.spi.orient.views import symmetry_group, turned_views
 
@@ -151,6 +151,7 @@ def orient(
     with single_thread(), working_together() as team:
         observer = observer if team.rank == 0 else silent
         lit = _lit(photons, pixels, observer)
+        pixels, turn = upright(pixels)
         if len(lit) < _LEAST_SHARE * team.size:
             raise InputError(f"{len(lit)} frames are too few for {team.size} processes; start fewer of them")
         halves = half_sets(len(lit), options.seed)
@@ -162,6 +163,7 @@ def orient(
         if memory is not None:
             march = replace(march, memory=memory)
         found = _orient(frames, pixels, march, options, halves)
+    found = replace(found, rotations=(found.rotations @ turn).astype(np.float32))
     return _in_order(found, lit, photons.shape[0])
 
 
@@ -259,6 +261,7 @@ def _distinct(photons: sp.csr_matrix) -> int:
 
 def survey(photons: sp.csr_matrix, pixels: Pixels) -> Speckle:
     """Return what the first frames say about speckles, before any orientation."""
+    pixels, _ = upright(pixels)
     rings = lay_rings(pixels, band=_SURVEY_BAND, step=_SURVEY_STEP)
     return measure_speckle(ring_frames(photons[:_SURVEY_FRAMES], pixels, rings))
 
@@ -486,7 +489,7 @@ def _oriented(
     for name in ("fluence", "log_likelihood"):
         columns[name][good] = getattr(last.found, name).cpu().numpy()
     columns["uncertainty"][good] = last.uncertainty
-    every = {"rotations": rotations, "used": good, **columns}
-    whole: dict[str, Any] = {name: frames.everyones(torch.from_numpy(values)).numpy() for name, values in every.items()}
-    whole["fluence"] /= np.nanmean(whole["fluence"])
-    return whole
+    figures = {"rotations": rotations, "used": good, **columns}
+    every: dict[str, Any] = {name: frames.everyones(torch.from_numpy(one)).numpy() for name, one in figures.items()}
+    every["fluence"] = every["fluence"] / np.nanmean(every["fluence"])
+    return every

@@ -92,8 +92,8 @@ def symmetries(
     groups : tuple of str
         Which to ask for.
     """
-    decoys = [unlike([first, second], q_max + 1, seed=100 + number) for number in range(_DECOYS)]
-    ours, *others = [_Search(pair[0], pair[1], q_min, q_max) for pair in ([first, second], *decoys)]
+    pairs = [[first, second], *(unlike([first, second], q_max + 1, seed=100 + k) for k in range(_DECOYS))]
+    ours, *others = [_Search(one, other, q_min, q_max) for one, other in pairs]
     found = []
     for name in groups:
         group = symmetry_group(name)
