@@ -11,7 +11,8 @@ PLANS = Path(__file__).resolve().parents[1] / "plans"
 
 parts = [
     "# Plans to copy",
-    "Save one under a name of your own, change what is yours, and check it: `friedel validate my_plan.yaml`. In a checkout they lie in `plans/`.",
+    "Save one under a name of your own, change what is yours, and check it: `friedel validate my_plan.yaml`. "
+    "In a checkout they lie in `plans/`.",
 ]
 for path in sorted(PLANS.glob("*.yaml")):
     parts += [f"## {path.name}", f"```yaml\n{path.read_text(encoding='utf-8').rstrip()}\n```"]
