@@ -13,6 +13,7 @@ from friedel.core.figures import BLUE, VERMILION, new_figure, plain_axes
 from friedel.core.files.atomic import replacing
 from friedel.core.report import render_page
 from friedel.core.series.members import SeriesMember
+from friedel.core.statistics import with_error
 
 Quantity = tuple[str, str, float]
 """Number, title, factor."""
@@ -144,7 +145,7 @@ def _number(member: SeriesMember, name: str, factor: float) -> str:
     value, error = member.numbers.get(name), member.errors.get(name)
     if value is None:
         return ""
-    return f"{factor * value:.6g}" + ("" if error is None else f" ± {factor * error:.2g}")
+    return f"{factor * value:.6g}" if error is None else with_error(factor * value, factor * error)
 
 
 def _embedded(path: Path, kind: str) -> str:
