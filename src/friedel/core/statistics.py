@@ -1,8 +1,11 @@
-"""Shares of counts with their uncertainty, through SciPy."""
+"""Shares of counts with their uncertainty, and a scatter that outliers don't widen."""
 
 from dataclasses import dataclass
 
 from friedel.core.errors import InputError
+
+MAD_TO_SIGMA = 1.4826
+"""Standard deviation of normal values over the median of their absolute deviations: 1 / Φ⁻¹(3/4)."""
 
 
 @dataclass(frozen=True)
