@@ -36,7 +36,8 @@ _FARTHEST_BETTER, _FARTHEST_LIGHT = 0.3, 0.4
 _ROWS, _SCATTER = 16, 1000 * 0.6180339887498949
 # Whole frames looked at for the unit of their numbers and the beam's place; so many at once.
 _OVERVIEW, _AT_ONCE = 128, 32
-_LEVELS = 64  # frames whose levels are compared
+_SPARSE = 16  # one value in so many tells their step
+_LEVELS = 32  # frames whose levels are compared
 
 
 def measure_run(
@@ -73,8 +74,11 @@ def measure_run(
     marks = find_marks(sample, mask)
     constants = replace(constants, marks=marks, clipped=clipped_at(sample, mask, (*MARKS, *marks)) or 0.0)
     raw = sample
-    sample, constants = _levelled(sample, mask, constants)
     values = measured_values(sample, mask, constants.marks)
+    levelled = _levelled(sample, mask, constants, value_step(values[::_SPARSE]))
+    if levelled is not None:
+        sample, constants = levelled, replace(constants, drifts=True)
+        values = measured_values(sample, mask, constants.marks)
     _require_linear(sample, values)
     overview = _Overview.of(sample, mask, constants)
     unit = photon_unit(overview.tile_mean, overview.tile_variance, values)
@@ -99,21 +103,20 @@ def measure_run(
 
 
 def _levelled(
-    sample: NDArray[np.generic], mask: NDArray[np.bool_], constants: RunConstants
-) -> tuple[NDArray[np.generic], RunConstants]:
-    """Return the sample without each frame's own level, if frames have such, and the constants that say so."""
+    sample: NDArray[np.generic], mask: NDArray[np.bool_], constants: RunConstants, step: float
+) -> NDArray[np.float32] | None:
+    """Return the sample without each frame's own level; None if frames have none."""
 
     def levels(some: NDArray[np.generic]) -> tuple[Tensor, Tensor]:
         parts = (loaded(some[k : k + _AT_ONCE], mask, constants) for k in range(0, len(some), _AT_ONCE))
         level, variance = (torch.cat(column) for column in zip(*(frame_levels(*part) for part in parts), strict=True))
         return level, variance * constants.binning**2
 
-    step = value_step(measured_values(sample, mask, constants.marks))
     if not drifting(*levels(sample[:: max(1, len(sample) // _LEVELS)]), step):
-        return sample, constants
+        return None
     unknown = np.isin(sample, np.array((*MARKS, *constants.marks), np.float64)) | ~np.isfinite(sample)
-    levelled = np.where(unknown, np.nan, sample.astype(np.float32) - levels(sample)[0].numpy()[:, None, None])
-    return levelled, replace(constants, drifts=True)
+    levelled = sample.astype(np.float32) - levels(sample)[0].numpy()[:, None, None]
+    return np.where(unknown, np.float32(np.nan), levelled)
 
 
 def _require_linear(sample: NDArray[np.generic], values: NDArray[np.float64]) -> None:
