@@ -1,3 +1,10 @@
+"""Values and their errors in words."""
+
+import pytest
+
+from friedel.core.statistics import with_error
+
+
 @pytest.mark.parametrize(
     ("value", "error", "said"),
     [(2.354605, 2.7e-6, "2.3546050 ± 0.0000027"), (194.5, 12.3, "194 ± 12"), (0.1658, 0.0199, "0.166 ± 0.020")],
