@@ -18,7 +18,7 @@ import time
 import urllib.error
 import urllib.request
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -398,20 +398,36 @@ KINDS: dict[str, tuple[Fault, ...]] = {
 _SHARES = {"process": 20, "signals": 16, "stream": 24, "disk": 10, "memory": 4, "network": 6, "page": 4, "inputs": 16}
 
 
-def campaign(n_faults: int, seed: int, only: str | None = None) -> tuple[Counter[str], Counter[str], list[str]]:
-    """Run so many faults; return how many of each kind there were, how many were survived, and what wasn't."""
+def campaign(
+    n_faults: int, seed: int, only: str | None = None, turns: Sequence[int] | None = None
+) -> tuple[Counter[str], Counter[str], list[str]]:
+    """Run so many faults; return how many of each kind there were, how many were survived, and what wasn't.
+
+    Parameters
+    ----------
+    n_faults : int
+        How many.
+    seed : int
+        Of all that is random.
+    only : str, optional
+        One kind, instead of all in their shares.
+    turns : sequence of int, optional
+        Of each kind, these alone.
+    """
     tried, survived, complaints = Counter[str](), Counter[str](), list[str]()
     kinds = [only] if only else list(KINDS)
     for kind in kinds:
         count = max(round(n_faults * (1 if only else _SHARES[kind] / 100)), 1)
-        for turn in range(count):
+        for turn in turns or range(count):
             fault = KINDS[kind][(turn + seed) % len(KINDS[kind])]
+            began = time.monotonic()
             complaint = _one(fault, np.random.default_rng((seed, turn, sum(map(ord, fault.__name__)))))
             tried[kind] += 1
             survived[kind] += complaint is None
+            line = f"{kind}, {fault.__name__}, seed {seed}, turn {turn}: {complaint or 'survived'}"
+            print(f"{line} ({time.monotonic() - began:.1f} s)", file=sys.stderr, flush=True)
             if complaint is not None:
-                complaints.append(f"{kind}, {fault.__name__}, seed {seed}, turn {turn}: {complaint}")
-                print(complaints[-1], file=sys.stderr, flush=True)
+                complaints.append(line)
     return tried, survived, complaints
 
 
@@ -430,6 +446,7 @@ def _own(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--faults", type=int, default=FAULTS, help="how many")
     parser.add_argument("--seed", type=int, default=0, help="of all that is random")
     parser.add_argument("--only", choices=tuple(KINDS), help="one kind")
+    parser.add_argument("--turns", type=int, nargs="*", help="of that kind, these alone: to run a fault again")
 
 
 def main() -> None:
@@ -437,7 +454,8 @@ def main() -> None:
     given = arguments(__doc__, more=_own)
     report = Report(title="faults: what the commands survive", quick=given.quick or given.faults < FAULTS)
     began = time.monotonic()
-    tried, survived, complaints = campaign(QUICK if given.quick else given.faults, given.seed, given.only)
+    n_faults = QUICK if given.quick else given.faults
+    tried, survived, complaints = campaign(n_faults, given.seed, given.only, given.turns)
     for kind, count in tried.items():
         report.add(kind, f"{survived[kind]} of {count}", bar="all", met=survived[kind] == count)
     report.add("all kinds", f"{survived.total()} of {tried.total()}", bar=f"{FAULTS} of {FAULTS}",

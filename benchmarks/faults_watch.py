@@ -94,7 +94,7 @@ class WatchCommand:
         """Take note of its processes and shared memory; return the processes by name."""
         found = _below(self.process.pid)
         self.family |= set(found.values())
-        self.memory |= _blocks(self.process.pid)
+        self.memory |= blocks_of(self.process.pid)
         return found
 
     def until_scored(self, n_frames: int) -> None:
@@ -197,7 +197,7 @@ def _below(pid: int) -> dict[str, int]:
     """Return the processes below one by what they do: as they were started, scorer, writer, page."""
     found: dict[str, int] = {}
     for path in Path(f"/proc/{pid}/task").glob("*/children"):
-        for child in map(int, path.read_text().split()):
+        for child in map(int, _text(path).split()):
             try:
                 words = Path(f"/proc/{child}/cmdline").read_bytes()
             except OSError:
@@ -208,9 +208,15 @@ def _below(pid: int) -> dict[str, int]:
     return found
 
 
-def _blocks(pid: int) -> set[Path]:
+def _text(path: Path) -> str:
+    """Return what a file of /proc says; nothing if its process or thread has just ended."""
     try:
-        lines = Path(f"/proc/{pid}/maps").read_text().splitlines()
+        return path.read_text()
     except OSError:
-        return set()
+        return ""
+
+
+def blocks_of(pid: int) -> set[Path]:
+    """Return the blocks of friedel's shared memory that a process has."""
+    lines = _text(Path(f"/proc/{pid}/maps")).splitlines()
     return {Path(line.split()[5]) for line in lines if "/dev/shm/friedel-" in line and "deleted" not in line}

@@ -44,7 +44,9 @@ def test_python_of_the_newer_pages_runs(name, finished, tmp_path, monkeypatch):
     result = finished(geometry="square")
     monkeypatch.setattr(friedel, "reconstruct", lambda pattern, *, seed: result, raising=False)
     space = {"result": result, "crystal": analyse(result)}
-    for text in _blocks(path, "python"):
+    blocks = _blocks(path, "python")
+    assert blocks, f"{path.name} has no Python to run"
+    for text in blocks:
         exec(compile(text, path.name, "exec"), space)
 
 

@@ -8,7 +8,6 @@ import time
 import numpy as np
 import pytest
 
-import friedel.spi.live  # noqa: F401  # makes file:// known
 from friedel.core.errors import InputError, PlanError
 from friedel.stream.sources.events import Begun, Ended, Lost, Malformed, Message
 from friedel.stream.sources.source import find_source
@@ -99,8 +98,10 @@ class SourceContract:
         source = find_source(peer.uri)
         source.close()
         source.open()
+        began = time.monotonic()
         source.close()
         source.close()
+        assert time.monotonic() - began < PATIENCE_S, "closing waits for no frame"
 
     def test_an_unknown_option_is_refused_by_name(self, peer):
         glue = "&" if "?" in peer.uri else "?"

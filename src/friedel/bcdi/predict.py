@@ -14,6 +14,7 @@ from friedel.bcdi.reconstruct import library_versions
 from friedel.bcdi.records import Diffraction, Provenance, Quality, Reconstruction
 from friedel.core.files.masks import Marks
 from friedel.core.machine.memory import keep_freed_memory
+from friedel.core.machine.threads import single_thread
 from friedel.core.observer import Recorder
 
 
@@ -59,7 +60,8 @@ def predict(
     keep_freed_memory()
     started, clock, recorder = datetime.now(UTC), time.perf_counter(), Recorder()
     loaded = model if isinstance(model, PhasingModel) else kept_phasing_model(model, device=device)
-    diffraction = as_diffraction(intensities, mask, mask_marks=mask_marks, observer=recorder)
+    with single_thread():  # its many small steps lose by waiting for each other's threads
+        diffraction = as_diffraction(intensities, mask, mask_marks=mask_marks, observer=recorder)
     prediction = loaded.predict(diffraction)
     provenance = Provenance(
         plan={"model": loaded.card.model_dump(mode="json"), "oversampling": list(prediction.grid.oversampling)},

@@ -1,4 +1,4 @@
-"""`friedel demo`: both jobs on simulated data, from raw frames to the reports; `friedel demo live`: while they come."""
+"""`friedel demo`: every job on simulated data, from raw frames to the reports; `friedel demo live`: while they come."""
 
 from enum import StrEnum
 from pathlib import Path
@@ -13,20 +13,23 @@ EPILOG = (
     "  friedel demo -o demo --seed 1          another crystal, another run, other noise\n\n"
     "  friedel demo --quick          smaller, to see that an installation works\n\n"
     "  friedel demo --only hits          the single hits alone, in half a minute\n\n"
+    "  friedel demo --only particle          hits of one particle, merged into its density\n\n"
     "  friedel demo live          a simulated beamline, and the page that shows it"
 )
 HITS_FOLDER = "hits"
+PARTICLE_FOLDER = "particle"
 LIVE_FOLDER = Path("demo_live")
 FRAMES, QUICK_FRAMES = 400, 64
 SHAPE, QUICK_SHAPE = (64, 96, 96), (48, 64, 64)
 STAY_S = 60.0  # s for which the page stays after the last frame, to be looked at; then the demo ends by itself
 
 
-class Half(StrEnum):
-    """One of the two jobs."""
+class Part(StrEnum):
+    """One of the jobs."""
 
     CRYSTAL = "crystal"
     HITS = "hits"
+    PARTICLE = "particle"
 
 
 app = typer.Typer(invoke_without_command=True, epilog=EPILOG)
@@ -38,15 +41,17 @@ def demo(
     output: Annotated[Path, typer.Option("-o", "--output", help="Folder for the data and the results.")] = Path("demo"),
     seed: Annotated[int, typer.Option(min=0, help="Seed of what is simulated and of the reconstruction.")] = 0,
     device: Annotated[str | None, typer.Option(help="cpu or cuda; by default a GPU if there is one.")] = None,
-    only: Annotated[Half | None, typer.Option(help="Do one half of the demo.")] = None,
+    only: Annotated[Part | None, typer.Option(help="Do one part of the demo.")] = None,
     quick: Annotated[bool, typer.Option("--quick", help="A short run, a small scan: see that it works.")] = False,
 ) -> None:
-    """Simulate a run of single-particle frames and tell the hits; simulate a rocking scan and reconstruct it."""
+    """Simulate a run of frames and tell the hits; hits, and merge them; a rocking scan, and reconstruct it."""
     if context.invoked_subcommand is not None:
         return
-    if only is not Half.CRYSTAL:
+    if only in (None, Part.HITS):
         _hits(output / HITS_FOLDER, seed, device, quick=quick)
-    if only is not Half.HITS:
+    if only in (None, Part.PARTICLE):
+        _particle(output / PARTICLE_FOLDER, seed, quick=quick)
+    if only in (None, Part.CRYSTAL):
         _crystal(output, seed, device, quick=quick)
 
 
@@ -88,6 +93,16 @@ def _hits(output: Path, seed: int, device: str | None, *, quick: bool) -> None:
     show_classification(shown.result)
     found = f"{shown.recall:.1%} of the single ones were found"
     typer.echo(f"against the truth: {shown.precision:.1%} of the selected are single, {found}")
+
+
+def _particle(output: Path, seed: int, *, quick: bool) -> None:
+    from friedel.cli.merge import show_merge
+    from friedel.cli.progress import reporting
+    from friedel.spi.demo import run_merge_demo
+
+    with reporting() as observer:
+        shown = run_merge_demo(output, seed=seed, quick=quick, observer=observer)
+    show_merge(shown)
 
 
 def _crystal(output: Path, seed: int, device: str | None, *, quick: bool) -> None:

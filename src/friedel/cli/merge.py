@@ -1,12 +1,13 @@
 """`friedel merge`: from hits to orientations, a merged intensity and a density."""
 
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 if TYPE_CHECKING:
-    from friedel.spi.merge.merge import MergeRun
+    from friedel.spi.merge.merged import MergeRun
 
 EPILOG = (
     "Examples:\n\n"
@@ -15,6 +16,8 @@ EPILOG = (
     "  friedel merge hits/selection.emc -o particle --set polarisation=x          with the detector beside it\n\n"
     "  friedel merge --plan config.ini -o particle          what was prepared for Dragonfly\n\n"
     "  friedel merge run.emc --detector det.h5 -o particle --set density.write=false          intensity only\n\n"
+    "  torchrun --nproc-per-node 4 --no-python friedel merge run.emc --detector det.h5 -o particle          shared by "
+    "four processes\n\n"
     "In the folder: report.html (look here first) · merged.h5 (intensity, orientations, fluences, half sets) · "
     "frames.csv (one line a frame) · density.mrc and density.vti · summary.json · plan.yaml."
 )
@@ -33,7 +36,18 @@ def merge(
         list[Path] | None, typer.Option(help="Frames without a particle: they measure the background.")
     ] = None,
     symmetry: Annotated[str | None, typer.Option(help="Point group: C1 (none), Cn, Dn, T, O, I.")] = None,
+    test_symmetry: Annotated[
+        bool, typer.Option("--test-symmetry", help="Ask which point groups the intensity has.")
+    ] = False,
     diameter: Annotated[float | None, typer.Option(help="The particle's diameter, inverse units of q.")] = None,
+    bootstrap: Annotated[
+        int | None, typer.Option(help="Draws of the frames that tell errors of intensity and density.")
+    ] = None,
+    sentinels: Annotated[int | None, typer.Option(help="Frames of known orientation to orient beside.")] = None,
+    compare: Annotated[
+        Path | None,
+        typer.Option(help="Known structure to compare the density with: .mrc, .pdb, .cif, or a truth (.h5)."),
+    ] = None,
     seed: Annotated[int | None, typer.Option(help="Of half sets, starts and views.")] = None,
     settings: Annotated[
         list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Any setting of the plan.")
@@ -52,6 +66,10 @@ def merge(
         "blanks": [path.absolute() for path in blanks] if blanks else None,
         "symmetry": symmetry,
         "diameter": diameter,
+        "bootstrap": bootstrap,
+        "sentinels": sentinels,
+        "test_symmetry": test_symmetry or None,
+        "compare": compare and compare.absolute(),
         "seed": seed,
         "output": output and output.absolute(),
     }
@@ -62,15 +80,18 @@ def merge(
     else:
         base = MergePlan.load(plan) if plan else MergePlan()
     chosen = base.with_settings(settings or [], given=given)
-    with reporting() as observer:
+    with reporting(quiet=os.environ.get("RANK", "0") != "0") as observer:
         if unneeded:
             observer(Note("plan", f"{plan}: {', '.join(unneeded)} decide nothing here; sampling and β are automatic"))
         result = run_merge(chosen, observer=observer)
-    show_merge(result)
+    if result.files:
+        show_merge(result)
 
 
 def show_merge(result: "MergeRun") -> None:
     """Print what was found, whether to trust it, and where the files are."""
+    from friedel.spi.orient.symmetry import GROUPS, largest
+
     merged, quality = result.merged, result.merged.quality
     typer.echo(f"{int(merged.used.sum())} of {len(merged.used)} frames are in the intensity")
     colour = "green" if quality.verdict == "trust" else "yellow"
@@ -81,5 +102,10 @@ def show_merge(result: "MergeRun") -> None:
     )
     if result.density is not None:
         typer.echo(f"density: misfit {result.density.misfit:.3f}, phases to q = {result.density.q_resolved:.4g}")
+    if result.symmetries:
+        there = largest(result.symmetries)
+        typer.echo(f"symmetry: {there.sentence if there else 'none of ' + ', '.join(GROUPS) + ' is there'}")
+    if result.comparison is not None:
+        typer.echo(f"the known structure: {result.comparison.sentence}")
     for name, path in result.files.items():
         typer.echo(f"  {name:<12} {path}")

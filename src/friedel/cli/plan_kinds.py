@@ -16,6 +16,7 @@ from friedel.spi.evaluation.plan import EvaluationPlan
 from friedel.spi.live.plan import WatchPlan
 from friedel.spi.merge.plan import MergePlan
 from friedel.spi.series.plan import RunSeriesPlan
+from friedel.spi.simulation.merge_data import MergeDataPlan
 from friedel.spi.simulation.plan import SimulationPlan
 from friedel.spi.training.plan import TrainingPlan
 
@@ -28,6 +29,7 @@ KINDS: tuple[type[Plan], ...] = (
     WatchPlan,
     CrystalWatchPlan,
     SimulationPlan,
+    MergeDataPlan,
     CrystalPlan,
     TrainingPlan,
     PhasingTrainingPlan,

@@ -32,10 +32,13 @@ EPILOG = (
     "  friedel watch pva://13SIM1:Pva1:Image -o live          until Ctrl-C, which closes all files\n\n"
     "  friedel watch file://run.cxi -o live --set queue.workers=8 --set select.single=0.95\n\n"
     "  friedel watch pva://13SIM1:Pva1:Image -o live --serve          and a page at http://127.0.0.1:8765\n\n"
+    "  friedel watch pva://13SIM1:Pva1:Image -o live --serve --merge --set merge.detector=det.h5          and a 3D "
+    "intensity that grows with the hits\n\n"
     "  friedel watch 'tiff+dir://data/S0054?spec=log.spec&scan=54' --crystals --plan scan.yaml -o live --serve\n\n"
     + _SOURCES
     + "In the folder: hits_001.cxi (scores of all frames, the selected frames; readable while it grows) · hits.emc "
-    "(for Dragonfly, at the end) · watch.log (the ledger) · summary.json · plan.yaml. "
+    "(for Dragonfly, at the end) · merge/ (with --merge, at the end) · watch.log (the ledger) · summary.json · "
+    "plan.yaml. "
     "The same command goes on where it was."
 )
 REPLAY_EPILOG = "Example:\n\n  friedel replay stream.frs -o again --rate max          as fast as frames are scored"
@@ -59,12 +62,13 @@ def watch(
     serve: Serve = False,
     port: Port = PORT,
     crystals: Annotated[bool, typer.Option("--crystals", help="The frames are rocking scans; image them.")] = False,
+    merge: Annotated[bool, typer.Option("--merge", help="Merge the hits into a 3D intensity that grows.")] = False,
 ) -> None:
     """Tell single hits from all other frames while they arrive, or image crystals; every frame is accounted for."""
     if crystals:
         watch_scans(_crystal_plan(uri, output, plan, settings), serve=serve, port=port)
     else:
-        watch_frames(_plan(uri, output, plan, model, settings), serve=serve, port=port)
+        watch_frames(_plan(uri, output, plan, model, settings, merge=merge), serve=serve, port=port)
 
 
 def replay(
@@ -88,7 +92,6 @@ def record(
     from friedel.stream.recording import record_stream
     from friedel.stream.sources.source import find_source
 
-    _know_files()
     stops: list[bool] = []
     with reporting() as observer, on_signal(lambda: stops.append(True)):
         done = record_stream(find_source(uri), file, seconds=seconds, stopped=lambda: bool(stops), observer=observer)
@@ -103,7 +106,6 @@ def check_stream(
     from friedel.stream.check import Condition
     from friedel.stream.check import check_stream as check
 
-    _know_files()
     found = check(uri, timeout_s=timeout)
     colour = {Condition.OK: "green", Condition.TIMEOUT: "yellow", Condition.ERROR: "red"}[found.condition]
     typer.secho(f"{found.condition}: {found.reason}", fg=colour)
@@ -111,18 +113,22 @@ def check_stream(
         raise typer.Exit(_TIMEOUT if found.condition is Condition.TIMEOUT else _ERROR)
 
 
-def _know_files() -> None:
-    """Make ``file://`` known: single-particle imaging brings it, since it reads their files."""
-    import friedel.spi.live  # noqa: F401
-
-
 def _plan(
-    uri: str | None, output: Path | None, plan: Path | None, model: str | None, settings: list[str] | None
+    uri: str | None,
+    output: Path | None,
+    plan: Path | None,
+    model: str | None,
+    settings: list[str] | None,
+    *,
+    merge: bool = False,
 ) -> "WatchPlan":
-    from friedel.spi.live.plan import WatchPlan
+    from friedel.spi.live.plan import LiveMergeOptions, WatchPlan
 
     given: dict[str, Any] = {"source": uri, "output": output and output.absolute(), "model": model}
-    return (WatchPlan.load(plan) if plan else WatchPlan()).with_settings(settings or (), given=given)
+    start = WatchPlan.load(plan) if plan else WatchPlan()
+    if merge and start.merge is None:
+        start = start.model_copy(update={"merge": LiveMergeOptions()})
+    return start.with_settings(settings or (), given=given)
 
 
 def _crystal_plan(

@@ -1,4 +1,4 @@
-"""The single-hit half of the demo: a simulated run, classified as a real one would be, beside the truth."""
+"""Single particles in the demo: a simulated run classified, and hits merged into a particle, beside the truth."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,11 +9,18 @@ from friedel.spi.classify.plan import ClassifyPlan
 from friedel.spi.classify.score import Scorer
 from friedel.spi.forward.frames import ParticleRunOptions
 from friedel.spi.frames.files import FrameFiles
+from friedel.spi.merge.merge import run_merge
+from friedel.spi.merge.merged import MergeRun
+from friedel.spi.merge.plan import MergePlan
 from friedel.spi.simulation.layout import read_truth
+from friedel.spi.simulation.merge_data import MergeDataPlan, write_merge_data
 from friedel.spi.simulation.plan import SimulationPlan
 from friedel.spi.simulation.simulate import simulate_hits
 
 RUN_FILE = "run.cxi"
+HITS_FILE = "hits.emc"
+MERGED = {"particle": "chain", "hits": 1000, "pixels": 49, "diameter": 12.0, "distance": 120.0, "stop": 2.0}
+"""What is merged: a globular chain, which has no symmetry, at 500 photons a hit."""
 _PARTICLES = ("icosahedron", "soccer_ball", "torus", "rod")
 _SINGLE_FRACTION = 0.3  # more than a real run has, so that a short one shows enough of both
 _CHUNK = 16  # frames of one particle in a row, so that a short run shows all of them
@@ -82,3 +89,28 @@ def run_hits_demo(
         precision=right / max(int(chosen.sum()), 1),
         recall=right / max(int(single.sum()), 1),
     )
+
+
+def run_merge_demo(output: Path, *, seed: int = 0, quick: bool = False, observer: Observer = silent) -> MergeRun:
+    """Simulate hits of one particle, merge them as real ones would be, and compare the density with the truth.
+
+    Parameters
+    ----------
+    output : Path
+        Folder for the results; the hits lie in it as ``hits.emc``, what is known of them beside.
+    seed : int
+        Seed of the particle, its orientations and the photons.
+    quick : bool
+        Fewer hits on a smaller detector.
+    observer : Observer
+        Hears progress and what each step did.
+
+    Raises
+    ------
+    InputError
+        If the files can't be written.
+    """
+    size = {"hits": 300, "pixels": 33, "diameter": 8.0, "distance": 80.0, "stop": 1.5} if quick else {}
+    plan = MergeDataPlan.read(MERGED | size | {"seed": seed})
+    files = write_merge_data(plan, output / HITS_FILE, observer=observer)
+    return run_merge(MergePlan(frames=(files["frames"],), compare=files["truth"], seed=seed), output, observer=observer)

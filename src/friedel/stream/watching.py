@@ -201,7 +201,11 @@ class Watch:
                 if self.setting.alarms is not None and self.setting.alarms.webhook is not None:
                     self._alarms = Alarms(self.setting.alarms, self.setting.folder, self.observer)
                 self.sink.start(self)
-                self._turn_until_done()
+                try:
+                    self._turn_until_done()
+                except FriedelError:  # what came before is counted and kept
+                    self._finish()
+                    raise
                 self._finish()
         finally:
             self._end()

@@ -42,7 +42,8 @@ def parts_of(text: str) -> dict[str, str]:
     Returns
     -------
     dict of str to str
-        "state"; for hits "rates", "gallery" and "powder"; for crystals "crystal", "slices" and "surface".
+        "state"; for hits "rates", "gallery", "powder" and, if they are merged, "merge"; for crystals "crystal",
+        "slices" and "surface".
     """
     snapshot = json.loads(text)
     parts: dict[str, Any] = {"state": _chosen(snapshot, _STATE)}
@@ -51,6 +52,8 @@ def parts_of(text: str) -> dict[str, str]:
     if hits is not None:
         parts["rates"], parts["gallery"] = _chosen(hits, _RATES), _chosen(hits, _GALLERY)
         parts["powder"] = {"image": _as_bytes(hits["powder"]), "n": hits["n_powder"]}
+        if hits.get("merge") is not None:
+            parts["merge"] = hits["merge"]
     if crystal is not None:
         parts["crystal"] = {name: value for name, value in crystal.items() if name not in _BULKY}
         parts["slices"], parts["surface"] = _chosen(crystal, _SLICES), _chosen(crystal, _SURFACE)

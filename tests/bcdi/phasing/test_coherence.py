@@ -6,11 +6,10 @@ import torch
 from scipy import ndimage
 
 from friedel.bcdi.forward.bragg import blur_by_coherence
-from friedel.bcdi.phasing.iterations.coherence import transfer
 from friedel.bcdi.phasing.iterations.iterate import chi_of, iterate, start_random
-from friedel.bcdi.phasing.iterations.measured import measured_from
+from friedel.bcdi.phasing.iterations.measured import measured_from, transfer, with_coherence
 from friedel.bcdi.phasing.iterations.projections import intensity_of, project_modulus
-from friedel.bcdi.phasing.refine import RefineOptions, refine, with_coherence
+from friedel.bcdi.phasing.refine import RefineOptions, refine
 from friedel.bcdi.records import Diffraction
 
 WIDTHS = (0.8, 0.5, 0.3)

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from friedel.bcdi.phasing.iterations.modes import modes
+from friedel.bcdi.phasing.verdict.modes import modes
 
 
 def test_equal_solutions_have_one_mode() -> None:

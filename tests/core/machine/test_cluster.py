@@ -1,12 +1,16 @@
 """Many workers: every task once, no more results under way than asked, and what is said without Dask."""
 
+import os
 import sys
+import threading
+import time
 
 import pytest
 
-from friedel.core.errors import MissingDependencyError, PlanError
+from friedel.core.errors import FriedelError, MissingDependencyError, PlanError
 from friedel.core.machine import cluster
-from friedel.core.machine.cluster import ClusterOptions, dask_client, in_any_order
+from friedel.core.machine.cluster import ClusterLostError, ClusterOptions, Futures, dask_client, in_any_order
+from friedel.core.observer import Note, Recorder, Warned
 
 
 def _product(task: int, factor: int) -> int:
@@ -36,6 +40,46 @@ def test_an_error_of_a_worker_arrives_as_itself(scheduler: str) -> None:
         pytest.raises(PlanError, match="task 99 can't be done"),
     ):
         dict(in_any_order(client, _product, [1, 99], [3]))
+
+
+# Dask leaves sockets and loops to the garbage collector when something is killed.
+@pytest.mark.filterwarnings("ignore")
+def test_without_a_worker_it_waits_and_says_so_and_a_task_that_kills_its_worker_is_named(monkeypatch):
+    distributed = pytest.importorskip("distributed")
+    import dask
+
+    monkeypatch.setattr(cluster, "_LOOK_S", 0.1)
+    heard = Recorder()
+    with (
+        dask.config.set({"distributed.scheduler.allowed-failures": 0}),
+        distributed.LocalCluster(n_workers=0, threads_per_worker=1, dashboard_address=":0") as local,
+        distributed.Client(local) as client,
+    ):
+        futures = Futures(client, heard)
+        futures.submit("ends its worker", os._exit, 1)
+        threading.Timer(1.0, local.scale, (1,)).start()
+        ((task, result),) = futures.finished()
+        assert task == "ends its worker"
+        with pytest.raises(FriedelError, match="1 workers died over it"):
+            result()
+    assert heard.events[:2] == [Warned("cluster", "no worker is there; waiting for one"), Note("cluster", "goes on")]
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_a_lost_scheduler_ends_the_waiting_with_what_to_do():
+    distributed = pytest.importorskip("distributed")
+    local = distributed.LocalCluster(n_workers=1, threads_per_worker=1, processes=False, dashboard_address=":0",
+                                     protocol="tcp://")  # fmt: skip
+    with dask_client(ClusterOptions(scheduler=local.scheduler_address)) as client:
+        futures = Futures(client)
+        futures.submit(1, abs, -1)
+        futures.submit(2, time.sleep, 3)
+        finished = futures.finished()
+        task, result = next(finished)
+        assert (task, result()) == (1, 1)
+        threading.Thread(target=local.close).start()
+        with pytest.raises(ClusterLostError, match="give the same command again"):
+            next(finished)
 
 
 def test_slurm_gets_the_jobs_that_the_plan_asks_for(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -2,7 +2,7 @@
 
 import pytest
 
-from friedel.core.machine.cluster import ClusterOptions
+from friedel.core.machine.cluster import ClusterLostError, ClusterOptions, Futures
 from friedel.core.observer import Note, Recorder
 from friedel.core.series.spread import done_alike
 
@@ -12,9 +12,13 @@ def _work(member, factor, tell):
     return factor * member
 
 
+def _undone(member, why):
+    return member, why
+
+
 def test_one_after_another():
     heard = Recorder()
-    assert done_alike(_work, [3, 1, 2], (10,), cluster=None, observer=heard) == (30, 10, 20)
+    assert done_alike(_work, [3, 1, 2], (10,), cluster=None, observer=heard, undone=_undone) == (30, 10, 20)
     assert [event.text for event in heard.events] == ["member 3", "member 1", "member 2"]
 
 
@@ -22,6 +26,20 @@ def test_one_after_another():
 def test_on_workers_the_results_keep_their_order_and_every_word_is_heard():
     pytest.importorskip("distributed")
     heard = Recorder()
-    found = done_alike(_work, [3, 1, 2], (10,), cluster=ClusterOptions(workers=2), observer=heard)
+    found = done_alike(_work, [3, 1, 2], (10,), cluster=ClusterOptions(workers=2), observer=heard, undone=_undone)
     assert found == (30, 10, 20)
     assert sorted(event.text for event in heard.events) == ["member 1", "member 2", "member 3"]
+
+
+def test_members_that_a_lost_cluster_left_undone_are_told_apart_from_those_that_are_done(monkeypatch):
+    pytest.importorskip("distributed")
+    finished, heard = Futures.finished, Recorder()
+
+    def lost_after_one(self):
+        yield next(finished(self))
+        raise ClusterLostError("gone")
+
+    monkeypatch.setattr(Futures, "finished", lost_after_one)
+    found = done_alike(_work, [3, 1, 2], (10,), cluster=ClusterOptions(workers=1), observer=heard, undone=_undone)
+    assert sorted(map(str, found)) == sorted(["30", "(1, 'gone')", "(2, 'gone')"])
+    assert heard.events[-1].text == "2 of 3 have no result: gone"

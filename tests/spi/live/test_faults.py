@@ -9,10 +9,21 @@ import time
 
 import numpy as np
 import pytest
-from live_doubles import Scripted, expected_hits, frames, plan, rows, write_run
+from live_doubles import (
+    Scripted,
+    expected_hits,
+    frames,
+    plan,
+    rows,
+    write_run,
+    writer_that_dies_over_frame_70,
+    writer_that_is_dead,
+)
 from live_peers import KaraboPeer, SimplonPeer, free_port
 
-from friedel.core.errors import InputError
+from friedel.core.errors import FriedelError, InputError
+from friedel.spi.live import writer_client
+from friedel.spi.live.pool import ScoringPool
 from friedel.spi.live.watch import HitsWatch, watch_hits
 from friedel.stream.display import Control, Display, Viewer
 from friedel.stream.sources.events import Lost, Malformed, Message
@@ -134,6 +145,46 @@ def test_a_killed_writer_is_replaced_and_nothing_is_written_twice(tmp_path):
     numbers = np.concatenate([rows(path) for name, path in result.files.items() if name.startswith("part")])
     assert sorted(numbers) == list(range(200))
     assert result.counts.unsaved == 0
+
+
+def test_frames_over_which_every_writer_dies_are_given_up_and_the_others_written(tmp_path, monkeypatch):
+    monkeypatch.setattr(writer_client, "run_writer", writer_that_dies_over_frame_70)
+    stack, said = frames(160), []
+    source = Scripted(*[Message(number=k, frames=stack[k : k + 16]) for k in range(0, 160, 16)], patient=True)
+    watch = HitsWatch(plan(tmp_path, None, queue={"workers": 1}), source=source, observer=said.append)
+    result = watch.run()
+    numbers = np.concatenate([rows(path) for name, path in result.files.items() if name.startswith("part")])
+    assert 70 not in numbers
+    assert result.counts.processed == 160
+    assert 0 < result.counts.unsaved == 160 - len(numbers) <= 32
+    assert sorted(numbers) == sorted(set(numbers))
+    assert [event for event in said if "died 3 times over them" in getattr(event, "text", "")]
+
+
+def test_writers_that_die_one_after_another_end_the_watch_with_the_reason(tmp_path, monkeypatch):
+    monkeypatch.setattr(writer_client, "run_writer", writer_that_is_dead)
+    watch = HitsWatch(plan(tmp_path, None), source=Scripted(Message(number=0, frames=frames(16))))
+    with pytest.raises(FriedelError, match="the writing process died 3 times, with nothing written between; the watch"):
+        watch.run()
+    assert watch.ledger.counts().adds_up
+
+
+def test_a_place_where_scorers_die_stays_empty_and_the_last_one_ends_the_watch(monkeypatch):
+    class Dead:
+        pid, gone, ready = 1, True, False
+
+        def stop(self, leave_s):
+            pass
+
+    monkeypatch.setattr("friedel.spi.live.pool.spawn", lambda *_, **__: Dead())
+    pool = ScoringPool("any", None, 2, wake=lambda: None)
+    pool.start()
+    first = [pool.replace(pool.scorers[0]) for _ in range(5)]
+    assert first == ["another takes its place"] * 4 + ["5 did so one after another, and its place stays empty; 1 go on"]
+    for _ in range(4):
+        pool.replace(pool.scorers[0])
+    with pytest.raises(FriedelError, match="5 scoring processes died one after another"):
+        pool.replace(pool.scorers[0])
 
 
 def test_a_viewer_that_never_reads_slows_nothing_and_the_page_is_obeyed(tmp_path):

@@ -181,7 +181,7 @@ def test_a_page_that_dies_comes_back_on_its_port():
 
     def answers():
         try:
-            with urllib.request.urlopen(f"{page.url}health", timeout=5) as answer:
+            with urllib.request.urlopen(f"{address}health", timeout=5) as answer:
                 return answer.status == 200
         except OSError:
             return False
@@ -189,9 +189,10 @@ def test_a_page_that_dies_comes_back_on_its_port():
     display = Display()
     try:
         with Page(display.names, ServeOptions(port=0)) as page:
-            dead = page.pid
+            address, dead = page.url, page.pid
             os.kill(dead, signal.SIGKILL)
             _until(lambda: page.pid != dead and answers())
+            assert page.url == address
     finally:
         display.close()
 

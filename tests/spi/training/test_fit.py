@@ -94,7 +94,11 @@ def test_a_stopped_training_resumes_to_the_same_weights(unbroken, rings_and_stri
 
 def test_resuming_a_finished_training_trains_nothing(unbroken, rings_and_stripes):
     trained, _, folder = unbroken
-    again = train_classifier(_network(), *rings_and_stripes, OPTIONS, folder=folder, seed=7, resume=True)
+    events = []
+    again = train_classifier(
+        _network(), *rings_and_stripes, OPTIONS, folder=folder, seed=7, resume=True, observer=events.append
+    )
+    assert not any(isinstance(event, Progress) and "loss" in event.figures for event in events)
     _assert_same_weights(again.network, trained.network)
 
 

@@ -17,7 +17,7 @@ from torch import Tensor
 
 from friedel.bcdi.live.plan import LiveCrystalOptions
 from friedel.bcdi.phasing.ambiguities import align_to, canonical, inverted, phase_difference_rad
-from friedel.bcdi.phasing.explore import free_deviances
+from friedel.bcdi.phasing.candidate import free_deviances
 from friedel.bcdi.phasing.iterations.iterate import ShrinkWrap, State, chi_of, iterate, start_from, start_random
 from friedel.bcdi.phasing.iterations.measured import Measured, measured_from
 from friedel.bcdi.phasing.iterations.multiscale import Shape, central_part, lift, lift_support, lower, start_shape
@@ -31,7 +31,7 @@ from friedel.core.errors import FriedelError
 Object: TypeAlias = NDArray[np.complex64]
 _HELD_OUT = 0.03  # share of the measured voxels, by which members are compared: less scatters more, more costs signal
 _STEP = (("RAAR", 12), ("ER", 4))
-_THRESHOLD = 0.13  # of the bulk amplitude: `friedel.bcdi.phasing.solver.NEUTRAL`
+_THRESHOLD = 0.13  # of the bulk amplitude: `friedel.bcdi.phasing.candidate.NEUTRAL`
 # The refinement takes about this share of an image's time.
 _REFINING = 0.3
 _REFINE_STEPS = 10  # of L-BFGS

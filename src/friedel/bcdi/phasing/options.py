@@ -1,16 +1,17 @@
 """The options of phasing: one section of a plan."""
 
-from typing import Literal
+from typing import Any, Literal
 
 from pydantic import Field, field_validator
 
 from friedel.bcdi.phasing.iterations.multiscale import SHORTEST
 from friedel.bcdi.phasing.iterations.schedule import parse_schedule
 from friedel.bcdi.phasing.refine import RefineOptions
-from friedel.bcdi.phasing.strategy import Strategies
+from friedel.bcdi.phasing.strategy import CLOSE, LOOSE, NEAR, Finish, Search, Stage, Strategies
 from friedel.core.options import Options
 
-Fraction = Field(gt=0.0, lt=1.0)
+# In a tight box: smoothing at the first and the last iteration, voxels, and iterations before and between updates.
+_CLOSE_SIGMA, _CLOSE_EVERY = (3.0, 1.0), 20
 
 
 class GuidedOptions(Options):
@@ -56,28 +57,6 @@ class GuidedOptions(Options):
     def _readable(cls, text: str) -> str:
         parse_schedule(text)
         return text
-
-    def confirming(self, options: "PhasingOptions") -> "PhasingOptions":
-        """Return phasing's options for the few random starts that check on the predictions."""
-        told = {"starts": self.witnesses, "start_voxels": self.witness_voxels, "schedule": self.witness_schedule}
-        told["start_thresholds"] = self.witness_thresholds
-        return options.model_copy(update=told | {"polish": self.polish, "polish_betas": self.polish_betas})
-
-    def applied_to(self, options: "PhasingOptions") -> "PhasingOptions":
-        """Return phasing's options with these in place of those of random starts."""
-        return options.model_copy(update={name: getattr(self, name) for name in _OF_PHASING})
-
-
-_OF_PHASING = (
-    "start_voxels",
-    "start_shortest",
-    "keep",
-    "polish",
-    "polish_betas",
-    "candidates",
-    "refine_choices",
-    "comparing_steps",
-)
 
 
 class PhasingOptions(Options):
@@ -152,3 +131,95 @@ class PhasingOptions(Options):
     def _readable(cls, text: str) -> str:
         parse_schedule(text)
         return text
+
+    @property
+    def asked_strategies(self) -> Strategies:
+        """The strategies with the starts, rounds and schedule of random starts that were asked for in their place."""
+        default = type(self).model_fields
+        changed: dict[str, Any] = {}
+        if self.starts != default["starts"].default:
+            changed["count"] = self.starts
+        if self.schedule != default["schedule"].default:
+            changed["schedule"] = self.schedule
+        rounds = self.rounds if self.rounds != default["rounds"].default else None
+        told = self.strategies
+        return Strategies(normal=told.normal.asked(rounds, changed), strained=told.strained.asked(rounds, changed))
+
+    def guided_search(self, *, low_dose: bool, tight: bool) -> Search:
+        """Return how a network's predictions are brought to solutions."""
+        told = self.guided
+        count = told.low_dose_predictions if low_dose else told.predictions
+        attempts = tuple(
+            how.but(starts="network", count=count, beta=self.beta, schedule=schedule)
+            for how, schedule in ((NEAR, told.schedule), (loosest(tight=tight), told.loose_schedule))
+        )
+        finish = Finish(
+            keep=told.keep,
+            polish=self._polishing(told.polish),
+            betas=told.polish_betas,
+            candidates=told.candidates,
+            refine_choices=told.refine_choices,
+            steps=min(self.refine.steps, told.comparing_steps),
+        )
+        return Search(voxels=told.start_voxels, shortest=told.start_shortest, attempts=attempts, finish=finish)
+
+    def random_search(self, *, tight: bool) -> Search:
+        """Return how random starts are brought to solutions."""
+        first = self._random("random starts", self.schedule, self.starts, self.start_thresholds, tight=tight)
+        rounds = (
+            self._random(f"random starts, round {k}", self.schedule, self.starts, self.loose_thresholds, tight=tight)
+            for k in range(2, self.rounds + 1)
+        )
+        finish = Finish(
+            keep=self.keep,
+            polish=self._polishing(self.polish),
+            betas=self.polish_betas,
+            candidates=self.candidates,
+            refine_choices=self.refine_choices,
+            steps=min(self.refine.steps, self.comparing_steps),
+        )
+        return Search(
+            voxels=self.start_voxels,
+            shortest=self.start_shortest,
+            attempts=(first, *rounds),
+            going_on=loosest(tight=tight).but(beta=self.beta, schedule=self.loose_schedule),
+            finish=finish,
+        )
+
+    def witness_search(self, *, tight: bool) -> Search:
+        """Return how the few random starts run that check on the predictions."""
+        told = self.guided
+        plain = self.random_search(tight=tight)
+        starts = self._random(
+            "random starts", told.witness_schedule, told.witnesses, told.witness_thresholds, tight=tight
+        )
+        finish = plain.finish.model_copy(update={"polish": self._polishing(told.polish), "betas": told.polish_betas})
+        return plain.model_copy(update={"voxels": told.witness_voxels, "attempts": (starts,), "finish": finish})
+
+    def _random(self, name: str, schedule: str, count: int, thresholds: tuple[float, ...], *, tight: bool) -> Stage:
+        sigma, first, every = self.start_sigma, self.first_update, self.update_every
+        if tight:
+            thresholds, sigma, first, every = self.tight_thresholds, _CLOSE_SIGMA, _CLOSE_EVERY, _CLOSE_EVERY
+        return Stage(
+            name=name,
+            grid="coarse",
+            starts="random",
+            count=count,
+            schedule=schedule,
+            beta=self.beta,
+            thresholds=thresholds,
+            sigma=sigma,
+            first=first,
+            every=every,
+        )
+
+    def _polishing(self, schedule: str) -> Stage:
+        sigma = (self.start_sigma[1], self.start_sigma[1])
+        return Stage(
+            name="polishing", grid="whole", schedule=schedule, sigma=sigma, first=1, every=self.polish_update_every
+        )
+
+
+def loosest(*, tight: bool) -> Stage:
+    """Return how the support follows where the usual one failed."""
+    return CLOSE if tight else LOOSE

@@ -8,7 +8,7 @@ Where photons are few, many objects explain them; a prior of uniform density the
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
@@ -18,9 +18,8 @@ from pydantic import Field
 from scipy.optimize import OptimizeResult, minimize
 from torch import Tensor
 
-from friedel.bcdi.phasing.iterations.coherence import transfer
 from friedel.bcdi.phasing.iterations.likelihood import LOSSES, mean_deviance
-from friedel.bcdi.phasing.iterations.measured import Measured
+from friedel.bcdi.phasing.iterations.measured import Measured, transfer
 from friedel.bcdi.phasing.iterations.projections import intensity_of
 from friedel.bcdi.phasing.iterations.support import bounding_box, interior
 from friedel.core.fourier import fourier_corner, fourier_of_part
@@ -66,6 +65,8 @@ class Refined:
     ----------
     obj : (z, y, x) complex64 Tensor
         Object, zero outside the support.
+    steps : int
+        Steps taken.
     losses : tuple of float
         Loss per support voxel after every fifth step.
     free_deviances : tuple of float
@@ -75,6 +76,7 @@ class Refined:
     """
 
     obj: Tensor
+    steps: int
     losses: tuple[float, ...]
     free_deviances: tuple[float, ...]
     coherence: Tensor | None = None
@@ -252,9 +254,4 @@ class _Followed:
             best = self.problem.tensor(self.best)
             widths = self.problem.widths(best)
             fitted = None if widths is None else widths.abs()
-            return Refined(self.problem.obj(best), tuple(self.losses), tuple(self.free), fitted)
-
-
-def with_coherence(measured: Measured, widths: Tensor) -> Measured:
-    """Return the measurement with the blur of given widths ``(3,)``, voxels of reciprocal space."""
-    return replace(measured, blur=transfer(widths, measured.shape))
+            return Refined(self.problem.obj(best), self.steps, tuple(self.losses), tuple(self.free), fitted)

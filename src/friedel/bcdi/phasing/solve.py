@@ -7,16 +7,18 @@ import torch
 from numpy.typing import NDArray
 
 from friedel.bcdi.phasing.ambiguities import canonical
-from friedel.bcdi.phasing.choose import PHOTON_LIMITED, Choice
-from friedel.bcdi.phasing.climb import Climbed, Climber
+from friedel.bcdi.phasing.candidate import Candidate
+from friedel.bcdi.phasing.finish import Finisher, Found
 from friedel.bcdi.phasing.iterations.multiscale import fast_size
 from friedel.bcdi.phasing.options import PhasingOptions
 from friedel.bcdi.phasing.prediction.model import PhasingModel, Prediction, load_phasing_model
-from friedel.bcdi.phasing.solver import Found, Solver
-from friedel.bcdi.phasing.strategy import Strategy
+from friedel.bcdi.phasing.regime import Regime
+from friedel.bcdi.phasing.rounds import confirmed, from_object, from_predictions, from_random, pursued
+from friedel.bcdi.phasing.run_strategy import Climbed, Climber
+from friedel.bcdi.phasing.strategy import Search, Strategy
+from friedel.bcdi.phasing.support_choice import PHOTON_LIMITED, Choice
 from friedel.bcdi.phasing.verdict.assess import AGREE, MIN_UNIFORMITY, assess
 from friedel.bcdi.phasing.verdict.plausible import amplitude_uniformity
-from friedel.bcdi.phasing.ways import confirmed, from_object, from_predictions, from_random, pursued
 from friedel.bcdi.records import Diffraction, Quality, Start
 from friedel.core.errors import InputError, WeightsError
 from friedel.core.machine.device import resolve_device
@@ -83,15 +85,9 @@ def solve(
         _check_start(start, diffraction)
         options = options.model_copy(update={"starts": 1, "rounds": 1})
     with torch.no_grad(), threads_for(diffraction.intensities.size):
-        solver = Solver(diffraction, options, seed, resolve_device(device), observer)
-        if start is not None:
-            return _solution(solver, from_object(solver, torch.from_numpy(np.array(start, dtype=np.complex64))), ())
-        network = (model or _network(solver)) if options.start == "network" else None
-        if solver.climbs and options.start == "network":
-            return _climbed(solver, network)
-        if network is not None:
-            return _guided(solver, network)
-        return _solution(solver, from_random(solver), ())
+        return _Run(Regime(diffraction, options, seed, resolve_device(device)), options, observer).solution(
+            start, model
+        )
 
 
 def _check_start(start: NDArray[np.complexfloating], diffraction: Diffraction) -> None:
@@ -101,160 +97,188 @@ def _check_start(start: NDArray[np.complexfloating], diffraction: Diffraction) -
         raise InputError("the start is zero or not finite; give a complex object, or none for random starts")
 
 
-def _network(solver: Solver) -> PhasingModel | None:
-    """Return the network the options name; None, and a warning, if the package came without its own."""
-    name = solver.options.guided.model
-    try:
-        return load_phasing_model(name, device=solver.device)
-    except WeightsError as error:
-        if name != "default":
-            raise
-        solver.observer(Warned("start", f"random, because the network can't be loaded: {error}"))
-        return None
+class _Run:
+    """One run of `solve`: what is begun with, and what follows where that isn't enough."""
+
+    def __init__(self, regime: Regime, options: PhasingOptions, observer: Observer) -> None:
+        self.regime, self.options, self.observer = regime, options, observer
+        self.reasons: list[str] = []
+        self.guided = options.guided_search(low_dose=regime.low_dose, tight=regime.tight)
+        self.random = options.random_search(tight=regime.tight)
+
+    def solution(self, start: NDArray[np.complexfloating] | None, model: PhasingModel | None) -> Solution:
+        """Return what the pattern's regime and the options ask for."""
+        if start is not None:
+            finisher = self.finisher(self.random)
+            return self.ended(finisher, from_object(finisher, torch.from_numpy(np.array(start, dtype=np.complex64))))
+        if self.options.start == "random":
+            return self.from_random()
+        network = model or self.network()
+        if self.regime.roomy:
+            return self.climbed(network)
+        return self.from_random() if network is None else self.predicted(network)
+
+    def network(self) -> PhasingModel | None:
+        """Return the network the options name; None, and a warning, if the package came without its own."""
+        name = self.options.guided.model
+        try:
+            return load_phasing_model(name, device=self.regime.device)
+        except WeightsError as error:
+            if name != "default":
+                raise
+            self.observer(Warned("start", f"random, because the network can't be loaded: {error}"))
+            return None
+
+    def finisher(self, search: Search) -> Finisher:
+        """Return what brings the candidates of a search to solutions."""
+        return Finisher(self.regime, search, self.options, self.observer)
+
+    def from_random(self, also: tuple[Candidate, ...] = (), *, climbed: bool = False) -> Solution:
+        """Solve from random starts, and from what others came to."""
+        finisher = self.finisher(self.random)
+        return self.ended(finisher, from_random(finisher, also), climbed=climbed)
+
+    def predicted(self, network: PhasingModel) -> Solution:
+        """Solve from the network's predictions; where they don't lead to one solution, from random starts as well."""
+        finisher, count = self.finisher(self.guided), self.guided.attempts[0].count
+        found = from_predictions(finisher, network.predictions(self.regime.diffraction, count))
+        told = f"{count} predictions of the network {network.name}"
+        said = f"the best two, refined, agree at {found.finalists.agreement:.3f}, with a held-out deviance of "
+        said += f"{found.finalists.best.free_deviance:.2f} and an amplitude uniformity of {_uniformity(found):.2f}"
+        if self.convincing(found):
+            self.tell("start", f"{told}; {said}")
+            return self.ended(finisher, found)
+        self.tell("start", f"random: {told} came first, but {said}, so that random starts followed")
+        return self.from_random(found.candidates)
+
+    def climbed(self, network: PhasingModel | None) -> Solution:
+        """Run the strategy; where the model and not photon noise limits the fit, finish what it found otherwise."""
+        strategy, reason = self.strategy(network=network is not None)
+        self.tell("strategy", reason)
+
+        def predictions(count: int) -> list[Prediction]:
+            assert network is not None
+            return network.predictions(self.regime.diffraction, count)
+
+        came_to = Climber(
+            self.regime.fine, self.regime.coarse, predictions, seed=self.regime.seed, observer=self.observer
+        ).run(strategy)
+        if network is not None and strategy.rounds[0][0].starts == "network":
+            told = f"{strategy.rounds[0][0].count} predictions of the network {network.name}"
+            if came_to.rounds > 1:
+                told = f"random: {told} came first, but didn't agree or explain all, so that random starts followed"
+            self.tell("start", told)
+        if came_to.finished[0].free_deviance < PHOTON_LIMITED and not self.asked:
+            finisher = self.finisher(self.random)
+            return self.ended(finisher, _found(finisher, came_to), climbed=True)
+        finisher = self.finisher(self.guided)
+        found = pursued(finisher, finisher.finished_from(list(came_to.starts), list(came_to.carried)))
+        if found.finalists.agreement >= AGREE and self.convincing(found):
+            return self.ended(finisher, found, climbed=True)
+        return self.from_random(found.candidates, climbed=True)
+
+    @property
+    def asked(self) -> bool:
+        """Whether something is asked for that stages don't look at: a threshold, or the beam's coherence."""
+        return self.options.support_threshold is not None or self.options.coherence != "full"
+
+    def strategy(self, *, network: bool) -> tuple[Strategy, str]:
+        """Return the strategy of the pattern's regime, and the reason."""
+        strategies = self.options.asked_strategies
+        if self.regime.strained:
+            reason = "strongly strained: the peak is spread beyond the usual coarse grid, as by strain of several turns"
+            return strategies.strained, reason
+        reason = "normal: many photons, room around the crystal, and a peak that fits the coarse grid"
+        if network:
+            return strategies.normal, reason
+        rounds = tuple(
+            stages for stages in strategies.normal.rounds if all(stage.starts != "network" for stage in stages)
+        )
+        return strategies.normal.model_copy(update={"rounds": rounds or strategies.strained.rounds}), reason
+
+    def convincing(self, found: Found) -> bool:
+        """Say whether what predictions led to needs no further starts.
+
+        Predictions of one network may share an error. A fit at the photon limit is enough; elsewhere a few random
+        starts must find nothing better.
+        """
+        best, agreement = found.finalists.best, found.finalists.agreement
+        if _uniformity(found) < MIN_UNIFORMITY:
+            return False
+        if best.free_deviance < PHOTON_LIMITED:
+            if self.regime.low_dose:
+                return found.finalists.n_agreeing >= max(2, _DIM_SHARE * len(found.finalists.candidates))
+            return agreement >= _PHOTON_LIMITED_AGREEMENT
+        witnesses = self.options.witness_search(tight=self.regime.tight)
+        return agreement >= AGREE and confirmed(self.finisher(witnesses), found)
+
+    def tell(self, of: str, text: str) -> None:
+        """Note a decision, and keep it among the result's reasons."""
+        self.observer(Note(of, text))
+        self.reasons.append(f"{of}: {text}")
+
+    def to_the_limit(self, finisher: Finisher, found: Found) -> Found:
+        """Take what other strategies found through the stages on the whole pattern, and climb anew if it isn't enough.
+
+        Stripes don't lower agreement, because all starts may have them; they raise the held-out deviance. Patterns too
+        small for a coarse grid to save time get one here, three quarters as long along each axis.
+        """
+        finalists, best = found.finalists, found.finalists.best
+        if self.asked or not self.regime.roomy or self.options.starts == 1:
+            return found
+        strategy, _ = self.strategy(network=False)
+        fine = self.regime.fine
+        z, y, x = (min(n, fast_size(0.75 * n)) for n in fine.shape)
+        coarse = self.regime.coarse if self.regime.coarse != fine.shape else (z, y, x)
+        first = 1 + max(candidate.number for candidate in found.candidates)
+        climber = Climber(
+            fine, coarse, lambda count: [], seed=self.regime.seed, observer=self.observer, first=max(first, 0)
+        )
+        on_whole = tuple(stage for stage in strategy.climb if stage.grid == "whole" and stage.descend)
+        carried, enough = climber.climbed(list(finalists.candidates[: on_whole[0].keep]), on_whole)
+        came_to = climber.ended(carried)
+        if not enough and came_to.finished[0].free_deviance < PHOTON_LIMITED:
+            came_to = climber.run(strategy)
+        if came_to.finished[0].free_deviance >= min(best.free_deviance, PHOTON_LIMITED):
+            return found
+        return replace(_found(finisher, came_to), candidates=(*found.candidates, *came_to.starts))
+
+    def ended(self, finisher: Finisher, found: Found, *, climbed: bool = False) -> Solution:
+        """Merge what agrees, refit it to all voxels, judge it, and bring it to the conventions."""
+        if not climbed:
+            found = self.to_the_limit(finisher, found)
+        finalists = finisher.freed(finisher.merged(found))
+        best = finisher.refit(finalists)
+        quality = assess(
+            finalists,
+            best,
+            finisher.grids.fine,
+            self.regime.diffraction,
+            threshold=found.choice.threshold,
+            n_starts=len(found.candidates),
+            reasons=(*self.reasons, f"support: {found.choice.reason}"),
+        )
+        obj, support = canonical(best, finalists.support)
+        starts = finisher.starts(found.candidates, finalists)
+        others = tuple(finalists.agreeing[1:])
+        return Solution(object=obj, support=support, quality=quality, starts=starts, alternatives=others)
 
 
-def _climbed(solver: Solver, network: PhasingModel | None) -> Solution:
-    """Run the strategy; where the model and not photon noise limits the fit, finish what it found as such data ask."""
-    solver.climbed = True
-    strategy, reason = _strategy(solver, network=network is not None)
-    said = _told(solver, reason, of="strategy")
-
-    def predictions(count: int) -> list[Prediction]:
-        assert network is not None
-        return network.predictions(solver.diffraction, count)
-
-    climber = Climber(solver.fine, solver.coarse, predictions, seed=solver.seed, observer=solver.observer)
-    climbed = climber.run(strategy)
-    asked = solver.options.support_threshold is not None or solver.options.coherence != "full"
-    if climbed.finished[0].free_deviance < PHOTON_LIMITED and not asked:
-        solver.projecting = False
-        return _solution(solver, _found(solver, climbed), said)
-    quick = _with_options(solver, solver.options.guided.applied_to(solver.options))
-    quick.climbed = True
-    found = pursued(quick, quick.finished_from(list(climbed.starts), list(climbed.carried)))
-    if found.finalists.agreement >= AGREE and _convincing(solver, found):
-        return _solution(quick, found, said)
-    return _solution(solver, from_random(solver, found.candidates), said)
-
-
-def _strategy(solver: Solver, *, network: bool) -> tuple[Strategy, str]:
-    """Return the strategy of the pattern's regime, and the reason."""
-    strategies = solver.options.strategies
-    if solver.strained:
-        reason = "strongly strained: the peak is spread beyond the usual coarse grid, as by strain of several turns"
-        return strategies.strained, reason
-    reason = "normal: many photons, room around the crystal, and a peak that fits the coarse grid"
-    if network:
-        return strategies.normal, reason
-    rounds = tuple(stages for stages in strategies.normal.rounds if all(stage.starts != "network" for stage in stages))
-    return strategies.normal.model_copy(update={"rounds": rounds or strategies.strained.rounds}), reason
-
-
-def _found(solver: Solver, climbed: Climbed) -> Found:
-    """Return what a strategy came to, with the reason of its support."""
-    best = climbed.finished[0]
+def _found(finisher: Finisher, came_to: Climbed) -> Found:
+    """Return what a strategy came to, with the reason of its support; its solutions aren't projected any more."""
+    best = came_to.finished[0]
     reason = (
-        f"threshold {climbed.threshold:.3g} of the bulk amplitude: of supports from tight to loose the tightest that "
+        f"threshold {came_to.threshold:.3g} of the bulk amplitude: of supports from tight to loose the tightest that "
     )
     reason += (
         f"predicts the held-out voxels as well as any (mean deviance {best.free_deviance:.2f}); photon noise limits it"
     )
-    solver.observer(Note("support", reason))
-    finalists = solver.compare(list(climbed.finished))
-    return Found(candidates=climbed.starts, choice=Choice(climbed.threshold, reason), finalists=finalists)
-
-
-def _guided(solver: Solver, network: PhasingModel) -> Solution:
-    """Solve from the network's predictions; where they don't lead to one solution, from random starts as well."""
-    guided = solver.options.guided
-    quick = _with_options(solver, guided.applied_to(solver.options))
-    count = guided.low_dose_predictions if solver.low_dose else guided.predictions
-    found = from_predictions(quick, network.predictions(solver.diffraction, count))
-    told = f"{count} predictions of the network {network.name}"
-    said = f"the best two, refined, agree at {found.finalists.agreement:.3f}, with a held-out deviance of "
-    said += f"{found.finalists.best.free_deviance:.2f} and an amplitude uniformity of {_uniformity(found):.2f}"
-    if _convincing(solver, found):
-        return _solution(quick, found, _told(solver, f"{told}; {said}"))
-    reasons = _told(solver, f"random: {told} came first, but {said}, so that random starts followed")
-    return _solution(solver, from_random(solver, found.candidates), reasons)
-
-
-def _convincing(solver: Solver, found: Found) -> bool:
-    """Say whether what predictions led to needs no further starts.
-
-    Predictions of one network may share an error. A fit at the photon limit is enough; elsewhere a few random starts
-    must find nothing better.
-    """
-    best, agreement = found.finalists.best, found.finalists.agreement
-    if _uniformity(found) < MIN_UNIFORMITY:
-        return False
-    if best.free_deviance < PHOTON_LIMITED:
-        if solver.low_dose:
-            return found.finalists.n_agreeing >= max(2, _DIM_SHARE * len(found.finalists.candidates))
-        return agreement >= _PHOTON_LIMITED_AGREEMENT
-    return agreement >= AGREE and confirmed(
-        _with_options(solver, solver.options.guided.confirming(solver.options)), found
-    )
+    finisher.observer(Note("support", reason))
+    finisher.projecting = False
+    finalists = finisher.compare(list(came_to.finished))
+    return Found(candidates=came_to.starts, choice=Choice(came_to.threshold, reason), finalists=finalists)
 
 
 def _uniformity(found: Found) -> float:
     """Return the amplitude uniformity of what agrees: of the mean, which is what becomes the result."""
     return amplitude_uniformity(found.finalists.mean, found.finalists.support)
-
-
-def _with_options(solver: Solver, options: PhasingOptions) -> Solver:
-    return Solver(solver.diffraction, options, solver.seed, solver.device, solver.observer)
-
-
-def _told(solver: Solver, text: str, *, of: str = "start") -> tuple[str, ...]:
-    solver.observer(Note(of, text))
-    return (f"{of}: {text}",)
-
-
-def _to_the_limit(solver: Solver, found: Found) -> Found:
-    """Take what other strategies found through the stages on the whole pattern, and climb anew if that isn't enough.
-
-    Stripes don't lower agreement, because all starts may have them; they raise the held-out deviance. Patterns too
-    small for a coarse grid to save time get one here, three quarters as long along each axis.
-    """
-    finalists, best = found.finalists, found.finalists.best
-    asked = solver.options.support_threshold is not None or solver.options.coherence != "full"
-    room = solver.small and solver.clean and not (solver.low_dose or solver.tight)
-    if solver.climbed or asked or not room or solver.options.starts == 1:
-        return found
-    strategy, _ = _strategy(solver, network=False)
-    z, y, x = (min(n, fast_size(0.75 * n)) for n in solver.fine.shape)
-    coarse = solver.coarse if solver.climbs else (z, y, x)
-    first = 1 + max(candidate.number for candidate in found.candidates)
-    climber = Climber(
-        solver.fine, coarse, lambda count: [], seed=solver.seed, observer=solver.observer, first=max(first, 0)
-    )
-    on_whole = tuple(stage for stage in strategy.climb if stage.grid == "whole" and stage.descend)
-    carried, enough = climber.climbed(list(finalists.candidates[: on_whole[0].keep]), on_whole)
-    climbed = climber.ended(carried)
-    if not enough and climbed.finished[0].free_deviance < PHOTON_LIMITED:
-        climbed = climber.run(strategy)
-    if climbed.finished[0].free_deviance >= min(best.free_deviance, PHOTON_LIMITED):
-        return found
-    solver.projecting = False
-    return replace(_found(solver, climbed), candidates=(*found.candidates, *climbed.starts))
-
-
-def _solution(solver: Solver, found: Found, reasons: tuple[str, ...]) -> Solution:
-    """Merge what agrees, refit it to all voxels, judge it, and bring it to the conventions."""
-    found = _to_the_limit(solver, found)
-    finalists = solver.freed(solver.merged(found))
-    best = solver.refit(finalists)
-    quality = assess(
-        finalists,
-        best,
-        solver.fine,
-        solver.diffraction,
-        threshold=found.choice.threshold,
-        n_starts=len(found.candidates),
-        reasons=(*reasons, f"support: {found.choice.reason}"),
-    )
-    obj, support = canonical(best, finalists.support)
-    starts = solver.starts(found.candidates, finalists)
-    others = tuple(finalists.agreeing[1:])
-    return Solution(object=obj, support=support, quality=quality, starts=starts, alternatives=others)

@@ -4,7 +4,8 @@ This file is the whole of the default: change it in a plan under ``phasing: stra
 done. `climb` runs any tuple of stages in one loop.
 """
 
-from typing import Literal
+from collections.abc import Mapping
+from typing import Any, Literal
 
 from pydantic import Field, field_validator
 
@@ -60,6 +61,51 @@ class Stage(Options):
             parse_schedule(text)
         return text
 
+    def but(self, **changes: Any) -> "Stage":
+        """Return this stage with some of its fields changed."""
+        return self.model_copy(update=changes)
+
+
+class Finish(Options):
+    """How the best candidates of a search become solutions that are compared."""
+
+    keep: int
+    """Best candidates that are polished, refined and compared; all, where photons are few."""
+    polish: Stage
+    """Iterations of each cycle, with the support following at the chosen threshold."""
+    betas: tuple[float, ...]
+    """Feedback in each cycle of polishing and refinement."""
+    candidates: tuple[float, ...]
+    """Thresholds of the support to choose from."""
+    refine_choices: bool
+    """Refine the object at each of them before they are compared."""
+    steps: int
+    """Most steps of each refinement."""
+
+
+class Search(Options):
+    """Starts on a grid just fine enough to hold the object, and how they become solutions."""
+
+    voxels: int
+    """Voxels that the object shall have on the starts' grid."""
+    shortest: int
+    """Least voxels of that grid along each axis."""
+    attempts: tuple[Stage, ...]
+    """What is begun with, in turn, while solutions don't agree; the last is repeated."""
+    going_on: Stage | None = None
+    """What the best of later attempts go on with."""
+    finish: Finish
+    """What every attempt ends with."""
+
+
+NEAR = Stage(name="going on", grid="coarse", thresholds=(0.16,), sigma=(1.0, 1.0), first=1, every=10)
+"""How the support follows predictions near the solution."""
+CLOSE = Stage(name="going on", grid="coarse", thresholds=(0.2,), sigma=(2.0, 1.0), first=1, every=10)
+"""In a box hardly larger than the crystal, where a loose support fits any pattern: first a smooth body, then its
+surface."""
+LOOSE = Stage(name="going on", grid="coarse", thresholds=(0.07,), sigma=(0.5, 0.5), first=1, every=20)
+"""For strain of several turns, in which parts of a crystal reconstruct weakly: a tighter support would cut them off."""
+
 
 class Strategy(Options):
     """What a run does."""
@@ -68,6 +114,13 @@ class Strategy(Options):
     """Rounds of stages on the coarse grid, each beginning with starts; the next follows while the last isn't enough."""
     climb: tuple[Stage, ...]
     """What every round goes on with: from the best on the coarse grid to the limit on the whole pattern."""
+
+    def asked(self, rounds: int | None, changes: Mapping[str, Any]) -> "Strategy":
+        """Return this strategy with so many rounds of random starts at the most (None: all), and changes of these."""
+        random = [stages for stages in self.rounds if stages[0].starts == "random"][:rounds]
+        others = [stages for stages in self.rounds if stages[0].starts != "random"]
+        changed = [tuple(one.but(**changes) if one.starts == "random" else one for one in stages) for stages in random]
+        return self.model_copy(update={"rounds": (*others, *changed)})
 
 
 _ONE_DENSITY = Stage(
@@ -84,9 +137,7 @@ _ONE_DENSITY = Stage(
 """Amplitudes weighted by their signal, not cut off; a support that follows closely: smoothed by a whole voxel it grows
 until anything fits. The constraint acts in the iterations alone: what is refined afterwards is free of it."""
 _FINER = Stage(name="finer", grid="between", schedule="150*RAAR+10*ER", first=1)
-_LIMIT = _ONE_DENSITY.model_copy(
-    update={"name": "limit", "schedule": "80*RAAR", "tight": None, "descend": (0.1, 0.07, 0.05, 0.035)}
-)
+_LIMIT = _ONE_DENSITY.but(name="limit", schedule="80*RAAR", tight=None, descend=(0.1, 0.07, 0.05, 0.035))
 CLIMB = (_FINER, _ONE_DENSITY, _LIMIT)
 """From a coarse solution to the photon limit. Local minima show as stripes of amplitude, which a crystal of one density
 doesn't have: drawing amplitudes to their average around leaves them (64³, 1e8 photons, strain of 2 to 3 turns: phase
@@ -94,7 +145,7 @@ errors of 17 to 33 times the photon limit become 1.2 to 1.6 times; without the c
 _TO_THE_END = (
     _FINER,
     Stage(name="full resolution", grid="whole", schedule="60*RAAR+10*ER", first=1),
-    _ONE_DENSITY.model_copy(update={"final": False}),
+    _ONE_DENSITY.but(final=False),
     _LIMIT,
 )
 """For strain of several turns, whose support is not yet right after one stage (a phase error of 3.2 times the photon
@@ -117,17 +168,10 @@ _RANDOM = Stage(
     first=60,
     agreeing=0.9,
 )
-_MORE = _RANDOM.model_copy(update={"name": "more random starts", "thresholds": (0.06, 0.09), "agreeing": 0.0})
-_LOOSE = _RANDOM.model_copy(update={"thresholds": (0.06, 0.13, 0.06, 0.09), "agreeing": 0.0})
-_GOING_ON = Stage(
-    name="going on",
-    grid="coarse",
-    schedule="3*(150*HIO+100*RAAR)+20*ER",
-    thresholds=(0.07,),
-    sigma=(0.5, 0.5),
-    first=1,
-)
-"""For strain of several turns, in which parts of a crystal reconstruct weakly: several rounds on a loose support."""
+_MORE = _RANDOM.but(name="more random starts", thresholds=(0.06, 0.09), agreeing=0.0)
+_LOOSE = _RANDOM.but(thresholds=(0.06, 0.13, 0.06, 0.09), agreeing=0.0)
+_GOING_ON = LOOSE.but(schedule="3*(150*HIO+100*RAAR)+20*ER")
+"""For strain of several turns: several rounds on a loose support."""
 
 
 class Strategies(Options):

@@ -9,6 +9,7 @@ from numpy.typing import ArrayLike, NDArray
 from friedel.bcdi.prepare.counts import Counts
 from friedel.bcdi.prepare.crop import MINIMUM, bright_middle, crop, find_peak, window_start
 from friedel.bcdi.prepare.frames import one_beam, repaired_frames
+from friedel.bcdi.prepare.order import in_place
 from friedel.bcdi.prepare.units import photons_from
 from friedel.bcdi.records import Diffraction, Origin
 from friedel.core.errors import InputError
@@ -73,6 +74,7 @@ def diffraction_from_array(
     measured = _measured(intensities, array, mask, mask_marks, name, tell)
     counts = photons_from(array, measured, name=name, observer=tell)
     counts = repaired_frames(unshifted(counts, name, tell), name=name, observer=tell)
+    counts = in_place(counts, name=name, observer=tell)
     counts = centred(one_beam(counts, name=name, observer=tell), name, tell)
     n_unknown = float(1 - counts.mask.mean())
     tell(Note("frames", f"{name}: {array.shape}, {n_unknown:.2%} of voxels unknown", {"unknown": n_unknown}))

@@ -272,11 +272,35 @@ def _run_in(counts: Counts, present: NDArray[np.intp], places: NDArray[Any]) -> 
     fine, power, noise = _fineness(counts, present, places)
     if not fine.sum() > max(LEAST_FINE * noise, LEAST_SHARE * power.sum()):
         return None
-    total = np.zeros((present.size + 1,) * 2)
+    share, first, last, factor = run_shares(fine, power)
+    k, now = int(share.argmin()), float(fine.sum() / power.sum())
+    if not share[k] < LEAST_GAIN * now:
+        return None
+    factors = np.ones(present.size)
+    factors[first[k] : last[k]] = factor[k]
+    lines, inverse = _lines(counts, present, places, MOST_ASKED)
+    if _share_smoother(lines, inverse, factors) < MOST_PIXELS:
+        return None  # only some pixels agree: hot ones
+    return slice(int(present[first[k]]), int(present[last[k] - 1]) + 1), float(1 / factor[k])
+
+
+def run_shares(
+    fine: NDArray[np.float64], power: NDArray[np.float64]
+) -> tuple[NDArray[np.float64], NDArray[np.intp], NDArray[np.intp], NDArray[np.float64]]:
+    """Return, for every run of frames, the lowest share that is too fine if it is scaled; first, last and the factor.
+
+    Parameters
+    ----------
+    fine : (n, n) float64
+        M of `_scaled_run`, photon noise taken off.
+    power : (n,) float64
+        Of each frame.
+    """
+    total = np.zeros((len(fine) + 1,) * 2)
     total[1:, 1:] = fine.cumsum(axis=0).cumsum(axis=1)
     powers = np.concatenate([[0.0], power.cumsum()])
-    first, last = np.triu_indices(present.size + 1, k=1)
-    some = (last - first <= present.size // 2) & (powers[last] > powers[first])
+    first, last = np.triu_indices(len(fine) + 1, k=1)
+    some = (last - first <= len(fine) // 2) & (powers[last] > powers[first])
     first, last = first[some], last[some]
     inner = total[last, last] - total[first, last] - total[last, first] + total[first, first]
     cross = (total[last, -1] - total[first, -1]) - inner
@@ -291,15 +315,7 @@ def _run_in(counts: Counts, present: NDArray[np.intp], places: NDArray[Any]) -> 
     usable = np.isfinite(factor) & (factor > 1 / MOST_FACTOR) & (factor < MOST_FACTOR)
     usable &= np.abs(np.log(np.where(usable, factor, 1.0))) > LEAST_STEP
     share[~usable] = np.inf
-    k, now = int(share.argmin()), float(total[-1, -1] / powers[-1])
-    if not share[k] < LEAST_GAIN * now:
-        return None
-    factors = np.ones(present.size)
-    factors[first[k] : last[k]] = factor[k]
-    lines, inverse = _lines(counts, present, places, MOST_ASKED)
-    if _share_smoother(lines, inverse, factors) < MOST_PIXELS:
-        return None  # only some pixels agree: hot ones
-    return slice(int(present[first[k]]), int(present[last[k] - 1]) + 1), float(1 / factor[k])
+    return share, first, last, factor
 
 
 def _share_smoother(lines: NDArray[np.float64], inverse: NDArray[np.float64], factors: NDArray[np.float64]) -> float:
@@ -319,9 +335,16 @@ def _lines(
     image = counts.values[present].sum(axis=0)
     some = np.argpartition(image, -min(most, image.size), axis=None)[-most:]
     lines = counts.values.reshape(len(counts.values), -1)[np.ix_(present, some)].astype(np.float64)
-    at = places[present]
+    return lines, smooth_inverse(places[present])
+
+
+def smooth_inverse(at: NDArray[Any]) -> NDArray[np.float64]:
+    """Return K⁻¹ ``(n, n)`` for points at these places, K the covariance of functions without too fine periods.
+
+    The share of a line's power that is too fine is y' K⁻¹ y / y' y.
+    """
     kernel = np.sinc(2 * BAND * (at[:, None] - at))
-    return lines, np.linalg.inv(kernel + NOISE * np.eye(present.size)) * NOISE
+    return np.asarray(np.linalg.inv(kernel + NOISE * np.eye(at.size)) * NOISE)
 
 
 def _fineness(

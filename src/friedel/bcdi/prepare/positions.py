@@ -12,8 +12,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from friedel.bcdi.geometry.rocking import even_line, q_of_frames
+from friedel.bcdi.prepare.background import not_negative
 from friedel.bcdi.prepare.counts import Counts
 from friedel.bcdi.prepare.frames import one_beam
+from friedel.bcdi.prepare.order import in_place
 from friedel.bcdi.records import BraggScan
 from friedel.core.errors import InputError
 from friedel.core.observer import Note, Observer, Warned, listed, silent
@@ -80,6 +82,7 @@ def evened(counts: Counts, scan: BraggScan, *, infer_beam: bool = True, observer
     n = len(counts.mask)
     q = _q(counts, scan)
     if q is None:
+        counts = in_place(counts, name=scan.name, observer=observer)
         counts = one_beam(counts, name=scan.name, observer=observer) if infer_beam else counts
         return Evened(counts=counts, scan=scan, places=np.arange(n, dtype=float))
     along = _along(q, scan.name)
@@ -93,10 +96,12 @@ def evened(counts: Counts, scan: BraggScan, *, infer_beam: bool = True, observer
         )
     if (known & ~on).sum() <= max(2, FEW * known.sum()) and on.sum() >= LEAST_FRAMES:
         even = _even(counts, scan, on, known, observer)
+        even = replace(even, counts=in_place(even.counts, name=scan.name, observer=observer))
         return replace(even, counts=one_beam(even.counts, name=scan.name, observer=observer)) if infer_beam else even
+    places = along / _typical_step(np.sort(along[known]))
+    counts = in_place(counts, name=scan.name, places=places, observer=observer)
     if infer_beam:
-        step = _typical_step(np.sort(along[known]))
-        counts = one_beam(counts, name=scan.name, places=along / step, observer=observer)
+        counts = one_beam(counts, name=scan.name, places=places, observer=observer)
     return _resampled(counts, scan, along, observer)
 
 
@@ -346,20 +351,4 @@ def _applied(weights: Floats, counts: Counts, order: NDArray[np.intp]) -> tuple[
     if sometimes.any():
         share = np.abs(w) / np.abs(w).sum(axis=1, keepdims=True)
         mask[:, sometimes] = (share @ unknown[:, sometimes].astype(np.float32)) < SAME
-    return np.where(mask, _not_negative(values), 0).astype(np.float32), mask
-
-
-def _not_negative(values: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Return interpolated frames without negative values and with the same sums along the scan.
-
-    Between dark frames interpolated noise goes below zero; set to zero it would leave a background (0.05 photons a
-    voxel at one photon in ten voxels). What is below zero is taken off the next frames, from both ends in turn.
-    """
-    found = np.zeros_like(values)
-    for way in (slice(None), slice(None, None, -1)):
-        lacking = np.zeros_like(values[0])
-        for k, frame in enumerate(values[way]):
-            total = frame + lacking
-            found[way][k] += np.maximum(total, 0) / 2
-            lacking = np.minimum(total, 0)
-    return found
+    return np.where(mask, not_negative(values), 0).astype(np.float32), mask

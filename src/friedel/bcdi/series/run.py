@@ -1,27 +1,24 @@
 """The job: each scan of a series reconstructed in a folder of its own, resumable, then all of them seen together.
 
-Every scan is phased from its own starts. Continuing from the neighbour's object would be quicker, but with one start
-there is no agreement and so no verdict, and where the crystal has changed the result would be biased to the neighbour.
+Every scan is phased from its own starts. Continuing from the neighbour's object takes a half to a tenth of the time,
+but with one start there is no agreement and so no verdict; as one of a network's predictions it saves little.
 """
 
 import hashlib
 from dataclasses import dataclass, field
 from pathlib import Path
 
-import numpy as np
-from numpy.typing import NDArray
-
 from friedel.bcdi.records import CrystalImage
 from friedel.bcdi.results.numbers import FILE, read_numbers, save_numbers
 from friedel.bcdi.run import RunResult, run_scan
 from friedel.bcdi.scans.read import read_scan
-from friedel.bcdi.series.outliers import find_outliers
+from friedel.bcdi.series.outliers import find_doubtful, find_outliers
 from friedel.bcdi.series.plan import Member, SeriesPlan, members_of
 from friedel.bcdi.series.together import Together, seen_together
 from friedel.bcdi.strain.summary import crystal_errors, crystal_numbers
 from friedel.core.errors import FriedelError, InputError
 from friedel.core.observer import Note, Observer, Warned, silent
-from friedel.core.series.members import SeriesMember, along, first_condition
+from friedel.core.series.members import SeriesMember, SeriesOutcome, first_condition
 from friedel.core.series.spread import done_alike
 
 _STAMP = "series.txt"
@@ -41,32 +38,24 @@ class SeriesScan(SeriesMember):
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
-class SeriesResult:
-    """What a series leaves behind.
+class SeriesResult(SeriesOutcome[SeriesScan]):
+    """What a series of scans leaves behind.
 
     Attributes
     ----------
-    scans : tuple of SeriesScan
-        In order.
-    against : str
-        Condition along which the series runs; "scan" where there is none.
-    outliers : dict of str to str
-        Scans that don't fit in, and why.
+    doubtful : dict of str to str
+        Scans that fit in although a check of their own failed, and what is said of them.
     together : Together or None
         All crystals in one frame; None where fewer than two came out.
-    files : dict of str to Path
-        What was written, by what it is for.
     """
 
-    scans: tuple[SeriesScan, ...]
-    against: str
-    outliers: dict[str, str]
+    doubtful: dict[str, str]
     together: Together | None
-    files: dict[str, Path]
 
-    def along(self, name: str) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
-        """Return condition, number and its error over the scans that have it, each ``(n,)``; error NaN if unknown."""
-        return along(self.scans, name, self.against)
+    @property
+    def scans(self) -> tuple[SeriesScan, ...]:
+        """The scans, in order."""
+        return self.members
 
 
 def run_series(
@@ -96,7 +85,9 @@ def run_series(
     folder = plan.folder_for(output)
     members = members_of(plan)
     folder.mkdir(parents=True, exist_ok=True)
-    scans = done_alike(_member, members, (folder.resolve(), device), cluster=plan.cluster, observer=observer)
+    scans = done_alike(
+        _member, members, (folder.resolve(), device), cluster=plan.cluster, observer=observer, undone=_undone
+    )
     if all(scan.failed for scan in scans):
         raise InputError(f"no scan of the series could be reconstructed; the first said: {scans[0].failed}")
     return _report(plan, scans, folder, observer)
@@ -111,9 +102,18 @@ def _report(plan: SeriesPlan, scans: tuple[SeriesScan, ...], folder: Path, obser
     outliers = find_outliers(scans, together)
     for name, why in outliers.items():
         observer(Warned("series", f"{name} doesn't fit in: {why}"))
-    result = SeriesResult(scans=scans, against=against, outliers=outliers, together=together, files={})
+    doubtful = find_doubtful(scans, outliers)
+    for name, why in doubtful.items():
+        observer(Warned("series", f"{name}: {why}"))
+    result = SeriesResult(
+        members=scans, against=against, outliers=outliers, doubtful=doubtful, together=together, files={}
+    )
     result.files.update(write_series(folder, result))
     return result
+
+
+def _undone(member: Member, why: str) -> SeriesScan:
+    return SeriesScan(name=member.name, conditions=member.conditions, failed=why)
 
 
 def _member(member: Member, series: Path, device: str | None, observer: Observer) -> SeriesScan:
@@ -128,7 +128,7 @@ def _member(member: Member, series: Path, device: str | None, observer: Observer
         result = run_scan(scan, member.plan, folder, device=device, observer=observer)
     except FriedelError as error:
         observer(Warned("series", f"{member.name} has no result: {error}"))
-        return SeriesScan(name=member.name, conditions=member.conditions, failed=str(error))
+        return _undone(member, str(error))
     _remember(member, folder, result, n_frames=scan.frames.shape[0])
     (folder / _STAMP).write_text(stamp + "\n", encoding="utf-8")
     return _stored(member, folder)

@@ -122,7 +122,7 @@ def _make_pending(writer: StoreWriter, plan: CrystalPlan, observer: Observer) ->
     if done:
         observer(Note("simulate", f"going on after {done} of {plan.crystals} crystals made before"))
     observer(Progress(TASK, done, plan.crystals))
-    for number, made in _crystals(writer.pending, plan):
+    for number, made in _crystals(writer.pending, plan, observer):
         if isinstance(made, Failure):
             writer.fail(number, made.reason)
             observer(Warned("simulate", f"crystal {number} is left out: {made.reason}"))
@@ -132,12 +132,14 @@ def _make_pending(writer: StoreWriter, plan: CrystalPlan, observer: Observer) ->
         observer(Progress(TASK, done, plan.crystals, {"failed": float(writer.n_failed)}))
 
 
-def _crystals(pending: list[int], plan: CrystalPlan) -> Iterator[tuple[int, CrystalField | Failure]]:
+def _crystals(
+    pending: list[int], plan: CrystalPlan, observer: Observer
+) -> Iterator[tuple[int, CrystalField | Failure]]:
     if plan.cluster is None:
         yield from ((number, make_crystal(number, plan)) for number in pending)
         return
     with dask_client(plan.cluster) as client:
-        yield from in_any_order(client, make_crystal, pending, [plan])
+        yield from in_any_order(client, make_crystal, pending, [plan], observer=observer)
 
 
 def _finished(writer: StoreWriter, plan: CrystalPlan) -> Path:

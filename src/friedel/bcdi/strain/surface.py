@@ -7,6 +7,7 @@ from numpy.typing import NDArray
 from scipy import ndimage
 
 from friedel.core.errors import InputError
+from friedel.core.statistics import MAD_TO_SIGMA
 
 HALF = 0.5  # of the bulk's amplitude: a step blurred by a symmetric point-spread function is at half height at its edge
 # The lowest level used: the first side lobe of a sharply cut-off pattern's ringing is about 0.1 of the bulk, and an
@@ -69,7 +70,7 @@ def find_isosurface(amplitude: NDArray[np.floating], support: NDArray[np.bool_])
     bulk = _most_frequent(inside)
     # Only the upper half is the bulk's own scatter; the lower one holds the surface as well.
     above = inside[inside > bulk]
-    spread = float(1.4826 * np.median(above - bulk) / bulk) if above.size else 0.0
+    spread = float(MAD_TO_SIGMA * np.median(above - bulk) / bulk) if above.size else 0.0
     level = float(np.clip(1 - 3 * spread, LOWEST, HALF))
     return Isosurface(level=level, bulk=bulk, spread=spread, reason=_reason(level, spread))
 

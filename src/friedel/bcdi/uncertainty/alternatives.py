@@ -30,7 +30,7 @@ THRESHOLDS = (1.0, 1.4, 1 / 1.4)
 # Three times as many iterations come to the same differences, on average within 5 %.
 _SCHEDULE, _BETA = parse_schedule("60*RAAR+10*ER"), 0.9
 # Voxels of smoothing before the threshold, and iterations between updates: as in the loosest shrink-wrap of phasing
-# (`LOOSE` in `friedel.bcdi.phasing.solver`), so that the support may move.
+# (`LOOSE` in `friedel.bcdi.phasing.strategy`), so that the support may move.
 _SIGMA, _UPDATE_EVERY = 0.5, 20
 _DIM_SIGMA = 1.0  # where photons are few: noise from voxel to voxel must not make holes in the support
 _STEPS = 30  # of L-BFGS on each support; more fit the alternatives a little better, for as much more time

@@ -14,8 +14,8 @@ from numpy.typing import NDArray
 from scipy import ndimage
 
 from friedel.bcdi.phasing.ambiguities import align_to
-from friedel.bcdi.phasing.iterations.measured import Measured, measured_from
-from friedel.bcdi.phasing.refine import is_low_dose, refine, with_coherence
+from friedel.bcdi.phasing.iterations.measured import Measured, measured_from, with_coherence
+from friedel.bcdi.phasing.refine import is_low_dose, refine
 from friedel.bcdi.records import Diffraction, Uncertainty
 from friedel.bcdi.uncertainty.alternatives import Alternative, judged, nearby, own_share
 from friedel.bcdi.uncertainty.photons import LinearFit, photon_draws
@@ -38,7 +38,7 @@ _LARGE = 100**3
 # Voxels with less than this fraction of the bulk's amplitude are haze rather than crystal, and no part of its size.
 _HAZE = 0.1
 _INSIDE = 0.5  # of the bulk's amplitude: the phase of weaker voxels is mostly noise
-_COHERENCE_START = 0.3  # as in `friedel.bcdi.phasing.solver`: not 0, where the gradient by the width vanishes
+_COHERENCE_START = 0.3  # as in `friedel.bcdi.phasing.finish`: not 0, where the gradient by the width vanishes
 # Fits at the photon limit come to a misfit of 0.98–1.06, the most where many voxels are dim. Above it, objects of known
 # truth were further off than photon noise makes them, in square by between 1 and 70 times the excess per parameter. At
 # a misfit of 2 the model's own faults begin to rule, and what they do to the object isn't known from the fit.

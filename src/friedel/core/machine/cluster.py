@@ -1,15 +1,37 @@
-"""Where many tasks run: workers on this machine, a running Dask scheduler, or jobs of a SLURM queue."""
+"""Where many tasks run: workers on this machine, a running Dask scheduler, or jobs of a SLURM queue.
 
-from collections.abc import Callable, Iterator, Sequence
+Dask does a killed worker's tasks again on another. What it leaves to its caller is said here: that no worker is left,
+that the scheduler doesn't answer, that a task kills whoever does it, that the cluster is lost.
+"""
+
+import logging
+import time
+from collections.abc import Callable, Collection, Iterator, Sequence
+from concurrent.futures import CancelledError
 from contextlib import ExitStack, contextmanager
+from functools import partial
+from itertools import islice
 from typing import Annotated, Any, TypeVar
 
 from pydantic import Field
 
+from friedel.core.errors import FriedelError
+from friedel.core.observer import Note, Observer, Warned, silent
 from friedel.core.optional import load_optional
 from friedel.core.options import Options
 
 Result = TypeVar("Result")
+
+_LOOK_S = 5.0  # s without a result before it is asked whether scheduler and workers are there
+_ANSWER_S = 10.0  # s for the scheduler to say so; a busy one needs one or two
+_PATIENCE_S = 300.0  # s without an answer after which a cluster is lost: a network comes back within minutes, or not
+
+
+_AGAIN = "give the same command again, and it goes on with what is left"
+
+
+class ClusterLostError(FriedelError):
+    """The scheduler can't be reached any more; what it hadn't answered is lost."""
 
 
 class SlurmOptions(Options):
@@ -51,6 +73,8 @@ def dask_client(options: ClusterOptions) -> Iterator[Any]:
     """
     distributed = load_optional("distributed", package="dask", extra="cluster", purpose="work with several processes")
     Client, LocalCluster = distributed.Client, distributed.LocalCluster
+    # Of a lost connection it prints tracebacks; what they mean is said by those who wait for results.
+    logging.getLogger("distributed.client").setLevel(logging.CRITICAL)
     with ExitStack() as stack:
         if options.scheduler is not None:
             cluster: Any = options.scheduler
@@ -80,8 +104,118 @@ def _slurm(options: SlurmOptions) -> Any:
     return cluster
 
 
+def worker_addresses(client: Any) -> list[str]:
+    """Return the addresses of a cluster's workers.
+
+    Raises
+    ------
+    TimeoutError
+        If the scheduler doesn't answer now.
+    ClusterLostError
+        If it can't be reached.
+    """
+    if client.status != "running":  # it tries to connect again, but all it had asked for is cancelled
+        raise ClusterLostError(f"the connection to the cluster's scheduler is lost; {_AGAIN}")
+    try:
+        return sorted(client.sync(client._run_on_scheduler, _known, callback_timeout=_ANSWER_S))
+    except TimeoutError:
+        raise
+    except Exception as error:  # Dask raises many kinds when its connection is gone
+        raise ClusterLostError(f"the cluster's scheduler can't be reached ({error}); {_AGAIN}") from error
+
+
+def _known(dask_scheduler: Any) -> list[str]:
+    return list(dask_scheduler.workers)
+
+
+class Futures:
+    """Tasks under way on a cluster, and the eye on it.
+
+    Parameters
+    ----------
+    client : Client
+        Of Dask.
+    observer : Observer
+        Hears when no worker is left or the scheduler is silent, and when that is over.
+    """
+
+    def __init__(self, client: Any, observer: Observer = silent) -> None:
+        self._client, self._observer = client, observer
+        self._running: dict[Any, Any] = {}
+        self._trouble, self._silent_since = "", 0.0
+
+    def submit(self, task: Any, work: Callable[..., Any], *arguments: Any) -> None:
+        """Have ``work(*arguments)`` done; ``task`` is what `finished` will call it."""
+        self._running[self._client.submit(work, *arguments, pure=False)] = task
+
+    def finished(self) -> Iterator[tuple[Any, Callable[[], Any]]]:
+        """Yield each task as it is over, and a function that returns its result or raises its error.
+
+        The function raises a `FriedelError` if each worker that tried the task died. More may be submitted meanwhile.
+
+        Raises
+        ------
+        ClusterLostError
+            If nothing more will come.
+        """
+        while self._running:
+            for future in self._next(self._running):
+                yield self._running.pop(future), partial(_result, future)
+
+    def _next(self, running: Collection[Any]) -> Collection[Any]:
+        from distributed import wait
+
+        while True:
+            try:
+                done: Collection[Any] = wait(list(running), timeout=_LOOK_S, return_when="FIRST_COMPLETED").done
+            except TimeoutError:
+                self._look()
+            except CancelledError as error:
+                raise ClusterLostError(f"the connection to the cluster's scheduler is lost; {_AGAIN}") from error
+            else:
+                self._say("")
+                return done
+
+    def _look(self) -> None:
+        try:
+            known = worker_addresses(self._client)
+        except TimeoutError:
+            self._silent_since = self._silent_since or time.monotonic()
+            if time.monotonic() - self._silent_since > _PATIENCE_S:
+                text = f"the cluster's scheduler hasn't answered for {_PATIENCE_S / 60:.0f} min; {_AGAIN}"
+                raise ClusterLostError(text) from None
+            self._say("the scheduler doesn't answer; waiting for it")
+            return
+        self._silent_since = 0.0
+        self._say("" if known else "no worker is there; waiting for one")
+
+    def _say(self, trouble: str) -> None:
+        if trouble != self._trouble:
+            self._observer(Warned("cluster", trouble) if trouble else Note("cluster", "goes on"))
+        self._trouble = trouble
+
+
+def _result(future: Any) -> Any:
+    from distributed import KilledWorker
+
+    try:
+        return future.result()
+    except KilledWorker as error:
+        raise FriedelError(
+            f"{error.allowed_failures + 1} workers died over it; see their logs (memory?) or do it on this machine"
+        ) from error
+    except CancelledError as error:
+        raise ClusterLostError(f"the connection to the cluster's scheduler is lost; {_AGAIN}") from error
+
+
 def in_any_order(
-    client: Any, work: Callable[..., Result], tasks: Sequence[int], constants: Sequence[Any], *, waiting: int = 16
+    client: Any,
+    work: Callable[..., Result],
+    tasks: Sequence[int],
+    constants: Sequence[Any],
+    *,
+    waiting: int = 16,
+    observer: Observer = silent,
 ) -> Iterator[tuple[int, Result]]:
     """Yield ``(task, work(task, *constants))`` for all tasks as they finish.
 
@@ -100,23 +234,19 @@ def in_any_order(
         The same for all tasks.
     waiting : int
         Results under way at any time.
+    observer : Observer
+        Hears when the cluster doesn't go on.
+
+    Raises
+    ------
+    FriedelError
+        If a task kills its workers, or the cluster is lost; what was yielded before is whole.
     """
-    from distributed import as_completed
-
     fixed = [client.scatter(constant, broadcast=True) for constant in constants]
-    todo = iter(tasks)
-    futures: dict[Any, int] = {}
-
-    def submit() -> Any:
-        task = next(todo, None)
-        if task is None:
-            return None
-        future = client.submit(work, task, *fixed, pure=False)
-        futures[future] = task
-        return future
-
-    running = as_completed([future for _ in range(waiting) if (future := submit()) is not None])
-    for finished in running:
-        yield futures.pop(finished), finished.result()
-        if (following := submit()) is not None:
-            running.add(following)
+    todo, futures = iter(tasks), Futures(client, observer)
+    for task in islice(todo, waiting):
+        futures.submit(task, work, task, *fixed)
+    for task, result in futures.finished():
+        yield task, result()
+        for following in islice(todo, 1):
+            futures.submit(following, work, following, *fixed)

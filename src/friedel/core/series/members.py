@@ -4,15 +4,19 @@ import csv
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Generic, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.stats import theilslopes
 
 from friedel.core.errors import InputError, PlanError
+from friedel.core.statistics import MAD_TO_SIGMA
 
 FAR = 5.0
 """Robust standard deviations from the neighbours' trend; by chance one number in two million lies so far off."""
+FEWEST = 5
+"""Members without which nobody can say which of them is the outlier."""
 NEIGHBOURS = 6
 """Members that make the trend: of six, one outlier spoils 5 of 15 slopes, which leaves their median alone."""
 
@@ -43,27 +47,42 @@ class SeriesMember:
     again: bool = False
 
 
-def along(
-    members: Sequence[SeriesMember], name: str, against: str
-) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
-    """Return condition, number and its error over the members that have it, each ``(n,)``; error NaN if unknown.
+Member = TypeVar("Member", bound=SeriesMember)
 
-    Parameters
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class SeriesOutcome(Generic[Member]):
+    """What a series leaves behind.
+
+    Attributes
     ----------
-    members : sequence of SeriesMember
+    members : tuple of SeriesMember
         In order.
-    name : str
-        The number.
     against : str
-        The condition; the member's place where it has none of that name.
+        Condition along which the series runs; "scan" or "run" where there is none.
+    outliers : dict of str to str
+        Members that don't fit in, and why.
+    files : dict of str to Path
+        What was written, by what it is for.
     """
-    rows = [
-        (member.conditions.get(against, place), member.numbers[name], member.errors.get(name, np.nan))
-        for place, member in enumerate(members)
-        if name in member.numbers
-    ]
-    table = np.array(rows, dtype=np.float64).reshape(-1, 3)
-    return table[:, 0], table[:, 1], table[:, 2]
+
+    members: tuple[Member, ...]
+    against: str
+    outliers: dict[str, str]
+    files: dict[str, Path]
+
+    def along(self, name: str) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
+        """Return condition, number and its error over the members that have it, each ``(n,)``; error NaN if unknown.
+
+        A member without the condition stands at its place in the series.
+        """
+        rows = [
+            (member.conditions.get(self.against, place), member.numbers[name], member.errors.get(name, np.nan))
+            for place, member in enumerate(self.members)
+            if name in member.numbers
+        ]
+        table = np.array(rows, dtype=np.float64).reshape(-1, 3)
+        return table[:, 0], table[:, 1], table[:, 2]
 
 
 def conditions_of(
@@ -124,11 +143,11 @@ def far_from_neighbours(values: NDArray[np.float64], *, least: float) -> dict[in
         Twice the least standard deviation, relative, that is assumed, however small the scatter is.
     """
     known = np.flatnonzero(np.isfinite(values))
-    if len(known) < 5:  # of fewer, nobody can say which is the outlier
+    if len(known) < FEWEST:
         return {}
     trend = {int(k): _trend(values, known[known != k], int(k)) for k in known}
     apart = {k: abs(values[k] - usual) for k, usual in trend.items()}
-    spread = max(1.4826 * float(np.median(list(apart.values()))), least * abs(float(np.nanmedian(values))) / 2)
+    spread = max(MAD_TO_SIGMA * float(np.median(list(apart.values()))), least * abs(float(np.nanmedian(values))) / 2)
     return {k: usual for k, usual in trend.items() if apart[k] > FAR * spread}
 
 

@@ -3,8 +3,9 @@
 from collections.abc import Callable, Sequence
 from typing import Any, TypeVar
 
-from friedel.core.machine.cluster import ClusterOptions, dask_client, in_any_order
-from friedel.core.observer import Event, Observer, Progress, Recorder
+from friedel.core.errors import FriedelError
+from friedel.core.machine.cluster import ClusterLostError, ClusterOptions, Futures, dask_client
+from friedel.core.observer import Event, Observer, Progress, Recorder, Warned
 
 Result = TypeVar("Result")
 Work = Callable[..., Result]
@@ -17,6 +18,7 @@ def done_alike(
     *,
     cluster: ClusterOptions | None,
     observer: Observer,
+    undone: Callable[[Any, str], Result],
 ) -> tuple[Result, ...]:
     """Return ``work(member, *constants, observer)`` of every member, in order.
 
@@ -32,6 +34,8 @@ def done_alike(
         Where several are done at once; None: here, one after another.
     observer : Observer
         Hears each member's events: as they happen here, when it is done elsewhere.
+    undone : function
+        Returns the result of a member that a cluster couldn't do, given the member and why.
 
     Raises
     ------
@@ -47,19 +51,56 @@ def done_alike(
         observer(Progress("series", n, n))
         return tuple(found)
     done: dict[int, Result] = {}
+    lost = ""
     observer(Progress("series", 0, n))
     with dask_client(cluster) as client:
-        for place, (result, events) in in_any_order(client, _elsewhere, range(n), (work, list(members), constants)):
-            done[place] = result
-            for event in events:
-                observer(event)
-            observer(Progress("series", len(done), n))
-    return tuple(done[place] for place in range(n))
+        fixed = [client.scatter(constant, broadcast=True) for constant in constants]
+        futures = Futures(client, observer)
+        for place, member in enumerate(members):
+            futures.submit(place, _elsewhere, work, member, fixed)
+        try:
+            for place, result in futures.finished():
+                done[place] = _heard(result, members[place], undone, observer)
+                observer(Progress("series", len(done), n))
+        except ClusterLostError as error:
+            lost = str(error)
+            observer(Warned("series", f"{n - len(done)} of {n} have no result: {lost}"))
+    return tuple(done[place] if place in done else undone(members[place], lost) for place in range(n))
 
 
-def _elsewhere(
-    place: int, work: Work[Result], members: Sequence[Any], constants: Sequence[Any]
-) -> tuple[Result, list[Event]]:
+def _heard(
+    result: Callable[[], tuple[Result, list[Event]]],
+    member: Any,
+    undone: Callable[[Any, str], Result],
+    observer: Observer,
+) -> Result:
+    """Return a member's result, its events passed on.
+
+    Parameters
+    ----------
+    result : function
+        Returns both, or raises.
+    member, undone, observer
+        As for `done_alike`.
+
+    Raises
+    ------
+    ClusterLostError
+        If there is no cluster any more.
+    """
+    try:
+        found, events = result()
+    except ClusterLostError:
+        raise
+    except FriedelError as error:
+        observer(Warned("series", f"{getattr(member, 'name', 'a member')} has no result: {error}"))
+        return undone(member, str(error))
+    for event in events:
+        observer(event)
+    return found
+
+
+def _elsewhere(work: Work[Result], member: Any, constants: Sequence[Any]) -> tuple[Result, list[Event]]:
     recorder = Recorder()
-    result = work(members[place], *constants, recorder)
+    result = work(member, *constants, recorder)
     return result, list(recorder.events)

@@ -3,8 +3,8 @@
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from friedel.core.errors import InputError
-from friedel.core.machine.cluster import ClusterOptions, dask_client
+from friedel.core.errors import FriedelError
+from friedel.core.machine.cluster import ClusterLostError, ClusterOptions, Futures, dask_client
 from friedel.core.observer import Observer, Progress, Recorder, Warned, silent
 from friedel.spi.classify.score import FileTask, Outcome, Scorer, score_file
 
@@ -38,25 +38,39 @@ def score_on_cluster(
     ------
     MissingDependencyError
         If Dask isn't installed.
-    InputError
-        If the only file can't be read.
+    FriedelError
+        If the only file can't be read, or the cluster is lost before one is scored.
     """
-    with dask_client(options) as client:
-        from distributed import as_completed
+    done: dict[int, Outcome] = {}
 
-        futures = {client.submit(_score, task, load, pure=False): index for index, task in enumerate(tasks)}
-        done: dict[int, Outcome] = {}
-        for future in as_completed(futures):
-            task = tasks[futures[future]]
-            try:
-                done[futures[future]], warnings = future.result()
-            except (InputError, OSError) as error:
-                if len(tasks) == 1:
+    def leave_out(index: int, error: Exception) -> None:
+        if len(tasks) == 1:
+            raise error
+        failed[tasks[index].path] = str(error)
+        observer(Warned(tasks[index].path.name, f"is not in the results: {error}"))
+
+    with dask_client(options) as client:
+        futures = Futures(client, observer)
+        for index, task in enumerate(tasks):
+            futures.submit(index, _score, task, load)
+        try:
+            for index, result in futures.finished():
+                try:
+                    done[index], warnings = result()
+                except ClusterLostError:
                     raise
-                failed[task.path], warnings = str(error), [Warned(task.path.name, f"is not in the results: {error}")]
-            for warning in warnings:
-                observer(warning)
-            observer(Progress("scoring files", len(done), len(tasks)))
+                except (FriedelError, OSError) as error:
+                    leave_out(index, error)
+                    continue
+                for warning in warnings:
+                    observer(warning)
+                observer(Progress("scoring files", len(done), len(tasks)))
+        except ClusterLostError as lost:  # the journals stay: the same command goes on
+            if not done:
+                raise
+            for index, task in enumerate(tasks):
+                if index not in done and task.path not in failed:
+                    leave_out(index, lost)
     return [done[index] for index in sorted(done)]
 
 

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from friedel.core.statistics import MAD_TO_SIGMA
 from friedel.spi.frames.files import FrameFiles
 from friedel.spi.records import FrameStatus, HitScores
 from friedel.spi.scores.frame_reader import places, read_chosen
@@ -168,7 +169,6 @@ _UNKNOWN = 255
 _UNKNOWN_COLOUR = (70, 84, 92)
 # Black, violet, red, orange, pale yellow: equal steps in lightness, as in Matplotlib's "inferno".
 _ANCHORS = np.array([(0, 0, 4), (87, 16, 110), (188, 55, 84), (249, 142, 9), (252, 255, 164)], dtype=np.float64)
-_MAD_TO_SIGMA = 1.4826  # 1 / Φ⁻¹(3/4), for a normal distribution
 
 
 def picture_uri(frame: NDArray[Any], mask: NDArray[np.bool_] | None, *, pixels: int = 112) -> str:
@@ -210,7 +210,7 @@ def _colour_numbers(values: NDArray[np.float32]) -> NDArray[np.uint8]:
     if inside.size == 0:
         return np.full(values.shape, _UNKNOWN, np.uint8)
     base = float(np.median(inside))
-    noise = _MAD_TO_SIGMA * float(np.median(np.abs(inside - base)))
+    noise = MAD_TO_SIGMA * float(np.median(np.abs(inside - base)))
     top = float(inside.max())
     # Photon counts have no noise floor: where most pixels are equal, the unit is a photon, or a hundredth of the top.
     unit = noise if noise > 0 else max(min(1.0, (top - base) / 100), 1e-30)

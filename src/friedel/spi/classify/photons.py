@@ -86,6 +86,10 @@ def _units(
             else:
                 text = f"detector units became photons by the measured {unit.gain:.4g} of them each"
                 observer(Note("selection.emc", text + (f", above {unit.pedestal:.5g}" if unit.pedestal else "")))
+        if unit is not None and unit.drifts:
+            text = "not written: every frame has a pedestal of its own; take it off first"
+            observer(Warned("selection.emc", text))
+            return None
         if unit is None:
             text = "not written: the frames are not whole photons; say how many detector units a photon makes, with "
             observer(Warned("selection.emc", text + "--set emc.adu_per_photon=…"))
@@ -126,10 +130,11 @@ def _bad_pixels(run: ScoredRun, files: FrameFiles, picked: Picked, units: dict[i
         for frame in block:
             total += _converted(frame, run.files[index].mask, units[index])
             n += 1
-    return ~measured | _hot(total, measured) if n > 1 else ~measured
+    return ~measured | hot_pixels(total, measured) if n > 1 else ~measured
 
 
-def _hot(total: NDArray[np.float64], measured: NDArray[np.bool_]) -> NDArray[np.bool_]:
+def hot_pixels(total: NDArray[np.float64], measured: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """Return pixels and lines that outshine what is around them in the sum of some frames, ``(y, x)``."""
     around = _median(total, (5, 5))
     lines = [np.median(np.where(measured, total, 0), axis=axis, keepdims=True) for axis in (0, 1)]
     near = np.maximum(around, 0)

@@ -53,10 +53,10 @@ def save_constants(folder: Path, data: bytes, of: str) -> None:
         (folder / _NAME).with_suffix(".txt").write_text(of + "\n", encoding="utf-8")
 
 
-def load_constants(folder: Path, of: str) -> bytes | None:
-    """Return the constants kept in a folder, if there are some for the same model, frames and mask."""
+def load_constants(folder: Path, of: str | None = None) -> bytes | None:
+    """Return the constants kept in a folder, if there are some for the same model, frames and mask (None: for any)."""
     try:
-        if (folder / _NAME).with_suffix(".txt").read_text(encoding="utf-8").strip() != of:
+        if of is not None and (folder / _NAME).with_suffix(".txt").read_text(encoding="utf-8").strip() != of:
             return None
         data = (folder / _NAME).read_bytes()
     except (OSError, UnicodeDecodeError):

@@ -45,6 +45,25 @@ class KeepOptions(Options):
     """Go on where an earlier watch of the same source left the folder; its frames aren't scored again."""
 
 
+class LiveMergeOptions(Options):
+    """The intensity in three dimensions that grows with the hits."""
+
+    detector: Path | None = None
+    """Dragonfly detector file; None: flat, about the run's own centre."""
+    distance: Annotated[float, Field(gt=0)] | None = None
+    """Detector distance in pixels: bends a flat detector onto the Ewald sphere."""
+    polarisation: Literal["x", "y", "none"] | None = None
+    """The beam's electric field, where the detector's weights don't hold the polarisation."""
+    symmetry: str = "C1"
+    """Point group imposed: C1 (none), Cn, Dn, T, O or I."""
+    first: Annotated[int, Field(ge=50)] = 300
+    """Hits with which it begins."""
+    final: bool = True
+    """When the watch ends, merge all hits as `friedel merge` does, in the folder ``merge``."""
+    seed: Annotated[int, Field(ge=0)] = 0
+    """Of starts and views."""
+
+
 class WatchPlan(Plan):
     """Everything that decides a watch of single hits; only the source must be named."""
 
@@ -65,6 +84,8 @@ class WatchPlan(Plan):
     """Between arrival and score."""
     keep: KeepOptions = KeepOptions()
     """What is written."""
+    merge: LiveMergeOptions | None = None
+    """Merge the hits into an intensity meanwhile; None: only select them."""
     cluster: ClusterOptions | None = None
     """Score on several machines, by Dask; None: on this one."""
     silent_s: Annotated[float, Field(gt=0)] = 5.0

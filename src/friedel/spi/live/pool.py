@@ -16,7 +16,8 @@ if TYPE_CHECKING:
 
 _MOST = 4  # scorers by default, one a core up to here: each takes the memory of its own copy of torch
 _LEAVE_S = 2.0  # s to leave before a scorer is killed
-# So many deaths in a row, without a single score between them, are no accident.
+# So many deaths at one place, without a single score between them, are no accident. Two batches that kill every scorer
+# cost a place four.
 _DEATHS = 5
 
 
@@ -34,12 +35,15 @@ class Scorer:
         When it was given that, by the monotonic clock, s.
     busy : bool
         It is at work, on a batch or otherwise.
+    deaths : int
+        Of its predecessors and itself, since one of them last answered.
     """
 
     process: Supervised
     batch: Batch | None = None
     since: float = 0.0
     busy: bool = False
+    deaths: int = 0
 
 
 @dataclass(eq=False)
@@ -65,7 +69,6 @@ class ScoringPool:
     cluster: "Cluster | None" = None
     scorers: list[Scorer] = field(default_factory=list)
     _standing: dict[type, Any] = field(default_factory=dict)
-    _deaths: int = 0
 
     def start(self) -> None:
         """Start the processes; they are ready when each has said so."""
@@ -114,7 +117,7 @@ class ScoringPool:
                 if isinstance(answer, Failed) and answer.fatal:
                     raise InputError(answer.reason)
                 if not isinstance(answer, Ready):
-                    scorer.busy, self._deaths = False, 0
+                    scorer.busy, scorer.deaths = False, 0
                 yield scorer, answer
 
     def gone(self, timeout_s: float) -> list[tuple[Scorer, str]]:
@@ -128,23 +131,49 @@ class ScoringPool:
             if scorer.busy and not scorer.process.gone and now - scorer.since > timeout_s
         ]
 
-    def replace(self, scorer: Scorer) -> Batch | None:
-        """End a process that is dead or hangs, start another, and return the batch it had.
+    def replace(self, scorer: Scorer) -> str:
+        """End a process that is dead or hangs, and start another, unless one after another dies there.
+
+        Returns
+        -------
+        str
+            What was done about it.
 
         Raises
         ------
         FriedelError
-            If one after another dies.
+            If it was the last one.
         """
-        self._deaths += 1
-        if self._deaths > _DEATHS:
-            raise FriedelError(
-                f"{_DEATHS} scoring processes died one after another; see the system's log (memory?). In a script, "
-                "what watches must stand under 'if __name__ == \"__main__\":', because they import the script"
-            )
         scorer.process.stop(0.0)
-        self.scorers[self.scorers.index(scorer)] = self._started()
-        return scorer.batch
+        scorer.deaths += 1
+        place = self.scorers.index(scorer)
+        if self.cluster_lost and scorer.process.pid is None:
+            return self._score_here(place)
+        if scorer.deaths < _DEATHS:
+            self.scorers[place] = self._started(scorer.deaths)
+            return "another takes its place"
+        del self.scorers[place]
+        if self.scorers:
+            return f"{_DEATHS} did so one after another, and its place stays empty; {len(self.scorers)} go on"
+        raise FriedelError(
+            f"{_DEATHS} scoring processes died one after another; see the system's log (memory?). What came before is "
+            "kept. In a script, what watches must stand under 'if __name__ == \"__main__\":', because they import the "
+            "script"
+        )
+
+    @property
+    def cluster_lost(self) -> str:
+        """Why the cluster is given up; empty if it isn't, or there is none."""
+        return "" if self.cluster is None else self.cluster.lost
+
+    def _score_here(self, place: int) -> str:
+        """Put a process of this machine where a worker of a lost cluster was, as long as there are too few."""
+        here = sum(scorer.process.pid is not None for scorer in self.scorers)
+        if here < self.n_workers:
+            self.scorers[place] = self._started()
+        else:
+            del self.scorers[place]
+        return f"{self.cluster_lost}; scoring goes on on this machine"
 
     def stop(self) -> None:
         """End all processes."""
@@ -154,14 +183,14 @@ class ScoringPool:
             scorer.process.stop(_LEAVE_S)
         self.scorers = []
 
-    def _started(self) -> Scorer:
-        if self.cluster is None:
+    def _started(self, deaths: int = 0) -> Scorer:
+        if self.cluster is None or self.cluster_lost:
             process = spawn(run_scorer, self.model, self.device, name="friedel scorer", wake=self.wake)
         else:
             process = Supervised(*self.cluster.start(self.model, self.device), self.wake)
         for order in self._standing.values():
             process.tell(order)
-        return Scorer(process)
+        return Scorer(process, deaths=deaths)
 
 
 def default_workers() -> int:

@@ -6,7 +6,9 @@ keeps nothing but the model, and any worker can take the place of another.
 """
 
 import itertools
+import math
 import threading
+import time
 from collections.abc import Callable
 from concurrent.futures import CancelledError
 from multiprocessing import Pipe
@@ -16,6 +18,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from friedel.core.machine.cluster import ClusterLostError, worker_addresses
 from friedel.spi.classify.score import Scorer
 from friedel.spi.live.calibration import pack_constants, unpack_constants
 from friedel.spi.live.scoring import Attach, Constants, Failed, Measure, Measured, Score, Scored, load_scorer
@@ -24,6 +27,8 @@ from friedel.stream.batches import FrameRing, open_ring
 from friedel.stream.processes import Ready
 
 _LOOK_S = 1.0  # s of waiting for an answer between two looks whether the worker is still there
+_GRACE_S = 10.0  # s without a worker before the cluster counts as lost: a killed one is started again within a few
+_SILENT_S = 30.0  # s without an answer of the scheduler after which frames no longer wait for it: Dask's own time-out
 # What a worker of Dask keeps: models by name.
 _MODELS: dict[tuple[str, str | None], Scorer] = {}
 
@@ -39,19 +44,17 @@ class Spokesman(threading.Thread):
     ----------
     orders : Connection
         This end of the watch's pipe.
-    client : distributed.Client
-        The cluster.
-    address : str
-        The worker.
+    cluster : Cluster
+        Finds it a worker, and hears if there is none.
     model : str
         What it loads.
     device : str or None
         Where it computes.
     """
 
-    def __init__(self, orders: Connection, client: Any, address: str, *, model: str, device: str | None) -> None:
-        super().__init__(name=f"for {address}", daemon=True)
-        self._orders, self._client, self._address = orders, client, address
+    def __init__(self, orders: Connection, cluster: "Cluster", *, model: str, device: str | None) -> None:
+        super().__init__(name="for a worker", daemon=True)
+        self._orders, self._cluster, self._address = orders, cluster, ""
         self._model = (model, device)
         self._ring: FrameRing | None = None
         self._mask: NDArray[np.bool_] | None = None
@@ -65,6 +68,7 @@ class Spokesman(threading.Thread):
     def run(self) -> None:
         """Pass on orders until the pipe is closed or the worker is gone."""
         try:
+            self._address = self._cluster.worker()
             self._orders.send(self._ask(_ready, *self._model))
             while True:
                 answer = self._obey(self._orders.recv())
@@ -105,15 +109,16 @@ class Spokesman(threading.Thread):
         WorkerGoneError
             If it isn't there any more.
         """
-        future = self._client.submit(work, *arguments, workers=[self._address], pure=False)
+        future = self._cluster.client.submit(work, *arguments, workers=[self._address], pure=False)
         while True:
             try:
                 return future.result(timeout=_LOOK_S)
             except TimeoutError:
-                if self._address not in addresses(self._client):
+                if self._address not in self._cluster.known():
                     future.cancel()
                     raise WorkerGoneError(self._address) from None
             except Exception as error:  # Dask raises many kinds when a worker is killed
+                self._cluster.known()
                 raise WorkerGoneError(str(error)) from error
 
 
@@ -124,34 +129,65 @@ class Cluster:
     ----------
     client : distributed.Client
         The cluster.
+
+    Attributes
+    ----------
+    lost : str
+        Why it is given up: no worker is left, or its scheduler doesn't answer. Empty while it isn't.
     """
 
     def __init__(self, client: Any) -> None:
-        self._client = client
-        self._turns = itertools.count()
+        self.client, self.lost = client, ""
+        self._turns, self._heard = itertools.count(), time.monotonic()
+        self._worked = math.inf  # when there was last a worker; one that is still waited for isn't lost
 
     @property
     def n_workers(self) -> int:
-        """How many workers there are."""
-        return max(len(addresses(self._client)), 1)
+        """How many workers there are; 1 while there is none yet."""
+        return max(len(worker_addresses(self.client)), 1)
+
+    def known(self) -> list[str]:
+        """Return the addresses of its workers.
+
+        Raises
+        ------
+        WorkerGoneError
+            If it is lost.
+        """
+        asked = time.monotonic()
+        try:
+            found = worker_addresses(self.client)
+        except TimeoutError:
+            if asked - self._heard > _SILENT_S:
+                self.lost = "the cluster's scheduler doesn't answer"
+        except ClusterLostError:
+            self.lost = "the cluster's scheduler can't be reached"
+        else:
+            self._heard = asked
+            self._worked = asked if found else self._worked
+            if found or asked - self._worked < _GRACE_S:
+                return found
+            self.lost = "no worker of the cluster is left"
+        raise WorkerGoneError(self.lost or "the cluster's scheduler is silent")
+
+    def worker(self) -> str:
+        """Return the next worker's address, in turn; wait until there is a first one.
+
+        Raises
+        ------
+        WorkerGoneError
+            If the cluster is lost.
+        """
+        while not (found := self.known()):
+            time.sleep(_LOOK_S)
+        return found[next(self._turns) % len(found)]
 
     def start(self, model: str, device: str | None) -> tuple[Spokesman, Connection]:
-        """Return a running spokesman, and the pipe to it."""
+        """Return a running spokesman, and the pipe to it; never waits for the cluster."""
         here, there = Pipe()
-        known = addresses(self._client) or [""]
-        address = known[next(self._turns) % len(known)]
-        spokesman = Spokesman(there, self._client, address, model=model, device=device)
+        spokesman = Spokesman(there, self, model=model, device=device)
         spokesman.start()
         return spokesman, here
-
-
-def addresses(client: Any) -> list[str]:
-    """Return the addresses of a cluster's workers."""
-    return sorted(client.run_on_scheduler(_known))
-
-
-def _known(dask_scheduler: Any) -> list[str]:
-    return list(dask_scheduler.workers)
 
 
 def _loaded(model: str, device: str | None) -> Scorer:

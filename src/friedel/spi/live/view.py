@@ -34,6 +34,36 @@ class Thumbnail:
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
+class MergeView:
+    """What a page shows of the intensity that the hits make.
+
+    Attributes
+    ----------
+    n_frames, n_waiting : int
+        Hits in it, and hits that wait.
+    sentence : str
+        How it stands, and whether more frames help.
+    counts : (n,) int64
+        Hits at each update.
+    halves, correlations : (n,) float32
+        At each: correlation of the halves, mean over shells; and the correlation with the truth that follows from it.
+    slices : (3, n, n) uint8 or None
+        Through the origin, across z, y and x; logarithm over four decades.
+    coverage : (12, 24) int64 or None
+        Frames of the first half that look along each cell, of equal solid angle: cosine of the polar angle × azimuth.
+    """
+
+    n_frames: int = 0
+    n_waiting: int = 0
+    sentence: str = "Too few hits yet"
+    counts: NDArray[np.int64] = field(default_factory=lambda: np.zeros(0, np.int64))
+    halves: NDArray[np.float32] = field(default_factory=lambda: np.zeros(0, np.float32))
+    correlations: NDArray[np.float32] = field(default_factory=lambda: np.zeros(0, np.float32))
+    slices: NDArray[np.uint8] | None = None
+    coverage: NDArray[np.int64] | None = None
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
 class HitsView:
     """What a page shows of single hits.
 
@@ -62,6 +92,8 @@ class HitsView:
         Share of single hits among the latest selected frames, and its 95 % interval's ends; empty without any.
     model : str
         Name and hash of the weights.
+    merge : MergeView or None
+        The intensity that the hits make; None if they aren't merged.
     """
 
     rate_times: NDArray[np.float64]
@@ -81,3 +113,4 @@ class HitsView:
     main_size: str = ""
     precision: tuple[float, ...] = ()
     model: str = ""
+    merge: MergeView | None = None

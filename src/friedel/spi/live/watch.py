@@ -8,17 +8,17 @@ import math
 import time
 from collections.abc import Callable
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from friedel.core.errors import InputError, PlanError
+from friedel.core.errors import FriedelError, InputError, PlanError
 from friedel.core.machine.cluster import dask_client
 from friedel.core.observer import Observer, Warned, silent
-from friedel.spi.frames.mask import read_mask
+from friedel.spi.frames.detector_images import read_mask
 from friedel.spi.hits.selection import SelectionOptions, select
 from friedel.spi.live.intake import Intake
-from friedel.spi.live.plan import WatchPlan
+from friedel.spi.live.plan import LiveMergeOptions, WatchPlan
 from friedel.spi.live.pool import Scorer, ScoringPool, default_workers
 from friedel.spi.live.scoring import Attach, Constants, Failed, Measure, Measured, Scored
 from friedel.spi.live.statistics import HitStatistics
@@ -32,6 +32,9 @@ from friedel.stream.processes import Ready
 from friedel.stream.snapshot import Snapshot
 from friedel.stream.sources.source import Source, find_source
 from friedel.stream.watching import Watch, WatchSetting
+
+if TYPE_CHECKING:  # it needs torch, which a watch loads only in its scorers
+    from friedel.spi.live.merging.process import Merger
 
 _ATTEMPTS = 2  # scorers that a batch may cost: frames that end two of them would end a third
 LOST = "two scoring processes died over them"
@@ -77,6 +80,7 @@ class HitsSink:
         mask = None if plan.mask is None else read_mask(plan.mask)
         self.into = Intake(ledger, plan.queue, mask, observer)
         self.output: Output | None = None
+        self.merger: Merger | None = None
         self.files: dict[str, Path] = {}
         self._stack = ExitStack()
         self._generation = 0
@@ -100,6 +104,11 @@ class HitsSink:
         if plan.output is not None:
             self.output = Output(watch, plan, free=self._free)
             watch.receiver.done = self.output.earlier
+            if plan.merge is not None:
+                from friedel.spi.live.merging.process import Merger
+
+                adu = plan.keep.emc.adu_per_photon
+                self.merger = Merger(plan.output, plan.merge, adu, self.observer, watch.wake)
 
     def step(self) -> None:
         """Hear the processes, then hand out work."""
@@ -109,6 +118,8 @@ class HitsSink:
             self._replace(scorer, why)
         if self.output is not None:
             self.output.writer.hear()
+        if self.merger is not None:
+            self.merger.hear()
         self._attach()
         self._measure()
         self._hand_out()
@@ -144,8 +155,9 @@ class HitsSink:
             self._watch.threshold = single
 
     def view(self) -> HitsView:
-        """Return rates, galleries and powder."""
-        return self.statistics.view()
+        """Return rates, galleries, powder and the growing intensity."""
+        view = self.statistics.view()
+        return view if self.merger is None else replace(view, merge=self.merger.view)
 
     def note(self, counts: LedgerCounts) -> None:
         """Add the counts to the file and the log."""
@@ -160,10 +172,13 @@ class HitsSink:
                 scorer.batch = None
         if self.into.batches is not None:
             self._batches.drop_all(ENDED)
+        self.statistics.over = True
         counts = self.ledger.counts()
         if self.output is not None:
             self.output.note(counts)
             self.files = self.output.finish(self._summary(counts))
+        if self.merger is not None and self.merger.options.final:
+            self.merger.conclude("The watch is over, and all hits are merged anew in the folder merge")
 
     def close(self) -> None:
         """End all processes and let go of the ring."""
@@ -171,6 +186,8 @@ class HitsSink:
         if hasattr(self, "pool"):
             self.pool.stop()
         self._stack.close()
+        if self.merger is not None:
+            self.merger.stop()
         if self.output is not None:
             self.output.close()
         if self.into.batches is not None:
@@ -190,15 +207,15 @@ class HitsSink:
                 self._failed(scorer, answer)
 
     def _replace(self, scorer: Scorer, why: str) -> None:
-        self.observer(Warned("scoring", f"a scoring process {why}; another takes its place"))
-        batch = self.pool.replace(scorer)
+        batch, scorer.batch = scorer.batch, None
         if batch is None:
             self._measuring = False  # if it was measuring, another shall
-        elif batch.attempts < _ATTEMPTS:
+        elif batch.attempts < _ATTEMPTS or self.pool.cluster_lost:  # its frames did not kill a whole cluster
             self._batches.give_back(batch)
         else:
             self.ledger.dropped(batch.n, LOST)
             self._free(batch)
+        self.observer(Warned("scoring", f"a scoring process {why}; {self.pool.replace(scorer)}"))
 
     @property
     def _batches(self) -> Batches:
@@ -314,6 +331,8 @@ class HitsWatch:
     ) -> None:
         if source is None and plan.source is None:
             raise PlanError("no source is named; give its URI, or 'source' in the plan")
+        if plan.merge is not None and (plan.output is None or plan.keep.frames == "none"):
+            raise PlanError("hits are merged from what is written: give a folder, -o FOLDER, and keep.frames=selected")
         self.ledger = Ledger()
         self.sink = HitsSink(plan, self.ledger, observer)
         setting = WatchSetting(
@@ -338,7 +357,41 @@ class HitsWatch:
             If the source, the mask or the model can't be used, or the folder is locked or can't be written.
         """
         self.watch.run()
-        return WatchResult(counts=self.ledger.counts(), snapshot=self.watch.snapshot(), files=self.sink.files)
+        plan, files = self.sink.plan, self.sink.files
+        if plan.output is not None and plan.merge is not None and plan.merge.final:
+            files = files | final_merge(plan.output, plan.merge, self.sink.observer)
+        return WatchResult(counts=self.ledger.counts(), snapshot=self.watch.snapshot(), files=files)
+
+
+def final_merge(folder: Path, options: LiveMergeOptions, observer: Observer) -> dict[str, Path]:
+    """Merge the hits of a watch that has ended, as `friedel merge hits.emc -o merge` does; return the files.
+
+    Parameters
+    ----------
+    folder : Path
+        Of the watch.
+    options : LiveMergeOptions
+        Detector and symmetry.
+    observer : Observer
+        Hears the progress, or why they can't be merged.
+    """
+    from friedel.spi.live.merging.hits import STEM, leave_detector
+    from friedel.spi.merge.merge import run_merge
+    from friedel.spi.merge.plan import MergePlan
+
+    hits = folder / f"{STEM}.emc"
+    if not hits.is_file():
+        observer(Warned("merge", "no hits.emc was written, so nothing is merged"))
+        return {}
+    if options.detector is None:
+        leave_detector(folder)
+    same = options.model_dump(include={"detector", "distance", "polarisation", "symmetry", "seed"})
+    try:
+        done = run_merge(MergePlan(frames=(hits,), **same), folder / "merge", observer=observer)
+    except FriedelError as error:
+        observer(Warned("merge", f"the hits aren't merged: {error}"))
+        return {}
+    return {f"merge {name}": path for name, path in done.files.items()}
 
 
 def watch_hits(

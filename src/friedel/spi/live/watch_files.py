@@ -132,10 +132,12 @@ class Output:
         """Have all files closed; return them by what they are."""
         self.writer.finish(FinishFiles(summary))
         began = time.monotonic()
-        while self.writer.finished is None and time.monotonic() - began < _CLOSE_S:
+        while self.writer.finished is None and not self.writer.gone and time.monotonic() - began < _CLOSE_S:
             self.writer.hear()
             time.sleep(_POLL_S)
         finished = self.writer.finished
+        if finished is None:
+            self.writer.give_up_all("the writing process doesn't answer")
         if finished is None or finished.refused:
             reason = "the writing process doesn't answer" if finished is None else finished.refused
             self._observer(Warned("results", f"{self._folder}: not all could be written: {reason}"))

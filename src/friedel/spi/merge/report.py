@@ -12,15 +12,16 @@ from friedel._version import __version__
 from friedel.core.figures import BLUE, FAINT, INK, INTENSITY_MAP, ORANGE, VERMILION, new_figure, plain_axes
 from friedel.core.files.atomic import replacing
 from friedel.core.report import render_page
+from friedel.spi.density.compare import HALF, Comparison
 from friedel.spi.density.phase import Density
 from friedel.spi.merge.files import summary_of
-from friedel.spi.merge.merged import Merged
+from friedel.spi.merge.merged import Merged, MergeRun
 from friedel.spi.merge.plan import MergePlan
 
 _MOST_NAMED = 60  # outliers named on the page; the table of frames has all
 
 
-def write_merge_report(path: Path, plan: MergePlan, merged: Merged, density: Density | None) -> None:
+def write_merge_report(path: Path, plan: MergePlan, run: MergeRun) -> None:
     """Write the page.
 
     Parameters
@@ -29,11 +30,10 @@ def write_merge_report(path: Path, plan: MergePlan, merged: Merged, density: Den
         The file.
     plan : MergePlan
         What was asked for.
-    merged : Merged
-        The result.
-    density : Density or None
-        The density, if one was made.
+    run : MergeRun
+        What was found.
     """
+    merged, density, comparison = run.merged, run.density, run.comparison
     pictures = [
         ("Slices of the intensity through its centre, logarithmic, over a million to one at most.", slices(merged)),
         ("Agreement of the halves by shell, and what it promises for the whole.", shells(merged)),
@@ -46,12 +46,20 @@ def write_merge_report(path: Path, plan: MergePlan, merged: Merged, density: Den
         pictures.append(
             ("Projections of the density, and the transfer function of its phases.", density_figure(density))
         )
+    if comparison is not None:
+        pictures.append(
+            (
+                f"The density and the known structure, turned onto it, in projection: {comparison.sentence}.",
+                comparison_figure(comparison),
+            )
+        )
     values = {
         "name": ", ".join(file.name for file in plan.frames),
         "made": datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC"),
-        "figures": summary_of(merged, density),
+        "figures": summary_of(run),
         "named": merged.outliers[:_MOST_NAMED].tolist(),
         "pictures": [{"caption": caption, "uri": _uri(figure)} for caption, figure in pictures],
+        "symmetries": [one.sentence for one in run.symmetries],
         "plan": plan.text(),
         "version": __version__,
     }
@@ -128,4 +136,20 @@ def density_figure(density: Density) -> Figure:
     curve.axhline(np.exp(-1), color=FAINT, linewidth=0.8, linestyle=":")
     curve.set_ylim(0, 1.3)
     plain_axes(curve, x="q", y="PRTF")
+    return figure
+
+
+def comparison_figure(comparison: Comparison) -> Figure:
+    """Draw projections of a density beside those of the structure it is compared with, and their FSC."""
+    figure = new_figure(9.0, 2.7)
+    first, second, curve = figure.subplots(1, 3)
+    for axes, values, name in ((first, comparison.density, "density"), (second, comparison.reference, "structure")):
+        axes.imshow(values.sum(0), origin="lower", cmap=INTENSITY_MAP)
+        axes.set_xticks([])
+        axes.set_yticks([])
+        axes.set_title(name, fontsize=9, color=INK)
+    curve.plot(comparison.q, comparison.fsc, color=BLUE)
+    curve.axhline(HALF, color=FAINT, linewidth=0.8, linestyle=":")
+    curve.set_ylim(min(0.0, float(np.nanmin(comparison.fsc))), 1.02)
+    plain_axes(curve, x="q", y="Fourier shell correlation")
     return figure

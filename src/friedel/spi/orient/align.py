@@ -14,8 +14,10 @@ from friedel.spi.orient.volume import friedel_mean, radii, sample
 Floats = NDArray[np.float64]
 
 _TRIED = 4000
-"""Random rotations of the first survey: neighbours about 16° apart, a speckle and a half at its outermost shell."""
-_REFINED = 8  # best rotations of the survey that are climbed from: its best is often a local maximum's
+"""Random rotations of the first survey: neighbours about 16° apart, a speckle at its outermost shell."""
+_INNER = 0.4  # share of the shells that the survey sees: fewer are alike in several orientations, more need a finer one
+_REFINED = 12  # best rotations of the survey that are climbed from: its best is often a local maximum's
+_DECIDED, _APART = 5, 0.15  # maxima that all shells decide between; rad from which two are different ones
 _DIRECTIONS = 3000  # on a sphere: 3.7° apart, and a correlation known to 1/√3000 = 2 %
 
 
@@ -23,8 +25,18 @@ def _points(shells: Floats, n: int) -> Tensor:
     return torch.from_numpy((shells[:, None, None] * sphere(n)).astype(np.float32))
 
 
-class _Likeness:
-    """Mean correlation of two volumes over shells, as a function of the second one's rotation."""
+class Likeness:
+    """Mean correlation of two volumes over shells, as a function of the second one's rotation.
+
+    Parameters
+    ----------
+    fixed, moving : (n, n, n)
+        The volumes: fixed(q) is compared with moving(R q).
+    shells : (n_shells,) float64
+        |q|, voxels.
+    n : int
+        Points on each shell.
+    """
 
     def __init__(self, fixed: Tensor, moving: Tensor, shells: Floats, n: int) -> None:
         self.points, self.moving = _points(shells, n), moving
@@ -36,6 +48,7 @@ class _Likeness:
         return values / values.norm(dim=-1, keepdim=True).clamp_min(1e-20)
 
     def __call__(self, rotations: Floats) -> Floats:
+        """Return the likeness at rotations ``(n, 3, 3)``."""
         found = []
         for block in torch.from_numpy(np.atleast_3d(rotations).astype(np.float32)).split(200):  # type: ignore[no-untyped-call]
             turned = torch.einsum("rij,skj->rski", block, self.points)
@@ -67,15 +80,26 @@ def align(fixed: Tensor, moving: Tensor, *, q_min: float, q_max: float, seed: in
     seed : int
         Of the survey's rotations.
     """
-    reach = [q_min + share * (q_max - q_min) for share in (0.2, 0.45, 1.0)]
+    reach = q_min + _INNER * (q_max - q_min)
     rotations = Rotation.random(_TRIED, random_state=seed)
-    survey = _Likeness(fixed, moving, np.linspace(q_min, reach[0], 4), 160)(rotations.as_matrix())
-    coarse = _Likeness(fixed, moving, np.linspace(q_min, 0.7 * reach[1], 6), 200)
+    survey = Likeness(fixed, moving, np.linspace(q_min, reach, 4), 160)(rotations.as_matrix())
+    coarse = Likeness(fixed, moving, np.linspace(q_min, reach, 6), 200)
     best = [coarse.climb(rotations[int(k)], 0.15, 70) for k in np.argsort(-survey)[:_REFINED]]
-    rotation = max(best, key=lambda pair: pair[0])[1]
-    for edge, step in zip(reach[1:], (0.05, 0.02), strict=True):
-        rotation = _Likeness(fixed, moving, np.linspace(q_min, edge, 10), 400).climb(rotation, step, 100)[1]
-    return rotation
+    finer = Likeness(fixed, moving, np.linspace(q_min, reach, 10), 400)
+    whole = Likeness(fixed, moving, np.linspace(q_min, q_max, 10), 400)
+    # Inner shells of a compact particle are nearly alike in several orientations; the outer ones decide between them.
+    climbed = [finer.climb(start, 0.05, 100)[1] for start in _distinct(best)]
+    likeness = whole(np.stack([rotation.as_matrix() for rotation in climbed]))
+    return whole.climb(climbed[int(likeness.argmax())], 0.02, 100)[1]
+
+
+def _distinct(found: list[tuple[float, Rotation]]) -> list[Rotation]:
+    """Return the best rotations that lie apart from better ones, `_DECIDED` at most."""
+    kept: list[Rotation] = []
+    for _, rotation in sorted(found, key=lambda pair: -pair[0]):
+        if all((rotation * other.inv()).magnitude() > _APART for other in kept):
+            kept.append(rotation)
+    return kept[:_DECIDED]
 
 
 def turned(volume: Tensor, rotation: Rotation) -> Tensor:
@@ -125,6 +149,28 @@ def sphere_correlation(first: Tensor, second: Tensor, rotation: Rotation, radii_
     return np.array(found)
 
 
+def unlike(volumes: list[Tensor], reach: float, *, seed: int) -> list[Tensor]:
+    """Return volumes of the same power spectra that have nothing in common with the given ones.
+
+    Their (real) transforms get random signs, the same for all: what they have in common among themselves stays.
+
+    Parameters
+    ----------
+    volumes : list of (n, n, n)
+        Relative intensities, one in the mean, Friedel symmetric.
+    reach : float
+        Distance from the origin beyond which they are taken as one, voxels.
+    seed : int
+        Of the signs.
+    """
+    n = volumes[0].shape[0]
+    noise = friedel_mean(torch.randn((n, n, n), generator=torch.Generator().manual_seed(1000 * n + seed)))
+    signs = to_corner(noise.sign())[..., : n // 2 + 1]
+    outside = radii(n) > reach
+    spectra = [real_fourier_corner(to_corner((one - 1).masked_fill(outside, 0.0))) for one in volumes]
+    return [1 + to_centre(inverse_real_fourier_corner(spectrum * signs, (n, n, n))) for spectrum in spectra]
+
+
 def chance_correlation(
     first: Tensor, second: Tensor, radii_voxels: Floats, *, q_min: float, q_max: float, tries: int = 2
 ) -> Floats:
@@ -145,15 +191,9 @@ def chance_correlation(
     tries : int
         Volumes to compare with.
     """
-    n = first.shape[0]
-    generator = torch.Generator().manual_seed(n)
-    outside = radii(n) > radii_voxels[-1] + 1
-    spectrum = real_fourier_corner(to_corner((second - 1).masked_fill(outside, 0.0)))
     found = []
     for number in range(tries):
-        noise = friedel_mean(torch.randn((n, n, n), generator=generator))
-        signs = to_corner(noise.sign())[..., : n // 2 + 1]
-        other = 1 + to_centre(inverse_real_fourier_corner(spectrum * signs, (n, n, n)))
+        (other,) = unlike([second], radii_voxels[-1] + 1, seed=number)
         rotation = align(first, other, q_min=q_min, q_max=q_max, seed=number)
         found.append(sphere_correlation(first, other, rotation, radii_voxels))
     return np.mean(found, axis=0)

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from friedel.core.errors import InputError
-from friedel.spi.orient.expect import Expectation, Judgement, expect, judge, take_slices
+from friedel.spi.orient.expect import Expectation, Judgement, Slices, expect, judge, take_slices
 from friedel.spi.orient.rings import Pixels, RingFrames
 from friedel.spi.orient.speckle import shell_variance
 
@@ -47,7 +47,7 @@ def with_background(frames: RingFrames, blank: NDArray[np.float64], pixels: Pixe
     used, rings = pixels.used, frames.rings
     place = np.interp(np.hypot(*pixels.q[used, :2].T), rings.radius, np.arange(len(rings.radius)))
     photons = np.array([blank[used] @ np.maximum(0, 1 - np.abs(place - ring)) for ring in range(len(rings.radius))])
-    mean = frames.counts.double().mean(0).numpy()
+    mean = frames.mean.double().numpy()
     if photons.sum() >= mean.sum():
         raise InputError(
             f"blanks of {photons.sum():.0f} photons a frame are brighter than the hits, of {mean.sum():.0f}; "
@@ -57,12 +57,12 @@ def with_background(frames: RingFrames, blank: NDArray[np.float64], pixels: Pixe
     signal = mean - photons
     speckles = np.maximum(2 * np.pi * rings.radius * extent, 1.0)
     rough = shell_variance(frames, extent) * (mean / signal.clip(1e-9)) ** 2 / speckles
-    share = _shares(frames.counts.double().numpy(), signal, photons, rough)
+    share = _shares(frames.everyones(frames.counts).double().numpy(), signal, photons, rough)
     background = photons / frames.weights[0].real.double().numpy()
     return replace(
         frames,
         background=torch.from_numpy(background.astype(np.float32)),
-        share=torch.from_numpy(share.astype(np.float32)),
+        share=frames.ours(torch.from_numpy(share.astype(np.float32))),
     )
 
 
@@ -130,11 +130,10 @@ def expect_over(
         Where in the volume they belong.
     """
     parts, order = [], []
-    for index, share, chosen in _alike(frames):
-        slices = take_slices(volume, frames, views, n_rings, added=share)
+    for index, added, chosen, slices in _alike(frames, volume, views, n_rings):
         part = expect(chosen, slices, beta=beta)
-        if share is not None:
-            part = replace(part, photons=part.photons - share[:n_rings, None] * part.exposure)
+        if added is not None:
+            part = replace(part, photons=part.photons - added[:n_rings, None] * part.exposure)
         parts.append(part)
         order.append(index)
     return _united(parts, torch.cat(order).argsort()), slices.points
@@ -154,22 +153,30 @@ def judge_over(frames: RingFrames, volume: Tensor, views: Tensor, *, n_rings: in
     n_rings : int
         Rings to compare.
     """
-    parts, order = [], []
-    for index, share, chosen in _alike(frames):
-        parts.append(judge(chosen, take_slices(volume, frames, views, n_rings, added=share)))
-        order.append(index)
-    back = torch.cat(order).argsort()
+    compared = [(index, judge(chosen, slices)) for index, _, chosen, slices in _alike(frames, volume, views, n_rings)]
+    back = torch.cat([index for index, _ in compared]).argsort()
     names = ("fit", "surprise", "evidence")
-    return Judgement(**{name: torch.cat([getattr(part, name) for part in parts])[back] for name in names})
+    return Judgement(**{name: torch.cat([getattr(part, name) for _, part in compared])[back] for name in names})
 
 
-def _alike(frames: RingFrames) -> Iterator[tuple[Tensor, Tensor | None, RingFrames]]:
-    """Yield frames of nearly the same share: their numbers, what to add to slices, and the frames."""
+def _alike(
+    frames: RingFrames, volume: Tensor, views: Tensor, n_rings: int
+) -> Iterator[tuple[Tensor, Tensor | None, RingFrames, Slices]]:
+    """Yield frames of nearly the same share: their numbers, the background in their slices, the frames, the slices.
+
+    Which shares are alike is decided by all processes' frames.
+    """
     if frames.share is None or frames.background is None:
-        yield torch.arange(len(frames)), None, frames
+        yield torch.arange(len(frames)), None, frames, take_slices(volume, frames, views, n_rings)
         return
-    for index in frames.share.argsort().chunk(min(_BINS, len(frames))):
-        yield index, float(frames.share[index].mean()) * frames.background, frames.select(index)
+    ordered = frames.team.joined(frames.share).sort().values
+    bins = ordered.chunk(min(_BINS, len(ordered)))
+    which = torch.bucketize(frames.share, torch.stack([part[-1] for part in bins[:-1]]))
+    for number, part in enumerate(bins):
+        index, added = (which == number).nonzero()[:, 0], float(part.mean()) * frames.background
+        if not len(index):
+            continue  # another process has them
+        yield index, added, frames.select(index), take_slices(volume, frames, views, n_rings, added=added)
 
 
 def _united(parts: list[Expectation], back: Tensor) -> Expectation:

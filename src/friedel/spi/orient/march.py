@@ -84,16 +84,25 @@ class Iteration:
     @property
     def rotations(self) -> NDArray[np.float32]:
         """Each frame's most probable R = V Z(α), ``(n_frames, 3, 3)``."""
-        n_angles = self.found.photons.shape[2]
-        turns = in_plane(2 * np.pi * self.found.angle.cpu().numpy() / n_angles)
-        return (self.views[self.found.view].cpu().numpy() @ turns).astype(np.float32)
+        return rotations_of(self.found, self.views)
 
     @property
     def uncertainty(self) -> NDArray[np.float32]:
         """Standard deviation (rad) of a Gaussian in SO(3) with each posterior's entropy; not below a grid cell's."""
-        cells = self.found.photons.shape[0] * self.found.photons.shape[2]
-        volume = np.exp(self.found.entropy.cpu().numpy()) * 8 * np.pi**2 / cells
-        return np.cbrt(volume / (2 * np.pi * math.e) ** 1.5).astype(np.float32)
+        return uncertainty_of(self.found)
+
+
+def rotations_of(found: Expectation, views: Tensor) -> NDArray[np.float32]:
+    """Return each frame's most probable R = V Z(α), ``(n_frames, 3, 3)``."""
+    turns = in_plane(2 * np.pi * found.angle.cpu().numpy() / found.photons.shape[2])
+    return (views[found.view].cpu().numpy() @ turns).astype(np.float32)
+
+
+def uncertainty_of(found: Expectation) -> NDArray[np.float32]:
+    """Return the standard deviation (rad) of a Gaussian in SO(3) with each posterior's entropy, ``(n_frames,)``."""
+    cells = found.photons.shape[0] * found.photons.shape[2]
+    volume = np.exp(found.entropy.cpu().numpy()) * 8 * np.pi**2 / cells
+    return np.cbrt(volume / (2 * np.pi * math.e) ** 1.5).astype(np.float32)
 
 
 class Memory(Protocol):
@@ -190,7 +199,7 @@ def spread(profile: Tensor, n: int) -> Tensor:
 def frames_profile(frames: RingFrames) -> Tensor:
     """Return the frames' mean over each ring, photons per frame and unit weight, by |q| in voxels."""
     rings, n = frames.rings, 2 * int(frames.rings.q[-1]) + 8
-    mean = frames.counts.double().mean(0).numpy() / frames.weights[0].real.numpy()
+    mean = frames.mean.double().numpy() / frames.weights[0].real.numpy()
     if frames.background is not None:
         mean = mean - frames.background.double().numpy()
     floor = max(float(mean[mean > 0].min(initial=1.0)) * 1e-3, 1e-12)
@@ -266,7 +275,7 @@ def collect_views(found: Expectation, points: Tensor, n: int, group: NDArray[np.
         Rotations of the particle's symmetry.
     """
     total = torch.zeros((n, n, n), dtype=torch.complex64, device=points.device)
-    values = torch.complex(found.photons, found.exposure)
+    values = torch.complex(found.photons, found.exposure) / points.shape[2]
     for rotation in torch.as_tensor(group, dtype=torch.float32, device=points.device):
         collect(total, points @ rotation.T if len(group) > 1 else points, values)
     total = friedel_mean(total)
@@ -334,7 +343,8 @@ def run_stage(
         if before is not None:
             likeness.append(float(np.corrcoef(before, shells)[0, 1]))
         march.observer(Progress("orienting", number + 1, MOST_ITERATIONS, {"q": q_max, "settled": likeness[-1]}))
-        if number >= len(betas) and (likeness[-1] > enough or _stalled(likeness, before, shells)):
+        settled = number >= len(betas) and (likeness[-1] > enough or _stalled(likeness, before, shells))
+        if frames.team.first(settled):  # processors differ in the last digit: one decides for all
             break
     return done
 
@@ -366,13 +376,14 @@ def run_march(frames: RingFrames, march: March, seed: int, *, model: Model | Non
     """
     model = model or random_model(frames, march, seed)
     for number, q_max in enumerate(march.stages):
-        known = march.memory.recall(seed, number) if q_max < march.q_max else None
+        asked = frames.team.rank == 0 and q_max < march.q_max
+        known = frames.team.first(march.memory.recall(seed, number) if asked else None)
         if known is not None:
             model = known
             continue
         rng = np.random.default_rng((seed, number))  # a stage of its own: the same whether stages before were recalled
         done = run_stage(model, frames, march, rng, q_max=q_max, first=number == 0)
         model = done.model
-        if q_max < march.q_max:
+        if asked:
             march.memory.keep(seed, number, model)
     return done

@@ -6,21 +6,24 @@ weights (mask, solid angle, polarisation) are expanded in the same way, so that 
 highest harmonic.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import scipy.sparse as sp
 import torch
 from numpy.typing import NDArray
+from scipy.spatial.transform import Rotation
 from torch import Tensor
 
 from friedel.core.errors import InputError
+from friedel.core.machine.team import ALONE, Team
 
 Floats = NDArray[np.float64]
 
 RING_STEP = 1.5
 """Distance of rings, voxels. With speckles of six voxels, 1.0 costs half as much again and gains 0.002."""
 _SLACK_HARMONICS = 4  # kept beyond a ring's highest frequency: a band limit on a small circle is not sharp
+_LEAST_PIXELS = 50
 _SYMMETRIC = 0.3
 """Voxels by which pixels may lie off the symmetric cap through their neighbours before rings mean nothing."""
 
@@ -93,21 +96,30 @@ class RingFrames:
         The same of the detector's weights.
     counts : (n_frames, n_rings) float32
         Photons by ring.
+    mean : (n_rings,) float32
+        Photons by ring in the mean over all frames, those of other processes, too.
     shot : (n_rings,) float32
-        Mean over frames of |photons|² that chance alone gives.
+        Mean over all frames of |photons|² that chance alone gives.
     background : (n_rings,) float32, optional
         Photons per frame and unit weight that don't come from the particle, the same all around the beam.
     share : (n_frames,) float32, optional
         Each frame's background over its fluence, both 1 in the mean.
+    team : Team
+        The processes that have the other frames.
+    numbers : (n_frames,) int64
+        Which of all frames these are, increasing.
     """
 
     rings: Rings
     photons: Tensor
     weights: Tensor
     counts: Tensor
+    mean: Tensor
     shot: Tensor
+    numbers: Tensor
     background: Tensor | None = None
     share: Tensor | None = None
+    team: Team = ALONE
 
     def __len__(self) -> int:
         return self.photons.shape[1]
@@ -115,15 +127,47 @@ class RingFrames:
     def select(self, frames: NDArray[np.int64] | Tensor) -> "RingFrames":
         """Return some of the frames."""
         index = torch.as_tensor(frames)
-        return RingFrames(
-            rings=self.rings,
+        return replace(
+            self,
             photons=self.photons[:, index],
-            weights=self.weights,
             counts=self.counts[index],
-            shot=self.shot,
-            background=self.background,
+            numbers=self.numbers[index],
             share=None if self.share is None else self.share[index],
         )
+
+    def everyones(self, values: Tensor) -> Tensor:
+        """Return a figure by frame, ``(n_frames, ...)``, of all processes' frames, in the frames' order."""
+        return self.team.joined(values)[self.team.joined(self.numbers).argsort()]
+
+    def ours(self, values: Tensor) -> Tensor:
+        """Return of a figure of all processes' frames what belongs to this one's: the inverse of `everyones`."""
+        return values[torch.searchsorted(self.team.joined(self.numbers).sort().values, self.numbers)]
+
+
+def upright(pixels: Pixels) -> tuple[Pixels, Floats]:
+    """Return pixels whose beam runs along z, and the rotation ``(3, 3)`` that took them there: q_upright = T q.
+
+    Pixels lie on the Ewald sphere, which goes through the origin: |q|² = 2 q · c, c its centre. Where c isn't
+    on the z axis, the file's axes aren't the beam's. Pixels that lie on no sphere are returned as they are.
+    """
+    q = pixels.q[pixels.used]
+    if len(q) < _LEAST_PIXELS or _asymmetry(q) <= _SYMMETRIC:
+        return pixels, np.eye(3)
+    centre = np.linalg.lstsq(q, (q**2).sum(1) / 2, rcond=None)[0]
+    radius = float(np.linalg.norm(centre))
+    if not np.abs(np.linalg.norm(q - centre, axis=1) - radius).max() <= _SYMMETRIC:
+        return pixels, np.eye(3)
+    turn = Rotation.align_vectors([[0, 0, -1]], [centre / radius])[0].as_matrix()
+    return replace(pixels, q=pixels.q @ turn.T), turn
+
+
+def _asymmetry(q: Floats) -> float:
+    """Return how far pixels lie, voxels, off the symmetric cap through their neighbours in distance from the z axis."""
+    radius = np.hypot(q[:, 0], q[:, 1])
+    order = np.argsort(radius)
+    knots = np.linspace(radius[order[0]], radius[order[-1]], max(round(np.ptp(radius) / RING_STEP), 2))
+    height = np.interp(knots, radius[order], q[order, 2])
+    return float(np.abs(np.interp(radius, knots, height) - q[:, 2]).max())
 
 
 def lay_rings(pixels: Pixels, *, band: float, step: float = RING_STEP) -> Rings:
@@ -145,7 +189,7 @@ def lay_rings(pixels: Pixels, *, band: float, step: float = RING_STEP) -> Rings:
     """
     q = pixels.q[pixels.used]
     radius = np.hypot(q[:, 0], q[:, 1])
-    if len(radius) < 50 or np.ptp(radius) < 3 * step:
+    if len(radius) < _LEAST_PIXELS or np.ptp(radius) < 3 * step:
         raise InputError(
             f"{len(radius)} pixels take part, over {np.ptp(radius) if len(radius) else 0:.1f} voxels of |q|"
         )
@@ -153,40 +197,66 @@ def lay_rings(pixels: Pixels, *, band: float, step: float = RING_STEP) -> Rings:
     low, high = radius[order[0]], radius[order[-1]]
     rings = np.linspace(low, high, round((high - low) / step) + 1)
     height = np.interp(rings, radius[order], q[order, 2])
-    off = np.abs(np.interp(radius, rings, height) - q[:, 2])
-    if off.max() > _SYMMETRIC:
+    off = _asymmetry(q)
+    if off > _SYMMETRIC:
         raise InputError(
-            f"pixels lie up to {off.max():.1f} voxels off a cap that is symmetric around the beam; "
-            "is the beam's axis the third column of the detector's q?"
+            f"pixels lie up to {off:.1f} voxels off a cap around the beam, and on no sphere through the "
+            "origin: are these q of one detector and one photon energy?"
         )
     orders = np.ceil(2 * np.pi * band * rings).astype(np.int64) + _SLACK_HARMONICS
     return Rings(radius=rings, height=height, orders=orders)
 
 
-def ring_frames(photons: sp.csr_matrix, pixels: Pixels, rings: Rings) -> RingFrames:
-    """Expand sparse frames ``(n_frames, n_pixels)`` of photons in the rings' harmonics."""
+def ring_frames(
+    photons: sp.csr_matrix,
+    pixels: Pixels,
+    rings: Rings,
+    *,
+    team: Team = ALONE,
+    numbers: NDArray[np.int64] | None = None,
+) -> RingFrames:
+    """Expand sparse frames of photons in the rings' harmonics.
+
+    Parameters
+    ----------
+    photons : (n_frames, n_pixels) csr_matrix
+        All frames.
+    pixels : Pixels
+        The detector.
+    rings : Rings
+        The circles.
+    team : Team
+        The processes that share the frames.
+    numbers : (n_ours,) int, optional
+        This process's frames, increasing; None: all.
+    """
     used = np.flatnonzero(pixels.used)
     photons = sp.csr_matrix(photons, dtype=np.float32)[:, used]
+    mean = np.asarray(photons.mean(axis=0)).ravel()
+    numbers = np.arange(photons.shape[0]) if numbers is None else numbers
+    photons = photons[numbers]
     q, weight = pixels.q[used], pixels.weight[used]
     place = np.interp(np.hypot(q[:, 0], q[:, 1]), rings.radius, np.arange(len(rings.radius)))
     angle = np.arctan2(q[:, 1], q[:, 0])
     n_harmonics = int(rings.orders.max()) + 1
     frames = np.zeros((n_harmonics, photons.shape[0], len(rings.radius)), np.complex64)
     weights = np.zeros((n_harmonics, len(rings.radius)), np.complex64)
-    shot = np.zeros(len(rings.radius), np.float32)
-    mean = np.asarray(photons.mean(axis=0)).ravel()
+    shot, ring_mean = (np.zeros(len(rings.radius), np.float32) for _ in range(2))
     for ring, order in enumerate(rings.orders):
         share = np.maximum(0.0, 1.0 - np.abs(place - ring))
         near = np.flatnonzero(share)
         waves = (share[near, None] * np.exp(-1j * np.outer(angle[near], np.arange(order + 1)))).astype(np.complex64)
         frames[: order + 1, :, ring] = (photons[:, near] @ waves).T
         weights[: order + 1, ring] = weight[near] @ waves
-        shot[ring] = mean @ share**2
+        shot[ring], ring_mean[ring] = mean @ share**2, mean @ share
     counts = torch.from_numpy(np.ascontiguousarray(frames[0].real))
     return RingFrames(
         rings=rings,
         photons=torch.from_numpy(frames),
         weights=torch.from_numpy(weights),
         counts=counts,
+        mean=torch.from_numpy(ring_mean),
         shot=torch.from_numpy(shot),
+        numbers=torch.from_numpy(numbers),
+        team=team,
     )

@@ -15,31 +15,28 @@ from numpy.typing import NDArray
 from scipy.spatial.transform import Rotation
 
 from friedel.core.errors import InputError
+from friedel.core.machine.team import ALONE, Team, working_together
 from friedel.core.machine.threads import in_threads, single_thread
 from friedel.core.observer import Note, Observer, Warned, silent
 from friedel.spi.orient.align import align, chance_correlation, sphere_correlation, turned
 from friedel.spi.orient.background import judge_over, with_background
-from friedel.spi.orient.expect import Judgement
+from friedel.spi.orient.bootstrap import Sentinels, resampled, sentinels
+from friedel.spi.orient.expect import MOST, Judgement
 from friedel.spi.orient.march import THOROUGH, Iteration, March, Memory, Model, compress, iterate, run_march
-from friedel.spi.orient.quality import DOUBTED, MergeQuality, resolved
-from friedel.spi.orient.rings import Pixels, RingFrames, lay_rings, ring_frames
+from friedel.spi.orient.quality import DOUBTED, MergeQuality, outliers, resolved
+from friedel.spi.orient.rings import Pixels, RingFrames, lay_rings, ring_frames, upright
 from friedel.spi.orient.speckle import Speckle, measure_speckle, shell_variance
 from friedel.spi.orient.views import symmetry_group, turned_views
 
 LEAST_PHOTONS = 10
 """Frames of fewer photons than this say nothing about an orientation and are set aside as empty."""
 LEAST_FRAMES = 40  # 20 in each half: below it nothing is tried; a result takes some hundreds
+_LEAST_SHARE = 20  # frames of a process: fewer would leave it waiting for the others
 _BAND, _WIDEST_BAND = 1.6, 0.35
 """Harmonics kept, in the speckles' ball's diameters and at most (cycles per voxel): beyond, only noise."""
 # Frames, highest frequency along a ring (cycles per voxel, just below Nyquist's 0.5) and distance of rings (voxels)
 # from which the speckles' size is measured.
 _SURVEY_FRAMES, _SURVEY_BAND, _SURVEY_STEP = 3000, 0.45, 3.0
-_JUNK, _OTHER, _POOR = -4.0, -1.75, -2.5
-"""Standard deviations (of the upper half of frames) below the median from which a frame is named: of its surprise; or
-of the mean of surprise and fit, or of the fit, if the fit also is less than `_WORTH` of the median. Measured with a
-tenth each of junk and another particle: 92–97 % of the other's at 500 photons a frame, 83 % with fluences spread by
-half, all junk; 0.1 % of the particle's own, 0.6–1.5 % of those in clean sets."""
-_WORTH = 0.7
 _FEW = 0.02
 """Share of outliers up to which the halves, made with them, aren't made again: a hundredth costs 0.001 of agreement."""
 
@@ -56,6 +53,10 @@ class OrientOptions:
         Tries a half gets, at most, while the halves disagree.
     name_outliers : bool
         Leave out frames that fit no orientation.
+    bootstrap : int
+        Draws of the frames from which the errors of the intensity follow; 0: none.
+    sentinels : int
+        Frames of known orientation that are oriented beside; 0: none.
     seed : int
         Of halves, starts and views.
     """
@@ -63,6 +64,8 @@ class OrientOptions:
     symmetry: str = "C1"
     starts: int = 3
     name_outliers: bool = True
+    bootstrap: int = 0
+    sentinels: int = 0
     seed: int = 0
 
 
@@ -87,6 +90,10 @@ class Oriented:
         The halves' intensities, the second turned onto the first.
     quality : MergeQuality
         With q in voxels.
+    resampled : (n_draws, n, n, n) float32
+        Intensities of the bootstrap's draws.
+    sentinels : Sentinels or None
+        Frames of known orientation, as they were oriented.
     """
 
     intensity: NDArray[np.float32]
@@ -100,6 +107,8 @@ class Oriented:
     used: NDArray[np.bool_]
     halves: tuple[NDArray[np.float32], NDArray[np.float32]]
     quality: MergeQuality
+    resampled: NDArray[np.float32]
+    sentinels: Sentinels | None
 
 
 def orient(
@@ -112,6 +121,8 @@ def orient(
     observer: Observer = silent,
 ) -> Oriented:
     """Orient sparse frames and merge them.
+
+    Processes that torchrun started share the frames, and all get the whole result: each must be given all frames.
 
     Parameters
     ----------
@@ -132,19 +143,27 @@ def orient(
     ------
     InputError
         If frames, blanks and detector don't fit, or too few frames have photons.
+    FriedelError
+        If another process that shares the work has ended.
     """
     options = options or OrientOptions()
-    with single_thread():  # the halves run side by side: no thread waits for another inside an operation
+    # The halves run side by side: no thread waits for another inside an operation.
+    with single_thread(), working_together() as team:
+        observer = observer if team.rank == 0 else silent
         lit = _lit(photons, pixels, observer)
-        speckle = survey(photons[lit], pixels)
-        rings = lay_rings(pixels, band=min(_BAND * speckle.extent, _WIDEST_BAND))
-        frames = ring_frames(photons[lit], pixels, rings)
+        pixels, turn = upright(pixels)
+        if len(lit) < _LEAST_SHARE * team.size:
+            raise InputError(f"{len(lit)} frames are too few for {team.size} processes; start fewer of them")
+        halves = half_sets(len(lit), options.seed)
+        numbers = np.sort(np.concatenate([half[team.share(len(half), MOST)] for half in halves]))
+        speckle, frames = lay_frames(photons[lit], pixels, team=team, numbers=numbers)
         if blank is not None:
             frames = with_background(frames, blank, pixels, extent=speckle.extent)
-        march = _prepare(frames, pixels, speckle, options, observer)
+        march = prepare(frames, pixels, speckle, options, observer)
         if memory is not None:
             march = replace(march, memory=memory)
-        found = _orient(frames, pixels, march, options)
+        found = _orient(frames, pixels, march, options, halves)
+    found = replace(found, rotations=(found.rotations @ turn).astype(np.float32))
     return _in_order(found, lit, photons.shape[0])
 
 
@@ -160,29 +179,51 @@ def _in_order(found: Oriented, lit: NDArray[np.int64], n_frames: int) -> Oriente
     return replace(found, **changed)
 
 
-def _orient(frames: RingFrames, pixels: Pixels, march: March, options: OrientOptions) -> Oriented:
-    observer = march.observer
-    halves, parts = _agreeing_halves(frames, march, options)
-    judged = _judged(halves, parts, frames, march, options)
-    good = _familiar(judged, parts, frames.counts.sum(1).numpy(), observer) if options.name_outliers else _all(frames)
-    if (~good).mean() > _FEW:
+def _orient(
+    frames: RingFrames, pixels: Pixels, march: March, options: OrientOptions, half_numbers: list[NDArray[np.int64]]
+) -> Oriented:
+    team = frames.team
+    parts = [np.flatnonzero(np.isin(frames.numbers.numpy(), half)) for half in half_numbers]
+    shares = [replace(frames.select(part), team=channel) for part, channel in zip(parts, team.channels(2), strict=True)]
+    halves = agreeing(shares, march, options)
+    judged = _judged(halves, shares, march, options)
+    good = np.ones(len(frames), bool)
+    if options.name_outliers:
+        for share, part, one in zip(shares, parts, judged, strict=True):
+            good[part] = _familiar(one, share)
+    kept = frames.everyones(torch.from_numpy(good)).numpy()
+    named = int((~kept).sum())
+    if named:
+        march.observer(Warned("outliers", f"{named} of {len(kept)} frames fit no orientation and are left out"))
+    if named > _FEW * len(kept):
         halves = [
-            _again(half, frames.select(part[good[part]]), march, options)
-            for half, part in zip(halves, parts, strict=True)
+            _again(half, share.select(np.flatnonzero(good[part])), march, options)
+            for half, share, part in zip(halves, shares, parts, strict=True)
         ]
     models = [compress(half.merge, half.model, march, q_max=march.q_max, steps=THOROUGH) for half in halves]
-    evidence = torch.cat([one.evidence for one in judged]).cpu().numpy()[good[np.concatenate(parts)]]
-    quality, rotation = _compare(models, march, pixels, named=int((~good).sum()), evidence=evidence)
-    observer(Note("halves", quality.sentence))
+    evidence = team.joined(torch.cat([one.evidence[good[part]] for one, part in zip(judged, parts, strict=True)]))
+    quality, rotation = compare(models, march, pixels, named=named, evidence=evidence.cpu().numpy())
+    march.observer(Note("halves", quality.sentence))
     second = turned(models[1].intensity.cpu(), rotation)
-    joint = _joint(models, rotation)
-    last = _together(joint, frames, good, march, options)
+    chosen = frames if good.all() else frames.select(np.flatnonzero(good))
+    last = _together(joint(models, rotation), chosen, march, options)
+    known = None
+    if options.sentinels:
+        pair = (models[0].intensity.cpu(), second)
+        known = sentinels(pair, frames, pixels, march, options.sentinels, seed=options.seed)
+        march.observer(Note("sentinels", known.sentence))
+    n = last.model.intensity.shape[0]
+    draws = np.zeros((0, n, n, n), np.float32)
+    if options.bootstrap:
+        draws = resampled(chosen, last.model, march, options.bootstrap, seed=options.seed)
     return Oriented(
+        resampled=draws,
+        sentinels=known,
         intensity=last.model.intensity.cpu().numpy(),
-        exposure=(last.merge.exposure * len(last.found.fluence)).cpu().numpy(),
+        exposure=last.merge.exposure.cpu().numpy(),
         halves=(models[0].intensity.cpu().numpy(), second.numpy()),
         quality=quality,
-        **_oriented(last, judged, good, parts),
+        **_oriented(last, judged, good, parts, frames),
     )
 
 
@@ -220,15 +261,57 @@ def _distinct(photons: sp.csr_matrix) -> int:
 
 def survey(photons: sp.csr_matrix, pixels: Pixels) -> Speckle:
     """Return what the first frames say about speckles, before any orientation."""
+    pixels, _ = upright(pixels)
     rings = lay_rings(pixels, band=_SURVEY_BAND, step=_SURVEY_STEP)
     return measure_speckle(ring_frames(photons[:_SURVEY_FRAMES], pixels, rings))
 
 
-def _prepare(frames: RingFrames, pixels: Pixels, speckle: Speckle, options: OrientOptions, observer: Observer) -> March:
+def lay_frames(
+    photons: sp.csr_matrix, pixels: Pixels, *, team: Team = ALONE, numbers: NDArray[np.int64] | None = None
+) -> tuple[Speckle, RingFrames]:
+    """Return what all frames say about speckles, and this process's on rings whose harmonics hold them.
+
+    Parameters
+    ----------
+    photons : csr_matrix
+        All frames.
+    pixels : Pixels
+        The detector.
+    team : Team
+        The processes that share the frames.
+    numbers : (n_ours,) int, optional
+        This process's frames; None: all.
+
+    Raises
+    ------
+    InputError
+        If the pixels don't lie on a cap that is symmetric around the beam, or too few are used.
+    """
+    speckle = survey(photons, pixels)
+    rings = lay_rings(pixels, band=min(_BAND * speckle.extent, _WIDEST_BAND))
+    return speckle, ring_frames(photons, pixels, rings, team=team, numbers=numbers)
+
+
+def prepare(frames: RingFrames, pixels: Pixels, speckle: Speckle, options: OrientOptions, observer: Observer) -> March:
+    """Return what a march needs beside its frames, and tell what the frames show.
+
+    Parameters
+    ----------
+    frames : RingFrames
+        All frames.
+    pixels : Pixels
+        Where they were measured.
+    speckle : Speckle
+        What they say about speckles.
+    options : OrientOptions
+        Symmetry.
+    observer : Observer
+        Told the size of the speckles, or that there are none.
+    """
     q_max = float(np.linalg.norm(pixels.q[pixels.used], axis=1).max())
     place, worth = np.arange(2 * int(frames.rings.q[-1]) + 8), np.ones(len(frames.rings.q))
     if frames.background is not None:
-        worth -= (frames.background * frames.weights[0].real / frames.counts.mean(0)).double().numpy()
+        worth -= (frames.background * frames.weights[0].real / frames.mean).double().numpy()
     variance = shell_variance(frames, speckle.extent) / worth**2
     radial = [np.interp(place, frames.rings.q, values).astype(np.float32) for values in (variance.clip(max=1.5), worth)]
     march = March(
@@ -246,7 +329,7 @@ def _prepare(frames: RingFrames, pixels: Pixels, speckle: Speckle, options: Orie
         Note(
             "speckles",
             f"speckles are {1 / speckle.extent:.1f} voxels wide, their visibility is {speckle.visibility:.2f}; "
-            f"{float(frames.counts.sum() / len(frames)):.0f} photons a frame, {1 - _particle_share(frames):.0%} of "
+            f"{float(frames.mean.sum()):.0f} photons a frame, {1 - _particle_share(frames):.0%} of "
             "them measured as background",
         )
     )
@@ -256,30 +339,33 @@ def _prepare(frames: RingFrames, pixels: Pixels, speckle: Speckle, options: Orie
 def _particle_share(frames: RingFrames) -> float:
     if frames.background is None:
         return 1.0
-    return 1 - float((frames.background * frames.weights[0].real).sum() / frames.counts.sum(1).mean())
+    return 1 - float((frames.background * frames.weights[0].real).sum() / frames.mean.sum())
 
 
-def _agreeing_halves(
-    frames: RingFrames, march: March, options: OrientOptions
-) -> tuple[list[Iteration], list[NDArray[np.int64]]]:
+def half_sets(n: int, seed: int) -> list[NDArray[np.int64]]:
+    """Return the numbers, increasing, of ``n`` frames' two halves, drawn at random."""
+    shuffled = np.random.default_rng(seed).permutation(n)
+    return [np.sort(shuffled[0::2]), np.sort(shuffled[1::2])]
+
+
+def agreeing(shares: list[RingFrames], march: March, options: OrientOptions) -> list[Iteration]:
     """Orient two halves from independent starts; while they disagree, try again and keep each half's likeliest."""
-    shuffled = np.random.default_rng(options.seed).permutation(len(frames))
-    parts = [np.sort(shuffled[0::2]), np.sort(shuffled[1::2])]
-    best: list[Iteration] = []
+    team = shares[0].team
+    best: list[tuple[float, Iteration]] = []
     for start in range(options.starts):
         seeds = [1000 * options.seed + 2 * start + half for half in range(2)]
-        tried = list(
-            in_threads(lambda job: run_march(frames.select(job[0]), march, job[1]), zip(parts, seeds, strict=True))
-        )
-        best = [max(pair, key=_likelihood) for pair in zip(best, tried, strict=True)] if best else tried
-        if _agreement([half.model for half in best], march) >= DOUBTED:
+        tried = list(in_threads(lambda job: _march(job[0], march, job[1]), zip(shares, seeds, strict=True)))
+        best = [max(pair, key=lambda one: one[0]) for pair in zip(best, tried, strict=True)] if best else tried
+        if team.first(_agreement([half.model for _, half in best], march) >= DOUBTED):
             break
         march.observer(Note("starts", f"after {start + 1} starts the halves don't agree"))
-    return best, parts
+    return [half for _, half in best]
 
 
-def _likelihood(done: Iteration) -> float:
-    return float(done.found.log_likelihood.sum())
+def _march(frames: RingFrames, march: March, seed: int) -> tuple[float, Iteration]:
+    """Return a march's log-likelihood, of all processes' frames, and its last iteration."""
+    done = run_march(frames, march, seed)
+    return float(frames.team.first(frames.team.total(done.found.log_likelihood.double().sum()))), done
 
 
 def _inner(march: March) -> float:
@@ -293,50 +379,22 @@ def _agreement(models: list[Model], march: March) -> float:
     return float(np.nanmean(sphere_correlation(first, second, rotation, shells)))
 
 
-def _judged(
-    halves: list[Iteration], parts: list[NDArray[np.int64]], frames: RingFrames, march: March, options: OrientOptions
-) -> list[Judgement]:
+def _judged(halves: list[Iteration], shares: list[RingFrames], march: March, options: OrientOptions) -> list[Judgement]:
     """Judge each half's frames by the other half's model: what a frame itself put into it can't help."""
     views = turned_views(march.n_views(march.q_max), np.random.default_rng(options.seed + 55), march.group)
-    n_rings = frames.rings.within(march.q_max)
+    n_rings = shares[0].rings.within(march.q_max)
 
-    def one(job: tuple[Iteration, NDArray[np.int64]]) -> Judgement:
-        other, part = job
-        return judge_over(frames.select(part), other.model.intensity, views, n_rings=n_rings)
+    def one(job: tuple[Iteration, RingFrames]) -> Judgement:
+        other, share = job
+        return judge_over(share, other.model.intensity, views, n_rings=n_rings)
 
-    return list(in_threads(one, zip(halves[::-1], parts, strict=True)))
-
-
-def _all(frames: RingFrames) -> NDArray[np.bool_]:
-    return np.ones(len(frames), bool)
+    return list(in_threads(one, zip(halves[::-1], shares, strict=True)))
 
 
-def _familiar(
-    judged: list[Judgement], parts: list[NDArray[np.int64]], counts: NDArray[np.float32], observer: Observer
-) -> NDArray[np.bool_]:
-    """Return which frames fit an orientation as well as the others do."""
-    good = np.ones(len(counts), bool)
-    for half, part in zip(judged, parts, strict=True):
-        good[part] = ~outliers(half.fit.cpu().numpy(), half.surprise.cpu().numpy(), counts[part])
-    if not good.all():
-        observer(Warned("outliers", f"{int((~good).sum())} of {len(good)} frames fit no orientation and are left out"))
-    return good
-
-
-def outliers(fit: NDArray[np.float32], surprise: NDArray[np.float32], counts: NDArray[np.float32]) -> NDArray[np.bool_]:
-    """Return which frames fit far worse than most: another particle, several, or nothing of the kind."""
-    typical = float(np.median(fit))
-    # The chance spread of a fit falls with the root of the photons.
-    scaled = (fit - typical) * np.sqrt(counts / np.median(counts))
-    off, poor = _off(surprise), _off(scaled)
-    other = ((off + poor) / 2 < _OTHER) | (poor < _POOR)
-    return (off < _JUNK) | (other & (fit < _WORTH * typical))
-
-
-def _off(values: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Return by how many standard deviations values lie off their median; outliers lie below, so it is the upper's."""
-    middle, upper = np.percentile(values, [50, 84])
-    return (values - middle) / max(float(upper - middle), 1e-6)
+def _familiar(judged: Judgement, frames: RingFrames) -> NDArray[np.bool_]:
+    """Return which of this process's frames fit an orientation as well as all processes' others do."""
+    columns = torch.stack([judged.fit.cpu(), judged.surprise.cpu(), frames.counts.sum(1)], dim=1)
+    return ~frames.ours(torch.from_numpy(outliers(*frames.everyones(columns).numpy().T))).numpy()
 
 
 def _again(half: Iteration, frames: RingFrames, march: March, options: OrientOptions) -> Iteration:
@@ -344,10 +402,24 @@ def _again(half: Iteration, frames: RingFrames, march: March, options: OrientOpt
     return iterate(half.model, frames, march, rng, q_max=march.q_max)
 
 
-def _compare(
+def compare(
     models: list[Model], march: March, pixels: Pixels, *, named: int, evidence: NDArray[np.float32]
 ) -> tuple[MergeQuality, Rotation]:
-    """Return the quality, and the rotation that turns the second half onto the first."""
+    """Return the quality of two halves, and the rotation that turns the second onto the first.
+
+    Parameters
+    ----------
+    models : list of two Model
+        The halves'.
+    march : March
+        Their extent and resolution.
+    pixels : Pixels
+        Where the frames were measured.
+    named : int
+        Frames left out.
+    evidence : (n_frames,)
+        `Judgement.evidence` of each half's frames by the other half.
+    """
     first, second = (model.relative.cpu() for model in models)
     low, q = _inner(march), np.arange(int(march.q_max) + 1, dtype=np.float64)
     rotation = align(first, second, q_min=low, q_max=0.95 * march.q_max)
@@ -365,7 +437,7 @@ def _compare(
     return quality, rotation
 
 
-def _joint(models: list[Model], rotation: Rotation) -> Model:
+def joint(models: list[Model], rotation: Rotation) -> Model:
     """Return the mean of two halves' models, the second turned onto the first."""
 
     def mean(first: torch.Tensor | None, second: torch.Tensor | None) -> torch.Tensor:
@@ -379,19 +451,34 @@ def _joint(models: list[Model], rotation: Rotation) -> Model:
     )
 
 
-def _together(
-    joint: Model, frames: RingFrames, good: NDArray[np.bool_], march: March, options: OrientOptions
-) -> Iteration:
+def _together(joint: Model, frames: RingFrames, march: March, options: OrientOptions) -> Iteration:
     rng = np.random.default_rng(options.seed + 99)
-    chosen = frames if good.all() else frames.select(np.flatnonzero(good))
-    last = iterate(joint, chosen, march, rng, q_max=march.q_max)
+    last = iterate(joint, frames, march, rng, q_max=march.q_max)
     return replace(last, model=compress(last.merge, last.model, march, q_max=march.q_max, steps=THOROUGH))
 
 
 def _oriented(
-    last: Iteration, judged: list[Judgement], good: NDArray[np.bool_], parts: list[NDArray[np.int64]]
+    last: Iteration,
+    judged: list[Judgement],
+    good: NDArray[np.bool_],
+    parts: list[NDArray[np.int64]],
+    frames: RingFrames,
 ) -> dict[str, NDArray[Any]]:
-    """Return the figures by frame; NaN where a frame has none."""
+    """Return the figures of all processes' frames; NaN where a frame has none.
+
+    Parameters
+    ----------
+    last : Iteration
+        Of this process's good frames.
+    judged : list of Judgement
+        Of its halves.
+    good : (n_frames,) bool
+        Which of its frames are used.
+    parts : list of (n,) int
+        Which of its frames are in each half.
+    frames : RingFrames
+        Its frames.
+    """
     rotations = np.full((len(good), 3, 3), np.nan, np.float32)
     rotations[good] = last.rotations
     names = ("fluence", "log_likelihood", "uncertainty", "fit", "surprise")
@@ -402,5 +489,7 @@ def _oriented(
     for name in ("fluence", "log_likelihood"):
         columns[name][good] = getattr(last.found, name).cpu().numpy()
     columns["uncertainty"][good] = last.uncertainty
-    columns["fluence"] /= np.nanmean(columns["fluence"])
-    return {"rotations": rotations, "used": good, **columns}
+    figures = {"rotations": rotations, "used": good, **columns}
+    every: dict[str, Any] = {name: frames.everyones(torch.from_numpy(one)).numpy() for name, one in figures.items()}
+    every["fluence"] = every["fluence"] / np.nanmean(every["fluence"])
+    return every

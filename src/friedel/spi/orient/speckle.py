@@ -86,7 +86,8 @@ def shell_variance(frames: RingFrames, extent: float) -> Floats:
     orders = torch.from_numpy(frames.rings.orders)
     m = torch.arange(frames.photons.shape[0])[:, None]
     both = torch.where(m > 0, 2.0, 1.0) * (m <= orders)
-    power = torch.stack([(part.abs() ** 2).mean(0) for part in frames.photons]).double() - frames.shot
+    power = frames.team.total(torch.stack([(part.abs() ** 2).sum(0, dtype=torch.float64) for part in frames.photons]))
+    power = power / frames.team.total(torch.tensor(float(len(frames)))) - frames.shot
     weight = frames.weights.abs().double() ** 2
     ratio = ((power * both).sum(0) / (weight * both).sum(0)) / (power[0] / weight[0]).clamp_min(1e-12) - 1
     speckles = np.maximum(2 * np.pi * frames.rings.radius * extent, 3.0)

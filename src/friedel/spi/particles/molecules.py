@@ -17,6 +17,8 @@ from friedel.spi.particles.particle import FILL, SMALLEST_BOX, Particle
 
 Floats = NDArray[np.float64]
 
+STRUCTURES = (".pdb", ".ent", ".cif", ".mmcif", ".gz")
+"""Suffixes of files that hold atoms."""
 ASYMMETRIC_UNIT = "asymmetric unit"
 """Name of the assembly that is just the coordinates in the file."""
 ATOM_RADIUS_ANGSTROM = 2.0

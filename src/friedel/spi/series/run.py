@@ -6,13 +6,13 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from friedel.core.errors import FriedelError, InputError
 from friedel.core.observer import Observer, Warned, silent
-from friedel.core.series.members import SeriesMember, along, far_from_neighbours, first_condition
+from friedel.core.series.members import SeriesMember, SeriesOutcome, far_from_neighbours, first_condition
 from friedel.core.series.pages import SeriesPages
 from friedel.core.series.spread import done_alike
+from friedel.core.statistics import MAD_TO_SIGMA
 from friedel.spi.classify.classify import ClassifyResult, run_classification
 from friedel.spi.series.plan import RunMember, RunSeriesPlan, members_of
 
@@ -23,29 +23,16 @@ _OF_MEDIAN = math.sqrt(math.pi / 2)
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
-class RunSeriesResult:
+class RunSeriesResult(SeriesOutcome[SeriesMember]):
     """What a series of runs leaves behind.
 
-    Attributes
-    ----------
-    runs : tuple of SeriesMember
-        In order; numbers "hit_rate", "diameter", "fluence", "frames", "selected", "blank", "reject_band", "precision".
-    against : str
-        Condition along which the series runs; "run" where there is none.
-    outliers : dict of str to str
-        Runs that don't fit in, and why.
-    files : dict of str to Path
-        What was written, by what it is for.
+    A run's numbers: "hit_rate", "diameter", "fluence", "frames", "selected", "blank", "reject_band", "precision".
     """
 
-    runs: tuple[SeriesMember, ...]
-    against: str
-    outliers: dict[str, str]
-    files: dict[str, Path]
-
-    def along(self, name: str) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
-        """Return condition, number and its error over the runs that have it, each ``(n,)``; error NaN if unknown."""
-        return along(self.runs, name, self.against)
+    @property
+    def runs(self) -> tuple[SeriesMember, ...]:
+        """The runs, in order."""
+        return self.members
 
 
 def run_hit_series(
@@ -75,7 +62,9 @@ def run_hit_series(
     folder = plan.folder_for(output)
     members = members_of(plan)
     folder.mkdir(parents=True, exist_ok=True)
-    done = done_alike(_member, members, (folder.resolve(), device), cluster=plan.cluster, observer=observer)
+    done = done_alike(
+        _member, members, (folder.resolve(), device), cluster=plan.cluster, observer=observer, undone=_undone
+    )
     runs = tuple(member for member, _ in done)
     if all(run.failed for run in runs):
         raise InputError(f"no run of the series could be classified; the first said: {runs[0].failed}")
@@ -92,7 +81,7 @@ def run_hit_series(
         kind="run",
         fits_in="Every run was classified and resembles its neighbours.",
     )
-    return RunSeriesResult(runs=runs, against=against, outliers=outliers, files=pages.write(folder))
+    return RunSeriesResult(members=runs, against=against, outliers=outliers, files=pages.write(folder))
 
 
 def find_outliers(runs: tuple[SeriesMember, ...]) -> dict[str, str]:
@@ -115,13 +104,17 @@ def find_outliers(runs: tuple[SeriesMember, ...]) -> dict[str, str]:
     return {name: "; ".join(why) for name, why in reasons.items() if why}
 
 
+def _undone(member: RunMember, why: str) -> tuple[SeriesMember, str]:
+    return SeriesMember(name=member.name, conditions=member.conditions, failed=why), ""
+
+
 def _member(member: RunMember, series: Path, device: str | None, observer: Observer) -> tuple[SeriesMember, str]:
     """Return what became of a run, and the unit of its sizes."""
     try:
         result = run_classification(member.plan, series / member.name, device=device, observer=observer)
     except FriedelError as error:
         observer(Warned("series", f"{member.name} has no result: {error}"))
-        return SeriesMember(name=member.name, conditions=member.conditions, failed=str(error)), ""
+        return _undone(member, str(error))
     numbers, errors = _numbers(result)
     row = SeriesMember(
         name=member.name, conditions=member.conditions, numbers=numbers, errors=errors, again=result.n_new == 0
@@ -145,7 +138,7 @@ def _numbers(result: ClassifyResult) -> tuple[dict[str, float], dict[str, float]
         if values.size:
             numbers[name] = float(np.median(values))
         if values.size > 2:  # a scatter of two is none
-            scatter = 1.4826 * float(np.median(np.abs(values - numbers[name])))
+            scatter = MAD_TO_SIGMA * float(np.median(np.abs(values - numbers[name])))
             errors[name] = _OF_MEDIAN * scatter / math.sqrt(values.size)
     return numbers, errors
 

@@ -6,12 +6,9 @@ import numpy as np
 
 from friedel.spi.forward.frames import ParticleRunOptions
 from friedel.spi.particles.densities import density_particle
-from friedel.spi.particles.molecules import molecule
+from friedel.spi.particles.molecules import STRUCTURES, molecule
 from friedel.spi.particles.particle import Particle
 from friedel.spi.simulation.plan import SampleFile
-
-STRUCTURES = (".pdb", ".ent", ".cif", ".mmcif", ".gz")
-"""Suffixes of files that hold atoms; all others hold a density."""
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)

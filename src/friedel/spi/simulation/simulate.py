@@ -152,19 +152,21 @@ def _fill(writer: RunWriter, plan: SimulationPlan, setup: Setup, observer: Obser
     if done:
         observer(Note("simulate", f"going on after {done} of {run.n_frames} frames made before"))
     observer(Progress(TASK, done, run.n_frames))
-    for number, made in _chunks(pending, plan, setup):
+    for number, made in _chunks(pending, plan, setup, observer):
         writer.write(number, made.frames, _truth(made, setup.run.seed, number))
         first, last = run.span(number)
         done += last - first
         observer(Progress(TASK, done, run.n_frames))
 
 
-def _chunks(pending: list[int], plan: SimulationPlan, setup: Setup) -> Iterator[tuple[int, SimulatedFrames]]:
+def _chunks(
+    pending: list[int], plan: SimulationPlan, setup: Setup, observer: Observer
+) -> Iterator[tuple[int, SimulatedFrames]]:
     if plan.cluster is None:
         yield from ((number, make_chunk(number, setup)) for number in pending)
         return
     with dask_client(plan.cluster) as client:
-        yield from in_any_order(client, make_chunk, pending, [setup])
+        yield from in_any_order(client, make_chunk, pending, [setup], observer=observer)
 
 
 def _truth(made: SimulatedFrames, seed: int, number: int) -> dict[str, NDArray[Any]]:

@@ -14,8 +14,8 @@ from friedel.core.machine.cluster import ClusterOptions, dask_client, in_any_ord
 from friedel.core.observer import Note, Observer, Progress, silent
 from friedel.core.training.libraries import first_process, wait_until
 from friedel.spi.forward.domain_randomisation import draw_experiment
+from friedel.spi.frames.detector_images import read_mask
 from friedel.spi.frames.labels import read_labels
-from friedel.spi.frames.mask import read_mask
 from friedel.spi.frames.source import open_frames
 from friedel.spi.simulation.layout import read_truth
 from friedel.spi.simulation.plan import SimulationPlan
@@ -155,20 +155,40 @@ def _simulate_experiments(
     pending = [number for number, path in enumerate(paths) if not path.exists()]
     if len(pending) < total:
         observer(Note("training data", f"{total - len(pending)} of {total} experiments are there already"))
-    for done, _ in enumerate(_each(pending, options, folder, cluster), total - len(pending) + 1):
+    for done, _ in enumerate(_each(pending, options, folder, cluster, observer), total - len(pending) + 1):
         observer(Progress(TASK, done, total))
 
 
 def _each(
-    pending: list[int], options: DomainRandomisationOptions, folder: Path, cluster: ClusterOptions | None
+    pending: list[int],
+    options: DomainRandomisationOptions,
+    folder: Path,
+    cluster: ClusterOptions | None,
+    observer: Observer,
 ) -> Iterator[int]:
+    """Make experiments, and yield the number of each that is there.
+
+    Parameters
+    ----------
+    pending : list of int
+        Numbers of those to make.
+    options : DomainRandomisationOptions
+        How.
+    folder : Path
+        For their files.
+    cluster : ClusterOptions or None
+        Where several are made at once.
+    observer : Observer
+        Hears when the cluster doesn't go on.
+    """
     if cluster is None:
         for number in pending:
             _make_experiment(number, options, folder)
             yield number
         return
     with dask_client(cluster) as client:
-        yield from (number for number, _ in in_any_order(client, _make_experiment, pending, [options, folder]))
+        made = in_any_order(client, _make_experiment, pending, [options, folder], observer=observer)
+        yield from (number for number, _ in made)
 
 
 def _make_experiment(number: int, options: DomainRandomisationOptions, folder: Path) -> None:

@@ -58,3 +58,25 @@ export function showPowder(powder) {
   if (image) picture(at("powder"), image);
   at("powdercount").textContent = powder.n ? `mean of ${count(powder.n)} selected frames, square root` : "no frame selected yet";
 }
+
+export function showMerge(merge) {
+  at("merge").hidden = false;
+  at("mergetext").textContent = `${merge.sentence}.${merge.n_frames && merge.n_waiting ? ` ${count(merge.n_waiting)} more wait.` : ""}`;
+  at("mergegrown").hidden = !merge.slices;
+  if (!merge.slices) return;
+  const hits = Array.from(unpack(merge.counts).values), truth = Array.from(unpack(merge.correlations).values);
+  curve(at("mergecurve"), hits, truth, { showX: (n) => count(Math.round(n)), showY: (value) => value.toFixed(2), low: Math.min(0.8, ...truth), high: 1, described: merge.sentence, dots: true });
+  const planes = unpack(merge.slices), [, height, width] = planes.shape;
+  at("mergeslices").replaceChildren(...["z", "y", "x"].map((axis, k) => {
+    const figure = document.createElement("figure"), canvas = document.createElement("canvas"), caption = document.createElement("figcaption");
+    canvas.className = "picture";
+    canvas.setAttribute("role", "img");
+    canvas.setAttribute("aria-label", `Slice across ${axis}`);
+    picture(canvas, { shape: [height, width], values: planes.values.subarray(k * height * width, (k + 1) * height * width) });
+    caption.textContent = `across ${axis}`;
+    figure.append(canvas, caption);
+    return figure;
+  }));
+  const coverage = unpack(merge.coverage);
+  picture(at("coverage"), coverage, { high: Math.max(1, ...coverage.values) });
+}

@@ -1,6 +1,6 @@
 // The page: one socket, parts as they change, and what a person may ask for (a threshold, a pause).
 import { showCrystal, showSlices, showSurface } from "./crystal.js";
-import { showGallery, showPowder, showRates } from "./hits.js";
+import { showGallery, showMerge, showPowder, showRates } from "./hits.js";
 import { at, clock, count, duration } from "./words.js";
 
 const PLACES = ["processed", "waiting", "dropped", "late", "duplicate", "malformed"];
@@ -33,6 +33,7 @@ function take(news) {
   if (parts.state.mode === "hits" && parts.rates && (news.rates || news.state)) showRates(parts.rates, parts.state);
   if (news.gallery) showGallery(news.gallery);
   if (news.powder) showPowder(news.powder);
+  if (news.merge) showMerge(news.merge);
   if (news.crystal) showCrystal(news.crystal);
   if (news.slices) showSlices(news.slices);
   if (news.surface) showSurface(news.surface);

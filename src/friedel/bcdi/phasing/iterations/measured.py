@@ -4,13 +4,13 @@ In the loops reciprocal space has its origin at the corner and real space at the
 array differs from the corner convention by a phase ramp, which no modulus constraint sees: so nothing is ever shifted.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
 
 from friedel.bcdi.records import Diffraction
-from friedel.core.fourier import to_corner
+from friedel.core.fourier import frequencies, half_frequencies, to_corner
 from friedel.core.machine.device import generator
 
 
@@ -82,3 +82,31 @@ def measured_from(
         held_out=held_out.float() if held_out_fraction > 0 else None,
         intensity=intensity,
     )
+
+
+def with_coherence(measured: Measured, widths: Tensor) -> Measured:
+    """Return the measurement with the blur of given widths ``(3,)``, voxels of reciprocal space."""
+    return replace(measured, blur=transfer(widths, measured.shape))
+
+
+def transfer(widths: Tensor, shape: tuple[int, int, int]) -> Tensor:
+    """Return the half-spectrum transfer function of partial coherence, a Gaussian blur of the intensities.
+
+    Clark et al., Nat. Commun. 3, 993 (2012).
+
+    Parameters
+    ----------
+    widths : (3,) Tensor
+        Standard deviations along ``(z, y, x)``, voxels of reciprocal space; their sign doesn't matter.
+    shape : (int, int, int)
+        Array shape.
+
+    Returns
+    -------
+    (z, y, x // 2 + 1) Tensor
+    """
+    axes = [frequencies(n, device=widths.device) for n in shape[:2]] + [
+        half_frequencies(shape[2], device=widths.device)
+    ]
+    z, y, x = (torch.exp(-2 * (torch.pi * width * axis) ** 2) for width, axis in zip(widths, axes, strict=True))
+    return z[:, None, None] * y[None, :, None] * x[None, None, :]

@@ -130,9 +130,13 @@ class PhasingModel:
         InputError
             If nothing was measured near the pattern's centre.
         """
-        with torch.inference_mode(), threads_for(diffraction.intensities.size):
+        size = diffraction.intensities.size
+        with torch.inference_mode(), threads_for(size):
             pattern = network_pattern(diffraction, size=self.size, oversampling=self.oversampling)
+        # The network gains by every thread, whatever the pattern's size: two take half as long as one.
+        with torch.inference_mode():
             objects = self._predicted(torch.from_numpy(pattern.intensities), SYMMETRIES[:n], observer)
+        with torch.inference_mode(), threads_for(size):
             measured = measured_from(diffraction)
             found = [_finished(obj, pattern.grid, measured, projections) for obj in objects]
         return sorted(found, key=lambda prediction: prediction.chi)

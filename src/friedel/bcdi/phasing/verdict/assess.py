@@ -7,14 +7,14 @@ import torch
 from numpy.typing import NDArray
 
 from friedel.bcdi.phasing.ambiguities import align_to, phase_difference_rad
-from friedel.bcdi.phasing.choose import PHOTON_LIMITED
-from friedel.bcdi.phasing.explore import Candidate
+from friedel.bcdi.phasing.candidate import Candidate
 from friedel.bcdi.phasing.iterations.likelihood import chi
 from friedel.bcdi.phasing.iterations.measured import Measured
-from friedel.bcdi.phasing.iterations.modes import modes
 from friedel.bcdi.phasing.iterations.projections import intensity_of
 from friedel.bcdi.phasing.refine import RefineOptions, refine
+from friedel.bcdi.phasing.support_choice import PHOTON_LIMITED
 from friedel.bcdi.phasing.verdict.goodness import goodness
+from friedel.bcdi.phasing.verdict.modes import modes
 from friedel.bcdi.phasing.verdict.plausible import amplitude_uniformity, count_fringes, largest_piece
 from friedel.bcdi.phasing.verdict.resolution import Shells, fsc, period, prtf, shells
 from friedel.bcdi.records import Curve, Diffraction, Quality

@@ -14,6 +14,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from friedel.core.statistics import MAD_TO_SIGMA
 from friedel.spi.hits.features.fringes import fringe_visibility
 from friedel.spi.hits.features.polar import DRIFT, RINGS, Polar
 from friedel.spi.hits.probability.evidence import evidence_of_a_hit
@@ -36,7 +37,6 @@ _ROUNDS = 6  # of choosing members and measuring them anew
 _ALIKE = 4.0
 _UNEVENNESS = 0.1  # relative error of a ring's expected light, beside counting noise
 _NARROWEST = 0.1  # least standard deviation of the logarithm of blanks' brightness: pulses differ at least by so much
-_MAD_TO_SIGMA = 1.4826  # 1 / Φ⁻¹(3/4), for a normal distribution
 # From the median to the ninth decile of the evidence among blanks: 0.3 to 1.6 in simulated runs whose model is right.
 _COUNTING_SPREAD = 1.6
 _ROUNDS_OF_SHARE = 3  # from a share to probabilities and back: it changes by less than 1 % after two
@@ -192,7 +192,7 @@ class Background:
         shaped = cls(profile=profile, level=0.0, spread=1.0, drift=drift)
         brightness, _ = shaped.brightness(frames.rows(members))
         level = brightness.median()
-        spread = _MAD_TO_SIGMA * (brightness - level).abs().median()
+        spread = MAD_TO_SIGMA * (brightness - level).abs().median()
         return replace(shaped, level=float(level), spread=max(float(spread), _NARROWEST))
 
     def brightness(self, frames: Polar) -> tuple[Tensor, Tensor]:

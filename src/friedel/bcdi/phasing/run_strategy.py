@@ -9,27 +9,24 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
-from torch import Tensor
 
-from friedel.bcdi.phasing.ambiguities import align_to
-from friedel.bcdi.phasing.choose import FILLED, PHOTON_LIMITED
-from friedel.bcdi.phasing.explore import Candidate, batch_size, column, free_deviances, ranked, run
-from friedel.bcdi.phasing.iterations.iterate import ShrinkWrap, State, chi_of, start_from, start_random
+from friedel.bcdi.phasing.candidate import Candidate, alike, lifted, ranked, refined, shrunk
 from friedel.bcdi.phasing.iterations.measured import Measured
-from friedel.bcdi.phasing.iterations.multiscale import Shape, between, central_part, lift, lift_support, lower, windowed
-from friedel.bcdi.phasing.iterations.schedule import iterations_in, parse_schedule
-from friedel.bcdi.phasing.iterations.support import autocorrelation_support, grown, noise_level, shrink_wrap
-from friedel.bcdi.phasing.place import placed
+from friedel.bcdi.phasing.iterations.multiscale import Shape, between, central_part, lower, windowed
+from friedel.bcdi.phasing.iterations.support import grown, noise_level
 from friedel.bcdi.phasing.prediction.model import Prediction
 from friedel.bcdi.phasing.refine import RefineOptions, refine
+from friedel.bcdi.phasing.run_stage import bar_of, drawn, iterated
 from friedel.bcdi.phasing.strategy import Stage, Strategy
+from friedel.bcdi.phasing.subvoxel_shift import placed
+from friedel.bcdi.phasing.support_choice import FILLED, PHOTON_LIMITED
 from friedel.bcdi.phasing.verdict.goodness import EXPLAINED, Goodness, goodness
 from friedel.core.observer import Note, Observer, Progress
 
 # Of two thresholds whose held-out deviances differ by less, the tighter is taken: its object has less freedom.
 _AS_GOOD = 1.002
 # Two solutions that correlate this well are one: stripes, which differ from solution to solution, lower it.
-ALIKE = 0.99
+_ALIKE = 0.99
 # Above this deviance a loosest support is tried no further: it is another solution, or the model, that is wrong.
 _FAR = 4.0
 # Bounds of the autocorrelation's level for the first support: what stands out of photon noise, between these.
@@ -52,12 +49,15 @@ class Climbed:
         Those refined to the limit, best first.
     threshold : float
         Of the best one's support.
+    rounds : int
+        Rounds that were run.
     """
 
     starts: tuple[Candidate, ...]
     carried: tuple[Candidate, ...]
     finished: tuple[Candidate, ...]
     threshold: float
+    rounds: int
 
 
 class Climber:
@@ -93,14 +93,15 @@ class Climber:
         self.seed, self.observer, self.first = seed, observer, first
         self.pool: list[Candidate] = []
         self.finished: dict[int, tuple[Candidate, float]] = {}
+        self.rounds = 0
 
     def run(self, strategy: Strategy) -> Climbed:
         """Run the rounds until the pattern is explained, or to their end."""
         carried: list[Candidate] = []
-        for number, stages in enumerate(strategy.rounds, start=1):
+        for self.rounds, stages in enumerate(strategy.rounds, start=1):
             for stage in stages:
                 carried = self.found(carried, stage)
-            last = number == len(strategy.rounds)
+            last = self.rounds == len(strategy.rounds)
             if not last and alike(carried) < max(stage.agreeing for stage in stages):
                 continue
             carried, enough = self.climbed(carried, strategy.climb)
@@ -116,6 +117,7 @@ class Climber:
             carried=tuple(carried),
             finished=tuple(best),
             threshold=self.finished[best[0].number][1],
+            rounds=self.rounds,
         )
 
     def climbed(self, carried: list[Candidate], stages: tuple[Stage, ...]) -> tuple[list[Candidate], bool]:
@@ -145,7 +147,8 @@ class Climber:
         if stage.starts != "none":
             self.pool += self.started(stage)
         else:
-            gone = self.iterated(carried, self.part(self.coarse, stage.window), stage)
+            measured = self.part(self.coarse, stage.window)
+            gone = iterated(carried, measured, stage, on_progress=bar_of(stage, len(carried), self.observer))
             now = {candidate.number: candidate for candidate in gone}
             self.pool = [now.get(candidate.number, candidate) for candidate in self.pool]
         return ranked(self.pool)[: stage.keep]
@@ -155,15 +158,16 @@ class Climber:
         for shape in self.shapes(stage):
             measured = self.part(shape, stage.window)
             if stage.schedule:
-                carried = self.iterated([_lifted(c, measured.shape) for c in carried], measured, stage)
+                bar = bar_of(stage, len(carried), self.observer)
+                carried = iterated(lifted(carried, measured), measured, stage, on_progress=bar)
         return (self.limited(carried, stage) if stage.descend else ranked(carried))[: stage.keep]
 
     def explained(self, finished: list[Candidate]) -> bool:
-        """Say whether photon noise explains the misfit, and the best two solutions are alike (`ALIKE`)."""
+        """Say whether photon noise explains the misfit, and the best two solutions are alike (`_ALIKE`)."""
         fit = self.fit(finished[0])
         said = f"{fit.factor:.2f} × what photon noise gives, from {len(self.pool)} starts"
         self.observer(Note("fit", said, {"factor": fit.factor, "spread": fit.spread}))
-        return fit.explained and alike(finished) >= ALIKE
+        return fit.explained and alike(finished) >= _ALIKE
 
     def fit(self, candidate: Candidate) -> Goodness:
         """Return how far a candidate on the whole pattern is from what photons allow."""
@@ -180,58 +184,20 @@ class Climber:
 
     def started(self, stage: Stage) -> list[Candidate]:
         """Return the new candidates of a stage after its schedule, on the coarse grid."""
-        measured = self.part(self.coarse, stage.window)
+        measured, bar = self.part(self.coarse, stage.window), bar_of(stage, stage.count, self.observer)
         first = len(self.pool)
         if stage.starts == "network":
-            candidates = self.iterated(self.predicted(stage, measured), measured, stage)
+            candidates = iterated(self.predicted(stage, measured), measured, stage, on_progress=bar)
         else:
-            candidates = self.drawn(stage, measured, seed=self.seed * 1009 + first)
+            level = max(_LEAST_LEVEL, min(_LEVEL, noise_level(measured)))
+            candidates = drawn(measured, stage, level=level, seed=self.seed * 1009 + first, on_progress=bar)
         return [replace(candidate, number=self.first + first + k) for k, candidate in enumerate(candidates)]
 
     def predicted(self, stage: Stage, measured: Measured) -> list[Candidate]:
         """Return the network's predictions on the coarse grid, each with a support."""
         objects = np.stack([prediction.object for prediction in self.predictions(stage.count)])
-        lowered = lower(torch.from_numpy(objects).to(measured.amplitude.device), measured.shape)
-        supports = shrink_wrap(
-            lowered, torch.ones_like(lowered, dtype=torch.bool), threshold=stage.thresholds[0], sigma=stage.sigma[0]
-        )
-        return [
-            Candidate(projected, support, (), (), float("inf"))
-            for projected, support in zip(lowered, supports, strict=True)
-        ]
-
-    def drawn(self, stage: Stage, measured: Measured, *, seed: int) -> list[Candidate]:
-        """Return random starts after the stage's schedule."""
-        level = max(_LEAST_LEVEL, min(_LEVEL, noise_level(measured)))
-        support = autocorrelation_support(measured, level=level)
-        state = start_random(measured, support, n_starts=stage.count, seed=seed)
-        candidates = [
-            Candidate(projected, inside, (), (), float("inf"))
-            for projected, inside in zip(state.projected, state.support, strict=True)
-        ]
-        return self.iterated(candidates, measured, stage)
-
-    def iterated(self, candidates: list[Candidate], measured: Measured, stage: Stage) -> list[Candidate]:
-        """Return the candidates after the stage's schedule, with the supports following."""
-        runs, total = parse_schedule(stage.schedule), iterations_in(stage.schedule) * len(candidates)
-        size, done = batch_size(measured), 0
-
-        def told(more: int) -> None:
-            nonlocal done
-            done += more
-            self.observer(Progress(stage.name, min(done, total), total))
-
-        told(0)
-        found: list[Candidate] = []
-        for first in range(0, len(candidates), size):
-            part = candidates[first : first + size]
-            state = _state(part, measured)
-            thresholds = [stage.thresholds[(first + k) % len(stage.thresholds)] for k in range(len(part))]
-            wrap = None
-            if stage.every:
-                wrap = ShrinkWrap(column(thresholds, state.support), stage.sigma, every=stage.every, first=stage.first)
-            found += run(state, measured, runs, wrap, beta=stage.beta, uniform=stage.uniform, on_progress=told)
-        return [_following(old, new) for old, new in zip(candidates, found, strict=True)]
+        coarse = lower(torch.from_numpy(objects).to(measured.amplitude.device), measured.shape)
+        return [Candidate(obj, shrunk(obj, stage.thresholds[0], sigma=stage.sigma[0])) for obj in coarse]
 
     def limited(self, carried: list[Candidate], stage: Stage) -> list[Candidate]:
         """Return the candidates refined, best first; the best one's support decides the threshold of the others'."""
@@ -244,12 +210,10 @@ class Climber:
 
     def refined_first(self, candidate: Candidate, stage: Stage) -> Candidate:
         """Return a candidate after its first refinement, in its place between the voxels if the stage looks for it."""
-        support = candidate.support
         if stage.tight is not None:
-            candidate = replace(candidate, projected=placed(candidate.confined, self.measured))
-            support = _wrapped(candidate.projected, stage.tight)
-        obj = refine(candidate.projected, support, self.measured, _steps(stage.steps[1])).obj
-        return self.judged(replace(candidate, projected=obj, support=support), stage.steps[1])
+            moved = placed(candidate.confined, self.measured)
+            candidate = replace(candidate, projected=moved, support=shrunk(moved, stage.tight))
+        return refined(candidate, self.measured, _steps(stage.steps[1]))
 
     def descended(self, candidate: Candidate, stage: Stage) -> tuple[Candidate, float]:
         """Return a candidate refined on ever looser supports while held-out voxels gain by it, and the threshold."""
@@ -278,57 +242,13 @@ class Climber:
 
     def refined(self, candidate: Candidate, threshold: float, stage: Stage) -> Candidate:
         """Refine on a support one voxel wider, choose the support from that, and refine on it."""
-        wide = grown(candidate.support, 1)
-        loose = refine(candidate.projected, wide, self.measured, _steps(stage.steps[0])).obj
-        support = _wrapped(loose, threshold)
-        obj = refine(loose, support, self.measured, _steps(stage.steps[1])).obj
-        return self.judged(replace(candidate, projected=obj, support=support), sum(stage.steps))
-
-    def judged(self, candidate: Candidate, steps: int) -> Candidate:
-        """Return a refined candidate with its figures of merit."""
-        obj, before = candidate.confined[None], candidate.iterations[-1] if candidate.iterations else 0
-        return replace(
-            candidate,
-            iterations=(*candidate.iterations, before + steps),
-            chis=(*candidate.chis, float(chi_of(obj, self.measured)[0])),
-            free_deviance=float(free_deviances(obj, self.measured)[0]),
+        loose = refine(candidate.projected, grown(candidate.support, 1), self.measured, _steps(stage.steps[0])).obj
+        return refined(
+            replace(candidate, projected=loose, support=shrunk(loose, threshold)),
+            self.measured,
+            _steps(stage.steps[1]),
         )
 
 
 def _steps(count: int) -> RefineOptions:
     return RefineOptions(steps=count, early_stop=False)
-
-
-def alike(candidates: list[Candidate]) -> float:
-    """Return the correlation of the best two; 0 where there is one alone."""
-    if len(candidates) < 2:
-        return 0.0
-    first, second = (candidate.confined.cpu().numpy() for candidate in candidates[:2])
-    return align_to(second, first)[1]
-
-
-def _wrapped(obj: Tensor, threshold: float) -> Tensor:
-    anywhere = torch.ones_like(obj, dtype=torch.bool)[None]
-    return shrink_wrap(obj[None], anywhere, threshold=threshold, sigma=0.0)[0]
-
-
-def _lifted(candidate: Candidate, shape: Shape) -> Candidate:
-    if tuple(candidate.projected.shape) == shape:
-        return candidate
-    return replace(
-        candidate,
-        projected=lift(candidate.confined, shape),
-        support=lift_support(candidate.support, shape),
-    )
-
-
-def _state(candidates: list[Candidate], measured: Measured) -> State:
-    objects = torch.stack([candidate.confined for candidate in candidates])
-    return start_from(measured, objects, torch.stack([candidate.support for candidate in candidates]))
-
-
-def _following(old: Candidate, new: Candidate) -> Candidate:
-    """Return the new state of a candidate with its history and number."""
-    before = old.iterations[-1] if old.iterations else 0
-    iterations = (*old.iterations, *(before + k for k in new.iterations))
-    return replace(new, iterations=iterations, chis=(*old.chis, *new.chis), number=old.number)

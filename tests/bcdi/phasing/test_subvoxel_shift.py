@@ -8,7 +8,7 @@ from friedel.bcdi.crystals.wavy_crystal import wavy_crystal
 from friedel.bcdi.forward.bragg import diffract
 from friedel.bcdi.phasing.ambiguities import shifted
 from friedel.bcdi.phasing.iterations.measured import measured_from
-from friedel.bcdi.phasing.place import placed
+from friedel.bcdi.phasing.subvoxel_shift import placed
 from friedel.bcdi.records import Diffraction
 
 

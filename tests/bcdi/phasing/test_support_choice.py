@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from friedel.bcdi.phasing.choose import ThresholdScan, choose_threshold, model_limited
+from friedel.bcdi.phasing.support_choice import ThresholdScan, choose_threshold, model_limited
 
 THRESHOLDS = np.array([0.05, 0.1, 0.15, 0.2, 0.25, 0.3])
 

@@ -1,0 +1,87 @@
+"""Frames that are whole but not where the scan says, and backgrounds of less than a photon: put right, and said."""
+
+import numpy as np
+import pytest
+from known_scan import EVEN, EXPECTED, OPTIONS, PHOTONS, changed, found, is_right, scan
+from scipy import ndimage
+
+from friedel.bcdi.prepare.background import background_level, not_negative
+from friedel.bcdi.prepare.counts import Counts
+from friedel.bcdi.prepare.order import in_place
+from friedel.bcdi.prepare.prepare import prepare
+from friedel.core.observer import Recorder
+
+
+def counts(values: np.ndarray) -> Counts:
+    return Counts(values.astype(np.float32), np.ones(values.shape, bool))
+
+
+@pytest.mark.parametrize("pair", [(20, 21), (23, 25), (26, 27), (18, 30)])
+def test_two_swapped_frames_change_places_again(pair: tuple[int, int]) -> None:
+    pattern, said = found(changed(lambda a: a.__setitem__(list(pair), a[list(pair[::-1])])))
+    assert is_right(pattern, least=0.999)
+    assert f"frames {pair[0]} and {pair[1]} continue the others only if they change places" in said
+
+
+@pytest.mark.parametrize(("axis", "first", "late"), [(1, 24, 1), (1, 30, -1), (2, 22, 2)])
+def test_a_part_of_the_detector_that_came_late_is_moved_back(axis: int, first: int, late: int) -> None:
+    part = (slice(None),) * axis + (slice(first, None),)
+    pattern, said = found(changed(lambda a: a.__setitem__(part, np.roll(a[part], late, 0))))
+    assert is_right(pattern, least=0.95)
+    assert f"{abs(late)} frames {'later' if late > 0 else 'earlier'}" in said
+    assert pattern.warnings
+
+
+@pytest.mark.parametrize(("frame", "step"), [(23, (3, 0)), (24, (1, -1)), (28, (0, 2))])
+def test_a_jump_sideways_is_moved_back_and_counted(frame: int, step: tuple[int, int]) -> None:
+    pattern, said = found(changed(lambda a: a.__setitem__(slice(frame, None), np.roll(a[frame:], step, (1, 2)))))
+    assert f"from frame {frame} ({step[0]:+d}, {step[1]:+d}) on" in said
+    assert is_right(pattern)
+    assert pattern.warnings
+
+
+@pytest.mark.parametrize("seed", range(2))
+@pytest.mark.parametrize("scale", [0.01, 1.0, 100.0])
+def test_a_good_pattern_stays_as_it_is(seed: int, scale: float) -> None:
+    good = counts(np.random.default_rng(seed).poisson(EXPECTED * scale))
+    heard = Recorder()
+    assert in_place(good, name="s", observer=heard) is good
+    assert background_level(good) is None
+    assert not heard.notes
+
+
+def test_a_swap_is_found_in_a_scan_with_geometry_too() -> None:
+    heard = Recorder()
+    prepare(scan(EVEN, changed(lambda a: a.__setitem__([20, 21], a[[21, 20]]))), OPTIONS, observer=heard)
+    assert any("change places" in text for _, text in heard.notes)
+
+
+@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize("level", [0.3, 1.0, 5.0])
+def test_a_background_shows_where_fringes_have_no_contrast(seed: int, level: float) -> None:
+    rng = np.random.default_rng(seed)
+    found_level = background_level(counts(rng.poisson(EXPECTED) + rng.poisson(level, EXPECTED.shape)))
+    assert found_level == pytest.approx(level, rel=0.3)
+
+
+def test_a_background_of_a_third_of_a_photon_is_taken_off_the_mean() -> None:
+    pattern, said = found(PHOTONS + np.random.default_rng(3).poisson(0.3, PHOTONS.shape))
+    dim = EXPECTED < 0.1
+    assert "a pedestal or background of 0." in said
+    assert pattern.intensities[dim].mean() - EXPECTED[dim].mean() < 0.15
+
+
+def test_what_is_taken_off_below_zero_is_taken_off_elsewhere() -> None:
+    values = np.random.default_rng(0).normal(1.0, 1.0, (40, 8, 8)).astype(np.float32)
+    kept = not_negative(values)
+    assert kept.min() >= 0
+    assert kept.sum() == pytest.approx(values.sum(), rel=0.02)
+    assert np.maximum(values, 0).sum() > 1.07 * values.sum()
+
+
+@pytest.mark.parametrize("size", [(1, 3, 3), (3, 3, 3)])
+def test_filtered_counts_are_no_photons(size: tuple[int, int, int]) -> None:
+    pattern, said = found(ndimage.median_filter(PHOTONS, size))
+    assert "filtered" in said
+    assert pattern.unit == "unknown"
+    assert pattern.warnings
