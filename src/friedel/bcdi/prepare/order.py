@@ -83,7 +83,7 @@ class _Fineness:
     @property
     def odd(self) -> bool:
         """Whether there is more of it than photon noise, and the edges of the box, make."""
-        return self.fine > max(LEAST_FINE * self.noise, LEAST_SHARE * self.power)
+        return self.fine > self.floor
 
     @property
     def bar(self) -> float:
@@ -93,6 +93,11 @@ class _Fineness:
         share = run_shares(terms, np.diag(self.products))[0].min()
         edges = EDGES * self.power
         return min(edges + LEAST_GAIN * (self.fine - edges), max(float(share), 0.0) * self.power)
+
+    @property
+    def floor(self) -> float:
+        """What photon noise, and the edges of the box, may make."""
+        return max(LEAST_FINE * self.noise, LEAST_SHARE * self.power)
 
     def swapped(self) -> Floats:
         """Return what is too fine after two points ``(n, n)`` have changed places."""
@@ -135,6 +140,13 @@ def _unswapped(counts: Counts, at: Floats, name: str, observer: Observer) -> Cou
     after = fineness.swapped()
     one, other = (int(k) for k in np.unravel_index(int(after.argmin()), after.shape))
     if not after[one, other] < fineness.bar:
+        return counts
+    left = float(after[one, other])
+    if left > fineness.floor:
+        text = (
+            f"{name}: frames about {int(present[one])} to {int(present[other])} don't continue each other, and no swap "
+        )
+        observer(Warned("frames", text + "of two puts it right: are they in another order?", bends=True))
         return counts
     pair = sorted((int(present[one]), int(present[other])))
     text = f"{name}: frames {pair[0]} and {pair[1]} continue the others only if they change places: put so"
