@@ -260,8 +260,11 @@ def _filtered(counts: Counts, name: str, observer: Observer) -> Counts:
     low = next((size for stride, size in sizes if size is not None and size < LEAST_NOISE[stride]), None)
     if low is None:
         return counts
-    text = f"{name}: neighbouring voxels scatter by {low:.2g} of photon noise: filtered (a median, or smoothed), which "
-    observer(Warned("unit", text + "also takes light from narrow fringes; give the counts as recorded", bends=True))
+    text = (
+        f"{name}: neighbouring voxels scatter by {low:.2g} of photon noise: filtered (a median, a mean), or simulated"
+    )
+    text += " without noise; a filter takes light from narrow fringes, so give the counts as recorded"
+    observer(Warned("unit", text, bends=True))
     return replace(counts, unit="unknown")
 
 
