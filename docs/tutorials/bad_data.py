@@ -1,9 +1,10 @@
 # %% [markdown]
 # # Reading the quality figures, with bad data
 #
-# The same small object measured well, with too few photons, and undersampled. What do the figures say?
+# A small object measured well, the same with too few photons, and noise in which there is nothing. What do the figures say?
 
 # %%
+import matplotlib.pyplot as plt
 import numpy as np
 
 import friedel
@@ -19,18 +20,23 @@ quick = {"start": "random", "starts": 2}
 # **Well measured.** The starts agree, χ is near the photons' floor.
 
 # %%
-good = friedel.reconstruct(diffract(crystal, n_photons=1e7, seed=0), plan=quick, seed=0)
+bright = diffract(crystal, n_photons=1e7, seed=0)
+good = friedel.reconstruct(bright, plan=quick, seed=0)
 print(
     f"χ {good.quality.chi:.3f}; {good.quality.n_agreeing} of {good.quality.n_starts} agree; trusted: {good.quality.trusted}"
 )
 
 # %% [markdown]
-# **Too few photons.** χ is large because each photon is a large part of what there is. That alone isn't wrong: the *free deviance* near 1 says
-# that the model explains what was never fitted. What suffers is the resolution, and the starts' agreement.
+# **Too few photons.** χ is large because each photon is a large part of what there is. That alone isn't wrong: a misfit of voxels that were never
+# fitted near 1 × what photon noise gives says that the model explains all that can be explained. What suffers is the resolution, and how well the
+# starts agree.
 
 # %%
-dim = friedel.reconstruct(diffract(crystal, n_photons=2e4, seed=0), plan=quick, seed=0)
-print(f"χ {dim.quality.chi:.3f}; free deviance {dim.quality.free_deviance}; trusted: {dim.quality.trusted}")
+faint = diffract(crystal, n_photons=2e4, seed=0)
+dim = friedel.reconstruct(faint, plan=quick, seed=0)
+print(
+    f"χ {dim.quality.chi:.3f}; {dim.quality.noise_factor:.2f} × what photon noise gives; trusted: {dim.quality.trusted}"
+)
 
 # %% [markdown]
 # **Not a crystal at all.** Noise has a χ as well, and a support is found for it. The verdict and its reasons say that nothing is there.
@@ -41,6 +47,27 @@ nothing = friedel.reconstruct(noise, plan=quick, seed=0)
 print(f"χ {nothing.quality.chi:.3f}; trusted: {nothing.quality.trusted}")
 for reason in nothing.quality.reasons:
     print("-", reason)
+
+# %% [markdown]
+# **Side by side.** Above, the middle slice of each pattern; below, the amplitude of what was found, with the crystal's true outline in white. In the
+# noise a body as large as the box was found, which has the lower χ of the two that aren't trusted.
+
+# %%
+figure, axes = plt.subplots(2, 3, figsize=(9, 6.2), layout="constrained")
+cases = {"well measured": (bright, good), "too few photons": (faint, dim), "noise": (noise, nothing)}
+for (pattern, image), (name, (photons, result)) in zip(axes.T, cases.items(), strict=True):
+    middle = photons.shape[0] // 2
+    shown = pattern.imshow(np.log10(photons[middle] + 1), cmap="magma", origin="lower")
+    pattern.set(title=f"{name}\n{photons.sum():.0e} photons", xticks=[], yticks=[])
+    figure.colorbar(shown, ax=pattern, label="log₁₀(photons + 1)", shrink=0.8)
+    amplitude = abs(result.object)
+    shown = image.imshow(amplitude[middle] / amplitude.max(), cmap="viridis", origin="lower", vmin=0, vmax=1)
+    if name != "noise":
+        image.contour(abs(crystal[middle]), levels=[0.5], colors="white", linewidths=1)
+    verdict = "trusted" if result.quality.trusted else "not trusted"
+    image.set(title=f"{verdict}, χ = {result.quality.chi:.2f}", xticks=[], yticks=[])
+    figure.colorbar(shown, ax=image, label="amplitude, relative", shrink=0.8)
+figure
 
 # %% [markdown]
 # So: first the verdict, then its reasons, then agreement and free deviance; χ last, and never to compare supports of different size.

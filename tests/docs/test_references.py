@@ -5,6 +5,7 @@ from pathlib import Path
 from urllib.parse import urlparse
 
 import pytest
+import yaml
 
 ROOT = Path(__file__).resolve().parents[2]
 PAGES = sorted([ROOT / "README.md", *(ROOT / "docs").rglob("*.md")])
@@ -52,3 +53,10 @@ def test_links_elsewhere_are_whole_and_encrypted(path):
         parts = urlparse(target)
         assert parts.scheme == "https", target
         assert "." in parts.netloc, target
+
+
+def test_search_works_without_the_internet():
+    # The theme's plugin asks unpkg.com for a script of this name, unless the site brings one.
+    scripts = yaml.safe_load((ROOT / "mkdocs.yml").read_text("utf-8"))["extra"]["polyfills"]
+    assert any("iframe-worker" in script for script in scripts)
+    assert all((ROOT / "docs" / script).is_file() for script in scripts)

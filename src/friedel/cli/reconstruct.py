@@ -12,7 +12,7 @@ EPILOG = (
     "Examples:\n\n"
     "  friedel reconstruct crystal.npy -o result          a 3D array of photons, everything by default\n\n"
     "  friedel reconstruct scan.h5 --dataset entry/data -o result\n\n"
-    "  friedel reconstruct plans/aps34idc_scan54.yaml -o result          a raw rocking scan, described by a plan\n\n"
+    "  friedel reconstruct my_scan.yaml -o result          a raw rocking scan, described by a plan\n\n"
     "  friedel reconstruct /data/today --plan mine.yaml -o result --seed 3          the same plan, another scan"
 )
 

@@ -46,6 +46,8 @@ def series(
 
             scans = run_series(chosen, output, device=device, observer=observer)
             _show([scan.failed for scan in scans.scans], "scans", "reconstructed", scans.outliers, scans.files)
+            for name, why in scans.doubtful.items():
+                typer.secho(f"  {name}: {why}", fg="yellow")
         else:
             _show(*_run_hits(chosen, output, device, observer))
 

@@ -8,8 +8,8 @@ import typer
 
 EPILOG = (
     "Examples:\n\n"
-    "  friedel validate plans/aps34idc_scan54.yaml --complete > my_plan.yaml\n\n"
-    "  friedel validate plans/aps34idc_scan54.yaml --draw geometry.png"
+    "  friedel validate my_scan.yaml --complete > complete.yaml\n\n"
+    "  friedel validate my_scan.yaml --draw geometry.png"
 )
 
 

@@ -1,5 +1,6 @@
 """Shares of counts with their uncertainty, and a scatter that outliers don't widen."""
 
+import math
 from dataclasses import dataclass
 
 from friedel.core.errors import InputError
@@ -31,3 +32,11 @@ def share(right: int, total: int) -> Interval:
 
     bounds = binomtest(right, total).proportion_ci(confidence_level=0.95, method="wilson")
     return Interval(right / total, float(bounds.low), float(bounds.high))
+
+
+def with_error(value: float, error: float) -> str:
+    """Return "value ± error" with the error's first two figures and no more of the value."""
+    if not (math.isfinite(error) and error > 0):
+        return f"{value:.4g}"
+    digits = max(0, 1 - math.floor(math.log10(error)))
+    return f"{value:.{digits}f} ± {error:.{digits}f}"

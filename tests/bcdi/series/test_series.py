@@ -9,7 +9,7 @@ from heating import write_heating
 from friedel.bcdi.phasing.options import PhasingOptions
 from friedel.bcdi.plan import ReconstructionPlan
 from friedel.bcdi.scans.source import ScanSource
-from friedel.bcdi.series.outliers import find_outliers
+from friedel.bcdi.series.outliers import find_doubtful, find_outliers
 from friedel.bcdi.series.plan import SeriesPlan, members_of, scan_numbers
 from friedel.bcdi.series.run import run_series
 from friedel.core.errors import InputError, PlanError
@@ -95,6 +95,32 @@ def test_the_odd_one_is_named_with_its_reason_and_nobody_else(changes, why):
     outliers = find_outliers(_scans(**changes), None)
     assert list(outliers) == ["scan 5"]
     assert why in outliers["scan 5"]
+
+
+@dataclass
+class _Together:
+    correlations: np.ndarray
+    names: tuple = tuple(f"scan {k}" for k in range(12))
+    reference: str = "scan 3"
+
+
+def test_a_failed_check_is_in_doubt_beside_like_neighbours_and_odd_with_unlike_ones():
+    scans, alike = _scans(trusted=False), np.full(12, 0.97)
+    assert find_outliers(scans, _Together(alike)) == {}
+    assert list(find_doubtful(scans, {})) == ["scan 5"]
+    unlike = np.where(np.arange(12) == 5, 0.6, alike)
+    outliers = find_outliers(scans, _Together(unlike))
+    assert "a check failed" in outliers["scan 5"]
+    assert "correlation" in outliers["scan 5"]
+    assert find_doubtful(scans, outliers) == {}
+    few = scans[3:7]
+    assert list(find_outliers(few, _Together(alike[3:7], ("scan 3", "scan 4", "scan 5", "scan 6")))) == ["scan 5"]
+
+
+def test_the_reference_and_a_better_fit_are_not_odd():
+    alike = np.full(12, 0.97)
+    alike[5] = 1.0
+    assert find_outliers(_scans(chi=0.02), _Together(alike, reference="scan 5")) == {}
 
 
 def test_a_steady_trend_makes_nobody_odd():

@@ -37,8 +37,8 @@ def test_what_grows_is_right_or_says_that_its_halves_disagree(seed):
     if last.quality.agreement < DOUBTED:
         assert "don't agree yet" in last.sentence
     else:
-        assert found > 0.93
-        assert found == pytest.approx(last.quality.mean_corrected, abs=0.05)
+        assert found > 0.9
+        assert found == pytest.approx(last.quality.mean_corrected, abs=0.06)
         assert last.quality.mean_corrected < last.expected <= 1
 
 

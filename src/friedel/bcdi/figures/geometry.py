@@ -36,15 +36,18 @@ def draw_geometry(
     axes = figure.add_subplot(projection="3d")
     arm = rotation(diffractometer.detector_circles, motors_deg)
     beam, out = direction("z+"), pixel_ray(detector, arm, detector.direct_beam_yx)
-    _arrow(axes, -1.5 * beam, beam * 1.5, "beam", INK)
-    _arrow(axes, np.zeros(3), out * 1.6, "to the detector", FAINT)
+    _arrow(axes, -1.5 * beam, beam * 1.5, "beam", INK, at=0.0)
+    _arrow(axes, np.zeros(3), out * 1.6, "to the detector", FAINT, at=0.3)
     q = out - beam
     if np.linalg.norm(q) > 1e-9:
-        _arrow(axes, np.zeros(3), q / np.linalg.norm(q) * ARROW, "q", VERMILION)
-    for circles, colour in ((diffractometer.sample_circles, ORANGE), (diffractometer.detector_circles, BLUE)):
+        _arrow(axes, np.zeros(3), q / np.linalg.norm(q) * ARROW, "q", VERMILION, at=1.25)
+    for circles, colour, side in (
+        (diffractometer.sample_circles, ORANGE, "right"),
+        (diffractometer.detector_circles, BLUE, "left"),
+    ):
         for index, circle in enumerate(circles):
             carried = rotation(circles[:index], motors_deg).apply(direction(circle.axis))
-            _arrow(axes, np.zeros(3), np.asarray(carried) * (0.8 - 0.1 * index), circle.motor, colour)
+            _arrow(axes, np.zeros(3), np.asarray(carried) * (0.8 - 0.1 * index), circle.motor, colour, side=side)
     down, along = (np.asarray(arm.apply(direction(axis))) for axis in (detector.y_axis, detector.x_axis))
     _panel(axes, out * 1.6, down, along)
     two_theta = float(np.degrees(np.arccos(np.clip(out @ beam, -1, 1))))
@@ -54,10 +57,27 @@ def draw_geometry(
     return figure
 
 
-def _arrow(axes: Any, start: Floats, along: Floats, name: str, colour: str) -> None:
+def _arrow(
+    axes: Any, start: Floats, along: Floats, name: str, colour: str, *, at: float = 1.08, side: str = "left"
+) -> None:
+    """Draw an arrow with its name at a share of its length; "right" ends the name there, so that two axes can be read.
+
+    Parameters
+    ----------
+    axes : Axes3D
+        Where.
+    start, along : (3,) array
+        In the laboratory.
+    name, colour : str
+        Of the arrow.
+    at : float
+        Where its name stands, as a share of its length.
+    side : {"left", "right"}
+        Which end of the name stands there.
+    """
     s, a = start[list(SHOWN)], along[list(SHOWN)]
     axes.quiver(*s, *a, color=colour, arrow_length_ratio=0.12)
-    axes.text(*(s + 1.08 * a), name, color=colour)
+    axes.text(*(s + at * a), f" {name} ", color=colour, ha=side)
 
 
 def _panel(axes: Any, middle: Floats, down: Floats, along: Floats) -> None:
@@ -65,5 +85,5 @@ def _panel(axes: Any, middle: Floats, down: Floats, along: Floats) -> None:
     corners = [middle + PANEL * (a * down + b * along) for a, b in ((-1, -1), (-1, 1), (1, 1), (1, -1), (-1, -1))]
     axes.plot(*np.array(corners)[:, list(SHOWN)].T, color=FAINT)
     first = corners[0]
-    _arrow(axes, first, 0.5 * PANEL * down, "rows", FAINT)
+    _arrow(axes, first, 0.5 * PANEL * down, "rows", FAINT, side="right")
     _arrow(axes, first, 0.5 * PANEL * along, "columns", FAINT)

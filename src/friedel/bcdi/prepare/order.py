@@ -146,7 +146,9 @@ def _unswapped(counts: Counts, at: Floats, name: str, observer: Observer) -> Cou
 
 def _without_jumps(counts: Counts, at: Floats, name: str, observer: Observer) -> Counts:
     """Move frames back that lie sideways of those before them: the sample, or the read-out's window, jumped."""
-    steps = [(y, x) for y in range(-FARTHEST, FARTHEST + 1) for x in range(-FARTHEST, FARTHEST + 1) if (y, x) != (0, 0)]
+    steps: list[Step] = [
+        (y, x) for y in range(-FARTHEST, FARTHEST + 1) for x in range(-FARTHEST, FARTHEST + 1) if (y, x) != (0, 0)
+    ]
     present = np.flatnonzero(counts.mask.any(axis=(1, 2)) & np.isfinite(at))
     found = _jumps(counts, 0, (1, 2), present, at[present], steps)
     if not found:
@@ -267,8 +269,8 @@ def _line_places(
     """Return where the brightest lines lie that are known wherever they may be moved, and the mean sum about each."""
     across = tuple(part for k, part in enumerate(box) if k != axis)
     image = np.moveaxis(values, axis, 0)[inside].sum(axis=0)[across]
-    known = np.moveaxis(mask, axis, 0)[inside].all(axis=0)[across]
-    known = ndimage.minimum_filter(known, 2 * FARTHEST + 1, mode="constant", cval=False)
+    known = np.asarray(np.moveaxis(mask, axis, 0)[inside].all(axis=0))[across]
+    known = np.asarray(ndimage.minimum_filter(known, 2 * FARTHEST + 1, mode="constant", cval=False))
     dim = np.sort(image[known])[-LINES:][0] if known.any() else np.float32(0)
     rows, columns = np.nonzero(known & (image >= max(dim, np.float32(1))))
     about = ndimage.uniform_filter(image, 2 * FARTHEST + 1)[rows, columns].astype(np.float64)

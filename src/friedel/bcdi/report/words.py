@@ -9,6 +9,7 @@ import numpy as np
 
 from friedel.bcdi.records import CrystalImage, Quality, Reconstruction, Start
 from friedel.core.observer import WARNING
+from friedel.core.statistics import with_error
 from friedel.core.units import ANGSTROM_PER_NM, photon_energy_ev
 
 
@@ -138,14 +139,6 @@ def _error_rows(reconstruction: Reconstruction, crystal: CrystalImage | None) ->
             typical = factor * float(np.sqrt(np.nanmean(values.astype(np.float64) ** 2)))
             rows.append(FigureRow(name, f"{typical:.2g} {unit}", "standard error of a voxel, rms over the crystal"))
     return rows
-
-
-def with_error(value: float, error: float) -> str:
-    """Return "value ± error" with the error's first two figures and no more of the value."""
-    if not (math.isfinite(error) and error > 0):
-        return f"{value:.4g}"
-    digits = max(0, 1 - math.floor(math.log10(error)))
-    return f"{value:.{digits}f} ± {error:.{digits}f}"
 
 
 def _size_rows(reconstruction: Reconstruction) -> list[FigureRow]:

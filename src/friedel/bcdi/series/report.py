@@ -59,7 +59,8 @@ def series_pages(result: "SeriesResult") -> SeriesPages:
             "correlation": {name: f"{how.correlation:.4f}" for name, how in placed.items()},
             "turned_deg": {name: f"{how.angle_deg:.3f}" for name, how in placed.items()},
         },
-        fits_in="Every scan was reconstructed, passed its checks and resembles its neighbours.",
+        fits_in="Every scan was reconstructed and resembles its neighbours.",
+        remarks=result.doubtful,
     )
 
 

@@ -1,7 +1,7 @@
 """The job: each scan of a series reconstructed in a folder of its own, resumable, then all of them seen together.
 
-Every scan is phased from its own starts. Continuing from the neighbour's object would be quicker, but with one start
-there is no agreement and so no verdict, and where the crystal has changed the result would be biased to the neighbour.
+Every scan is phased from its own starts. Continuing from the neighbour's object takes a half to a tenth of the time,
+but with one start there is no agreement and so no verdict; as one of a network's predictions it saves little.
 """
 
 import hashlib
@@ -12,7 +12,7 @@ from friedel.bcdi.records import CrystalImage
 from friedel.bcdi.results.numbers import FILE, read_numbers, save_numbers
 from friedel.bcdi.run import RunResult, run_scan
 from friedel.bcdi.scans.read import read_scan
-from friedel.bcdi.series.outliers import find_outliers
+from friedel.bcdi.series.outliers import find_doubtful, find_outliers
 from friedel.bcdi.series.plan import Member, SeriesPlan, members_of
 from friedel.bcdi.series.together import Together, seen_together
 from friedel.bcdi.strain.summary import crystal_errors, crystal_numbers
@@ -43,10 +43,13 @@ class SeriesResult(SeriesOutcome[SeriesScan]):
 
     Attributes
     ----------
+    doubtful : dict of str to str
+        Scans that fit in although a check of their own failed, and what is said of them.
     together : Together or None
         All crystals in one frame; None where fewer than two came out.
     """
 
+    doubtful: dict[str, str]
     together: Together | None
 
     @property
@@ -99,7 +102,12 @@ def _report(plan: SeriesPlan, scans: tuple[SeriesScan, ...], folder: Path, obser
     outliers = find_outliers(scans, together)
     for name, why in outliers.items():
         observer(Warned("series", f"{name} doesn't fit in: {why}"))
-    result = SeriesResult(members=scans, against=against, outliers=outliers, together=together, files={})
+    doubtful = find_doubtful(scans, outliers)
+    for name, why in doubtful.items():
+        observer(Warned("series", f"{name}: {why}"))
+    result = SeriesResult(
+        members=scans, against=against, outliers=outliers, doubtful=doubtful, together=together, files={}
+    )
     result.files.update(write_series(folder, result))
     return result
 

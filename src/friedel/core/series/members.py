@@ -15,6 +15,8 @@ from friedel.core.statistics import MAD_TO_SIGMA
 
 FAR = 5.0
 """Robust standard deviations from the neighbours' trend; by chance one number in two million lies so far off."""
+FEWEST = 5
+"""Members without which nobody can say which of them is the outlier."""
 NEIGHBOURS = 6
 """Members that make the trend: of six, one outlier spoils 5 of 15 slopes, which leaves their median alone."""
 
@@ -141,7 +143,7 @@ def far_from_neighbours(values: NDArray[np.float64], *, least: float) -> dict[in
         Twice the least standard deviation, relative, that is assumed, however small the scatter is.
     """
     known = np.flatnonzero(np.isfinite(values))
-    if len(known) < 5:  # of fewer, nobody can say which is the outlier
+    if len(known) < FEWEST:
         return {}
     trend = {int(k): _trend(values, known[known != k], int(k)) for k in known}
     apart = {k: abs(values[k] - usual) for k, usual in trend.items()}

@@ -13,6 +13,7 @@ from friedel.core.figures import BLUE, VERMILION, new_figure, plain_axes
 from friedel.core.files.atomic import replacing
 from friedel.core.report import render_page
 from friedel.core.series.members import SeriesMember
+from friedel.core.statistics import with_error
 
 Quantity = tuple[str, str, float]
 """Number, title, factor."""
@@ -38,6 +39,8 @@ class SeriesPages:
         Further columns of the table, each by the member's name.
     fits_in : str
         What is said where there is no outlier.
+    remarks : mapping of str to str
+        Members that fit in, and of which something is to be said.
     """
 
     members: Sequence[SeriesMember]
@@ -47,6 +50,7 @@ class SeriesPages:
     kind: str
     columns: Mapping[str, Mapping[str, object]] = field(default_factory=dict)
     fits_in: str = ""
+    remarks: Mapping[str, str] = field(default_factory=dict)
 
     def write(self, folder: Path, *, movie: Path | None = None, caption: str = "") -> dict[str, Path]:
         """Write table, plots and report into a folder; return them by what they are for.
@@ -120,17 +124,18 @@ class SeriesPages:
         return figure
 
     def _words(self) -> dict[str, object]:
-        rows = []
+        rows, said = [], {**self.remarks, **self.outliers}
         for place, member in enumerate(self.members):
             values = [_number(member, name, factor) for name, _, factor in self.plotted]
             at = member.conditions.get(self.against, place)
-            rows.append((member.name, f"{at:g}", values, not member.failed, self.outliers.get(member.name, "")))
+            rows.append((member.name, f"{at:g}", values, not member.failed, said.get(member.name, "")))
         return {
             "kind": self.kind,
             "n_members": len(self.members),
             "against": self.against.replace("_", " "),
             "outliers": list(self.outliers.items()),
             "fits_in": self.fits_in,
+            "remarks": list(self.remarks.items()),
             "titles": [title for _, title, _ in self.plotted],
             "rows": rows,
         }
@@ -140,7 +145,7 @@ def _number(member: SeriesMember, name: str, factor: float) -> str:
     value, error = member.numbers.get(name), member.errors.get(name)
     if value is None:
         return ""
-    return f"{factor * value:.6g}" + ("" if error is None else f" ± {factor * error:.2g}")
+    return f"{factor * value:.6g}" if error is None else with_error(factor * value, factor * error)
 
 
 def _embedded(path: Path, kind: str) -> str:

@@ -1,12 +1,13 @@
 """A merged intensity that grows with the hits: two halves, and new frames added to them a few hundred at a time.
 
-Each half is an incremental expectation maximisation (Neal & Hinton, Learning in Graphical Models, 1998, 355; with the
-forgetting of Cappé & Moulines, J. R. Stat. Soc. B 71, 593 (2009)): new frames get their posterior by the half's model,
-their photons are added to the half's sums, and the sums become the next model. Frames of an early, poor model are thus
-badly placed; so whenever their number has doubled, all are oriented anew. In sum that costs twice the last time.
+Each half is an incremental expectation maximisation (Neal & Hinton, Learning in Graphical Models, 1998, 355; its sums
+fade as in Cappé & Moulines, J. R. Stat. Soc. B 71, 593 (2009)): new frames, and some of the older, get their posterior
+by the half's model, their photons are added to what is kept of the half's sums, and the sums become the next model. A
+model of few frames may be wrong; so whenever their number has doubled all are oriented anew, from random starts. In sum
+that costs twice the last time.
 """
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import numpy as np
 import scipy.sparse as sp
@@ -14,7 +15,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from friedel.core.errors import InputError
-from friedel.core.machine.threads import in_threads, single_thread
+from friedel.core.machine.threads import single_thread
 from friedel.core.observer import Observer, silent
 from friedel.spi.orient.background import expect_over, judge_over
 from friedel.spi.orient.march import (
@@ -24,11 +25,10 @@ from friedel.spi.orient.march import (
     Model,
     collect_views,
     compress,
-    run_march,
 )
 from friedel.spi.orient.quality import DOUBTED, MergeQuality, corrected
 from friedel.spi.orient.rings import Pixels, RingFrames, Rings, ring_frames, upright
-from friedel.spi.orient.solve import LEAST_PHOTONS, OrientOptions, compare, joint, prepare
+from friedel.spi.orient.solve import LEAST_PHOTONS, OrientOptions, agreeing, compare, joint, prepare
 from friedel.spi.orient.speckle import lay_frames
 from friedel.spi.orient.views import turned_views
 from friedel.spi.orient.volume import Merge
@@ -39,8 +39,9 @@ GROWN = 2.0  # times the frames of the last march, at which all are oriented ane
 _LEAST_NEW, _NEW = 40, 0.1
 """New frames that are added at once: so many at least, and this share of those there are; fewer cost the same, for most
 of an update is sampling and smoothing the volume."""
-_KEPT = 0.9
-"""Of a half's sums that an update keeps: what was placed by older models fades, to a third after ten updates."""
+_AT_ONCE = 2000
+"""Frames that an update places, the new ones and older ones anew: up to so many it is an iteration over all of them,
+which costs as much as sampling and smoothing the volume."""
 MOST = 20_000
 """Frames that are kept to be oriented anew, the newest: 80 MB of 500 photons each."""
 ENOUGH = 0.01
@@ -96,7 +97,7 @@ class _Half:
 
     model: Model
     merge: Merge
-    views: list[NDArray[np.float32]] = field(default_factory=list)
+    views: NDArray[np.float32]
 
 
 class GrowingMerge:
@@ -186,33 +187,38 @@ class GrowingMerge:
         self._rings = frames.rings
         parts = [frames.select(np.arange(half, len(frames), 2)) for half in (0, 1)]
 
-        def one(half: int) -> Iteration:
-            seed = np.random.SeedSequence((self._options.seed, len(frames), half)).generate_state(1)[0]
-            return run_march(parts[half], self._march, int(seed))
-
-        done = list(in_threads(one, (0, 1)))
-        self._halves = [_Half(half.model, half.merge, [_beams(half)]) for half in done]
+        done = agreeing(parts, self._march, self._options)
+        self._halves = [_Half(half.model, half.merge, _beams(half)) for half in done]
         self._evidence = [self._foretold(parts[half], self._halves[1 - half]) for half in (0, 1)]
         self._marched = self._done = self.n_frames
 
     def _add_new(self) -> None:
-        """Place the new frames by their half's model, and make the next models of all."""
-        start = max(self._done, self._dropped)
-        frames = ring_frames(self._photons[start - self._dropped :], self._pixels, self._rings)
-        parts = [frames.select(np.arange((half + start) % 2, len(frames), 2)) for half in (0, 1)]
+        """Place the new frames, and as many older ones anew as are taken at once, by the models of their halves."""
+        start, n = max(self._done - self._dropped, 0), self._photons.shape[0]
+        older = self._rng.permutation(start)[: max(_AT_ONCE - (n - start), 0)]
+        for_half = [(np.arange(start + (start + half) % 2, n, 2), older[older % 2 == half]) for half in (0, 1)]
+        new, old = zip(*for_half, strict=True)
+        parts = [self._on_rings(numbers) for numbers in new]
         self._evidence += [self._foretold(parts[half], self._halves[1 - half]) for half in (0, 1)]
-        self._halves = [self._grown(half, part) for half, part in zip(self._halves, parts, strict=True)]
+        self._halves = [
+            self._grown(half, self._on_rings(np.concatenate(numbers)), taken=len(np.concatenate(numbers)) / (n / 2))
+            for half, *numbers in zip(self._halves, new, old, strict=True)
+        ]
         self._done = self.n_frames
 
-    def _grown(self, half: _Half, frames: RingFrames) -> _Half:
-        march, n = self._march, half.model.intensity.shape[0]
+    def _on_rings(self, numbers: NDArray[np.int64]) -> RingFrames:
+        return ring_frames(self._photons[numbers], self._pixels, self._rings)
+
+    def _grown(self, half: _Half, frames: RingFrames, *, taken: float) -> _Half:
+        """Return a half after an iteration over some of its frames: its sums keep what the share ``taken`` leaves."""
+        march, n, kept = self._march, half.model.intensity.shape[0], max(1 - taken, 0.0)
         views = self._turned()
         found, points = expect_over(frames, half.model.intensity, views, n_rings=frames.rings.within(march.q_max))
         new = collect_views(found, points, n, march.group)
-        merge = Merge(_KEPT * half.merge.photons + new.photons, _KEPT * half.merge.exposure + new.exposure)
+        merge = Merge(kept * half.merge.photons + new.photons, kept * half.merge.exposure + new.exposure)
         model = compress(merge, half.model, march, q_max=march.q_max)
         done = Iteration(model=model, found=found, merge=new, views=views, q_max=march.q_max)
-        return _Half(model, merge, [*half.views, _beams(done)])
+        return _Half(model, merge, np.concatenate([half.views[: round(kept * len(half.views))], _beams(done)]))
 
     def _foretold(self, frames: RingFrames, half: _Half) -> NDArray[np.float32]:
         """Return each frame's evidence for a half that it isn't in."""
@@ -230,7 +236,7 @@ class GrowingMerge:
             n_frames=self._done,
             intensity=joint(models, rotation).intensity.numpy(),
             quality=quality,
-            views=np.concatenate(halves[0].views),
+            views=halves[0].views,
         )
 
 

@@ -1,6 +1,6 @@
 // One result: three linked slices, a profile, a histogram and the surface. Built by the script, so any page can hold it.
 import { Solid } from "./solid.js";
-import { PLANES, bytesOf, coloured, histogramOf, numberText, profileOf, roundLength, sliceOf, unpacked, valueAt } from "./volume.js";
+import { PLANES, bytesOf, coloured, histogramOf, numberText, profileOf, roundLength, sliceOf, unpacked, valueAt, withError } from "./volume.js";
 
 const DRAWING = "http://www.w3.org/2000/svg";
 let made = 0;
@@ -174,7 +174,7 @@ export class Viewer {
     const value = valueAt(this.volumes.get(this.chosen), this.shape, this.at);
     const error = this.errors ? valueAt(this.errors, this.shape, this.at) : NaN;
     const where = this.axes.map((name, k) => `${name} ${numberText((this.at[k] - (this.shape[k] >> 1)) * this.step, 3)}`).join(", ");
-    this.parts.value.textContent = `${this.field.name} ${numberText(value)}${Number.isFinite(error) ? ` ± ${numberText(error, 2)}` : ""} ${this.field.unit} at ${where} ${this.unit}`;
+    this.parts.value.textContent = `${this.field.name} ${withError(value, error)} ${this.field.unit} at ${where} ${this.unit}`;
     if (!this.compact) this.cut();
   }
 

@@ -74,3 +74,10 @@ export function numberText(value, digits = 4) {
   const text = Math.abs(value) < 1e-12 ? "0" : String(Number(value.toPrecision(digits)));
   return text.replace("-", "−");
 }
+
+// "value ± error" with the error's first two figures and no more of the value; without a finite error the value alone.
+export function withError(value, error, digits = 4) {
+  if (!(error > 0 && Number.isFinite(error) && Number.isFinite(value))) return numberText(value, digits);
+  const decimals = Math.min(20, Math.max(0, 1 - Math.floor(Math.log10(error))));
+  return `${value.toFixed(decimals)} ± ${error.toFixed(decimals)}`.replace("-", "−");
+}

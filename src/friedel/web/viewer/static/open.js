@@ -1,7 +1,7 @@
 // The table of results, one result, and two beside one another. The address says what is shown: #/, #/3, #/3/7.
 import { Viewer } from "/static/viewer/viewer.js";
 import { Frames } from "/static/open/frames.js";
-import { numberText } from "/static/viewer/volume.js";
+import { withError } from "/static/viewer/volume.js";
 
 const at = (name) => document.getElementById(name);
 const COLUMNS = [
@@ -53,7 +53,7 @@ function cellText(row, column) {
   if (value === undefined) return row.waiting && ["diameter_nm", "strain_rms"].includes(column.name) ? "…" : "";
   if (typeof value !== "number") return String(value);
   const scale = column.scale || 1;
-  return numberText(value * scale, column.digits) + (Number.isFinite(error) ? ` ± ${numberText(error * scale, 2)}` : "");
+  return withError(value * scale, error * scale, column.digits);
 }
 
 function sorted() {
