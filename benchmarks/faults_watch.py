@@ -94,7 +94,7 @@ class WatchCommand:
         """Take note of its processes and shared memory; return the processes by name."""
         found = _below(self.process.pid)
         self.family |= set(found.values())
-        self.memory |= _blocks(self.process.pid)
+        self.memory |= blocks_of(self.process.pid)
         return found
 
     def until_scored(self, n_frames: int) -> None:
@@ -216,6 +216,7 @@ def _text(path: Path) -> str:
         return ""
 
 
-def _blocks(pid: int) -> set[Path]:
+def blocks_of(pid: int) -> set[Path]:
+    """Return the blocks of friedel's shared memory that a process has."""
     lines = _text(Path(f"/proc/{pid}/maps")).splitlines()
     return {Path(line.split()[5]) for line in lines if "/dev/shm/friedel-" in line and "deleted" not in line}

@@ -32,7 +32,7 @@ from friedel.spi.hits.probability.reliability import reliability
 from friedel.spi.particles.particle import PARTICLES
 
 UNSEEN, PAPER = ("soccer_ball", "torus"), {"soccer_ball": 0.587, "torus": 0.848}
-FRINGES_FROM = 5.0  # as the default selection's
+FRINGES_FROM = 4.0  # as the default selection's
 MISSES, FALSE_POSITIVES = 0.05, 0.005
 APART, CONTACT = {Kind.SEVERAL: 0.9, Kind.EMPTY: 0.1}, {Kind.TOUCHING: 1.0}
 

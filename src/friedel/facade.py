@@ -141,7 +141,13 @@ def load(path: str | Path) -> "Reconstruction":
     return load_reconstruction(path)
 
 
-def open_frames(path: str | Path, *, dataset: str | None = None, geometry: str | Path | None = None) -> "Run":
+def open_frames(
+    path: str | Path,
+    *,
+    dataset: str | None = None,
+    geometry: str | Path | None = None,
+    dark: str | Path | None = None,
+) -> "Run":
     """Open a run of single-particle frames; nothing is read before it is asked for.
 
     Parameters
@@ -152,6 +158,8 @@ def open_frames(path: str | Path, *, dataset: str | None = None, geometry: str |
         Where in it the frames are; None: the only candidate.
     geometry : path, optional
         CrystFEL geometry file, for a detector of many modules.
+    dark : path, optional
+        Dark image ``(y, x)``, or dark frames, taken off every frame.
 
     Returns
     -------
@@ -165,7 +173,8 @@ def open_frames(path: str | Path, *, dataset: str | None = None, geometry: str |
     """
     from friedel.spi.frames.run import Run
 
-    return Run(Path(path), dataset=dataset, geometry=None if geometry is None else Path(geometry))
+    given = {name: None if value is None else Path(value) for name, value in (("geometry", geometry), ("dark", dark))}
+    return Run(Path(path), dataset=dataset, **given)
 
 
 def classify(
@@ -174,6 +183,7 @@ def classify(
     mask: "NDArray[Any] | None" = None,
     mask_marks: 'Literal["bad", "good"] | None' = None,
     centre: tuple[float, float] | None = None,
+    dark: "ArrayLike | None" = None,
     model: str | Path = "default",
     device: "str | torch.device | None" = None,
 ) -> "HitScores":
@@ -191,6 +201,8 @@ def classify(
         What True, or anything but 0, means in the mask; needed only where that can't be told.
     centre : (float, float), optional
         Pixel (y, x) that the direct beam hits; None looks for it.
+    dark : (y, x), optional
+        Value of each pixel without light, taken off the frames.
     model : str or path
         Name of a shipped model, or the file or folder of one you trained or adapted. It stays loaded.
     device : str or torch.device, optional
@@ -209,14 +221,16 @@ def classify(
         If there is no such model, or its files are damaged.
     """
     from friedel.spi.classify.in_memory import measured_pixels, score_run, unmasked
+    from friedel.spi.frames.detector_images import WithoutDark, without_dark
     from friedel.spi.frames.run import Run
     from friedel.spi.hits.model import kept_model
 
     measured = measured_pixels(None if mask is None else np.asarray(mask), mask_marks)
     scorer = kept_model(model, device=device)
     if isinstance(frames, Run):
-        return score_run(frames.source, scorer, measured, centre=centre)
-    plain = unmasked(frames)
+        source = frames.source if dark is None else WithoutDark(frames.source, np.asarray(dark, np.float32))
+        return score_run(source, scorer, measured, centre=centre)
+    plain = unmasked(frames) if dark is None else without_dark(unmasked(frames), np.asarray(dark, np.float32))
     return scorer.score(plain, measured, run=scorer.measure(plain, measured, centre=centre))
 
 

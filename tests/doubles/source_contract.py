@@ -8,7 +8,6 @@ import time
 import numpy as np
 import pytest
 
-import friedel.spi.live  # noqa: F401  # makes file:// known
 from friedel.core.errors import InputError, PlanError
 from friedel.stream.sources.events import Begun, Ended, Lost, Malformed, Message
 from friedel.stream.sources.source import find_source

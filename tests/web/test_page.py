@@ -6,7 +6,7 @@ import time
 import pytest
 
 expect = pytest.importorskip("playwright.sync_api", reason="playwright isn't installed").expect
-WIDTHS = {"phone": (390, 844), "laptop": (1440, 900), "control room": (3840, 2160)}
+WIDTHS = {"phone": (360, 780), "laptop": (1440, 900), "control room": (3840, 2160)}
 
 
 @pytest.fixture

@@ -37,6 +37,7 @@ def classify(
     plan: Annotated[Path | None, typer.Option(help="Plan (.yaml); what is given beside it wins.")] = None,
     dataset: Annotated[str | None, typer.Option(help="Dataset of the frames, if there are several.")] = None,
     mask: Annotated[Path | None, typer.Option(help="Mask (y, x): .npy .tif .h5 .cxi .edf; 0 is good.")] = None,
+    dark: Annotated[Path | None, typer.Option(help="Dark image (y, x), or dark frames, taken off every frame.")] = None,
     geometry: Annotated[
         Path | None, typer.Option(help="CrystFEL geometry (.geom), for modules that aren't put together.")
     ] = None,
@@ -59,6 +60,7 @@ def classify(
         "frames.paths": [path.absolute() for path in runs] if runs else None,
         "frames.dataset": dataset,
         "frames.mask": mask and mask.absolute(),
+        "frames.dark": dark and dark.absolute(),
         "frames.geometry": geometry and geometry.absolute(),
         "frames.centre": centre,
         "model": model,

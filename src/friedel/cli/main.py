@@ -19,6 +19,7 @@ from friedel.cli import (
     merge,
     planning,
     reconstruct,
+    register,
     series,
     serve,
     simulate,
@@ -68,6 +69,7 @@ app.command(epilog=merge.EPILOG)(merge.merge)
 app.command(epilog=adapt.EPILOG)(adapt.adapt)
 app.command(name="open", epilog=serve.OPEN_EPILOG)(serve.open_results)
 app.command(epilog=series.EPILOG)(series.series)
+app.command(epilog=register.EPILOG)(register.register)
 app.command(name="plan-scan", epilog=planning.SCAN_EPILOG)(planning.plan_scan)
 app.command(name="plan-particles", epilog=planning.PARTICLE_EPILOG)(planning.plan_particles)
 app.add_typer(evaluate.evaluate, name="evaluate")

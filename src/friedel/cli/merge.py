@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 if TYPE_CHECKING:
-    from friedel.spi.merge.merge import MergeRun
+    from friedel.spi.merge.merged import MergeRun
 
 EPILOG = (
     "Examples:\n\n"
@@ -36,7 +36,14 @@ def merge(
         list[Path] | None, typer.Option(help="Frames without a particle: they measure the background.")
     ] = None,
     symmetry: Annotated[str | None, typer.Option(help="Point group: C1 (none), Cn, Dn, T, O, I.")] = None,
+    test_symmetry: Annotated[
+        bool, typer.Option("--test-symmetry", help="Ask which point groups the intensity has.")
+    ] = False,
     diameter: Annotated[float | None, typer.Option(help="The particle's diameter, inverse units of q.")] = None,
+    bootstrap: Annotated[
+        int | None, typer.Option(help="Draws of the frames that tell errors of intensity and density.")
+    ] = None,
+    sentinels: Annotated[int | None, typer.Option(help="Frames of known orientation to orient beside.")] = None,
     compare: Annotated[
         Path | None,
         typer.Option(help="Known structure to compare the density with: .mrc, .pdb, .cif, or a truth (.h5)."),
@@ -59,6 +66,9 @@ def merge(
         "blanks": [path.absolute() for path in blanks] if blanks else None,
         "symmetry": symmetry,
         "diameter": diameter,
+        "bootstrap": bootstrap,
+        "sentinels": sentinels,
+        "test_symmetry": test_symmetry or None,
         "compare": compare and compare.absolute(),
         "seed": seed,
         "output": output and output.absolute(),
@@ -80,6 +90,8 @@ def merge(
 
 def show_merge(result: "MergeRun") -> None:
     """Print what was found, whether to trust it, and where the files are."""
+    from friedel.spi.orient.symmetry import GROUPS, largest
+
     merged, quality = result.merged, result.merged.quality
     typer.echo(f"{int(merged.used.sum())} of {len(merged.used)} frames are in the intensity")
     colour = "green" if quality.verdict == "trust" else "yellow"
@@ -90,6 +102,9 @@ def show_merge(result: "MergeRun") -> None:
     )
     if result.density is not None:
         typer.echo(f"density: misfit {result.density.misfit:.3f}, phases to q = {result.density.q_resolved:.4g}")
+    if result.symmetries:
+        there = largest(result.symmetries)
+        typer.echo(f"symmetry: {there.sentence if there else 'none of ' + ', '.join(GROUPS) + ' is there'}")
     if result.comparison is not None:
         typer.echo(f"the known structure: {result.comparison.sentence}")
     for name, path in result.files.items():

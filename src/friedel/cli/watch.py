@@ -92,7 +92,6 @@ def record(
     from friedel.stream.recording import record_stream
     from friedel.stream.sources.source import find_source
 
-    _know_files()
     stops: list[bool] = []
     with reporting() as observer, on_signal(lambda: stops.append(True)):
         done = record_stream(find_source(uri), file, seconds=seconds, stopped=lambda: bool(stops), observer=observer)
@@ -107,17 +106,11 @@ def check_stream(
     from friedel.stream.check import Condition
     from friedel.stream.check import check_stream as check
 
-    _know_files()
     found = check(uri, timeout_s=timeout)
     colour = {Condition.OK: "green", Condition.TIMEOUT: "yellow", Condition.ERROR: "red"}[found.condition]
     typer.secho(f"{found.condition}: {found.reason}", fg=colour)
     if found.condition is not Condition.OK:
         raise typer.Exit(_TIMEOUT if found.condition is Condition.TIMEOUT else _ERROR)
-
-
-def _know_files() -> None:
-    """Make ``file://`` known: single-particle imaging brings it, since it reads their files."""
-    import friedel.spi.live  # noqa: F401
 
 
 def _plan(

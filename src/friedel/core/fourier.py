@@ -130,6 +130,13 @@ def fourier_at(
     return values
 
 
+def convolved(first: NDArray[np.float64], second: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return the convolution of two images ``(y, x)`` of one shape, ``(2 y, 2 x)``; the last row and column are 0."""
+    shape = [2 * n for n in first.shape]
+    spectra = [torch.fft.rfft2(torch.from_numpy(values), s=shape) for values in (first, second)]
+    return np.asarray(torch.fft.irfft2(spectra[0] * spectra[1], s=shape).numpy())
+
+
 def ring_fourier(values: Tensor) -> Tensor:
     """Return Σ_j v(φ_j) exp(−i m φ_j), m = 0 … n // 2, of real values on rings ``(..., n)`` of equal angles."""
     return torch.fft.rfft(values, dim=-1)

@@ -9,7 +9,8 @@ from friedel.spi.classify.plan import ClassifyPlan
 from friedel.spi.classify.score import Scorer
 from friedel.spi.forward.frames import ParticleRunOptions
 from friedel.spi.frames.files import FrameFiles
-from friedel.spi.merge.merge import MergeRun, run_merge
+from friedel.spi.merge.merge import run_merge
+from friedel.spi.merge.merged import MergeRun
 from friedel.spi.merge.plan import MergePlan
 from friedel.spi.simulation.layout import read_truth
 from friedel.spi.simulation.merge_data import MergeDataPlan, write_merge_data

@@ -9,7 +9,7 @@ import tifffile
 
 from friedel.core.errors import InputError
 from friedel.core.files.cxi_mask import good_pixels
-from friedel.spi.frames.mask import read_mask, require_fit
+from friedel.spi.frames.detector_images import read_mask, require_fit
 
 BAD = np.zeros((6, 8), np.uint8)
 BAD[2, 3] = 1

@@ -25,8 +25,8 @@ def test_weak_rings_are_good_blanks_are_blank_and_pairs_are_neither(case) -> Non
     assert (scores.blank[kind == "blank"] >= 0.5).all()
     assert not scores.reject_band[kind == "blank"].any()
     assert not scores.good[kind == "pair"].any()
-    # Rods from the side can look like two: half of these are taken for one, and none is lost for want of fringes.
-    assert (scores.single >= 0.5)[kind == "elongated"].mean() >= 0.4
-    assert scores.good[kind == "elongated"].mean() >= 0.35
+    # Rods from the side can look like two: these are taken for one, half of them surely; all have fringes.
+    assert (scores.single >= 0.5)[kind == "elongated"].mean() >= 0.8
+    assert scores.good[kind == "elongated"].mean() >= 0.4
     assert (scores.fringes[kind == "elongated"] > 8).all()
     assert np.allclose(scores.single + scores.blank + scores.other, 1, atol=1e-5)

@@ -1,9 +1,11 @@
 import json
+import time
 
 import h5py
 import numpy as np
-from live_doubles import expected_hits, frames, plan, write_run
+from live_doubles import brightness, expected_hits, frames, plan, write_run
 
+from friedel.spi.live import statistics
 from friedel.spi.live.watch import watch_hits
 
 
@@ -60,3 +62,23 @@ def test_live_scores_are_the_batch_s_scores(tmp_path):
             live = file[f"entry_1/result_1/{name}"][()][order]
             np.testing.assert_allclose(live, expected, rtol=2e-2, atol=2e-2, err_msg=name)
     assert (tmp_path / "out" / "run_constants.npz").exists()
+
+
+def test_modes_of_sizes_are_fitted_seldom_while_frames_come_and_once_more_at_the_end(monkeypatch):
+    fits = []
+    monkeypatch.setattr(statistics, "size_modes", lambda sizes: (fits.append(len(sizes)), time.sleep(0.02), ())[-1])
+    kept, stack = statistics.HitStatistics(), frames(8)
+    every = np.ones(8, bool)
+
+    def add():
+        scores = brightness().score(stack, None, run={})
+        kept.add(scores, every, stack, numbers=np.arange(8), series="s")
+        return kept.view()
+
+    views = [add() for _ in range(5)]
+    assert fits == [8], "fitted on the first hits, and not again at once"
+    assert views[-1].selected == 40
+    kept.over = True
+    kept.view()
+    kept.view()
+    assert fits == [8, 40]

@@ -12,7 +12,7 @@ from friedel.spi.orient.align import align, chance_correlation, sphere_correlati
 from friedel.spi.orient.expect import expect, take_slices
 from friedel.spi.orient.march import March, collect_views, grid_size
 from friedel.spi.orient.quality import MergeQuality, corrected, resolved
-from friedel.spi.orient.rings import Pixels, lay_rings, ring_frames
+from friedel.spi.orient.rings import Pixels, lay_rings, ring_frames, upright
 from friedel.spi.orient.speckle import measure_speckle, shell_variance
 from friedel.spi.orient.views import in_plane, sphere, symmetry_group, turned_views
 from friedel.spi.orient.volume import collect, friedel_mean, sample, smooth_field, speckle_spectrum
@@ -180,11 +180,21 @@ def test_the_variance_of_shells_is_measured_from_frames_alone(data, pixels, fram
     assert (shell_variance(half_background, 0.25)[outer] < 0.6 * found[outer]).mean() > 0.8
 
 
-def test_a_tilted_detector_is_refused(data):
-    tilt = Rotation.from_euler("x", 20, degrees=True)
-    tilted = Pixels(q=tilt.apply(data.detector.q), weight=np.ones(len(data.detector.q)))
-    with pytest.raises(InputError, match="symmetric"):
-        lay_rings(tilted, band=0.3)
+def test_a_tilted_detector_is_turned_upright(data, pixels):
+    tilt = Rotation.from_euler("xy", [20, -35], degrees=True)
+    turned_pixels, turn = upright(Pixels(q=tilt.apply(pixels.q), weight=pixels.weight))
+    beam = turn @ tilt.as_matrix()  # what is left is a turn around the beam
+    np.testing.assert_allclose(beam[2], [0, 0, 1], atol=1e-6)
+    np.testing.assert_allclose(turned_pixels.q, pixels.q @ beam.T, atol=1e-6)
+    assert upright(pixels)[0] is pixels
+    rings = lay_rings(turned_pixels, band=0.3)
+    np.testing.assert_allclose(rings.height, lay_rings(pixels, band=0.3).height, atol=0.05)
+
+
+def test_pixels_on_no_sphere_are_refused(data):
+    bent = data.detector.q + np.array([0, 0, 1]) * 0.02 * data.detector.q[:, :1] ** 2
+    with pytest.raises(InputError, match="no sphere"):
+        lay_rings(upright(Pixels(q=bent, weight=np.ones(len(bent))))[0], band=0.3)
 
 
 def test_halves_promise_less_than_one_and_say_where_they_end():

@@ -11,7 +11,7 @@ from typer.testing import CliRunner
 
 from friedel.cli.main import app
 from friedel.core.errors import InputError, PlanError
-from friedel.core.networks import load_statistics, load_weights
+from friedel.core.networks import ModelCard, load_statistics, load_weights
 from friedel.core.observer import Note, Progress
 from friedel.spi.hits.model import load_model
 from friedel.spi.training import train
@@ -222,8 +222,24 @@ def test_the_command_names_a_wrong_key_and_a_missing_plan(tmp_path):
 
 def test_a_training_starts_from_weights_of_the_same_network_only() -> None:
     before = load_weights("default")[0].state_dict()
-    plan = TrainingPlan.read({"model": {"architecture": "hitnet", "start": "default", "preprocessing": "features"}})
+    shipped = {"architecture": "hitnet", "options": {"depth": 2, "placed": True}, "preprocessing": "features"}
+    plan = TrainingPlan.read({"model": {**shipped, "start": "default"}})
     assert all(torch.equal(value, before[name]) for name, value in train._network(plan).state_dict().items())
     other = TrainingPlan.read({"model": {"architecture": "hitnet", "start": "default", "options": {"width": 8}}})
     with pytest.raises(PlanError, match="start from weights of the same network"):
         train._network(other)
+
+
+def test_layers_that_the_weights_started_from_lack_change_nothing_at_first() -> None:
+    whole = {"model": {"architecture": "hitnet", "preprocessing": "features"}, "seed": 3}
+    shallow = train._network(TrainingPlan.read(whole))
+    model = {**whole["model"], "options": {"depth": 2, "placed": True}, "start": "before"}
+    deep, images = TrainingPlan.read({**whole, "model": model}), torch.randn(4, 4, 64, 64)
+    with pytest.MonkeyPatch.context() as patch:
+        card = ModelCard(name="before", architecture="hitnet", options={}, preprocessing="features")
+        patch.setattr(train, "load_weights", lambda name: (shallow, card))
+        grown = train._network(deep)
+        assert sum(p.numel() for p in grown.parameters()) > sum(p.numel() for p in shallow.parameters())
+        assert torch.equal(grown.eval()(images), shallow.eval()(images))
+        with pytest.raises(PlanError, match="without blend"):
+            train._network(TrainingPlan.read({**whole, "model": {**model, "blend": 0.5}}))

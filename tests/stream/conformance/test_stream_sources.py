@@ -1,10 +1,12 @@
 """The contract over every kind of stream, with a real sender of that kind on loopback; and what is special to each."""
 
 import builtins
+import os
 from importlib import import_module
 
 import numpy as np
 import pytest
+import tifffile
 from live_doubles import frames
 from live_peers import KaraboPeer, LclsPeer, PvaPeer, SimplonPeer, free_port, swmr_peer, tiff_peer
 from source_contract import SourceContract, collect, frames_of
@@ -117,6 +119,42 @@ def test_axes_are_never_guessed():
             _first(peer.uri.replace("&axes=nyx", ""))
     finally:
         peer.close()
+
+
+def test_a_train_unlike_the_first_is_malformed_and_the_next_one_comes():
+    stack = frames(4).reshape(2, 2, 64, 64)
+    peer = KaraboPeer(stack[:1], axes="nyx")
+    peer.feed(1001, stack[1][0])
+    peer.feed(1002, stack[1])
+    source = find_source(peer.uri)
+    source.open()
+    try:
+        events = collect(source, 4)
+    finally:
+        source.close()
+        peer.close()
+    assert [type(event) for event in events] == [Begun, Message, Malformed, Message]
+    np.testing.assert_array_equal(events[-1].frames, stack[1])
+
+
+def test_links_pipes_and_a_vanished_folder_hold_up_no_frames(tmp_path):
+    folder, stack = tmp_path / "scan", frames(3)
+    folder.mkdir()
+    os.mkfifo(folder / "f_0000.tif")
+    (folder / "f_0001.tif").symlink_to(folder / "later.tiff")
+    tifffile.imwrite(folder / "f_0002.tif", stack[2])
+    source = find_source(f"tiff+dir://{folder}")
+    source.open()
+    events = collect(source, 1)
+    folder.rename(tmp_path / "gone")
+    lost = source.receive(0.1)
+    (tmp_path / "gone").rename(folder)
+    tifffile.imwrite(folder / "later.tiff", stack[1])
+    events += collect(source, 1)
+    source.close()
+    assert [type(event) for event in events] == [Begun, Message, Message]
+    assert [event.number for event in events[1:]] == [2, 1]
+    assert "the folder can't be read" in lost.reason
 
 
 def test_modules_are_put_one_below_the_other():

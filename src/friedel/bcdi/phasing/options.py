@@ -1,6 +1,6 @@
 """The options of phasing: one section of a plan."""
 
-from typing import Literal
+from typing import Any, Literal
 
 from pydantic import Field, field_validator
 
@@ -131,6 +131,19 @@ class PhasingOptions(Options):
     def _readable(cls, text: str) -> str:
         parse_schedule(text)
         return text
+
+    @property
+    def asked_strategies(self) -> Strategies:
+        """The strategies with the starts, rounds and schedule of random starts that were asked for in their place."""
+        default = type(self).model_fields
+        changed: dict[str, Any] = {}
+        if self.starts != default["starts"].default:
+            changed["count"] = self.starts
+        if self.schedule != default["schedule"].default:
+            changed["schedule"] = self.schedule
+        rounds = self.rounds if self.rounds != default["rounds"].default else None
+        told = self.strategies
+        return Strategies(normal=told.normal.asked(rounds, changed), strained=told.strained.asked(rounds, changed))
 
     def guided_search(self, *, low_dose: bool, tight: bool) -> Search:
         """Return how a network's predictions are brought to solutions."""

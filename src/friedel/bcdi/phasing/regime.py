@@ -19,8 +19,9 @@ from friedel.bcdi.records import Diffraction
 _SHORTEST_DIM, _DIM_START_VOXELS = 16, 300
 # Share of the box that the autocorrelation's halved region may fill; above it, the autocorrelation is aliased.
 _TIGHT_BOX = 0.25
-# A climb takes 10 CPU-s at 64³ and 120 at 64 × 98 × 96, each round: larger patterns take the chain that ends sooner.
-_MOST_CLIMBED = 72**3
+# Unknown voxels leak into the autocorrelation, so that it can't tell whether a pattern is clean. Up to this size it is
+# taken for clean, as a climb in vain costs 10 CPU-s; from 80³ (11 CPU-s) to 128³ that grows to a minute.
+_MOST_UNSURE = 72**3
 # Between what simulated and real patterns have, see `autocorrelation_excess`.
 _MOST_EXCESS = 2.0
 # Share of the photons outside the coarse grid above which it cuts the peak. Crystals strained by one turn leave 1.5 to
@@ -76,21 +77,18 @@ class Regime:
         self.object_voxels = int(autocorrelation_support(self.middle).sum())
         self.low_dose = is_low_dose(self.fine)
         self.tight = self.object_voxels > _TIGHT_BOX * self.middle.intensity.numel()
-        # Strategies climb from a coarse grid: where there is one, the box leaves room, and photons are many.
         wanted = _DIM_START_VOXELS if self.low_dose else options.start_voxels
         least = max(options.start_shortest, _SHORTEST_LATER)
         coarse = start_shape(self.fine.shape, self.object_voxels, wanted, shortest=least)
         self.coarse = compact_shape(self.fine, coarse, outside=_OUTSIDE)
         self.strained = self.coarse != coarse
-        self.climbs = coarse != self.fine.shape and self.roomy
 
     @cached_property
     def roomy(self) -> bool:
         """Whether stages can take an object to the photon limit: many photons, room in the box, nothing alien."""
-        # Unknown voxels would leak into the whole autocorrelation.
-        clean = not self.diffraction.mask.all() or autocorrelation_excess(self.fine) < _MOST_EXCESS
-        small = math.prod(self.fine.shape) <= _MOST_CLIMBED
-        return clean and small and not (self.low_dose or self.tight)
+        unsure = not self.diffraction.mask.all() and math.prod(self.fine.shape) <= _MOST_UNSURE
+        clean = unsure or autocorrelation_excess(self.fine) < _MOST_EXCESS
+        return clean and not (self.low_dose or self.tight)
 
     def grids(self, voxels: int, shortest: int) -> Grids:
         """Return the grids for starts on which the object has about so many voxels, and no axis fewer than shortest."""

@@ -49,12 +49,15 @@ class Climbed:
         Those refined to the limit, best first.
     threshold : float
         Of the best one's support.
+    rounds : int
+        Rounds that were run.
     """
 
     starts: tuple[Candidate, ...]
     carried: tuple[Candidate, ...]
     finished: tuple[Candidate, ...]
     threshold: float
+    rounds: int
 
 
 class Climber:
@@ -90,14 +93,15 @@ class Climber:
         self.seed, self.observer, self.first = seed, observer, first
         self.pool: list[Candidate] = []
         self.finished: dict[int, tuple[Candidate, float]] = {}
+        self.rounds = 0
 
     def run(self, strategy: Strategy) -> Climbed:
         """Run the rounds until the pattern is explained, or to their end."""
         carried: list[Candidate] = []
-        for number, stages in enumerate(strategy.rounds, start=1):
+        for self.rounds, stages in enumerate(strategy.rounds, start=1):
             for stage in stages:
                 carried = self.found(carried, stage)
-            last = number == len(strategy.rounds)
+            last = self.rounds == len(strategy.rounds)
             if not last and alike(carried) < max(stage.agreeing for stage in stages):
                 continue
             carried, enough = self.climbed(carried, strategy.climb)
@@ -113,6 +117,7 @@ class Climber:
             carried=tuple(carried),
             finished=tuple(best),
             threshold=self.finished[best[0].number][1],
+            rounds=self.rounds,
         )
 
     def climbed(self, carried: list[Candidate], stages: tuple[Stage, ...]) -> tuple[list[Candidate], bool]:

@@ -114,7 +114,7 @@ class _Run:
         if self.options.start == "random":
             return self.from_random()
         network = model or self.network()
-        if self.regime.climbs:
+        if self.regime.roomy:
             return self.climbed(network)
         return self.from_random() if network is None else self.predicted(network)
 
@@ -163,6 +163,11 @@ class _Run:
         came_to = Climber(
             self.regime.fine, self.regime.coarse, predictions, seed=self.regime.seed, observer=self.observer
         ).run(strategy)
+        if network is not None and strategy.rounds[0][0].starts == "network":
+            told = f"{strategy.rounds[0][0].count} predictions of the network {network.name}"
+            if came_to.rounds > 1:
+                told = f"random: {told} came first, but didn't agree or explain all, so that random starts followed"
+            self.tell("start", told)
         if came_to.finished[0].free_deviance < PHOTON_LIMITED and not self.asked:
             finisher = self.finisher(self.random)
             return self.ended(finisher, _found(finisher, came_to), climbed=True)
@@ -179,7 +184,7 @@ class _Run:
 
     def strategy(self, *, network: bool) -> tuple[Strategy, str]:
         """Return the strategy of the pattern's regime, and the reason."""
-        strategies = self.options.strategies
+        strategies = self.options.asked_strategies
         if self.regime.strained:
             reason = "strongly strained: the peak is spread beyond the usual coarse grid, as by strain of several turns"
             return strategies.strained, reason
@@ -224,7 +229,7 @@ class _Run:
         strategy, _ = self.strategy(network=False)
         fine = self.regime.fine
         z, y, x = (min(n, fast_size(0.75 * n)) for n in fine.shape)
-        coarse = self.regime.coarse if self.regime.climbs else (z, y, x)
+        coarse = self.regime.coarse if self.regime.coarse != fine.shape else (z, y, x)
         first = 1 + max(candidate.number for candidate in found.candidates)
         climber = Climber(
             fine, coarse, lambda count: [], seed=self.regime.seed, observer=self.observer, first=max(first, 0)

@@ -4,6 +4,7 @@ This file is the whole of the default: change it in a plan under ``phasing: stra
 done. `climb` runs any tuple of stages in one loop.
 """
 
+from collections.abc import Mapping
 from typing import Any, Literal
 
 from pydantic import Field, field_validator
@@ -113,6 +114,13 @@ class Strategy(Options):
     """Rounds of stages on the coarse grid, each beginning with starts; the next follows while the last isn't enough."""
     climb: tuple[Stage, ...]
     """What every round goes on with: from the best on the coarse grid to the limit on the whole pattern."""
+
+    def asked(self, rounds: int | None, changes: Mapping[str, Any]) -> "Strategy":
+        """Return this strategy with so many rounds of random starts at the most (None: all), and changes of these."""
+        random = [stages for stages in self.rounds if stages[0].starts == "random"][:rounds]
+        others = [stages for stages in self.rounds if stages[0].starts != "random"]
+        changed = [tuple(one.but(**changes) if one.starts == "random" else one for one in stages) for stages in random]
+        return self.model_copy(update={"rounds": (*others, *changed)})
 
 
 _ONE_DENSITY = Stage(

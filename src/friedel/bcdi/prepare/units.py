@@ -39,8 +39,8 @@ ORDINARY_PHOTONS = 1e7
 # Bounds of one photon's size in the values' units, as the noise tells it (fringes add to it), in which the values
 # already count photons.
 PHOTON_NOISE = (0.3, 3.0)
-# The size of a photon that neighbours, and pixels two apart, speak for at the least: the least of 48 patterns of
-# photons were 0.91 and 0.92, after a median over 3 × 3 pixels 0.30 to 0.46 and 0.49 to 0.74.
+# The size of a photon by neighbours, and by pixels two apart, at the least: the least of 48 patterns of photons
+# were 0.91 and 0.92, after a median over 3 × 3 pixels 0.30 to 0.46 and 0.49 to 0.74.
 LEAST_NOISE = {1: 0.65, 2: 0.75}
 # Pixels two apart differ by more than so many times the noise of neighbours where that is correlated.
 MOST_CORRELATED = 3.0

@@ -11,7 +11,7 @@ from friedel.bcdi.scans.beamline import Beamline, CircleOptions, Quantity
 from friedel.bcdi.scans.source import ScanSource
 from friedel.core.errors import InputError
 from friedel.core.files.placement import Placement
-from friedel.core.observer import Note, Observer, silent
+from friedel.core.observer import Note, Observer, Warned, silent
 from friedel.core.units import photon_energy_ev
 
 TO_SI = {"m": 1.0, "cm": 1e-2, "mm": 1e-3, "um": 1e-6, "eV": 1.0, "keV": 1e3}
@@ -22,6 +22,8 @@ TREMBLE = 0.02
 FARTHEST_M = 30.0
 # Relative: a monochromator's readback varies by less than this at rest; an energy scan spans many times more.
 ENERGY_TREMBLE = 1e-4
+# Relative difference of a stated and a recorded value from which a word is said.
+STATED_ALIKE = 0.01
 # Of a hundred motors the first say what kind of names they have.
 _MOST_NAMES = 40
 Reading = float | NDArray[np.float64]
@@ -81,6 +83,7 @@ def scan_geometry(
     if not 0.01 < distance < FARTHEST_M:
         raise _untrue(f"detector distance {distance:g} m", beamline.name, "distance_m")
     origin = _where_from(source.distance_m, beamline.detector.distance, look, "distance_m")
+    _watch_stated(distance, source.distance_m, beamline.detector.distance, look, "distance_m", observer)
     observer(Note("distance", f"{distance:.6g} m, {origin}", {"distance_m": distance}))
     shift = [_shift(quantity, look) for quantity in _shifts(beamline)]
     detector = Detector(
@@ -112,6 +115,7 @@ def _energy(
     if not 1e3 < energy < 2e5:
         raise _untrue(f"photon energy {energy:g} eV", beamline.name, "energy_ev")
     origin = _where_from(source.energy_ev, beamline.energy, look, "energy_ev")
+    _watch_stated(energy, source.energy_ev, beamline.energy, look, "energy_ev", observer)
     scanned = energies.size > 1 and _spread(energies) > ENERGY_TREMBLE * energy
     what = f"{known.min():.6g} to {known.max():.6g} eV, scanned" if scanned else f"{energy:.6g} eV"
     observer(Note("energy", f"{what}, {origin}", {"energy_ev": energy}))
@@ -124,6 +128,18 @@ def _where_from(stated: float | None, quantity: Quantity | None, look: Look, opt
     if quantity is not None and quantity.motor is not None and look(quantity.motor, quantity.unit) is not None:
         return f"recorded as {quantity.motor!r}"
     return "from the beamline's description: the scan doesn't record it"
+
+
+def _watch_stated(
+    used: float, stated: float | None, quantity: Quantity | None, look: Look, option: str, observer: Observer
+) -> None:
+    """Warn where a stated value isn't the recorded one."""
+    if stated is None or quantity is None or quantity.motor is None or look(quantity.motor, quantity.unit) is None:
+        return
+    recorded = _mean(_quantity(quantity, look, option, option))
+    if np.isfinite(recorded) and abs(recorded - used) > STATED_ALIKE * used:
+        text = f"{used:.6g} is stated with {option!r} and used, but {recorded:.6g} is recorded as {quantity.motor!r}"
+        observer(Warned("geometry", text))
 
 
 def _shifts(beamline: Beamline) -> tuple[Quantity | None, Quantity | None, Quantity | None]:

@@ -7,6 +7,7 @@ import h5py
 from friedel.bcdi.records import BraggScan
 from friedel.bcdi.scans.angles import Reading, scan_geometry
 from friedel.bcdi.scans.beamline import Beamline, FioLayout
+from friedel.bcdi.scans.contradictions import watch_contradictions
 from friedel.bcdi.scans.detector_images import read_detector_images, scan_of, watch_monitors
 from friedel.bcdi.scans.hdf5 import read_stack
 from friedel.bcdi.scans.pixels import pixel_size, recorded_pixel_size
@@ -43,17 +44,19 @@ def read_fio_scan(source: ScanSource, beamline: Beamline, *, observer: Observer 
         placement = Placement(recorded_yx=stack.shape[1:], window=source.window, region=source.region)
         recorded = read_stack(file, stack, placement, observer, name=master.name)
         pitch = pixel_size(beamline, source, recorded_pixel_size(file, stack), stack.name, observer)
-    n_frames = len(recorded.frames)
+        n_frames = len(recorded.frames)
 
-    def look(name: str, _unit: str) -> Reading | None:
-        column = fio.columns.get(name)
-        return fio.motors.get(name) if column is None else fitted_column(column, n_frames, name, text, observer)
+        def look(name: str, _unit: str) -> Reading | None:
+            column = fio.columns.get(name)
+            return fio.motors.get(name) if column is None else fitted_column(column, n_frames, name, text, observer)
 
+        known = {*fio.columns, *fio.motors}
+        geometry = scan_geometry(
+            beamline, source, look, placement, pixel_size_m=pitch, recorded=known, observer=observer
+        )
+        watch_contradictions(file, stack, geometry, source, observer)
     observer(Note("file", f"{master}, dataset {stack.name}; angles in {text.name}: {fio.command}"))
     images = read_detector_images(source, recorded, placement, dark_is=beamline.dark_is, observer=observer)
-    geometry = scan_geometry(
-        beamline, source, look, placement, pixel_size_m=pitch, recorded={*fio.columns, *fio.motors}, observer=observer
-    )
     monitor = fio.columns.get(layout.monitor or "")
     if monitor is None:
         watch_monitors(fio.columns, observer)

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from friedel.bcdi.records import BraggScan
 from friedel.bcdi.scans.angles import Reading, scan_geometry
 from friedel.bcdi.scans.beamline import Beamline, Hdf5Layout
+from friedel.bcdi.scans.contradictions import watch_contradictions
 from friedel.bcdi.scans.detector_images import (
     Recorded,
     is_monitor,
@@ -60,6 +61,7 @@ def read_hdf5_scan(source: ScanSource, beamline: Beamline, *, observer: Observer
         geometry = scan_geometry(
             beamline, source, readings.look, placement, pixel_size_m=pitch, recorded=known, observer=observer
         )
+        watch_contradictions(entry, stack, geometry, source, observer)
         monitor = readings.at(layout.monitor) if layout.monitor else None
         if monitor is None:
             watch_monitors(readings.columns(), observer)

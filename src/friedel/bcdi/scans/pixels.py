@@ -66,6 +66,9 @@ def pixel_size(
     origin = f"the beamline's description for {frames}" if named else "the beamline's description"
     if source.pixel_size_m is not None:
         chosen, origin = source.pixel_size_m, "stated with 'pixel_size_m'"
+        if recorded is not None and not np.allclose(recorded, chosen, rtol=SAME):
+            text = f"the file records pixels of {_words(recorded)}, but {_words(chosen)} is stated with 'pixel_size_m'"
+            observer(Warned("pixels", text))
     elif recorded is not None:
         chosen, origin = recorded, "recorded beside the frames"
         if not np.allclose(recorded, described, rtol=SAME):

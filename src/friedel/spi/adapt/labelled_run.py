@@ -10,8 +10,8 @@ from numpy.typing import NDArray
 
 from friedel.core.errors import InputError
 from friedel.core.observer import Observer, Progress, silent
+from friedel.spi.frames.detector_images import read_mask, require_fit
 from friedel.spi.frames.files import FrameFiles, list_files
-from friedel.spi.frames.mask import read_mask, require_fit
 from friedel.spi.frames.source import FrameSource, open_frames, read_batch
 from friedel.spi.records import FrameStatus, HitScores
 

@@ -22,8 +22,8 @@ from friedel.spi.classify.plan import ClassifyPlan
 from friedel.spi.classify.report import report_pictures, write_classify_report
 from friedel.spi.classify.score import FileTask, Outcome, Scorer, joined_mask, score_file
 from friedel.spi.frames.beam import read_beam
+from friedel.spi.frames.detector_images import read_mask
 from friedel.spi.frames.files import FrameFiles, list_files
-from friedel.spi.frames.mask import read_mask
 from friedel.spi.frames.series import find_series
 from friedel.spi.hits.selection import precision_estimate, select
 from friedel.spi.hits.sizes.modes import size_modes

@@ -86,6 +86,10 @@ def _units(
             else:
                 text = f"detector units became photons by the measured {unit.gain:.4g} of them each"
                 observer(Note("selection.emc", text + (f", above {unit.pedestal:.5g}" if unit.pedestal else "")))
+        if unit is not None and unit.drifts:
+            text = "not written: every frame has a pedestal of its own; take it off first"
+            observer(Warned("selection.emc", text))
+            return None
         if unit is None:
             text = "not written: the frames are not whole photons; say how many detector units a photon makes, with "
             observer(Warned("selection.emc", text + "--set emc.adu_per_photon=…"))

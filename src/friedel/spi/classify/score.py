@@ -15,8 +15,8 @@ from friedel.core.errors import InputError
 from friedel.core.machine.threads import in_threads, reading_ahead
 from friedel.core.observer import Note, Observer, Warned
 from friedel.spi.classify.what_was_read import unit_of, what_was_read
+from friedel.spi.frames.detector_images import read_dark, require_fit
 from friedel.spi.frames.files import FrameFiles
-from friedel.spi.frames.mask import require_fit
 from friedel.spi.frames.series import Series
 from friedel.spi.frames.source import Batch, FrameSource, batch_length, read_batch
 from friedel.spi.records import FrameStatus, HitScores
@@ -242,7 +242,8 @@ class _Run:
             "mask": 0 if self.mask is None else zlib.crc32(np.packbits(self.mask).tobytes()),
             "centre": None if self.centre is None else list(self.centre),
             "model": self.model.name,
-            "way of measuring blanks": 2,
+            "dark": 0 if self.task.files.dark is None else zlib.crc32(read_dark(self.task.files.dark).tobytes()),
+            "way of measuring a run": 3,
         }
         return open_journal(self.task.journal, identity, kept=self._to_keep, fresh=fresh)
 

@@ -31,7 +31,8 @@ def unit_of(run: Any) -> FrameUnit | None:
     """Return what the frames' numbers mean, by the run's constants; None if they are of another scorer."""
     if not hasattr(run, "pedestal"):
         return None
-    return FrameUnit(gain=run.gain, pedestal=run.pedestal, marks=run.marks, counted=run.counted, measured=run.measured)
+    names = ("gain", "pedestal", "marks", "counted", "measured", "drifts")
+    return FrameUnit(**{name: getattr(run, name) for name in names})
 
 
 def what_was_read(
@@ -114,7 +115,16 @@ def _unit(unit: FrameUnit | None, run: Any) -> tuple[dict[str, Any], str, list[s
         )
     if unit.marks:
         text += f", {', '.join(f'{mark:g}' for mark in unit.marks)} taken for no count"
+    if unit.drifts:
+        text += ", above a pedestal of each frame's own"
+        warnings.append("every frame has a pedestal of its own, without light; it was taken off each for the scores")
+    if run.clipped:
+        text += f", clipped at {run.clipped:g}"
+        warnings.append(
+            f"bright pixels are clipped at {run.clipped:g}: the light, and photon numbers, of bright frames are too low"
+        )
     record = {
+        "clipped at": run.clipped or None, "pedestal of each frame": unit.drifts,
         "counted photons": unit.counted, "gain": unit.gain, "pedestal": unit.pedestal, "read noise": noise,
         "marks": list(unit.marks), "from": "the frames",
     }  # fmt: skip

@@ -130,8 +130,7 @@ def compare(density: Density, reference: NDArray[np.float32], voxel: float) -> C
     turned = _resampled(reference, n, scale, rotation.as_matrix())
     fixed, moving = (to_corner(torch.from_numpy(values)) for values in (turned, density.density))
     moved = onto(fixed, moving)
-    spectra = [real_fourier_corner(values) for values in (fixed, moved)]
-    fsc, whole = _shells(spectra[0], spectra[1], n)
+    fsc, whole = _shells(real_fourier_corner(fixed), real_fourier_corner(moved), n)
     q = np.arange(len(fsc)) / (n * density.voxel)
     low = np.nan_to_num(fsc, nan=1.0) < HALF
     both = np.flatnonzero(low[:-1] & low[1:])

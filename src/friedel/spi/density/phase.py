@@ -5,7 +5,7 @@ and positive, so half of each transform suffices and all starts run as one batch
 weren't measured (beam stop, beyond the detector's edge) are free: they keep the object's own transform.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -75,6 +75,8 @@ class Density:
         ‖|F| − A‖ / ‖A‖ over measured voxels, of the mean.
     kept : int
         Starts in the mean.
+    error : (z, y, x) float32, optional
+        Standard deviation of the density over intensities drawn again, each phased from this density.
     """
 
     density: NDArray[np.float32]
@@ -84,6 +86,7 @@ class Density:
     prtf: NDArray[np.float64]
     misfit: float
     kept: int
+    error: NDArray[np.float32] | None = None
 
     @property
     def q_resolved(self) -> float:
@@ -99,6 +102,7 @@ def phase_intensity(
     diameter: float,
     voxel: float = 1.0,
     options: PhaseOptions | None = None,
+    resampled: NDArray[np.float32] | None = None,
     observer: Observer = silent,
 ) -> Density:
     """Phase a merged intensity.
@@ -115,6 +119,8 @@ def phase_intensity(
         Edge of a voxel of q.
     options : PhaseOptions
         Starts, positivity, seed.
+    resampled : (n_draws, n, n, n), optional
+        Intensities of frames drawn again: the density's errors follow from them.
     observer : Observer
         Told the rounds.
 
@@ -133,7 +139,35 @@ def phase_intensity(
     amplitude, known, m = _coarser(intensity, measured, diameter)
     with single_thread():  # a batch of small grids: a second thread costs more than it brings
         starts = _phase_starts(amplitude, known, diameter, options, observer)
-    return _averaged(starts, amplitude, known, voxel=voxel * n / m, n=n, q_voxel=voxel)
+        found = _averaged(starts, amplitude, known, voxel=voxel * n / m, n=n, q_voxel=voxel)
+        if resampled is None or len(resampled) < 2:
+            return found
+        draws = torch.stack([_coarser(one, measured, diameter)[0] for one in resampled])
+        return replace(found, error=_error(found, draws, known, positive=options.positive))
+
+
+def _error(found: Density, amplitudes: Tensor, known: Tensor, *, positive: bool) -> NDArray[np.float32]:
+    """Return the standard deviation of densities that are phased from the one found, each to its own amplitudes.
+
+    The support is the one found, and error reduction finds the solution next to it: errors of noise, not of ambiguity.
+    """
+    start, support = (to_corner(torch.from_numpy(values)) for values in (found.density, found.support))
+    density = start.expand(len(amplitudes), *start.shape)
+    for _ in range(LAST):
+        density = _inside(_measured(density, amplitudes, known), support, positive=positive)
+    aligned = torch.stack([onto(start, one) for one in density])
+    return to_centre(aligned.std(0)).numpy()
+
+
+def _measured(density: Tensor, amplitude: Tensor, known: Tensor) -> Tensor:
+    """Return densities with the amplitudes measured, where they are known."""
+    spectrum = real_fourier_corner(density)
+    fitted = spectrum * (amplitude / spectrum.abs().clamp_min(1e-12))
+    return inverse_real_fourier_corner(torch.where(known, fitted, spectrum), density.shape[-3:])
+
+
+def _inside(density: Tensor, support: Tensor, *, positive: bool) -> Tensor:
+    return torch.where(support & (density > 0) if positive else support, density, 0)
 
 
 def autocorrelation_diameter(intensity: NDArray[np.float32]) -> float:
@@ -183,12 +217,10 @@ def _phase_starts(
     support = ball.expand_as(density)
 
     def measured(values: Tensor) -> Tensor:
-        spectrum = real_fourier_corner(values)
-        fitted = spectrum * (amplitude / spectrum.abs().clamp_min(1e-12))
-        return inverse_real_fourier_corner(torch.where(known, fitted, spectrum), values.shape[-3:])
+        return _measured(values, amplitude, known)
 
     def inside(values: Tensor) -> Tensor:
-        return torch.where(support & (values > 0) if options.positive else support, values, 0)
+        return _inside(values, support, positive=options.positive)
 
     for number in range(ROUNDS):
         for _ in range(STEPS):

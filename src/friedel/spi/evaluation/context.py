@@ -17,7 +17,7 @@ from friedel.spi.hits.model import HitModel, load_model
 
 PAPER_NETWORK = "resnet-2-2"
 """Name of the paper's network among the trained models."""
-_FRINGES_FROM = 5.0  # fringe visibility, for models whose card has none: noise alone reaches 3 in one frame of 200
+_FRINGES_FROM = 4.0  # fringe visibility, for models whose card has none: noise alone reaches 3 in one frame of 200
 
 
 @dataclass(eq=False)

@@ -185,7 +185,9 @@ def _debris(species: Species, rng: np.random.Generator) -> Bodies:
     bodies = _species_bodies(count, species, rng)
     bodies.intensity[:] = bodies.intensity[0]
     bodies.diameters[:] = species.diameter * rng.uniform(0.15, 0.6, count)
-    bodies.positions[:] = rng.normal(0, species.diameter * rng.uniform(0.5, 1.6), (count, 3))
+    # From lumps in contact, one rugged heap, to lumps strewn over several particles' width.
+    width = np.exp(rng.uniform(np.log(0.25), np.log(1.6)))
+    bodies.positions[:] = rng.normal(0, species.diameter * width, (count, 3))
     bodies.softness[:] = 0.0
     return bodies
 

@@ -29,6 +29,8 @@ class FrameFiles(Options):
     asked."""
     own_mask: Literal["bad", "good", "none"] | None = None
     """The same of the masks that lie beside the frames in their own files; "none" leaves them out."""
+    dark: Path | None = None
+    """Dark image ``(y, x)``, or dark frames of which the median counts, taken off every frame."""
     geometry: Path | None = None
     """CrystFEL geometry file, for a detector whose modules aren't put together yet."""
     centre: tuple[float, float] | None = None
@@ -38,7 +40,7 @@ class FrameFiles(Options):
     @property
     def options(self) -> FrameOptions:
         """How to read each file."""
-        return FrameOptions(dataset=self.dataset, geometry=self.geometry, own_mask=self.own_mask)
+        return FrameOptions(dataset=self.dataset, geometry=self.geometry, own_mask=self.own_mask, dark=self.dark)
 
 
 def list_files(paths: Sequence[Path]) -> list[Path]:

@@ -51,9 +51,10 @@ class Hdf5Frames:
         if self._frame_masks or self._holes:
             self.dtype = np.dtype(np.float32)
         self.block = int(first.chunks[0]) if first.chunks and first.ndim > 2 else 1
+        self.plain = len(names) == 1 and not self._frame_masks and not self._holes
         plain = self._assembly is None and self.dtype == first.dtype and first.ndim == 3
         self.linkable = opened.n_bytes is None and plain and len(names) == 1 and bool(first.dtype.isnative)
-        self.notes: tuple[str, ...] = (*opened.notes, *_shortfall(n_there, self), *self._odd(names))
+        self.notes: tuple[str, ...] = (*opened.notes, *_shortfall(n_there, self), *self._odd(names, options))
 
     @property
     def files(self) -> tuple[Path, ...]:
@@ -132,12 +133,12 @@ class Hdf5Frames:
         sense = "anything but 0 is good" if options.own_mask == "good" else "anything but 0 is bad"
         return good, each, Beside(mask=", ".join(said), sense=sense if said else "")
 
-    def _odd(self, names: Sequence[str]) -> list[str]:
+    def _odd(self, names: Sequence[str], options: FrameOptions) -> list[str]:
         odd = [
             f"{name} links to a file that isn't there: its frames are lost"
             for name in layout.missing_links(self._opened.file, names)
         ]
-        if self.mask is None and not self._frame_masks:
+        if self.mask is None and not self._frame_masks and options.own_mask != "none":
             shape = (_length(self._parts[0]), *self._recorded)
             misfit = layout.misfits(self._opened.file, names[0], shape)
             odd += [f"the file's own {item} doesn't fit its frames {self._recorded} and is not used" for item in misfit]

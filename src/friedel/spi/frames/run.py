@@ -18,8 +18,8 @@ class Run:
     ----------
     path : Path
         The file or the run's folder.
-    dataset, geometry
-        As for `friedel.spi.frames.source.open_frames`.
+    dataset, geometry, dark
+        As for `friedel.spi.frames.source.FrameOptions`.
 
     Attributes
     ----------
@@ -27,8 +27,10 @@ class Run:
         Reads; knows path, dataset, shape, dtype and what is odd.
     """
 
-    def __init__(self, path: Path, *, dataset: str | None = None, geometry: Path | None = None) -> None:
-        self.source: FrameSource = open_source(path, FrameOptions(dataset=dataset, geometry=geometry))
+    def __init__(
+        self, path: Path, *, dataset: str | None = None, geometry: Path | None = None, dark: Path | None = None
+    ) -> None:
+        self.source: FrameSource = open_source(path, FrameOptions(dataset=dataset, geometry=geometry, dark=dark))
 
     @property
     def shape(self) -> tuple[int, int, int]:

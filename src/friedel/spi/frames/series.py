@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -21,11 +21,16 @@ _MANY_FILES = 4
 
 @dataclass(frozen=True, kw_only=True)
 class Part:
-    """Frames of one dataset of one file: path, dataset (None: the only candidate), and how many there are."""
+    """Frames of one dataset of one file: path, dataset (None: the only candidate), and how many there are.
+
+    ``found`` is the dataset that was found, where it is all there is to read: neither looked for nor with a mask of
+    each frame's own.
+    """
 
     path: Path
     dataset: str | None
     n_frames: int
+    found: str | None = None
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -117,7 +122,8 @@ def _opened(path: Path, options: FrameOptions, dataset: str | None, behind: set[
     source = open_source(path, _with(options, dataset))
     try:
         behind |= {file.resolve() for file in source.files} - {path.resolve()}
-        part = Part(path=path, dataset=dataset, n_frames=source.shape[0])
+        found = source.dataset if getattr(source, "plain", False) else None
+        part = Part(path=path, dataset=dataset, n_frames=source.shape[0], found=found)
         mask = b"" if source.mask is None else np.packbits(source.mask).tobytes()
         return [(part, (source.shape[1:], source.dtype.str, hash(mask), source.centre))]
     finally:
@@ -139,7 +145,7 @@ def _grouped(found: Sequence[tuple[Part, Any]], options: FrameOptions) -> list[S
 
 
 def _with(options: FrameOptions, dataset: str | None) -> FrameOptions:
-    return FrameOptions(dataset=dataset, geometry=options.geometry, own_mask=options.own_mask)
+    return replace(options, dataset=dataset)
 
 
 class SeriesFrames:
@@ -201,5 +207,8 @@ class SeriesFrames:
             with suppress(OSError):
                 self.close()
             part = self._series.parts[index]
-            self._open = index, open_source(part.path, _with(self._series.options, part.dataset))
+            options = _with(self._series.options, part.dataset)
+            if part.found is not None:  # thousands of files: their mask is known to be the series', their dataset found
+                options = replace(options, dataset=part.found, own_mask="none")
+            self._open = index, open_source(part.path, options)
         return self._open[1]

@@ -47,11 +47,14 @@ class FrameOptions:
     own_mask : {"bad", "good", "none"} or None
         What anything but 0 means in the file's own mask, or that it isn't used; None: bad, unless that leaves so
         little that it must be asked.
+    dark : Path or None
+        Image of each pixel's value without light, taken off every frame.
     """
 
     dataset: str | None = None
     geometry: Path | None = None
     own_mask: OwnMask | None = None
+    dark: Path | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -175,6 +178,19 @@ def open_frames(
 
 def open_source(path: Path, options: FrameOptions) -> FrameSource:
     """Open a file of frames; the caller closes it. See `open_frames`."""
+    source = _open_recorded(path, options)
+    if options.dark is None:
+        return source
+    from friedel.spi.frames.detector_images import WithoutDark, read_dark
+
+    try:
+        return WithoutDark(source, read_dark(options.dark))
+    except BaseException:
+        source.close()
+        raise
+
+
+def _open_recorded(path: Path, options: FrameOptions) -> FrameSource:
     if not path.exists():
         raise InputError(f"{path}: no such file or folder; check the path")
     suffix = path.suffix.lower()

@@ -33,11 +33,12 @@ from friedel.spi.records import FrameStatus, HitScores, joined_scores, no_scores
 BATCH = 256
 """Frames scored at once: enough to keep the cores busy, few enough to stay in their caches."""
 
-# Used where a model's card names no other. In simulated runs 0.5 selects with a precision of 91 to 96 %, 0.7 with 94 to
-# 98 %, for 1 to 5 in a hundred single hits fewer.
-_SINGLE_FROM = 0.7
-# Noise alone reaches 3 in one frame of 200.
-_FRINGES_FROM = 5.0
+# Used where a model's card names no other. In simulated runs 0.5 selects with a precision of 88 to 94 %, 0.8 with 96 to
+# 98 %, for 2 to 7 in a hundred single hits fewer. Limits that follow each run's expected precision select worse.
+_SINGLE_FROM = 0.8
+# Noise alone reaches 3 in one frame of 200. From 4 to 5 as many of those selected are single as above, and one single
+# hit in 16 to 30 has so much.
+_FRINGES_FROM = 4.0
 _REJECT = (0.1, 0.9)  # probabilities between which more than one decision in ten is wrong
 # One pixel in so many tells of most frames that they aren't constant.
 _GLANCE = 61

@@ -1,5 +1,6 @@
 """Which frames to keep, from their scores; by default the model's own selection."""
 
+from collections.abc import Sequence
 from typing import Annotated, Literal
 
 import numpy as np
@@ -9,7 +10,7 @@ from pydantic import Field, field_validator
 from friedel.core.options import Options
 from friedel.core.statistics import Interval
 from friedel.spi.hits.probability.calibration import log_odds
-from friedel.spi.hits.sizes.modes import size_modes
+from friedel.spi.hits.sizes.modes import SizeMode, size_modes
 from friedel.spi.records import FrameStatus, HitScores
 
 # Standard deviations from run to run of the log odds of being right, below and above what the probabilities say. Of 89
@@ -65,7 +66,9 @@ def select(scores: HitScores, options: SelectionOptions) -> NDArray[np.bool_]:
     return chosen
 
 
-def precision_estimate(single: NDArray[np.float32], diameter: NDArray[np.float32]) -> Interval | None:
+def precision_estimate(
+    single: NDArray[np.float32], diameter: NDArray[np.float32], modes: Sequence[SizeMode] | None = None
+) -> Interval | None:
     """Return the share of single hits among the selected frames, with a 95 % interval; None without any.
 
     The share is the mean of their probabilities. Experiments differ from those that these were calibrated on by
@@ -76,11 +79,13 @@ def precision_estimate(single: NDArray[np.float32], diameter: NDArray[np.float32
     ----------
     single, diameter : (n,) float32
         Those columns of a run's `HitScores`, of the selected frames alone.
+    modes : sequence of SizeMode, optional
+        `size_modes` of these diameters, where they are known already.
     """
     if not len(single):
         return None
     value, known = float(single.mean()), diameter[np.isfinite(diameter)]
-    modes = size_modes(known)
+    modes = size_modes(known) if modes is None else modes
     common = float(np.any([mode.holds(known) for mode in modes], axis=0).mean()) if modes else 1.0
     if common < _ONE_SPECIES:
         common = 1.0

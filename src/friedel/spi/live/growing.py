@@ -24,6 +24,8 @@ from friedel.spi.scores.scored_run import SCORE
 
 RESULT, DATA, LEDGER, SERIES = "entry_1/result_1", "entry_1/data_1", "entry_1/ledger_1", "entry_1/series_1/name"
 _ROWS = 8192  # of a chunk of a column: 64 KiB of float64
+# Of a column's chunks kept by HDF5, which are written in order: the last one is enough. HDF5 2 would keep 8 MiB each.
+_CACHE_BYTES = 1 << 20
 _NAME_BYTES = 256  # of a series' name; longer ones are cut
 _COPIED_BYTES = 16 << 20  # copied at a time when a file is mended
 _COLUMNS: dict[str, Any] = {
@@ -110,7 +112,7 @@ class GrowingRun:
         self.rows = self.pictures = 0
         require_room(path.parent, 1 << 20, keep_free=keep_free_bytes)
         try:
-            self._file = h5py.File(path, "x", libver="latest")
+            self._file = h5py.File(path, "x", libver="latest", rdcc_nbytes=_CACHE_BYTES)
         except OSError as error:
             raise InputError(f"{path}: can't be made ({error}); choose another folder") from error
         _lay_out(self._file, start)

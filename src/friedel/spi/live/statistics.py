@@ -1,13 +1,15 @@
 """What a display shows of the hits so far, kept up batch by batch in memory that doesn't grow. Draws nothing."""
 
+import math
 import time
 from collections import deque
 
 import numpy as np
 from numpy.typing import NDArray
 
+from friedel.core.statistics import Interval
 from friedel.spi.hits.selection import precision_estimate
-from friedel.spi.hits.sizes.modes import described, size_modes
+from friedel.spi.hits.sizes.modes import SizeMode, described, size_modes
 from friedel.spi.live.view import SIZE_BINS, SIZE_RANGE, HitsView, Thumbnail
 from friedel.spi.records import FrameStatus, HitScores
 
@@ -15,6 +17,9 @@ _STRETCHES = 600  # of the rate's curve: 1 s each to begin with, doubled when te
 _GALLERY = 6  # latest frames of each kind
 # Selected frames whose probabilities and sizes tell precision and main mode: a changed sample shows after so many hits.
 _LATEST_SIZES = 2000
+# The modes of 2000 sizes take 60 ms, in which no batch is handed out. They are fitted again once so many times that has
+# passed: every 12 s, and one frame in two hundred waits for it; with few hits several times a second.
+_BETWEEN_FITS = 200
 _BETWEEN_PICTURES_S = 0.25  # s between two new pictures of a kind; the page shows new ones once a second
 _EDGE, _POWDER_EDGE = 128, 256  # longest sides, pixels
 _BRIGHTEST = 99.8  # percentile that is white: 33 pixels of 128² may be brighter
@@ -54,7 +59,13 @@ class RateOverTime:
 
 
 class HitStatistics:
-    """Rates, histogram, galleries and virtual powder of the frames scored so far."""
+    """Rates, histogram, galleries and virtual powder of the frames scored so far.
+
+    Attributes
+    ----------
+    over : bool
+        No more frames come: modes and precision are to be those of the last ones.
+    """
 
     def __init__(self) -> None:
         self._rate = RateOverTime(time.time())
@@ -69,7 +80,8 @@ class HitStatistics:
         self._sizes = np.zeros(SIZE_BINS, np.int64)
         self._latest_sizes: deque[float] = deque(maxlen=_LATEST_SIZES)
         self._latest_singles: deque[float] = deque(maxlen=_LATEST_SIZES)
-        self.model = ""
+        self._fitted: tuple[float, int, tuple[SizeMode, ...], Interval | None] = (-math.inf, 0, (), None)
+        self.model, self.over = "", False
 
     def add(
         self,
@@ -118,8 +130,7 @@ class HitStatistics:
         """Return all of it for a display."""
         times, rates = self._rate.curve()
         powder = None if self._powder is None else (self._powder / max(self._n_powder, 1)).astype(np.float32)
-        latest = (np.array(values, np.float32) for values in (self._latest_singles, self._latest_sizes))
-        precision = precision_estimate(*latest)
+        modes, precision = self._fit()
         return HitsView(
             rate_times=times,
             rates=rates,
@@ -132,12 +143,24 @@ class HitStatistics:
             selected=self.selected,
             blank_count=self.blank,
             sizes=self._sizes.copy(),
-            main_size=described(size_modes(list(self._latest_sizes))[:1], "px"),
+            main_size=described(modes[:1], "px"),
             precision=() if precision is None else (precision.value, precision.low, precision.high),
             reject_count=self.reject_band,
             out_of_distribution_count=self.out_of_distribution,
             model=self.model,
         )
+
+    def _fit(self) -> tuple[tuple[SizeMode, ...], Interval | None]:
+        """Return the modes of the latest sizes, and the precision of the latest hits."""
+        due, selected, modes, precision = self._fitted
+        began = time.monotonic()
+        if self.selected != selected and (self.over or began > due):
+            singles, sizes = (np.array(values, np.float32) for values in (self._latest_singles, self._latest_sizes))
+            modes = size_modes(sizes)
+            precision = precision_estimate(singles, sizes, modes)
+            due = began + _BETWEEN_FITS * (time.monotonic() - began)
+            self._fitted = (due, self.selected, modes, precision)
+        return modes, precision
 
     def _add_sizes(self, diameters: NDArray[np.float32]) -> None:
         self._latest_sizes.extend(diameters.tolist())

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 from friedel.core.errors import FriedelError, InputError, PlanError
 from friedel.core.machine.cluster import dask_client
 from friedel.core.observer import Observer, Warned, silent
-from friedel.spi.frames.mask import read_mask
+from friedel.spi.frames.detector_images import read_mask
 from friedel.spi.hits.selection import SelectionOptions, select
 from friedel.spi.live.intake import Intake
 from friedel.spi.live.plan import LiveMergeOptions, WatchPlan
@@ -172,6 +172,7 @@ class HitsSink:
                 scorer.batch = None
         if self.into.batches is not None:
             self._batches.drop_all(ENDED)
+        self.statistics.over = True
         counts = self.ledger.counts()
         if self.output is not None:
             self.output.note(counts)

@@ -14,9 +14,8 @@ from friedel._version import __version__
 from friedel.core.files.atomic import replacing
 from friedel.core.files.cxi_mask import CXI_VERSION
 from friedel.core.optional import load_optional
-from friedel.spi.density.compare import Comparison
 from friedel.spi.density.phase import Density
-from friedel.spi.merge.merged import Merged
+from friedel.spi.merge.merged import Merged, MergeRun
 
 _INSIDE_SUPPORT = 0x00010000  # of an image's mask, CXI 1.6, A.8 "Image"
 
@@ -34,8 +33,9 @@ def write_csv(path: Path, merged: Merged, photons: NDArray[np.floating]) -> None
             lines.writerow([k, int(photons[k]), int(merged.used[k]), *numbers])
 
 
-def summary_of(merged: Merged, density: Density | None, comparison: Comparison | None) -> dict[str, Any]:
+def summary_of(run: MergeRun) -> dict[str, Any]:
     """Return the figures of a merge, for JSON and the report."""
+    merged, density, comparison = run.merged, run.density, run.comparison
     quality = merged.quality
     figures: dict[str, Any] = {
         "frames": len(merged.used),
@@ -60,6 +60,11 @@ def summary_of(merged: Merged, density: Density | None, comparison: Comparison |
             "voxel": density.voxel,
             "starts_in_the_mean": density.kept,
         }
+    if run.symmetries:
+        figures["symmetries"] = [
+            {"group": one.group, "verdict": one.verdict, "turned": one.turned, "chance": one.chance}
+            for one in run.symmetries
+        ]
     if comparison is not None:
         figures["comparison"] = {
             "correlation": round(comparison.correlation, 4),
@@ -70,22 +75,10 @@ def summary_of(merged: Merged, density: Density | None, comparison: Comparison |
     return figures
 
 
-def write_summary(path: Path, merged: Merged, density: Density | None, comparison: Comparison | None) -> None:
-    """Write the figures as JSON.
-
-    Parameters
-    ----------
-    path : Path
-        The file.
-    merged : Merged
-        The result.
-    density : Density or None
-        The density, if one was made.
-    comparison : Comparison or None
-        With a known structure, if one was named.
-    """
+def write_summary(path: Path, run: MergeRun) -> None:
+    """Write the figures as JSON."""
     with replacing(path) as unfinished:
-        text = json.dumps(summary_of(merged, density, comparison), indent=1, ensure_ascii=False)
+        text = json.dumps(summary_of(run), indent=1, ensure_ascii=False)
         unfinished.write_text(text, encoding="utf-8")
 
 
@@ -108,6 +101,8 @@ def write_volume(path: Path, density: Density) -> None:
     n = density.density.shape[0]
     start = -(n // 2) * density.voxel
     arrays = {"density": ("Float32", density.density.astype("<f4")), "support": ("UInt8", density.support.astype("u1"))}
+    if density.error is not None:
+        arrays["error"] = ("Float32", density.error.astype("<f4"))
     parts = "".join(
         f'<DataArray type="{kind}" Name="{name}" format="binary">{_packed(values)}</DataArray>'
         for name, (kind, values) in arrays.items()
@@ -135,6 +130,8 @@ def write_cxi(path: Path, density: Density) -> None:
         image.create_dataset("data", data=density.density, compression="gzip", compression_opts=1)
         image["data_type"], image["data_space"], image["is_fft_shifted"] = "electron density", "real", 0
         image["mask"] = np.where(density.support, _INSIDE_SUPPORT, 0).astype(np.uint32)
+        if density.error is not None:
+            image.create_dataset("data_error", data=density.error, compression="gzip", compression_opts=1)
         image["image_size"] = np.full(3, density.voxel * density.density.shape[0])
         image["reconstruction/ret_prtf_q"], image["reconstruction/ret_prtf"] = density.q, density.prtf
 

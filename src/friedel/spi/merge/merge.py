@@ -1,8 +1,9 @@
 """`friedel merge`: from files of photons to a merged intensity, a report and, if wanted, a density."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import scipy.sparse as sp
@@ -14,18 +15,19 @@ from friedel.core.files.atomic import replacing
 from friedel.core.machine.memory import keep_freed_memory
 from friedel.core.machine.team import working_together
 from friedel.core.observer import Note, Observer, Recorder, Warned, silent, tee
-from friedel.spi.density.compare import Comparison, compare, read_reference
+from friedel.spi.density.compare import compare, read_reference
 from friedel.spi.density.phase import Density, PhaseOptions
 from friedel.spi.frames.dragonfly import DragonflyDetector, read_photons
 from friedel.spi.merge.checkpoints import Checkpoints, digest
 from friedel.spi.merge.files import write_csv, write_cxi, write_map, write_summary, write_volume
 from friedel.spi.merge.inputs import detector_for
-from friedel.spi.merge.merged import Merged, quaternions
+from friedel.spi.merge.merged import Merged, MergeRun, quaternions
 from friedel.spi.merge.plan import MergePlan
 from friedel.spi.merge.report import write_merge_report
 from friedel.spi.orient.quality import DOUBTED
 from friedel.spi.orient.rings import Pixels
-from friedel.spi.orient.solve import OrientOptions, orient, survey
+from friedel.spi.orient.solve import Oriented, OrientOptions, orient, survey
+from friedel.spi.orient.views import symmetry_group
 from friedel.spi.orient.volume import radii
 
 FINEST_SPECKLE = 10.0
@@ -34,19 +36,6 @@ _LEAST_REACH = 16.0
 """Voxels from the centre to the detector's edge that stay, however large the speckles are."""
 _NEARLY = 0.03
 """Detector files in voxels have a step of one, but for the Ewald sphere's slope."""
-
-
-@dataclass(frozen=True, eq=False, kw_only=True)
-class MergeRun:
-    """What a merge left: the result, the density and its comparison if they were asked for, and the files by name.
-
-    Of several processes, all but the first have the result alone.
-    """
-
-    merged: Merged
-    density: Density | None = None
-    comparison: Comparison | None = None
-    files: dict[str, Path] = field(default_factory=dict)
 
 
 def merge(
@@ -109,10 +98,32 @@ def merge(
         used=oriented.used,
         halves=oriented.halves,
         quality=quality,
+        resampled=oriented.resampled,
+        **_errors(oriented),
     )
     for warning in doubts(merged, photons):
         tee(recorder, observer)(Warned("verdict", warning))
     return replace(merged, notes=recorder.notes)
+
+
+def _errors(oriented: Oriented) -> dict[str, Any]:
+    """Return `Merged.error`, ``profile`` and ``profile_error``; NaN where there are no draws to tell."""
+    draws, n_shells = oriented.resampled, len(oriented.quality.q)
+    shell = radii(oriented.intensity.shape[0]).round().numpy().astype(int).ravel()
+    inside = shell < n_shells
+    count = np.bincount(shell[inside], minlength=n_shells)
+
+    def profile(volume: NDArray[np.float32]) -> NDArray[np.float32]:
+        return (np.bincount(shell[inside], volume.ravel()[inside], n_shells) / count).astype(np.float32)
+
+    own = profile(oriented.intensity)
+    if len(draws) < 2:
+        return {"error": np.full_like(oriented.intensity, np.nan), "profile": own, "profile_error": own * np.nan}
+    return {
+        "error": draws.std(0, ddof=1),
+        "profile": own,
+        "profile_error": np.stack([profile(one) for one in draws]).std(0, ddof=1),
+    }
 
 
 def _as_photons(frames: ArrayLike | sp.csr_matrix) -> sp.csr_matrix:
@@ -216,6 +227,10 @@ def run_merge(plan: MergePlan, folder: Path | None = None, *, observer: Observer
         If the files can't be used.
     """
     target = plan.folder_for(folder)
+    if plan.test_symmetry and len(symmetry_group(plan.symmetry)) > 1:
+        raise PlanError(
+            f"an intensity made under {plan.symmetry} has it by force; test the symmetry without imposing it"
+        )
     if not plan.frames:
         raise PlanError(
             "name the frames (FILE.emc) and their detector: friedel merge FILE.emc --detector DET.h5 -o DIR"
@@ -223,7 +238,12 @@ def run_merge(plan: MergePlan, folder: Path | None = None, *, observer: Observer
     photons = _read_all(plan.frames)
     detector = detector_for(plan.frames[0], plan.detector, distance=plan.distance, polarisation=plan.polarisation)
     options = OrientOptions(
-        symmetry=plan.symmetry, starts=plan.starts, name_outliers=plan.name_outliers, seed=plan.seed
+        symmetry=plan.symmetry,
+        starts=plan.starts,
+        name_outliers=plan.name_outliers,
+        bootstrap=plan.bootstrap,
+        sentinels=plan.sentinels,
+        seed=plan.seed,
     )
     target.mkdir(parents=True, exist_ok=True)
     blanks = _read_all(plan.blanks) if plan.blanks else None
@@ -236,6 +256,9 @@ def run_merge(plan: MergePlan, folder: Path | None = None, *, observer: Observer
     files = {"merged": target / "merged.h5", "frames": target / "frames.csv", "plan": target / "plan.yaml"}
     merged.save(files["merged"])
     write_csv(files["frames"], merged, np.asarray(photons.sum(1)).ravel())
+    symmetries = merged.symmetries() if plan.test_symmetry else []
+    for one in symmetries:
+        observer(Note("symmetry", one.sentence))
     density = _density(plan, merged, target, files, observer)
     comparison = None
     if density is not None and plan.compare is not None:
@@ -243,11 +266,12 @@ def run_merge(plan: MergePlan, folder: Path | None = None, *, observer: Observer
         comparison = compare(density, *reference)
         observer(Note("compare", comparison.sentence))
     files |= {"summary": target / "summary.json", "report": target / "report.html"}
-    write_summary(files["summary"], merged, density, comparison)
-    write_merge_report(files["report"], plan, merged, density, comparison)
+    run = MergeRun(merged=merged, density=density, comparison=comparison, symmetries=symmetries, files=files)
+    write_summary(files["summary"], run)
+    write_merge_report(files["report"], plan, run)
     with replacing(files["plan"]) as unfinished:
         unfinished.write_text(plan.text(), encoding="utf-8")
-    return MergeRun(merged=merged, density=density, comparison=comparison, files=files)
+    return run
 
 
 def _read_all(paths: Sequence[Path]) -> sp.csr_matrix:

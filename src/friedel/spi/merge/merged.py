@@ -6,6 +6,7 @@ from pathlib import Path
 
 import h5py
 import numpy as np
+import torch
 from numpy.typing import NDArray
 from scipy.spatial.transform import Rotation
 
@@ -13,8 +14,11 @@ from friedel._version import __version__
 from friedel.core.errors import InputError
 from friedel.core.files.atomic import replacing
 from friedel.core.observer import Observer, silent
+from friedel.spi.density.compare import Comparison
 from friedel.spi.density.phase import Density, PhaseOptions, autocorrelation_diameter, phase_intensity
 from friedel.spi.orient.quality import MergeQuality
+from friedel.spi.orient.symmetry import Symmetry, symmetries
+from friedel.spi.orient.volume import radii, spherical_mean
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -48,6 +52,12 @@ class Merged:
         outside.
     quality : MergeQuality
         Half sets by shell, resolution, verdict.
+    error : (z, y, x) float32
+        Standard deviation of the intensity over the bootstrap's draws; NaN without a bootstrap.
+    profile, profile_error : (n_shells,) float32
+        Mean of the intensity by shell of ``quality.q``, and its error by the bootstrap, or NaN.
+    resampled : (n_draws, z, y, x) float32
+        Intensities of the draws, in memory only: a density's errors follow from them.
     notes : tuple of (str, str)
         What was said along the way, (step, sentence).
     """
@@ -64,6 +74,10 @@ class Merged:
     used: NDArray[np.bool_]
     halves: tuple[NDArray[np.float32], NDArray[np.float32]]
     quality: MergeQuality
+    error: NDArray[np.float32]
+    profile: NDArray[np.float32]
+    profile_error: NDArray[np.float32]
+    resampled: NDArray[np.float32]
     notes: tuple[tuple[str, str], ...] = field(default=())
 
     def __repr__(self) -> str:
@@ -108,14 +122,36 @@ class Merged:
         n = self.intensity.shape[0]
         size = autocorrelation_diameter(self.intensity) if diameter is None else diameter * n * self.voxel
         return phase_intensity(
-            self.intensity, self.exposure > 0, diameter=size, voxel=self.voxel, options=options, observer=observer
+            self.intensity,
+            self.exposure > 0,
+            diameter=size,
+            voxel=self.voxel,
+            options=options,
+            resampled=self.resampled,
+            observer=observer,
         )
+
+    def symmetries(self) -> list[Symmetry]:
+        """Return for each point group whether the intensity has it, the largest first.
+
+        The halves are compared under each group's operations; an intensity made under a symmetry has it by force.
+        """
+        relative = []
+        for half in self.halves:
+            values = torch.from_numpy(half)
+            shell = radii(len(half)).round().long()
+            known = torch.isfinite(values)
+            mean = spherical_mean(values.nan_to_num(), known.float(), shell)
+            relative.append(torch.where(known, values / mean[shell].clamp_min(1e-20), 1.0))
+        measured = self.quality.q[np.isfinite(self.quality.halves)] / self.voxel
+        q_max = float(measured.max())
+        return symmetries(*relative, q_min=max(float(measured.min()), 0.12 * q_max), q_max=0.95 * q_max)
 
     def save(self, path: str | Path) -> None:
         """Write everything as HDF5: ``intensity``, ``voxel``, ``orientations``, … under the attributes' names."""
         with replacing(Path(path)) as unfinished, h5py.File(unfinished, "w") as file:
             file.attrs["creator"] = f"friedel {__version__}"
-            for name in ("intensity", "exposure"):
+            for name in ("intensity", "exposure", "error"):
                 file.create_dataset(
                     name, data=getattr(self, name), compression="gzip", compression_opts=1, shuffle=True
                 )
@@ -123,6 +159,7 @@ class Merged:
             file["voxel"] = self.voxel
             for name in ("orientations", "fluence", "likelihood", "fit", "surprise", "uncertainty", "used"):
                 file[name] = getattr(self, name)
+            file["profile"], file["profile_error"] = self.profile, self.profile_error
             quality = file.create_group("quality")
             quality["q"], quality["halves"] = self.quality.q, self.quality.halves
             quality["q_resolved"], quality["named"] = self.quality.q_resolved, self.quality.named
@@ -143,7 +180,8 @@ class Merged:
         try:
             with h5py.File(path, "r") as file:
                 names = ("intensity", "exposure", "orientations", "fluence", "likelihood", "fit", "surprise")
-                arrays = {name: file[name][()] for name in (*names, "uncertainty", "used")}
+                named = (*names, "uncertainty", "used", "error", "profile", "profile_error")
+                arrays = {name: file[name][()] for name in named}
                 marks = {
                     name: file["quality"][name][()]
                     for name in ("q", "halves", "chance", "q_resolved", "named", "evidence")
@@ -161,7 +199,22 @@ class Merged:
             evidence=float(marks["evidence"][0]),
             evidence_error=float(marks["evidence"][1]),
         )
-        return cls(**arrays, voxel=voxel, halves=(halves[0], halves[1]), quality=quality, notes=notes)
+        none = np.zeros((0, *arrays["intensity"].shape), np.float32)
+        return cls(**arrays, voxel=voxel, halves=(halves[0], halves[1]), quality=quality, resampled=none, notes=notes)
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class MergeRun:
+    """What a merge left: the result, the density and its comparison if they were asked for, and the files by name.
+
+    Of several processes, all but the first have the result alone.
+    """
+
+    merged: Merged
+    density: Density | None = None
+    comparison: Comparison | None = None
+    symmetries: list[Symmetry] = field(default_factory=list)
+    files: dict[str, Path] = field(default_factory=dict)
 
 
 def quaternions(rotations: NDArray[np.float32]) -> NDArray[np.float32]:

@@ -40,14 +40,21 @@ class MergePlan(Plan):
     """Frames of the same run without a particle, in the same formats: they measure the background."""
     symmetry: str = "C1"
     """Point group imposed: C1 (none), Cn, Dn, T, O or I."""
+    test_symmetry: bool = False
+    """Ask which point groups the intensity has; needs an intensity made without symmetry."""
     diameter: Annotated[float, Field(gt=0)] | None = None
     """The particle's diameter, in inverse units of the detector's q; None: measured from the intensity."""
     starts: Annotated[int, Field(ge=1, le=50)] = 3
     """Tries that each half of the frames gets while the halves disagree."""
     name_outliers: bool = True
     """Leave out, and name, frames that fit no orientation."""
+    bootstrap: Annotated[int, Field(ge=0, le=500)] = 0
+    """Draws of the frames, with replacement: they tell the errors of intensity and density. Each costs an iteration;
+    twenty know an error to a sixth."""
+    sentinels: Annotated[int, Field(ge=0, le=100_000)] = 0
+    """Frames drawn from one half's intensity in known orientations, and oriented by the other's."""
     compare: Path | None = None
-    """A known structure to compare the density with: a map (``.mrc``), atoms (``.pdb``, ``.cif``), or the truth that
+    """A known structure to compare the density with: a map (``.mrc``), atoms (``.pdb``, ``.cif``), or a truth that
     `friedel simulate hits` leaves (``.h5``)."""
     compare_angstrom: Annotated[float, Field(gt=0)] = 1.0
     """Å in a unit of the density's length, the inverse of the detector's q; unneeded for a truth."""

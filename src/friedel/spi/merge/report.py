@@ -15,15 +15,13 @@ from friedel.core.report import render_page
 from friedel.spi.density.compare import HALF, Comparison
 from friedel.spi.density.phase import Density
 from friedel.spi.merge.files import summary_of
-from friedel.spi.merge.merged import Merged
+from friedel.spi.merge.merged import Merged, MergeRun
 from friedel.spi.merge.plan import MergePlan
 
 _MOST_NAMED = 60  # outliers named on the page; the table of frames has all
 
 
-def write_merge_report(
-    path: Path, plan: MergePlan, merged: Merged, density: Density | None, comparison: Comparison | None
-) -> None:
+def write_merge_report(path: Path, plan: MergePlan, run: MergeRun) -> None:
     """Write the page.
 
     Parameters
@@ -32,13 +30,10 @@ def write_merge_report(
         The file.
     plan : MergePlan
         What was asked for.
-    merged : Merged
-        The result.
-    density : Density or None
-        The density, if one was made.
-    comparison : Comparison or None
-        With a known structure, if one was named.
+    run : MergeRun
+        What was found.
     """
+    merged, density, comparison = run.merged, run.density, run.comparison
     pictures = [
         ("Slices of the intensity through its centre, logarithmic, over a million to one at most.", slices(merged)),
         ("Agreement of the halves by shell, and what it promises for the whole.", shells(merged)),
@@ -61,9 +56,10 @@ def write_merge_report(
     values = {
         "name": ", ".join(file.name for file in plan.frames),
         "made": datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC"),
-        "figures": summary_of(merged, density, comparison),
+        "figures": summary_of(run),
         "named": merged.outliers[:_MOST_NAMED].tolist(),
         "pictures": [{"caption": caption, "uri": _uri(figure)} for caption, figure in pictures],
+        "symmetries": [one.sentence for one in run.symmetries],
         "plan": plan.text(),
         "version": __version__,
     }

@@ -11,12 +11,17 @@ from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 from friedel.core.errors import PlanError
 
+_MIDDLE = 16  # pixels along the edge of the second map, of images of 64
+
 
 class HitNet(nn.Module):
     """Classify frames from their spectrum and pattern.
 
     Three strided convolutions bring 64² down to 8²; one residual pair follows the second, ``depth`` pairs the third.
-    Means and maxima over the last map are the features, so that a side lobe counts the same at any place.
+    Means and maxima over the last map are the features, so that a side lobe counts the same at any place; with
+    ``placed`` each place of the second map has an offset of its own, so that the network knows how far out a lobe lies.
+    Offsets, and pairs beyond the first at the coarsest scale, begin as nothing: weights of a shallower network can be
+    started from.
 
     Parameters
     ----------
@@ -26,6 +31,8 @@ class HitNet(nn.Module):
         Channels after the first convolution; the second has 2, the third 4 times as many.
     depth : int
         Residual pairs at the coarsest scale.
+    placed : bool
+        Learn an offset for each place of the second map.
     dropout : float in [0, 1)
         Fraction of the features that training drops before the last layer.
 
@@ -35,7 +42,9 @@ class HitNet(nn.Module):
         If one of them is out of range.
     """
 
-    def __init__(self, channels: int = 4, width: int = 16, *, depth: int = 1, dropout: float = 0.2) -> None:
+    def __init__(
+        self, channels: int = 4, width: int = 16, *, depth: int = 1, placed: bool = False, dropout: float = 0.2
+    ) -> None:
         super().__init__()
         if channels < 1 or width < 1 or depth < 1 or not 0 <= dropout < 1:
             raise PlanError(
@@ -45,9 +54,9 @@ class HitNet(nn.Module):
         self.body = nn.Sequential(
             _halved(channels, width),
             _halved(width, 2 * width),
-            _Pair(2 * width),
+            _Pair(2 * width, placed=placed),
             _halved(2 * width, 4 * width),
-            *(_Pair(4 * width) for _ in range(depth)),
+            *(_Pair(4 * width, silent=k > 0) for k in range(depth)),
         )
         self.dropout = nn.Dropout(dropout)
         self.scores = nn.Linear(8 * width, 2)
@@ -73,16 +82,26 @@ class HitNet(nn.Module):
 
 
 class _Pair(nn.Module):
-    """Two convolutions whose result is added to what came in."""
+    """Two convolutions whose result is added to what came in, of 16² places if ``placed``; ``silent`` adds 0 at first.
 
-    def __init__(self, channels: int) -> None:
+    References
+    ----------
+    Goyal et al., arXiv:1706.02677: the last normalisation's scale begins at zero.
+    """
+
+    def __init__(self, channels: int, *, placed: bool = False, silent: bool = False) -> None:
         super().__init__()
         self.first = nn.Conv2d(channels, channels, 3, padding=1, bias=False)
         self.first_norm = nn.BatchNorm2d(channels)
         self.second = nn.Conv2d(channels, channels, 3, padding=1, bias=False)
         self.second_norm = nn.BatchNorm2d(channels)
+        self.offsets = nn.Parameter(torch.zeros(channels, _MIDDLE, _MIDDLE)) if placed else None
+        if silent:
+            nn.init.zeros_(self.second_norm.weight)
 
     def forward(self, images: Tensor) -> Tensor:
+        if self.offsets is not None:
+            images = images + self.offsets.to(images.dtype)
         inner = functional.relu(self.first_norm(self.first(images)))
         return functional.relu(images + self.second_norm(self.second(inner)))
 

@@ -25,8 +25,18 @@ def _points(shells: Floats, n: int) -> Tensor:
     return torch.from_numpy((shells[:, None, None] * sphere(n)).astype(np.float32))
 
 
-class _Likeness:
-    """Mean correlation of two volumes over shells, as a function of the second one's rotation."""
+class Likeness:
+    """Mean correlation of two volumes over shells, as a function of the second one's rotation.
+
+    Parameters
+    ----------
+    fixed, moving : (n, n, n)
+        The volumes: fixed(q) is compared with moving(R q).
+    shells : (n_shells,) float64
+        |q|, voxels.
+    n : int
+        Points on each shell.
+    """
 
     def __init__(self, fixed: Tensor, moving: Tensor, shells: Floats, n: int) -> None:
         self.points, self.moving = _points(shells, n), moving
@@ -38,6 +48,7 @@ class _Likeness:
         return values / values.norm(dim=-1, keepdim=True).clamp_min(1e-20)
 
     def __call__(self, rotations: Floats) -> Floats:
+        """Return the likeness at rotations ``(n, 3, 3)``."""
         found = []
         for block in torch.from_numpy(np.atleast_3d(rotations).astype(np.float32)).split(200):  # type: ignore[no-untyped-call]
             turned = torch.einsum("rij,skj->rski", block, self.points)
@@ -71,11 +82,11 @@ def align(fixed: Tensor, moving: Tensor, *, q_min: float, q_max: float, seed: in
     """
     reach = q_min + _INNER * (q_max - q_min)
     rotations = Rotation.random(_TRIED, random_state=seed)
-    survey = _Likeness(fixed, moving, np.linspace(q_min, reach, 4), 160)(rotations.as_matrix())
-    coarse = _Likeness(fixed, moving, np.linspace(q_min, reach, 6), 200)
+    survey = Likeness(fixed, moving, np.linspace(q_min, reach, 4), 160)(rotations.as_matrix())
+    coarse = Likeness(fixed, moving, np.linspace(q_min, reach, 6), 200)
     best = [coarse.climb(rotations[int(k)], 0.15, 70) for k in np.argsort(-survey)[:_REFINED]]
-    finer = _Likeness(fixed, moving, np.linspace(q_min, reach, 10), 400)
-    whole = _Likeness(fixed, moving, np.linspace(q_min, q_max, 10), 400)
+    finer = Likeness(fixed, moving, np.linspace(q_min, reach, 10), 400)
+    whole = Likeness(fixed, moving, np.linspace(q_min, q_max, 10), 400)
     # Inner shells of a compact particle are nearly alike in several orientations; the outer ones decide between them.
     climbed = [finer.climb(start, 0.05, 100)[1] for start in _distinct(best)]
     likeness = whole(np.stack([rotation.as_matrix() for rotation in climbed]))
@@ -138,6 +149,28 @@ def sphere_correlation(first: Tensor, second: Tensor, rotation: Rotation, radii_
     return np.array(found)
 
 
+def unlike(volumes: list[Tensor], reach: float, *, seed: int) -> list[Tensor]:
+    """Return volumes of the same power spectra that have nothing in common with the given ones.
+
+    Their (real) transforms get random signs, the same for all: what they have in common among themselves stays.
+
+    Parameters
+    ----------
+    volumes : list of (n, n, n)
+        Relative intensities, one in the mean, Friedel symmetric.
+    reach : float
+        Distance from the origin beyond which they are taken as one, voxels.
+    seed : int
+        Of the signs.
+    """
+    n = volumes[0].shape[0]
+    noise = friedel_mean(torch.randn((n, n, n), generator=torch.Generator().manual_seed(1000 * n + seed)))
+    signs = to_corner(noise.sign())[..., : n // 2 + 1]
+    outside = radii(n) > reach
+    spectra = [real_fourier_corner(to_corner((one - 1).masked_fill(outside, 0.0))) for one in volumes]
+    return [1 + to_centre(inverse_real_fourier_corner(spectrum * signs, (n, n, n))) for spectrum in spectra]
+
+
 def chance_correlation(
     first: Tensor, second: Tensor, radii_voxels: Floats, *, q_min: float, q_max: float, tries: int = 2
 ) -> Floats:
@@ -158,15 +191,9 @@ def chance_correlation(
     tries : int
         Volumes to compare with.
     """
-    n = first.shape[0]
-    generator = torch.Generator().manual_seed(n)
-    outside = radii(n) > radii_voxels[-1] + 1
-    spectrum = real_fourier_corner(to_corner((second - 1).masked_fill(outside, 0.0)))
     found = []
     for number in range(tries):
-        noise = friedel_mean(torch.randn((n, n, n), generator=generator))
-        signs = to_corner(noise.sign())[..., : n // 2 + 1]
-        other = 1 + to_centre(inverse_real_fourier_corner(spectrum * signs, (n, n, n)))
+        (other,) = unlike([second], radii_voxels[-1] + 1, seed=number)
         rotation = align(first, other, q_min=q_min, q_max=q_max, seed=number)
         found.append(sphere_correlation(first, other, rotation, radii_voxels))
     return np.mean(found, axis=0)

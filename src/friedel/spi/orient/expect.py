@@ -271,7 +271,7 @@ def _posterior(
     log_norm = best + norm.log()
     mean = torch.zeros_like(best).index_add_(0, frame, (chance * kept).sum(0))
     spectrum = ring_fourier(chance.T)[:, :n_harmonics]
-    seen, place = torch.unique(view, return_inverse=True)
+    seen, place = view.unique(return_inverse=True)  # type: ignore[no-untyped-call]
     pairs = torch.zeros((n_harmonics, len(seen) * n_frames), dtype=torch.complex64, device=scores.device)
     pairs[:, place * n_frames + frame] = spectrum.T
     added = torch.zeros((len(seen), *photons.shape[1:]), dtype=torch.complex64, device=scores.device)

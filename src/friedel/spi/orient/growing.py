@@ -27,7 +27,7 @@ from friedel.spi.orient.march import (
     compress,
 )
 from friedel.spi.orient.quality import DOUBTED, MergeQuality, corrected
-from friedel.spi.orient.rings import Pixels, RingFrames, Rings, ring_frames
+from friedel.spi.orient.rings import Pixels, RingFrames, Rings, ring_frames, upright
 from friedel.spi.orient.solve import LEAST_PHOTONS, OrientOptions, agreeing, compare, joint, lay_frames, prepare
 from friedel.spi.orient.views import turned_views
 from friedel.spi.orient.volume import Merge
@@ -119,7 +119,8 @@ class GrowingMerge:
     def __init__(
         self, pixels: Pixels, options: OrientOptions | None = None, *, first: int = FIRST, observer: Observer = silent
     ) -> None:
-        self._pixels, self._options, self._observer = pixels, options or OrientOptions(), observer
+        self._pixels, _ = upright(pixels)
+        self._options, self._observer = options or OrientOptions(), observer
         self._first, self._photons = first, sp.csr_matrix((0, len(pixels.weight)), dtype=np.float32)
         self._dropped = self._done = self._marched = 0
         self._march: March  # from the first march on, as is

@@ -84,16 +84,25 @@ class Iteration:
     @property
     def rotations(self) -> NDArray[np.float32]:
         """Each frame's most probable R = V Z(α), ``(n_frames, 3, 3)``."""
-        n_angles = self.found.photons.shape[2]
-        turns = in_plane(2 * np.pi * self.found.angle.cpu().numpy() / n_angles)
-        return (self.views[self.found.view].cpu().numpy() @ turns).astype(np.float32)
+        return rotations_of(self.found, self.views)
 
     @property
     def uncertainty(self) -> NDArray[np.float32]:
         """Standard deviation (rad) of a Gaussian in SO(3) with each posterior's entropy; not below a grid cell's."""
-        cells = self.found.photons.shape[0] * self.found.photons.shape[2]
-        volume = np.exp(self.found.entropy.cpu().numpy()) * 8 * np.pi**2 / cells
-        return np.cbrt(volume / (2 * np.pi * math.e) ** 1.5).astype(np.float32)
+        return uncertainty_of(self.found)
+
+
+def rotations_of(found: Expectation, views: Tensor) -> NDArray[np.float32]:
+    """Return each frame's most probable R = V Z(α), ``(n_frames, 3, 3)``."""
+    turns = in_plane(2 * np.pi * found.angle.cpu().numpy() / found.photons.shape[2])
+    return (views[found.view].cpu().numpy() @ turns).astype(np.float32)
+
+
+def uncertainty_of(found: Expectation) -> NDArray[np.float32]:
+    """Return the standard deviation (rad) of a Gaussian in SO(3) with each posterior's entropy, ``(n_frames,)``."""
+    cells = found.photons.shape[0] * found.photons.shape[2]
+    volume = np.exp(found.entropy.cpu().numpy()) * 8 * np.pi**2 / cells
+    return np.cbrt(volume / (2 * np.pi * math.e) ** 1.5).astype(np.float32)
 
 
 class Memory(Protocol):

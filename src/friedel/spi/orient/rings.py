@@ -12,6 +12,7 @@ import numpy as np
 import scipy.sparse as sp
 import torch
 from numpy.typing import NDArray
+from scipy.spatial.transform import Rotation
 from torch import Tensor
 
 from friedel.core.errors import InputError
@@ -22,6 +23,7 @@ Floats = NDArray[np.float64]
 RING_STEP = 1.5
 """Distance of rings, voxels. With speckles of six voxels, 1.0 costs half as much again and gains 0.002."""
 _SLACK_HARMONICS = 4  # kept beyond a ring's highest frequency: a band limit on a small circle is not sharp
+_LEAST_PIXELS = 50
 _SYMMETRIC = 0.3
 """Voxels by which pixels may lie off the symmetric cap through their neighbours before rings mean nothing."""
 
@@ -142,6 +144,32 @@ class RingFrames:
         return values[torch.searchsorted(self.team.joined(self.numbers).sort().values, self.numbers)]
 
 
+def upright(pixels: Pixels) -> tuple[Pixels, Floats]:
+    """Return pixels whose beam runs along z, and the rotation ``(3, 3)`` that took them there: q_upright = T q.
+
+    Pixels lie on the Ewald sphere, which goes through the origin: |q|² = 2 q · c, c its centre. Where c isn't
+    on the z axis, the file's axes aren't the beam's. Pixels that lie on no sphere are returned as they are.
+    """
+    q = pixels.q[pixels.used]
+    if len(q) < _LEAST_PIXELS or _asymmetry(q) <= _SYMMETRIC:
+        return pixels, np.eye(3)
+    centre = np.linalg.lstsq(q, (q**2).sum(1) / 2, rcond=None)[0]
+    radius = float(np.linalg.norm(centre))
+    if not np.abs(np.linalg.norm(q - centre, axis=1) - radius).max() <= _SYMMETRIC:
+        return pixels, np.eye(3)
+    turn = Rotation.align_vectors([[0, 0, -1]], [centre / radius])[0].as_matrix()
+    return replace(pixels, q=pixels.q @ turn.T), turn
+
+
+def _asymmetry(q: Floats) -> float:
+    """Return how far pixels lie, voxels, off the symmetric cap through their neighbours in distance from the z axis."""
+    radius = np.hypot(q[:, 0], q[:, 1])
+    order = np.argsort(radius)
+    knots = np.linspace(radius[order[0]], radius[order[-1]], max(round(np.ptp(radius) / RING_STEP), 2))
+    height = np.interp(knots, radius[order], q[order, 2])
+    return float(np.abs(np.interp(radius, knots, height) - q[:, 2]).max())
+
+
 def lay_rings(pixels: Pixels, *, band: float, step: float = RING_STEP) -> Rings:
     """Choose rings for a detector.
 
@@ -161,7 +189,7 @@ def lay_rings(pixels: Pixels, *, band: float, step: float = RING_STEP) -> Rings:
     """
     q = pixels.q[pixels.used]
     radius = np.hypot(q[:, 0], q[:, 1])
-    if len(radius) < 50 or np.ptp(radius) < 3 * step:
+    if len(radius) < _LEAST_PIXELS or np.ptp(radius) < 3 * step:
         raise InputError(
             f"{len(radius)} pixels take part, over {np.ptp(radius) if len(radius) else 0:.1f} voxels of |q|"
         )
@@ -169,11 +197,11 @@ def lay_rings(pixels: Pixels, *, band: float, step: float = RING_STEP) -> Rings:
     low, high = radius[order[0]], radius[order[-1]]
     rings = np.linspace(low, high, round((high - low) / step) + 1)
     height = np.interp(rings, radius[order], q[order, 2])
-    off = np.abs(np.interp(radius, rings, height) - q[:, 2])
-    if off.max() > _SYMMETRIC:
+    off = _asymmetry(q)
+    if off > _SYMMETRIC:
         raise InputError(
-            f"pixels lie up to {off.max():.1f} voxels off a cap that is symmetric around the beam; "
-            "is the beam's axis the third column of the detector's q?"
+            f"pixels lie up to {off:.1f} voxels off a cap around the beam, and on no sphere through the "
+            "origin: are these q of one detector and one photon energy?"
         )
     orders = np.ceil(2 * np.pi * band * rings).astype(np.int64) + _SLACK_HARMONICS
     return Rings(radius=rings, height=height, orders=orders)

@@ -20,10 +20,11 @@ from friedel.core.machine.threads import in_threads, single_thread
 from friedel.core.observer import Note, Observer, Warned, silent
 from friedel.spi.orient.align import align, chance_correlation, sphere_correlation, turned
 from friedel.spi.orient.background import judge_over, with_background
+from friedel.spi.orient.bootstrap import Sentinels, resampled, sentinels
 from friedel.spi.orient.expect import MOST, Judgement
 from friedel.spi.orient.march import THOROUGH, Iteration, March, Memory, Model, compress, iterate, run_march
-from friedel.spi.orient.quality import DOUBTED, MergeQuality, resolved
-from friedel.spi.orient.rings import Pixels, RingFrames, lay_rings, ring_frames
+from friedel.spi.orient.quality import DOUBTED, MergeQuality, outliers, resolved
+from friedel.spi.orient.rings import Pixels, RingFrames, lay_rings, ring_frames, upright
 from friedel.spi.orient.speckle import Speckle, measure_speckle, shell_variance
 from friedel.spi.orient.views import symmetry_group, turned_views
 
@@ -36,12 +37,6 @@ _BAND, _WIDEST_BAND = 1.6, 0.35
 # Frames, highest frequency along a ring (cycles per voxel, just below Nyquist's 0.5) and distance of rings (voxels)
 # from which the speckles' size is measured.
 _SURVEY_FRAMES, _SURVEY_BAND, _SURVEY_STEP = 3000, 0.45, 3.0
-_JUNK, _OTHER, _POOR = -4.0, -1.75, -2.5
-"""Standard deviations (of the upper half of frames) below the median from which a frame is named: of its surprise; or
-of the mean of surprise and fit, or of the fit, if the fit also is less than `_WORTH` of the median. Measured with a
-tenth each of junk and another particle: 92–97 % of the other's at 500 photons a frame, 83 % with fluences spread by
-half, all junk; 0.1 % of the particle's own, 0.6–1.5 % of those in clean sets."""
-_WORTH = 0.7
 _FEW = 0.02
 """Share of outliers up to which the halves, made with them, aren't made again: a hundredth costs 0.001 of agreement."""
 
@@ -58,6 +53,10 @@ class OrientOptions:
         Tries a half gets, at most, while the halves disagree.
     name_outliers : bool
         Leave out frames that fit no orientation.
+    bootstrap : int
+        Draws of the frames from which the errors of the intensity follow; 0: none.
+    sentinels : int
+        Frames of known orientation that are oriented beside; 0: none.
     seed : int
         Of halves, starts and views.
     """
@@ -65,6 +64,8 @@ class OrientOptions:
     symmetry: str = "C1"
     starts: int = 3
     name_outliers: bool = True
+    bootstrap: int = 0
+    sentinels: int = 0
     seed: int = 0
 
 
@@ -89,6 +90,10 @@ class Oriented:
         The halves' intensities, the second turned onto the first.
     quality : MergeQuality
         With q in voxels.
+    resampled : (n_draws, n, n, n) float32
+        Intensities of the bootstrap's draws.
+    sentinels : Sentinels or None
+        Frames of known orientation, as they were oriented.
     """
 
     intensity: NDArray[np.float32]
@@ -102,6 +107,8 @@ class Oriented:
     used: NDArray[np.bool_]
     halves: tuple[NDArray[np.float32], NDArray[np.float32]]
     quality: MergeQuality
+    resampled: NDArray[np.float32]
+    sentinels: Sentinels | None
 
 
 def orient(
@@ -144,6 +151,7 @@ def orient(
     with single_thread(), working_together() as team:
         observer = observer if team.rank == 0 else silent
         lit = _lit(photons, pixels, observer)
+        pixels, turn = upright(pixels)
         if len(lit) < _LEAST_SHARE * team.size:
             raise InputError(f"{len(lit)} frames are too few for {team.size} processes; start fewer of them")
         halves = half_sets(len(lit), options.seed)
@@ -155,6 +163,7 @@ def orient(
         if memory is not None:
             march = replace(march, memory=memory)
         found = _orient(frames, pixels, march, options, halves)
+    found = replace(found, rotations=(found.rotations @ turn).astype(np.float32))
     return _in_order(found, lit, photons.shape[0])
 
 
@@ -196,8 +205,20 @@ def _orient(
     quality, rotation = compare(models, march, pixels, named=named, evidence=evidence.cpu().numpy())
     march.observer(Note("halves", quality.sentence))
     second = turned(models[1].intensity.cpu(), rotation)
-    last = _together(joint(models, rotation), frames, good, march, options)
+    chosen = frames if good.all() else frames.select(np.flatnonzero(good))
+    last = _together(joint(models, rotation), chosen, march, options)
+    known = None
+    if options.sentinels:
+        pair = (models[0].intensity.cpu(), second)
+        known = sentinels(pair, frames, pixels, march, options.sentinels, seed=options.seed)
+        march.observer(Note("sentinels", known.sentence))
+    n = last.model.intensity.shape[0]
+    draws = np.zeros((0, n, n, n), np.float32)
+    if options.bootstrap:
+        draws = resampled(chosen, last.model, march, options.bootstrap, seed=options.seed)
     return Oriented(
+        resampled=draws,
+        sentinels=known,
         intensity=last.model.intensity.cpu().numpy(),
         exposure=last.merge.exposure.cpu().numpy(),
         halves=(models[0].intensity.cpu().numpy(), second.numpy()),
@@ -240,6 +261,7 @@ def _distinct(photons: sp.csr_matrix) -> int:
 
 def survey(photons: sp.csr_matrix, pixels: Pixels) -> Speckle:
     """Return what the first frames say about speckles, before any orientation."""
+    pixels, _ = upright(pixels)
     rings = lay_rings(pixels, band=_SURVEY_BAND, step=_SURVEY_STEP)
     return measure_speckle(ring_frames(photons[:_SURVEY_FRAMES], pixels, rings))
 
@@ -375,22 +397,6 @@ def _familiar(judged: Judgement, frames: RingFrames) -> NDArray[np.bool_]:
     return ~frames.ours(torch.from_numpy(outliers(*frames.everyones(columns).numpy().T))).numpy()
 
 
-def outliers(fit: NDArray[np.float32], surprise: NDArray[np.float32], counts: NDArray[np.float32]) -> NDArray[np.bool_]:
-    """Return which frames fit far worse than most: another particle, several, or nothing of the kind."""
-    typical = float(np.median(fit))
-    # The chance spread of a fit falls with the root of the photons.
-    scaled = (fit - typical) * np.sqrt(counts / np.median(counts))
-    off, poor = _off(surprise), _off(scaled)
-    other = ((off + poor) / 2 < _OTHER) | (poor < _POOR)
-    return (off < _JUNK) | (other & (fit < _WORTH * typical))
-
-
-def _off(values: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Return by how many standard deviations values lie off their median; outliers lie below, so it is the upper's."""
-    middle, upper = np.percentile(values, [50, 84])
-    return (values - middle) / max(float(upper - middle), 1e-6)
-
-
 def _again(half: Iteration, frames: RingFrames, march: March, options: OrientOptions) -> Iteration:
     rng = np.random.default_rng(options.seed + 77)
     return iterate(half.model, frames, march, rng, q_max=march.q_max)
@@ -445,12 +451,9 @@ def joint(models: list[Model], rotation: Rotation) -> Model:
     )
 
 
-def _together(
-    joint: Model, frames: RingFrames, good: NDArray[np.bool_], march: March, options: OrientOptions
-) -> Iteration:
+def _together(joint: Model, frames: RingFrames, march: March, options: OrientOptions) -> Iteration:
     rng = np.random.default_rng(options.seed + 99)
-    chosen = frames if good.all() else frames.select(np.flatnonzero(good))
-    last = iterate(joint, chosen, march, rng, q_max=march.q_max)
+    last = iterate(joint, frames, march, rng, q_max=march.q_max)
     return replace(last, model=compress(last.merge, last.model, march, q_max=march.q_max, steps=THOROUGH))
 
 
@@ -486,7 +489,7 @@ def _oriented(
     for name in ("fluence", "log_likelihood"):
         columns[name][good] = getattr(last.found, name).cpu().numpy()
     columns["uncertainty"][good] = last.uncertainty
-    every = {"rotations": rotations, "used": good, **columns}
-    whole: dict[str, Any] = {name: frames.everyones(torch.from_numpy(values)).numpy() for name, values in every.items()}
-    whole["fluence"] /= np.nanmean(whole["fluence"])
-    return whole
+    figures = {"rotations": rotations, "used": good, **columns}
+    every: dict[str, Any] = {name: frames.everyones(torch.from_numpy(one)).numpy() for name, one in figures.items()}
+    every["fluence"] = every["fluence"] / np.nanmean(every["fluence"])
+    return every

@@ -11,8 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from friedel.core.files.damage import readable, require_file
+from friedel.spi.frames.detector_images import read_mask
 from friedel.spi.frames.files import FrameFiles
-from friedel.spi.frames.mask import read_mask
 from friedel.spi.frames.source import open_frames
 from friedel.spi.records import FrameStatus, HitScores
 from friedel.spi.scores.scored_run import SCORE, ScoredFile, ScoredRun, pack_scores, unpack_scores

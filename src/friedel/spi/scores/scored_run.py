@@ -35,6 +35,8 @@ class FrameUnit:
         They are counted photons, in multiples of the gain.
     measured : bool
         There was light enough to tell the gain.
+    drifts : bool
+        Every frame has a pedestal of its own, so numbers can't be turned into photons alike.
     """
 
     gain: float = 1.0
@@ -42,6 +44,7 @@ class FrameUnit:
     marks: tuple[float, ...] = ()
     counted: bool = True
     measured: bool = True
+    drifts: bool = False
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)

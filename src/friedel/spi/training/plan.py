@@ -73,7 +73,8 @@ class ModelOptions(Options):
     options: dict[str, Any] = Field(default_factory=dict)
     """Arguments of its constructor."""
     start: str = ""
-    """Name or path of trained weights of the same network to start from, instead of random ones."""
+    """Name or path of trained weights to start from, instead of random ones: of the same network, or of one with fewer
+    layers."""
     blend: Annotated[float, Field(ge=0, lt=1)] = 0.0
     """Share of the weights started from in the result: what was learnt before is kept, what is new is learnt."""
     preprocessing: str = "standardise"

@@ -14,8 +14,8 @@ from friedel.core.machine.cluster import ClusterOptions, dask_client, in_any_ord
 from friedel.core.observer import Note, Observer, Progress, silent
 from friedel.core.training.libraries import first_process, wait_until
 from friedel.spi.forward.domain_randomisation import draw_experiment
+from friedel.spi.frames.detector_images import read_mask
 from friedel.spi.frames.labels import read_labels
-from friedel.spi.frames.mask import read_mask
 from friedel.spi.frames.source import open_frames
 from friedel.spi.simulation.layout import read_truth
 from friedel.spi.simulation.plan import SimulationPlan

@@ -92,14 +92,23 @@ def train_hits(
 def _network(plan: TrainingPlan) -> nn.Module:
     network = new_network(plan.model.architecture, plan.model.options, seed=plan.seed)
     if plan.model.start:
-        trained, card = load_weights(plan.model.start)
-        if (card.architecture, card.options) != (plan.model.architecture, plan.model.options):
-            raise PlanError(
-                f"model.start: {plan.model.start!r} is a {card.architecture} with options {card.options}, the plan "
-                f"trains a {plan.model.architecture} with {plan.model.options}; start from weights of the same network"
-            )
-        network.load_state_dict(trained.state_dict())
+        _start_from(network, plan)
     return network
+
+
+def _start_from(network: nn.Module, plan: TrainingPlan) -> None:
+    """Give the network trained weights; layers that these lack keep their first ones."""
+    trained, card = load_weights(plan.model.start)
+    before, own = trained.state_dict(), network.state_dict()
+    fits = card.architecture == plan.model.architecture
+    fits &= all(name in own and own[name].shape == value.shape for name, value in before.items())
+    if not fits or (plan.model.blend and len(before) < len(own)):
+        raise PlanError(
+            f"model.start: {plan.model.start!r} is a {card.architecture} with options {card.options}, the plan "
+            f"trains a {plan.model.architecture} with {plan.model.options}; start from weights of the same network, or "
+            "without blend of one with fewer layers"
+        )
+    network.load_state_dict(own | before)
 
 
 def _blended(plan: TrainingPlan, trained: Trained, inputs: PreparedInputs) -> Trained:

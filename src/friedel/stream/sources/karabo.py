@@ -89,8 +89,10 @@ class KaraboSource:
     def _understood(self, data: Mapping[str, Any], meta: Mapping[str, Any]) -> Event:
         try:
             return self._event(data, meta)
-        except InputError:
-            raise
+        except InputError as error:
+            if not self._pulses:  # the address is wrong; once trains have been understood, this one is
+                raise
+            return Malformed(reason=f"a train unlike the first ({type(error).__name__})")
         except Exception:  # a train of another structure than any bridge sends
             return Malformed(reason="a train that makes no sense")
 

@@ -17,6 +17,7 @@ from friedel.core.options import Options
 from friedel.stream.sources.events import Ended, Event
 
 SOURCES: dict[str, str] = {
+    "file": "friedel.spi.live.file_source:open_source",  # single-particle imaging reads such files
     "replay": "friedel.stream.sources.replay:open_source",
     "tiff+dir": "friedel.stream.sources.tiff_folder:open_source",
     "hdf5+swmr": "friedel.stream.sources.hdf5_growing:open_source",
@@ -24,7 +25,7 @@ SOURCES: dict[str, str] = {
     "pva": "friedel.stream.sources.pva:open_source",
     "simplon": "friedel.stream.sources.simplon:open_source",
 }
-"""Plug-in of every scheme, as "module:function". Open: a science, or a user, adds its own with `register_source`."""
+"""Plug-in of every scheme, as "module:function". Open: a user adds their own with `register_source`."""
 
 Query = TypeVar("Query", bound=Options)
 

@@ -20,7 +20,7 @@ from friedel.core.files.arrays import TIFF_SUFFIXES
 from friedel.core.files.damage import DAMAGED
 from friedel.core.files.spec import SpecScan, read_spec_scan
 from friedel.core.options import Options
-from friedel.stream.sources.events import Begun, Ended, Event, Malformed, Message
+from friedel.stream.sources.events import Begun, Ended, Event, Lost, Malformed, Message
 from friedel.stream.sources.source import Source, SourceAddress
 
 _LOOK_S = 0.05  # s between two listings of the folder: adds at most this to a frame's latency
@@ -75,7 +75,11 @@ class TiffFolderSource:
             return Ended(reason=f"all {self._sent} frames have come")
         until = time.monotonic() + timeout_s
         while True:
-            event = self._look()
+            try:
+                event = self._look()
+            except OSError as error:
+                time.sleep(_LOOK_S)
+                return Lost(reason=f"the folder can't be read ({error.strerror or error})")
             if event is not None or time.monotonic() >= until:
                 self._sent += event is not None
                 return event
@@ -93,14 +97,14 @@ class TiffFolderSource:
         """Return the first new file, in the order of their numbers, that is complete or hopeless."""
         for number, path in self._new_files():
             try:
-                frame = np.asarray(tifffile.imread(path))
+                frame, written = np.asarray(tifffile.imread(path)), path.stat().st_mtime
             except DAMAGED:
-                if time.time() - path.stat().st_mtime < self._options.settle_s:
+                if not path.exists() or time.time() - path.stat().st_mtime < self._options.settle_s:
                     continue
                 self._done.add(path.name)
                 return Malformed(reason=_DAMAGED, number=number)
             self._done.add(path.name)
-            return self._message(number, frame, path)
+            return self._message(number, frame, path, written)
         return None
 
     def _new_files(self) -> list[tuple[int, Path]]:
@@ -108,17 +112,19 @@ class TiffFolderSource:
         with os.scandir(self._folder) as entries:
             for entry in entries:
                 match = re.search(r"(\d+)\.[A-Za-z]+$", entry.name)
-                if match and entry.name not in self._done and Path(entry.name).suffix.lower() in TIFF_SUFFIXES:
+                wanted = entry.name not in self._done and Path(entry.name).suffix.lower() in TIFF_SUFFIXES
+                # No file is a link that leads nowhere, yet, and a pipe, which would never end.
+                if match and wanted and entry.is_file():
                     found.append((int(match[1]), Path(entry.path)))
         return sorted(found)
 
-    def _message(self, number: int, frame: NDArray[Any], path: Path) -> Message:
+    def _message(self, number: int, frame: NDArray[Any], path: Path, written: float) -> Message:
         # Counting starts at 0 or 1; a first number of 0 settles it.
         self._first = min(number, 1) if self._first is None else min(self._first, number)
         return Message(
             number=number,
             frames=frame[None] if frame.ndim == 2 else frame,
-            timestamp=path.stat().st_mtime,
+            timestamp=written,
             # Where the motors stood comes with each frame: when the series began, SPEC may not have written them yet.
             meta={"file": path.name, "motors": self._motors(), **self._angles(number - self._first)},
         )

@@ -258,6 +258,11 @@ def _step(values: Values) -> tuple[float, float]:
     return (float(steps[1]), base) if whole and len(steps) < _MOST_VALUES // 16 else (0.0, base)
 
 
+def value_step(values: Values) -> float:
+    """Return the step of which all values are multiples, 0 if there is none."""
+    return _step(values)[0] if len(values) else 0.0
+
+
 def _counted(values: Values, base: float, step: float, slope: float | None, dark: float, dark_variance: float) -> bool:
     """Say whether a step is one photon: the noise is counting noise, and nothing lies between no light and a photon."""
     if slope is None or slope < 0.5 * step:

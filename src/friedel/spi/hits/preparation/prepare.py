@@ -15,6 +15,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from friedel.core.errors import InputError
+from friedel.spi.hits.preparation.frame_levels import frame_levels
 from friedel.spi.hits.preparation.photon_unit import MARKS
 
 if TYPE_CHECKING:
@@ -54,6 +55,10 @@ class RunConstants:
         The frames hold counted photons, in multiples of the gain, above the pedestal.
     measured : bool
         The frames had light enough to tell the gain.
+    clipped : float
+        Value at which bright pixels are clipped; 0: they aren't.
+    drifts : bool
+        Every frame has a pedestal of its own, which is taken off it.
     background : Background or None
         What the run's blanks look like, where it has enough of them.
     """
@@ -67,6 +72,8 @@ class RunConstants:
     marks: tuple[float, ...] = ()
     counted: bool = True
     measured: bool = True
+    clipped: float = 0.0
+    drifts: bool = False
     background: "Background | None" = None
 
     def to_bytes(self) -> bytes:
@@ -95,7 +102,16 @@ class RunConstants:
             )
 
 
-_NUMBERS = {"binning": int, "gain": float, "read_variance": float, "pedestal": float, "counted": bool, "measured": bool}
+_NUMBERS = {
+    "binning": int,
+    "gain": float,
+    "read_variance": float,
+    "pedestal": float,
+    "counted": bool,
+    "measured": bool,
+    "clipped": float,
+    "drifts": bool,
+}
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -165,6 +181,8 @@ def prepare(frames: NDArray[np.generic], mask: NDArray[np.bool_], constants: Run
     rows, columns = windows
     part, known = loaded(frames[:, rows[0], columns[0]], mask[rows[0], columns[0]], constants)
     padding = (*columns[1], *rows[1])
+    if constants.drifts:
+        part = part - frame_levels(part, known)[0][:, None, None, None] * known
     if any(padding):
         part, known = functional.pad(part, padding), functional.pad(known, padding)
     if constants.faulty is not None:

@@ -9,7 +9,16 @@ from torch import Tensor
 
 from friedel.core.detector_units import normalised_apart, transformed
 from friedel.core.errors import InputError
-from friedel.spi.hits.preparation.photon_unit import find_marks, measured_values, photon_unit, tile_statistics
+from friedel.core.fourier import convolved
+from friedel.spi.hits.preparation.frame_levels import clipped_at, drifting, frame_levels
+from friedel.spi.hits.preparation.photon_unit import (
+    MARKS,
+    find_marks,
+    measured_values,
+    photon_unit,
+    tile_statistics,
+    value_step,
+)
 from friedel.spi.hits.preparation.prepare import Prepared, RunConstants, loaded, natural_binning, prepare
 
 SAMPLE = 256
@@ -20,10 +29,15 @@ _REACH_PX = 8  # binned pixels about the middle in which the beam is looked for 
 _CLEARLY_BETTER = 0.8
 # One this much farther out than a few pixels must be better by this than the best of those.
 _FARTHER_BETTER = 0.6
+# One beyond a tenth of the frame must be so much better still, with so much of the light at pixels whose mirror images
+# are on the detector.
+_FARTHEST_BETTER, _FARTHEST_LIGHT = 0.3, 0.4
 # Rows of a frame that decide whether it is among the sample, and what scatters the numbers made of them.
 _ROWS, _SCATTER = 16, 1000 * 0.6180339887498949
 # Whole frames looked at for the unit of their numbers and the beam's place; so many at once.
 _OVERVIEW, _AT_ONCE = 128, 32
+_SPARSE = 16  # one value in so many tells their step
+_LEVELS = 32  # frames whose levels are compared
 
 
 def measure_run(
@@ -57,8 +71,14 @@ def measure_run(
     if not len(frames):
         return constants
     sample = frames[picked_frames(frames, mask)]
-    constants = replace(constants, marks=find_marks(sample, mask))
+    marks = find_marks(sample, mask)
+    constants = replace(constants, marks=marks, clipped=clipped_at(sample, mask, (*MARKS, *marks)) or 0.0)
+    raw = sample
     values = measured_values(sample, mask, constants.marks)
+    levelled = _levelled(sample, mask, constants, value_step(values[::_SPARSE]))
+    if levelled is not None:
+        sample, constants = levelled, replace(constants, drifts=True)
+        values = measured_values(sample, mask, constants.marks)
     _require_linear(sample, values)
     overview = _Overview.of(sample, mask, constants)
     unit = photon_unit(overview.tile_mean, overview.tile_variance, values)
@@ -73,12 +93,30 @@ def measure_run(
         counted=unit.counted,
         measured=unit.measured,
     )
+    sample = raw
     prepared = prepare(sample, mask, replace(constants, read_variance=0.0))
     still = None if unit.counted else unchanging_pixels(prepared)
     if constants.read_variance:
         prepared = prepare(sample, mask, replace(constants, faulty=still))
     faulty = faulty_pixels(prepared)
     return replace(constants, faulty=faulty if still is None else faulty | still)
+
+
+def _levelled(
+    sample: NDArray[np.generic], mask: NDArray[np.bool_], constants: RunConstants, step: float
+) -> NDArray[np.float32] | None:
+    """Return the sample without each frame's own level; None if frames have none."""
+
+    def levels(some: NDArray[np.generic]) -> tuple[Tensor, Tensor]:
+        parts = (loaded(some[k : k + _AT_ONCE], mask, constants) for k in range(0, len(some), _AT_ONCE))
+        level, variance = (torch.cat(column) for column in zip(*(frame_levels(*part) for part in parts), strict=True))
+        return level, variance * constants.binning**2
+
+    if not drifting(*levels(sample[:: max(1, len(sample) // _LEVELS)]), step):
+        return None
+    unknown = np.isin(sample, np.array((*MARKS, *constants.marks), np.float64)) | ~np.isfinite(sample)
+    levelled = sample.astype(np.float32) - levels(sample)[0].numpy()[:, None, None]
+    return np.where(unknown, np.float32(np.nan), levelled)
 
 
 def _require_linear(sample: NDArray[np.generic], values: NDArray[np.float64]) -> None:
@@ -150,8 +188,7 @@ def symmetry_centre(mean: NDArray[np.float64], weight: Tensor) -> tuple[int, int
     """Return by how many pixels (y, x) the beam stands off the middle, from the mean pattern's inversion symmetry.
 
     The mean of many patterns is symmetric about the beam (Friedel's law and random orientations). (0, 0) where no
-    other centre is clearly better. A centre up to a tenth of the frame away is found; beyond a few pixels it must be
-    the more convincing the farther it is.
+    other centre is clearly better. The farther a centre is from the middle, the more convincing it must be.
 
     Parameters
     ----------
@@ -170,7 +207,43 @@ def symmetry_centre(mean: NDArray[np.float64], weight: Tensor) -> tuple[int, int
     small = [_shrunk(values, coarse) for values in (root, known)]
     _, (dy, dx) = _search(small[0], small[1], (0, 0), reach // coarse, reach // coarse)
     far = _search(root, known, (dy * coarse, dx * coarse), coarse + 1, reach)
-    return far[1] if far[0] < _FARTHER_BETTER * found[0] else found[1]
+    chosen = far[1] if far[0] < _FARTHER_BETTER * found[0] else found[1]
+    return _anywhere(root, known, chosen, reach)
+
+
+def _anywhere(
+    root: NDArray[np.float64], known: NDArray[np.float64], chosen: tuple[int, int], reach: int
+) -> tuple[int, int]:
+    """Return the centre of symmetry anywhere on the frame, or the chosen one if none far off is far better.
+
+    ‖s(c + r) − s(c − r)‖² = 2 (s² ∗ m)(2c) − 2 (s ∗ s)(2c), with m where the frame is known.
+    """
+    factor = max(1, min(root.shape) // 64)
+    asymmetry = _asymmetries(_shrunk(root, factor), _shrunk(known, factor))
+    middle = [n // 2 // factor for n in root.shape]
+    at = tuple(2 * (m + round(c / factor)) for m, c in zip(middle, chosen, strict=True))
+    y, x = (int(k) for k in np.unravel_index(int(asymmetry.argmin()), asymmetry.shape))
+    shift = tuple(round((k / 2 - m) * factor) for k, m in zip((y, x), middle, strict=True))
+    now = float(asymmetry[at[0] - 1 : at[0] + 2, at[1] - 1 : at[1] + 2].min())
+    if max(abs(k) for k in shift) <= reach or not asymmetry[y, x] < _FARTHEST_BETTER * now:
+        return chosen
+    fine = _asymmetries(root, known)[::2, ::2]
+    rows, columns = (
+        slice(max(n // 2 + k - 2 * factor, 0), n // 2 + k + 2 * factor + 1)
+        for n, k in zip(root.shape, shift, strict=True)
+    )
+    part = fine[rows, columns]
+    dy, dx = np.unravel_index(int(part.argmin()), part.shape)
+    return rows.start + int(dy) - root.shape[0] // 2, columns.start + int(dx) - root.shape[1] // 2
+
+
+def _asymmetries(root: NDArray[np.float64], known: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return the asymmetry about every half pixel, index 2c; infinite where it has too little light to tell."""
+    known = (known > 0.5).astype(np.float64)
+    light, field = known * root**2, known * root
+    power, both = convolved(light, known), convolved(field, field)
+    enough = power > max(_FARTHEST_LIGHT * float((known * root**2).sum()), 1e-9)
+    return np.asarray(np.where(enough, 2 * (power - both) / np.where(enough, power, 1), np.inf))
 
 
 def _search(
