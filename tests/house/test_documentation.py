@@ -19,7 +19,7 @@ def _pages(entries):
 def test_every_page_is_in_the_navigation():
     nav = yaml.safe_load((ROOT / "mkdocs.yml").read_text(encoding="utf-8"))["nav"]
     written = {path.relative_to(ROOT / "docs").as_posix() for path in (ROOT / "docs").rglob("*.md")}
-    # docs/gen_api.py writes one page a room, docs/gen_tutorials.py one a tutorial, docs/gen_plans.py one of all plans
+    # docs/gen_api.py writes one page a room, docs/gen_plans.py one of all plans, docs/gen_tutorials.py one a tutorial
     tutorials = {f"tutorials/{path.stem}.md" for path in (ROOT / "docs" / "tutorials").glob("*.py")}
     generated = {"api/", "plans.md"} | tutorials
     assert set(_pages(nav)) == written | generated
