@@ -12,15 +12,20 @@ import threading
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cache
 from multiprocessing import get_context, parent_process
 from multiprocessing.connection import Connection, wait
 from multiprocessing.reduction import ForkingPickler
+from multiprocessing.util import Finalize
 from queue import SimpleQueue
 from select import POLLOUT
 from select import poll as new_poll
 from typing import Any, Protocol
 
 _SIGNALS = ("SIGINT", "SIGTERM", "SIGHUP")
+# Started here and not stopped yet. Python waits at its end for the processes it has started, after a SIGTERM that these
+# ignore: if an accident left some, that would be for ever.
+_RUNNING: set[Any] = set()
 # A pipe that says it can be written to has room for more than this.
 _AT_ONCE = 1 << 15
 
@@ -138,6 +143,7 @@ class Supervised:
         if self._process.is_alive():
             self._process.kill()
             self._process.join(2.0)
+        _RUNNING.discard(self._process)
         self._reader.join(2.0)
         if self._feeder is not None:
             self._feeder.join(2.0)
@@ -183,7 +189,14 @@ def spawn(main: Callable[..., None], *arguments: Any, name: str, wake: Callable[
     process = context.Process(target=_run, args=(main, there, *arguments), name=name, daemon=True)
     process.start()
     there.close()
+    _kill_the_rest_at_exit()
+    _RUNNING.add(process)
     return Supervised(process, here, wake)
+
+
+@cache
+def _kill_the_rest_at_exit() -> None:
+    Finalize(None, lambda: [process.kill() for process in list(_RUNNING)], exitpriority=10)
 
 
 def _run(main: Callable[..., None], orders: Connection, *arguments: Any) -> None:

@@ -193,8 +193,8 @@ class Watch:
         InputError
             If source or folder can't be used, or the source fails for good; what came before is written.
         """
-        try:
-            with on_signal(self.stop):
+        with on_signal(self.stop):  # to the very end: a signal that cut the closing short would leave processes behind
+            try:
                 sweep()
                 self.source.open()
                 self._take_folder()
@@ -207,8 +207,8 @@ class Watch:
                     self._finish()
                     raise
                 self._finish()
-        finally:
-            self._end()
+            finally:
+                self._end()
         self._raise_what_ended_it()
 
     def snapshot(self) -> Snapshot:

@@ -54,6 +54,25 @@ def test_the_result_says_what_was_done_and_how_far_it_came(solution):
     assert solution.quality.n_starts == len(solution.starts) >= 4
 
 
+def test_small_patterns_take_the_same_stages_without_a_coarse_grid():
+    crystal = wavy_crystal((32, 32, 32), seed=3)
+    counts = diffract(crystal, n_photons=1e7, seed=0)
+    solution = solve(Diffraction(intensities=counts, mask=np.ones(counts.shape, bool)), seed=0)
+    assert solution.quality.reasons[0].startswith("strategy: small")
+    assert solution.quality.reasons[1].startswith("start: ")
+    assert solution.quality.trusted
+    assert _error(solution.object, crystal) < 0.03  # a refinement begun from the truth is 0.01 off
+
+
+def test_starts_rounds_and_schedule_that_are_asked_for_change_the_stages():
+    assert PhasingOptions().asked_strategies == Strategies()
+    asked = PhasingOptions(starts=3, rounds=1, schedule="20*ER").asked_strategies
+    for strategy, random in ((asked.normal, asked.normal.rounds[1:]), (asked.strained, asked.strained.rounds)):
+        assert [(stages[0].count, stages[0].schedule) for stages in random] == [(3, "20*ER")]
+        assert strategy.climb == Strategies().normal.climb or strategy.climb == Strategies().strained.climb
+    assert asked.normal.rounds[0] == Strategies().normal.rounds[0]
+
+
 def test_what_no_compact_object_explains_is_seen_before_phasing(pattern):
     hot = np.random.default_rng(0).integers(0, SHAPE[0], (30, 3))
     counts = pattern.intensities.copy()
@@ -76,7 +95,7 @@ def test_a_plan_prints_the_stages_and_changes_them():
 
 
 def test_every_round_begins_with_starts_and_every_climb_ends_refined():
-    for strategy in (Strategies().normal, Strategies().strained):
+    for _, strategy in Strategies():
         assert all(stages[0].starts != "none" for stages in strategy.rounds)
         assert all(isinstance(stage, Stage) and stage.grid != "coarse" for stage in strategy.climb)
         assert strategy.climb[-1].descend

@@ -8,7 +8,7 @@ from scipy import ndimage
 from friedel.bcdi.prepare.background import background_level, not_negative
 from friedel.bcdi.prepare.counts import Counts
 from friedel.bcdi.prepare.order import in_place
-from friedel.bcdi.prepare.prepare import prepare
+from friedel.bcdi.prepare.prepare import clean_counts, prepare
 from friedel.core.observer import Recorder
 
 
@@ -85,3 +85,42 @@ def test_filtered_counts_are_no_photons(size: tuple[int, int, int]) -> None:
     assert "filtered" in said
     assert pattern.unit == "unknown"
     assert pattern.warnings
+
+
+def test_a_block_of_frames_in_another_order_is_said_and_not_half_mended() -> None:
+    pattern, said = found(changed(lambda a: a.__setitem__(slice(20, 28), a[27:19:-1])))
+    assert "are they in another order?" in said
+    assert pattern.warnings
+
+
+def prepared(values: np.ndarray) -> tuple[np.ndarray, str]:
+    """Return the share of each pixel's frames that are known, and what was said."""
+    heard = Recorder()
+    known = clean_counts(scan(EVEN, values), observer=heard).mask.mean(axis=0)
+    return known, " | ".join(text for _, text in heard.notes if text.startswith("warning"))
+
+
+def test_a_chip_without_counts_is_unknown() -> None:
+    known, said = prepared(changed(lambda a: a.__setitem__((slice(None), slice(24), slice(24)), 0)))
+    assert "in rectangles have no count" in said
+    assert known[:24, :24].max() == 0
+    assert known[24:].mean() > 0.98
+
+
+def test_a_line_filled_in_from_its_neighbour_is_unknown() -> None:
+    known, said = prepared(changed(lambda a: a.__setitem__((slice(None), slice(None), 30), a[:, :, 29])))
+    assert "repeat the line beside them" in said
+    assert known[:, 30].max() == 0
+    assert known.mean() > 0.96
+
+
+def test_counts_that_overflowed_sixteen_bits_are_counted() -> None:
+    pattern, said = found(PHOTONS.astype(np.int64).astype(np.int16))
+    assert "began again from below" in said
+    assert pattern.warnings
+
+
+def test_single_photons_set_to_zero_are_said() -> None:
+    pattern, said = found(np.where(PHOTONS < 2, 0, PHOTONS))
+    assert "no voxel has 1 photons but many have 2" in said
+    assert pattern.unit == "unknown"

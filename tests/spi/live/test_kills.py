@@ -213,3 +213,23 @@ def test_only_stale_shared_memory_is_swept():
     finally:
         held.close()
     assert not (SHM / held.name).exists()
+
+
+def test_a_command_that_ends_by_accident_takes_its_processes_with_it(tmp_path):
+    # Python waits for them at its end, after a SIGTERM which they ignore.
+    script = tmp_path / "accident.py"
+    script.write_text(
+        "import time\n"
+        "from friedel.stream.processes import Ready, spawn\n"
+        "def work(orders):\n"
+        "    orders.send(Ready())\n"
+        "    time.sleep(600)\n"
+        "if __name__ == '__main__':\n"
+        "    process = spawn(work, name='works on', wake=lambda: None)\n"
+        "    assert process.wait(60) == Ready()\n"
+        "    print(process.pid)\n"
+    )
+    search = os.pathsep.join(entry for entry in sys.path if entry)
+    done = subprocess.run([sys.executable, str(script)], env=os.environ | {"PYTHONPATH": search}, capture_output=True,
+                          text=True, timeout=60, check=True)  # fmt: skip
+    assert not _alive(int(done.stdout))

@@ -16,7 +16,7 @@ def flat_background(data, photons):
 
 @pytest.fixture(scope="module")
 def data():
-    return tiny_data(11, n_frames=250, photons=500, sigma=0.4)
+    return tiny_data(11, n_frames=400, photons=500, sigma=0.4)
 
 
 def test_the_share_of_the_background_is_found_frame_by_frame(data):
@@ -24,7 +24,7 @@ def test_the_share_of_the_background_is_found_frame_by_frame(data):
     rng = np.random.default_rng(0)
     pixels = Pixels(q=data.detector.q, weight=(data.detector.mask == 0).astype(float))
     background, fluence = flat_background(data, 200.0), data.fluence / data.fluence.mean()
-    for scale, least in ((np.ones(250), 0.75), (rng.uniform(0.3, 1.7, 250), 0.6)):
+    for scale, least in ((np.ones(400), 0.75), (rng.uniform(0.3, 1.7, 400), 0.6)):
         photons = data.frames + rng.poisson(scale[:, None] * background)
         frames = ring_frames(sp.csr_matrix(photons), pixels, lay_rings(pixels, band=0.3))
         found = with_background(frames, background, pixels, extent=0.25)
@@ -36,7 +36,7 @@ def test_the_share_of_the_background_is_found_frame_by_frame(data):
 def test_blanks_take_the_background_out_of_the_intensity(data):
     rng = np.random.default_rng(1)
     background = flat_background(data, 200.0)
-    frames = data.frames + rng.poisson(np.tile(background, (250, 1)))
+    frames = data.frames + rng.poisson(np.tile(background, (400, 1)))
     blanks = rng.poisson(np.tile(background, (100, 1)))
     truth = true_intensity(data, 35)
     radius = np.sqrt(((np.indices(truth.shape) - 17) ** 2).sum(0))

@@ -100,6 +100,12 @@ def test_smoothing_keeps_what_is_certain_and_forgets_what_is_not():
         torch.testing.assert_close(field, torch.ones_like(flat))
 
 
+def test_the_spectrum_of_speckle_is_nowhere_negative():
+    """Its root is taken; rounding made it −6e-8 where the ball's autocorrelation ends."""
+    for diameter in np.linspace(1, 15, 60):
+        assert float(speckle_spectrum(21, float(diameter)).min()) >= 0
+
+
 def test_smoothing_in_two_goes_is_smoothing_in_one():
     spectrum, generator = speckle_spectrum(21, 6.0), torch.Generator().manual_seed(0)
     expected = 5 * torch.rand((21, 21, 21), generator=generator)

@@ -142,8 +142,8 @@ class PhasingOptions(Options):
         if self.schedule != default["schedule"].default:
             changed["schedule"] = self.schedule
         rounds = self.rounds if self.rounds != default["rounds"].default else None
-        told = self.strategies
-        return Strategies(normal=told.normal.asked(rounds, changed), strained=told.strained.asked(rounds, changed))
+        told = dict(self.strategies)
+        return Strategies(**{name: strategy.asked(rounds, changed) for name, strategy in told.items()})
 
     def guided_search(self, *, low_dose: bool, tight: bool) -> Search:
         """Return how a network's predictions are brought to solutions."""

@@ -26,7 +26,7 @@ from friedel.core.observer import Note, Observer, Progress
 # Of two thresholds whose held-out deviances differ by less, the tighter is taken: its object has less freedom.
 _AS_GOOD = 1.002
 # Two solutions that correlate this well are one: stripes, which differ from solution to solution, lower it.
-_ALIKE = 0.99
+_ALIKE = 0.998
 # Above this deviance a loosest support is tried no further: it is another solution, or the model, that is wrong.
 _FAR = 4.0
 # Bounds of the autocorrelation's level for the first support: what stands out of photon noise, between these.

@@ -188,13 +188,16 @@ class _Run:
         if self.regime.strained:
             reason = "strongly strained: the peak is spread beyond the usual coarse grid, as by strain of several turns"
             return strategies.strained, reason
-        reason = "normal: many photons, room around the crystal, and a peak that fits the coarse grid"
+        if self.regime.coarse == self.regime.fine.shape:
+            found = strategies.small
+            reason = "small: many photons, room around the crystal, and no need of a coarser grid"
+        else:
+            found = strategies.normal
+            reason = "normal: many photons, room around the crystal, and a peak that fits the coarse grid"
         if network:
-            return strategies.normal, reason
-        rounds = tuple(
-            stages for stages in strategies.normal.rounds if all(stage.starts != "network" for stage in stages)
-        )
-        return strategies.normal.model_copy(update={"rounds": rounds or strategies.strained.rounds}), reason
+            return found, reason
+        rounds = tuple(stages for stages in found.rounds if all(stage.starts != "network" for stage in stages))
+        return found.model_copy(update={"rounds": rounds or strategies.strained.rounds}), reason
 
     def convincing(self, found: Found) -> bool:
         """Say whether what predictions led to needs no further starts.

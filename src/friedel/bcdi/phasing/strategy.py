@@ -142,6 +142,9 @@ CLIMB = (_FINER, _ONE_DENSITY, _LIMIT)
 """From a coarse solution to the photon limit. Local minima show as stripes of amplitude, which a crystal of one density
 doesn't have: drawing amplitudes to their average around leaves them (64³, 1e8 photons, strain of 2 to 3 turns: phase
 errors of 17 to 33 times the photon limit become 1.2 to 1.6 times; without the constraint 15 to 30 remain)."""
+_SMALL = (_ONE_DENSITY.but(final=False), _LIMIT)
+"""Few voxels are held out of a small pattern, so that its deviance tells stripes of 0.02 rad from none only by chance:
+both stages always (32³, two crystals: 2.5 and 2.5 times the photon limit become 1.3 and 1.6)."""
 _TO_THE_END = (
     _FINER,
     Stage(name="full resolution", grid="whole", schedule="60*RAAR+10*ER", first=1),
@@ -179,5 +182,7 @@ class Strategies(Options):
 
     normal: Strategy = Strategy(rounds=((_PREDICTIONS,), (_RANDOM,), (_MORE,)), climb=CLIMB)
     """The network's predictions; where they don't agree, or photon noise doesn't explain them, random starts."""
+    small: Strategy = Strategy(rounds=((_PREDICTIONS,), (_RANDOM,), (_MORE,)), climb=_SMALL)
+    """A pattern no finer than the grid on which objects are found: nothing to climb through."""
     strained: Strategy = Strategy(rounds=((_LOOSE, _GOING_ON), (_MORE, _GOING_ON)), climb=_TO_THE_END)
     """Strain of several turns, which is beyond the network and spreads the peak: random starts on a finer grid."""

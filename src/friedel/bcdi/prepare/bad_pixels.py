@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from scipy import ndimage
 
 from friedel.bcdi.prepare.counts import Counts
-from friedel.core.observer import Note, Observer, silent
+from friedel.core.observer import Note, Observer, Warned, silent
 
 DEAD_RATIO = 0.01  # of the third-lowest neighbour: a pixel of merely low efficiency is for the flat field
 DEAD_EXPECTED = 20.0  # by chance no count where 20 are expected: 2e-9
@@ -18,6 +18,10 @@ DEAD_EXPECTED = 20.0  # by chance no count where 20 are expected: 2e-9
 GAP_BESIDE = {2: 60.0, 3: 30.0}
 # Of a line without any count, so many pixels must be known to be in a gap for the others to be.
 GAP_PIXELS = 3
+# A rectangle without a count: so many pixels, this share of its bounding box, and so many counts on average in each
+# pixel beside it. The dark corners of a pattern have neither straight edges nor bright neighbours.
+BLOCK_PIXELS, BLOCK_FILL, BLOCK_BESIDE = 64, 0.97, 30.0
+TWIN_COUNTS = 100.0  # of a line: two lines of so many photons differ
 # Hot: the median over the scan exceeds the second-highest neighbour's by this ratio, by as many standard errors (by
 # chance 1e-9, so none of a megapixel), and by so many counts (so that 1 count beside 0 isn't hot). The ratio is a
 # choice: smaller masks true maxima of coarsely sampled patterns, larger keeps warm pixels.
@@ -48,6 +52,16 @@ def mask_dead_pixels(counts: Counts, *, observer: Observer = silent) -> Counts:
     expected = _third_lowest(around)
     dead = alive & (expected >= DEAD_EXPECTED) & (total <= DEAD_RATIO * expected)
     gaps = _gaps(total, alive) | _gaps(total.T, alive.T).T
+    blocks, twins = _dark_blocks(total, alive), _twins(counts)
+    if blocks.any():
+        text = f"{int(blocks.sum())} pixels in rectangles have no count in any frame beside bright ones: unknown"
+        observer(Warned("dead pixels", text))
+    if twins.any():
+        text = (
+            f"{int(twins.sum())} pixels in whole lines repeat the line beside them, frame after frame: filled in, so "
+        )
+        observer(Warned("dead pixels", text + "unknown"))
+    gaps |= blocks | twins
     n = int((dead | gaps).sum())
     text = f"{n} pixels stay dark while their neighbours count: unknown"
     if (gaps & ~dead).any():
@@ -71,6 +85,35 @@ def _gaps(total: NDArray[np.float64], alive: NDArray[np.bool_]) -> NDArray[np.bo
     # A whole column in which nothing was counted, some of whose pixels are in a gap, is one.
     empty = ~bright.any(axis=0) & (gaps.sum(axis=0) >= GAP_PIXELS)
     return gaps | (alive & empty)
+
+
+def _dark_blocks(total: NDArray[np.float64], alive: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """Return rectangles without any count whose surroundings are bright: a chip or a port that sent nothing."""
+    dark = alive & (total == 0)
+    labels, _ = ndimage.label(dark)
+    blocks = np.zeros_like(dark)
+    for number, box in enumerate(ndimage.find_objects(labels), start=1):
+        inside = labels[box] == number
+        if inside.sum() < BLOCK_PIXELS or inside.mean() < BLOCK_FILL:
+            continue
+        wide = tuple(slice(max(part.start - 1, 0), part.stop + 1) for part in box)
+        beside = ndimage.binary_dilation(labels[wide] == number) & (labels[wide] != number) & alive[wide]
+        if beside.any() and total[wide][beside].mean() >= BLOCK_BESIDE:
+            blocks[box] |= inside
+    return blocks
+
+
+def _twins(counts: Counts) -> NDArray[np.bool_]:
+    """Return whole rows and columns that equal the one beside them in every frame, which counted photons never do."""
+    found = np.zeros(counts.mask.shape[1:], bool)
+    for axis in (1, 2):
+        lines = np.moveaxis(counts.values, axis, 0)
+        light = lines.sum(axis=(1, 2), dtype=np.float64)
+        alike = (light[1:] == light[:-1]) & (light[1:] >= TWIN_COUNTS)
+        for place in np.flatnonzero(alike) + 1:
+            if np.array_equal(lines[place], lines[place - 1]):
+                found[(place, slice(None)) if axis == 1 else (slice(None), place)] = True
+    return found
 
 
 def mask_hot_pixels(counts: Counts, *, observer: Observer = silent) -> Counts:

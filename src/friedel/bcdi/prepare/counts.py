@@ -14,6 +14,8 @@ from friedel.core.observer import Note, Observer, Warned, silent
 MOST_MARKED = 0.5
 # With more of all counts below zero than this, as much above it is noise, too, and isn't that of photons.
 MOST_NEGATIVE = 0.05
+# A few voxels this far below zero are no background subtracted: counts beyond 2¹⁵ in 16 bits.
+WRAPPED, FEW_WRAPPED = -2000.0, 0.01
 # With so many voxels below zero the dark ones scatter about it: readout noise, or a background's, not photons alone.
 READOUT_NOISE = 0.01
 
@@ -119,6 +121,11 @@ def _repair_negative(counts: Counts, name: str, observer: Observer) -> Counts:
     negative = counts.values < 0
     if not negative.any():
         return counts
+    if counts.values.min() < WRAPPED and negative.sum() < FEW_WRAPPED * negative.size:
+        text = f"{name}: {int(negative.sum())} voxels are negative, down to {counts.values.min():.6g}: counts too high"
+        text += " for their type began again from below; these are unknown, others may be wrong"
+        observer(Warned("saturation", text, bends=True))
+        return counts.without(negative)
     n, low = int(negative.sum()), counts.values[negative]
     share = float(-low.sum(dtype=np.float64) / np.abs(counts.values).sum(dtype=np.float64))
     text = f"{name}: {n} voxels are negative (lowest {low.min():.3g}), as after background subtraction: set to 0"

@@ -83,7 +83,7 @@ class _Fineness:
     @property
     def odd(self) -> bool:
         """Whether there is more of it than photon noise, and the edges of the box, make."""
-        return self.fine > max(LEAST_FINE * self.noise, LEAST_SHARE * self.power)
+        return self.fine > self.floor
 
     @property
     def bar(self) -> float:
@@ -93,6 +93,11 @@ class _Fineness:
         share = run_shares(terms, np.diag(self.products))[0].min()
         edges = EDGES * self.power
         return min(edges + LEAST_GAIN * (self.fine - edges), max(float(share), 0.0) * self.power)
+
+    @property
+    def floor(self) -> float:
+        """What photon noise, and the edges of the box, may make."""
+        return max(LEAST_FINE * self.noise, LEAST_SHARE * self.power)
 
     def swapped(self) -> Floats:
         """Return what is too fine after two points ``(n, n)`` have changed places."""
@@ -136,6 +141,13 @@ def _unswapped(counts: Counts, at: Floats, name: str, observer: Observer) -> Cou
     one, other = (int(k) for k in np.unravel_index(int(after.argmin()), after.shape))
     if not after[one, other] < fineness.bar:
         return counts
+    left = float(after[one, other])
+    if left > fineness.floor:
+        text = (
+            f"{name}: frames about {int(present[one])} to {int(present[other])} don't continue each other, and no swap "
+        )
+        observer(Warned("frames", text + "of two puts it right: are they in another order?", bends=True))
+        return counts
     pair = sorted((int(present[one]), int(present[other])))
     text = f"{name}: frames {pair[0]} and {pair[1]} continue the others only if they change places: put so"
     observer(Warned("frames", text))
@@ -146,9 +158,8 @@ def _unswapped(counts: Counts, at: Floats, name: str, observer: Observer) -> Cou
 
 def _without_jumps(counts: Counts, at: Floats, name: str, observer: Observer) -> Counts:
     """Move frames back that lie sideways of those before them: the sample, or the read-out's window, jumped."""
-    steps: list[Step] = [
-        (y, x) for y in range(-FARTHEST, FARTHEST + 1) for x in range(-FARTHEST, FARTHEST + 1) if (y, x) != (0, 0)
-    ]
+    reach = range(-FARTHEST, FARTHEST + 1)
+    steps: list[Step] = [(y, x) for y in reach for x in reach if (y, x) != (0, 0)]
     present = np.flatnonzero(counts.mask.any(axis=(1, 2)) & np.isfinite(at))
     found = _jumps(counts, 0, (1, 2), present, at[present], steps)
     if not found:
@@ -270,7 +281,7 @@ def _line_places(
     across = tuple(part for k, part in enumerate(box) if k != axis)
     image = np.moveaxis(values, axis, 0)[inside].sum(axis=0)[across]
     known = np.asarray(np.moveaxis(mask, axis, 0)[inside].all(axis=0))[across]
-    known = np.asarray(ndimage.minimum_filter(known, 2 * FARTHEST + 1, mode="constant", cval=False))
+    known = ndimage.minimum_filter(known, 2 * FARTHEST + 1, mode="constant", cval=False)
     dim = np.sort(image[known])[-LINES:][0] if known.any() else np.float32(0)
     rows, columns = np.nonzero(known & (image >= max(dim, np.float32(1))))
     about = ndimage.uniform_filter(image, 2 * FARTHEST + 1)[rows, columns].astype(np.float64)

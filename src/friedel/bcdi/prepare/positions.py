@@ -37,7 +37,7 @@ MOST_DISAGREEMENT = 4.0
 BANDS = (0.5, 0.42, 0.34, 0.26, 0.18, 0.12)
 NOISES = (1e-4, 1e-2)
 # An interpolated frame is unknown where its expected error exceeds this share of the intensities' own variance.
-MOST_UNCOVERED = 0.05
+MOST_UNCOVERED = 0.01
 BRIGHT_PIXELS = 2000  # from which band and noise are chosen; more only cost time
 
 

@@ -30,7 +30,7 @@ from friedel.core.observer import Note, Observer, Warned, silent
 Floats: TypeAlias = NDArray[np.float64]
 SAMPLE = 200_000  # values looked at: the share of whole ones is then known to 2e-4, where 5e-3 decides
 # Of a pattern in which counts below this were set to zero, and of how many voxels of the next three numbers to see it.
-LEAST_THRESHOLD = 3
+LEAST_THRESHOLD = 2
 LEAST_EACH = 50
 # No pattern that can be phased has fewer photons in its brightest voxel.
 LEAST_PEAK = 50.0
@@ -248,7 +248,8 @@ def _thresholded(counts: Counts, name: str, observer: Observer) -> Counts:
     first = int(np.flatnonzero(low[1:])[0]) + 1 if low[1:].any() else 0
     if first < LEAST_THRESHOLD or first > MOST_RARE - 3 or low[first : first + 3].min() < LEAST_EACH:
         return counts
-    text = f"{name}: no voxel has 1 to {first - 1} photons but many have {first}: lower counts were set to 0, so the "
+    few = "1" if first == 2 else f"1 to {first - 1}"
+    text = f"{name}: no voxel has {few} photons but many have {first}: lower counts were set to 0, so the "
     observer(Warned("unit", text + "zeros aren't measured", bends=True))
     return replace(counts, unit="unknown")
 
@@ -259,8 +260,11 @@ def _filtered(counts: Counts, name: str, observer: Observer) -> Counts:
     low = next((size for stride, size in sizes if size is not None and size < LEAST_NOISE[stride]), None)
     if low is None:
         return counts
-    text = f"{name}: neighbouring voxels scatter by {low:.2g} of photon noise: filtered (a median, or smoothed), which "
-    observer(Warned("unit", text + "also takes light from narrow fringes; give the counts as recorded", bends=True))
+    text = (
+        f"{name}: neighbouring voxels scatter by {low:.2g} of photon noise: filtered (a median, a mean), or simulated"
+    )
+    text += " without noise; a filter takes light from narrow fringes, so give the counts as recorded"
+    observer(Warned("unit", text, bends=True))
     return replace(counts, unit="unknown")
 
 

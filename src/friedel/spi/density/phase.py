@@ -34,8 +34,11 @@ WIDEST, NARROWEST = 2.0, 1.3
 and cuts into the object: correlation with the truth 0.950 and 0.949 on two particles of 500 photons × 1500 frames,
 0.960 and 0.952 with 1.3."""
 _EDGE = 0.01  # of the autocorrelation's origin: where it ends; see `autocorrelation_diameter` for what noise leaves
-CUT = 0.15
-"""The support is where the blurred density exceeds this part of its maximum."""
+CUTS = (0.1, 0.14)
+"""The support is where the blurred density exceeds this part of its maximum: one start takes the first, the next the
+second. On one particle, 500 photons × 1500 frames, with and without spread fluences, correlation with the truth is
+0.962 and 0.959 at 0.10, 0.951 and 0.939 at 0.15, 0.88 and 0.93 at 0.22. At 0.07 the support runs away, which the misfit
+tells: the worse half of the starts is left out."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -215,6 +218,7 @@ def _phase_starts(
     ball = to_corner(radii(m) <= diameter / 2)
     density = torch.rand((options.starts, m, m, m), generator=generator) * ball
     support = ball.expand_as(density)
+    cuts = torch.tensor(CUTS)[torch.arange(options.starts) % len(CUTS)][:, None, None, None]
 
     def measured(values: Tensor) -> Tensor:
         return _measured(values, amplitude, known)
@@ -229,7 +233,7 @@ def _phase_starts(
             # RAAR (Luke 2005): β/2 (R_S R_M + 1) ρ + (1 − β) P_M ρ.
             density = BETA * (inside(reflected) - fitted + density) + (1 - BETA) * fitted
         blur = WIDEST + (NARROWEST - WIDEST) * number / (ROUNDS - 1)
-        support = _shrunk(inside(measured(density)), blur)
+        support = _shrunk(inside(measured(density)), blur, cuts)
         observer(Progress("phasing", number + 1, ROUNDS))
     density = inside(measured(density))
     for _ in range(LAST):
@@ -237,14 +241,14 @@ def _phase_starts(
     return density, support
 
 
-def _shrunk(density: Tensor, blur: float) -> Tensor:
+def _shrunk(density: Tensor, blur: float, cut: Tensor | float) -> Tensor:
     m = density.shape[-1]
     f, h = frequencies(m), half_frequencies(m)
     square = f[:, None, None] ** 2 + f[:, None] ** 2 + h**2
     smooth = inverse_real_fourier_corner(
         real_fourier_corner(density) * torch.exp(-2 * (np.pi * blur) ** 2 * square), density.shape[-3:]
     )
-    return smooth > CUT * smooth.amax((-3, -2, -1), keepdim=True)
+    return smooth > cut * smooth.amax((-3, -2, -1), keepdim=True)
 
 
 def _misfits(density: Tensor, amplitude: Tensor, known: Tensor) -> Tensor:
@@ -272,7 +276,7 @@ def _averaged(
     prtf = (top / bottom.clamp_min(1e-20)).numpy()
     return Density(
         density=to_centre(mean).numpy(),
-        support=to_centre(_shrunk(mean, NARROWEST)).numpy(),
+        support=to_centre(_shrunk(mean, NARROWEST, CUTS[0])).numpy(),
         voxel=1 / (n * q_voxel),
         q=np.arange(n_shells, dtype=np.float64) * voxel,
         prtf=np.where(bottom.numpy() > 0, prtf, np.nan),

@@ -26,7 +26,8 @@ from friedel.spi.merge.plan import MergePlan
 from friedel.spi.merge.report import write_merge_report
 from friedel.spi.orient.quality import DOUBTED
 from friedel.spi.orient.rings import Pixels
-from friedel.spi.orient.solve import Oriented, OrientOptions, orient, survey
+from friedel.spi.orient.solve import Oriented, OrientOptions, orient
+from friedel.spi.orient.speckle import survey
 from friedel.spi.orient.views import symmetry_group
 from friedel.spi.orient.volume import radii
 
@@ -77,9 +78,11 @@ def merge(
     keep_freed_memory()
     recorder = Recorder()
     photons = _as_photons(frames)
-    pixels, voxel = sampled_pixels(photons, detector)
-    blank = None if blanks is None else np.asarray(_as_photons(blanks).mean(axis=0), np.float64).ravel()
     options = options or OrientOptions()
+    pixels, voxel = sampled_pixels(photons, detector, diameter=options.diameter or 0.0)
+    if options.diameter is not None:
+        options = replace(options, diameter=options.diameter * voxel)
+    blank = None if blanks is None else np.asarray(_as_photons(blanks).mean(axis=0), np.float64).ravel()
     kept = None if checkpoints is None else Checkpoints(checkpoints / digest(photons, pixels, options, blank))
     oriented = orient(photons, pixels, options, blank=blank, memory=kept, observer=tee(recorder, observer))
     if kept is not None:
@@ -148,7 +151,9 @@ def _pixels(detector: DragonflyDetector) -> tuple[Pixels, float]:
     return Pixels(q=detector.q / voxel, weight=weight), voxel
 
 
-def sampled_pixels(photons: sp.csr_matrix, detector: DragonflyDetector) -> tuple[Pixels, float]:
+def sampled_pixels(
+    photons: sp.csr_matrix, detector: DragonflyDetector, *, diameter: float = 0.0
+) -> tuple[Pixels, float]:
     """Return a detector's pixels in voxels, and a voxel's edge in the unit of the detector's q.
 
     A voxel is as large as a pixel at the detector's centre, or larger where speckles have far more of them than
@@ -160,6 +165,8 @@ def sampled_pixels(photons: sp.csr_matrix, detector: DragonflyDetector) -> tuple
         Frames, which show the size of the speckles.
     detector : DragonflyDetector
         Where the pixels lie.
+    diameter : float
+        Of the particle, in inverse units of q, if it is known.
 
     Raises
     ------
@@ -171,7 +178,7 @@ def sampled_pixels(photons: sp.csr_matrix, detector: DragonflyDetector) -> tuple
         return pixels, voxel  # `orient` says what is wrong
     speckle = survey(photons, pixels)
     reach = float(np.linalg.norm(pixels.q[pixels.used], axis=1).max())
-    factor = min(1 / (speckle.extent * FINEST_SPECKLE), reach / _LEAST_REACH)
+    factor = min(1 / (max(speckle.reach, diameter * voxel) * FINEST_SPECKLE), reach / _LEAST_REACH)
     if factor <= 1 or not speckle.seen:
         return pixels, voxel
     return replace(pixels, q=pixels.q / factor), voxel * factor
@@ -241,6 +248,7 @@ def run_merge(plan: MergePlan, folder: Path | None = None, *, observer: Observer
         symmetry=plan.symmetry,
         starts=plan.starts,
         name_outliers=plan.name_outliers,
+        diameter=plan.diameter,
         bootstrap=plan.bootstrap,
         sentinels=plan.sentinels,
         seed=plan.seed,

@@ -43,7 +43,8 @@ class MergePlan(Plan):
     test_symmetry: bool = False
     """Ask which point groups the intensity has; needs an intensity made without symmetry."""
     diameter: Annotated[float, Field(gt=0)] | None = None
-    """The particle's diameter, in inverse units of the detector's q; None: measured from the intensity."""
+    """The particle's diameter, in inverse units of the detector's q; None: as frames and intensity show it. A particle
+    with thin ends, or all alike inside, shows less of it than there is: say it where it is known."""
     starts: Annotated[int, Field(ge=1, le=50)] = 3
     """Tries that each half of the frames gets while the halves disagree."""
     name_outliers: bool = True

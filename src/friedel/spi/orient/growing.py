@@ -28,7 +28,8 @@ from friedel.spi.orient.march import (
 )
 from friedel.spi.orient.quality import DOUBTED, MergeQuality, corrected
 from friedel.spi.orient.rings import Pixels, RingFrames, Rings, ring_frames, upright
-from friedel.spi.orient.solve import LEAST_PHOTONS, OrientOptions, agreeing, compare, joint, lay_frames, prepare
+from friedel.spi.orient.solve import LEAST_PHOTONS, OrientOptions, agreeing, compare, joint, prepare
+from friedel.spi.orient.speckle import lay_frames
 from friedel.spi.orient.views import turned_views
 from friedel.spi.orient.volume import Merge
 

@@ -43,6 +43,7 @@ iterations there cost an eighth of the whole and gain 0.0003."""
 MOST_ITERATIONS = 15
 TAIL = 1.7
 """The smoothing's ball in units of the speckles' fitted one: real particles have thinner ends than a ball."""
+ENDS = 0.1  # of the speckles' variance that the smoothing expects beyond that ball
 QUICK, THOROUGH = 6, 30
 """Steps of the smoothing's conjugate gradients within the march and for a result."""
 
@@ -137,6 +138,8 @@ class March:
     ----------
     extent : float
         The speckles' ball, cycles per voxel (`measure_speckle`).
+    reach : float
+        Where the speckles' power ends, cycles per voxel, if that is known to be beyond the ball.
     q_max : float
         Resolution of the last stage, voxels.
     variance : (n_profile,) float32
@@ -158,6 +161,17 @@ class March:
     group: NDArray[np.float64]
     observer: Observer
     memory: Memory = field(default_factory=NoMemory)
+    reach: float = 0.0
+
+    def spectrum(self, n: int, *, device: torch.device | str | None = None) -> Tensor:
+        """Return the power spectrum of speckle on a grid of ``n`` voxels (`speckle_spectrum`).
+
+        That of a ball, and a little of a larger one's: what thin ends add. Where frames show nothing of it, the
+        smoothing's noise term takes it away.
+        """
+        diameter = max(TAIL * self.extent, self.reach) * n
+        ball, ends = (speckle_spectrum(n, size, device=device) for size in (diameter, 2 * diameter))
+        return (1 - ENDS) * ball + ENDS * ends
 
     @property
     def stages(self) -> list[float]:
@@ -211,7 +225,7 @@ def random_model(frames: RingFrames, march: March, seed: int) -> Model:
     n = grid_size(march.stages[0])
     profile = frames_profile(frames)
     noise = torch.randn((n, n, n), generator=torch.Generator().manual_seed(seed))
-    root = speckle_spectrum(n, TAIL * march.extent * n).sqrt()
+    root = march.spectrum(n).sqrt()
     noise = friedel_mean(inverse_real_fourier_corner(real_fourier_corner(noise) * root, noise.shape))
     relative = (1 + 0.5 * noise / noise.std()).clamp_min(0.05)
     return Model(intensity=relative * spread(profile, n), profile=profile)
@@ -305,7 +319,7 @@ def compress(merge: Merge, before: Model, march: March, *, q_max: float, steps: 
     good = torch.isfinite(shells[:reached]) & (shells[:reached] > 0)
     profile[:reached] = torch.where(good, shells[:reached], profile[:reached])
     mean = spread(profile, n)
-    spectrum = speckle_spectrum(n, TAIL * march.extent * n, device=profile.device)
+    spectrum = march.spectrum(n, device=profile.device)
     # Photons of the background are subtracted, their noise isn't: what is left counts for less.
     worth = spread(march.worth, n)
     photons, expected = worth * merge.photons, worth * merge.exposure.clamp_min(0) * mean

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from scipy.spatial.transform import Rotation
 
 from friedel.core.errors import InputError
-from friedel.core.machine.team import ALONE, Team, working_together
+from friedel.core.machine.team import working_together
 from friedel.core.machine.threads import in_threads, single_thread
 from friedel.core.observer import Note, Observer, Warned, silent
 from friedel.spi.orient.align import align, chance_correlation, sphere_correlation, turned
@@ -24,19 +24,14 @@ from friedel.spi.orient.bootstrap import Sentinels, resampled, sentinels
 from friedel.spi.orient.expect import MOST, Judgement
 from friedel.spi.orient.march import THOROUGH, Iteration, March, Memory, Model, compress, iterate, run_march
 from friedel.spi.orient.quality import DOUBTED, MergeQuality, outliers, resolved
-from friedel.spi.orient.rings import Pixels, RingFrames, lay_rings, ring_frames, upright
-from friedel.spi.orient.speckle import Speckle, measure_speckle, shell_variance
+from friedel.spi.orient.rings import Pixels, RingFrames, upright
+from friedel.spi.orient.speckle import MARGIN, Speckle, lay_frames, shell_variance
 from friedel.spi.orient.views import symmetry_group, turned_views
 
 LEAST_PHOTONS = 10
 """Frames of fewer photons than this say nothing about an orientation and are set aside as empty."""
 LEAST_FRAMES = 40  # 20 in each half: below it nothing is tried; a result takes some hundreds
 _LEAST_SHARE = 20  # frames of a process: fewer would leave it waiting for the others
-_BAND, _WIDEST_BAND = 1.6, 0.35
-"""Harmonics kept, in the speckles' ball's diameters and at most (cycles per voxel): beyond, only noise."""
-# Frames, highest frequency along a ring (cycles per voxel, just below Nyquist's 0.5) and distance of rings (voxels)
-# from which the speckles' size is measured.
-_SURVEY_FRAMES, _SURVEY_BAND, _SURVEY_STEP = 3000, 0.45, 3.0
 _FEW = 0.02
 """Share of outliers up to which the halves, made with them, aren't made again: a hundredth costs 0.001 of agreement."""
 
@@ -53,6 +48,8 @@ class OrientOptions:
         Tries a half gets, at most, while the halves disagree.
     name_outliers : bool
         Leave out frames that fit no orientation.
+    diameter : float, optional
+        Of the particle, in inverse units of q; None: as far as the speckles show it.
     bootstrap : int
         Draws of the frames from which the errors of the intensity follow; 0: none.
     sentinels : int
@@ -64,6 +61,7 @@ class OrientOptions:
     symmetry: str = "C1"
     starts: int = 3
     name_outliers: bool = True
+    diameter: float | None = None
     bootstrap: int = 0
     sentinels: int = 0
     seed: int = 0
@@ -156,7 +154,7 @@ def orient(
             raise InputError(f"{len(lit)} frames are too few for {team.size} processes; start fewer of them")
         halves = half_sets(len(lit), options.seed)
         numbers = np.sort(np.concatenate([half[team.share(len(half), MOST)] for half in halves]))
-        speckle, frames = lay_frames(photons[lit], pixels, team=team, numbers=numbers)
+        speckle, frames = lay_frames(photons[lit], pixels, diameter=options.diameter or 0.0, team=team, numbers=numbers)
         if blank is not None:
             frames = with_background(frames, blank, pixels, extent=speckle.extent)
         march = prepare(frames, pixels, speckle, options, observer)
@@ -259,39 +257,6 @@ def _distinct(photons: sp.csr_matrix) -> int:
     return len(np.unique(np.round(marks, 6), axis=0))
 
 
-def survey(photons: sp.csr_matrix, pixels: Pixels) -> Speckle:
-    """Return what the first frames say about speckles, before any orientation."""
-    pixels, _ = upright(pixels)
-    rings = lay_rings(pixels, band=_SURVEY_BAND, step=_SURVEY_STEP)
-    return measure_speckle(ring_frames(photons[:_SURVEY_FRAMES], pixels, rings))
-
-
-def lay_frames(
-    photons: sp.csr_matrix, pixels: Pixels, *, team: Team = ALONE, numbers: NDArray[np.int64] | None = None
-) -> tuple[Speckle, RingFrames]:
-    """Return what all frames say about speckles, and this process's on rings whose harmonics hold them.
-
-    Parameters
-    ----------
-    photons : csr_matrix
-        All frames.
-    pixels : Pixels
-        The detector.
-    team : Team
-        The processes that share the frames.
-    numbers : (n_ours,) int, optional
-        This process's frames; None: all.
-
-    Raises
-    ------
-    InputError
-        If the pixels don't lie on a cap that is symmetric around the beam, or too few are used.
-    """
-    speckle = survey(photons, pixels)
-    rings = lay_rings(pixels, band=min(_BAND * speckle.extent, _WIDEST_BAND))
-    return speckle, ring_frames(photons, pixels, rings, team=team, numbers=numbers)
-
-
 def prepare(frames: RingFrames, pixels: Pixels, speckle: Speckle, options: OrientOptions, observer: Observer) -> March:
     """Return what a march needs beside its frames, and tell what the frames show.
 
@@ -316,6 +281,7 @@ def prepare(frames: RingFrames, pixels: Pixels, speckle: Speckle, options: Orien
     radial = [np.interp(place, frames.rings.q, values).astype(np.float32) for values in (variance.clip(max=1.5), worth)]
     march = March(
         extent=speckle.extent,
+        reach=MARGIN * speckle.reach,
         q_max=q_max,
         variance=torch.from_numpy(radial[0]),
         worth=torch.from_numpy(radial[1]),

@@ -7,22 +7,31 @@ edge is the object's diameter.
 from dataclasses import dataclass, replace
 
 import numpy as np
+import scipy.sparse as sp
 import torch
 from numpy.typing import NDArray
 from scipy.ndimage import uniform_filter1d
 
-from friedel.spi.orient.rings import RingFrames
+from friedel.core.machine.team import ALONE, Team
+from friedel.spi.orient.rings import Pixels, RingFrames, lay_rings, ring_frames, upright
 
 Floats = NDArray[np.float64]
 
 SEEN = 5.0
 """Standard errors of the speckles' power from which they are there: round frames stay below 3, 60 frames of 400
 photons of a particle reach 38. The best of many widths is taken, so that 3 wouldn't be rare by chance."""
+_SURE = 3.0  # standard errors of a bin's power at which it is seen
 _VARIANCES = (0.003, 1.5)
 """Bounds of a shell's variance: below, noise of the estimate (1500 frames of 5 photons a ring: 0.02); above, none."""
 _ASSUMED = 4.0
 """Speckles from the centre to the edge where none are seen. A fit to noise takes any width; speckles nearly as wide as
 the detector leave the volume a quadrupole, and any two of those agree after alignment, at 0.7–0.9."""
+_BAND, _WIDEST_BAND = 1.6, 0.35
+"""Harmonics kept, in the speckles' ball's diameters and at most (cycles per voxel): beyond, only noise."""
+MARGIN = 1.2  # over the frequency to which speckles' power is seen: it goes on below the noise
+# Frames, highest frequency along a ring (cycles per voxel, just below Nyquist's 0.5) and distance of rings (voxels)
+# from which the speckles' size is measured.
+_SURVEY_FRAMES, _SURVEY_BAND, _SURVEY_STEP = 3000, 0.45, 3.0
 
 
 @dataclass(frozen=True)
@@ -38,11 +47,15 @@ class Speckle:
         Variance of the intensity on rings over its squared mean: 1 for fully developed speckle.
     significance : float
         The speckles' power over its error; below `SEEN` there are none, and ``extent`` is an assumption.
+    reach : float
+        Frequency, cycles per voxel, beyond which no power is seen. A ball that fits the power of a dense core with thin
+        ends is the core's: its own power ends at ``extent``.
     """
 
     extent: float
     visibility: float
     significance: float
+    reach: float
 
     @property
     def seen(self) -> bool:
@@ -59,14 +72,27 @@ def measure_speckle(frames: RingFrames) -> Speckle:
         Expanded to 0.45 cycles per voxel or so, beyond what speckles reach.
     """
     frequency, power, noise = _power(frames)
-    best = Speckle(extent=0.1, visibility=0.0, significance=-np.inf)
+    best = Speckle(extent=0.1, visibility=0.0, significance=-np.inf, reach=0.1)
     for extent in np.geomspace(0.03, 0.45, 120):
         model = _ball(frequency / extent) / extent
         error = 1 / np.sqrt((model / noise**2) @ model)
         scale = float((model / noise**2) @ power * error**2)
         if scale / error > best.significance:
-            best = Speckle(extent=float(extent), visibility=scale, significance=float(scale / error))
-    return best if best.seen else replace(best, extent=_ASSUMED / float(frames.rings.q[-1]))
+            best = Speckle(float(extent), scale, float(scale / error), float(extent))
+    if not best.seen:
+        best = replace(best, extent=_ASSUMED / float(frames.rings.q[-1]))
+    return replace(best, reach=_reach(frequency, power, noise, best.extent))
+
+
+def _reach(frequency: Floats, power: Floats, noise: Floats, extent: float) -> float:
+    """Return the frequency up to which power is seen in one bin after the other, a quarter of the ball's width each."""
+    edge, step = extent, extent / 4
+    while True:
+        inside = (frequency >= edge) & (frequency < edge + step)
+        weight = 1 / noise[inside] ** 2
+        if not inside.any() or weight @ power[inside] / np.sqrt(weight.sum()) < _SURE:
+            return edge
+        edge += step
 
 
 def shell_variance(frames: RingFrames, extent: float) -> Floats:
@@ -120,3 +146,44 @@ def _ball(t: Floats) -> Floats:
     t = np.clip(t, 0, 1)
     integral = 0.1 - (t**2 / 2 - t**3 / 2 + t**5 / 10)
     return integral / (2 * 0.05)
+
+
+def survey(photons: sp.csr_matrix, pixels: Pixels) -> Speckle:
+    """Return what the first frames say about speckles, before any orientation."""
+    pixels, _ = upright(pixels)
+    rings = lay_rings(pixels, band=_SURVEY_BAND, step=_SURVEY_STEP)
+    return measure_speckle(ring_frames(photons[:_SURVEY_FRAMES], pixels, rings))
+
+
+def lay_frames(
+    photons: sp.csr_matrix,
+    pixels: Pixels,
+    *,
+    diameter: float = 0.0,
+    team: Team = ALONE,
+    numbers: NDArray[np.int64] | None = None,
+) -> tuple[Speckle, RingFrames]:
+    """Return what all frames say about speckles, and this process's on rings whose harmonics hold them.
+
+    Parameters
+    ----------
+    photons : csr_matrix
+        All frames.
+    pixels : Pixels
+        The detector.
+    diameter : float
+        Of the particle, inverse voxels, if it is known.
+    team : Team
+        The processes that share the frames.
+    numbers : (n_ours,) int, optional
+        This process's frames; None: all.
+
+    Raises
+    ------
+    InputError
+        If the pixels don't lie on a cap that is symmetric around the beam, or too few are used.
+    """
+    speckle = survey(photons, pixels)
+    speckle = replace(speckle, reach=max(speckle.reach, diameter / MARGIN))
+    rings = lay_rings(pixels, band=min(max(_BAND * speckle.extent, MARGIN * speckle.reach), _WIDEST_BAND))
+    return speckle, ring_frames(photons, pixels, rings, team=team, numbers=numbers)

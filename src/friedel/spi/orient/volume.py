@@ -87,7 +87,7 @@ def speckle_spectrum(n: int, diameter: float, *, device: torch.device | str | No
     reciprocal of the grid) it falls as 1 − 1.5 t + 0.5 t³ with t = r / diameter.
     """
     t = (to_corner(radii(n, device=device)) / diameter).clamp(max=1.0)
-    spectrum = 1 - 1.5 * t + 0.5 * t**3
+    spectrum = (1 - 1.5 * t + 0.5 * t**3).clamp_min(0)  # at t = 1 rounding leaves −6e-8, of which a root is NaN
     return (spectrum / spectrum.mean())[..., : n // 2 + 1].contiguous()
 
 
@@ -118,7 +118,7 @@ def smooth_field(
     field, white : (n, n, n)
         The field, and the white speckle behind it, from which the next estimate may begin.
     """
-    root, shape, weight = spectrum.clamp_min(0).sqrt(), photons.shape, deviation**2 * expected
+    root, shape, weight = spectrum.sqrt(), photons.shape, deviation**2 * expected
 
     def colour(values: Tensor) -> Tensor:
         return inverse_real_fourier_corner(real_fourier_corner(values) * root, shape)

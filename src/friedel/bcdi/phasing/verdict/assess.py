@@ -13,6 +13,7 @@ from friedel.bcdi.phasing.iterations.measured import Measured
 from friedel.bcdi.phasing.iterations.projections import intensity_of
 from friedel.bcdi.phasing.refine import RefineOptions, refine
 from friedel.bcdi.phasing.support_choice import PHOTON_LIMITED
+from friedel.bcdi.phasing.verdict.beam import steady_beam
 from friedel.bcdi.phasing.verdict.goodness import goodness
 from friedel.bcdi.phasing.verdict.modes import modes
 from friedel.bcdi.phasing.verdict.plausible import amplitude_uniformity, count_fringes, largest_piece
@@ -162,6 +163,7 @@ def assess(
         reasons=reasons,
     )
     checks = [*_checks(quality, len(finalists.candidates)), *_of_one_crystal(best, finalists, diffraction, quality)]
+    checks.append(steady_beam(_intensity(best, measured).numpy(), diffraction))
     return replace(
         quality, trusted=all(passed for passed, _ in checks), reasons=(*reasons, *(why for _, why in checks))
     )
@@ -257,13 +259,16 @@ def _of_one_crystal(
     ]
 
 
+def _intensity(best: Object, measured: Measured) -> torch.Tensor:
+    """Return the object's intensities ``(z, y, x)``, the origin in the middle."""
+    blur = None if measured.blur is None else measured.blur.cpu()
+    return to_centre(intensity_of(fourier_corner(torch.from_numpy(best)), blur))
+
+
 def _chi(best: Object, diffraction: Diffraction, measured: Measured) -> float:
-    intensity = intensity_of(
-        fourier_corner(torch.from_numpy(best)), None if measured.blur is None else measured.blur.cpu()
-    )
     known = torch.from_numpy(diffraction.mask)
     amplitude = torch.from_numpy(diffraction.intensities).clamp_min(0.0).sqrt()
-    return float(chi(to_centre(intensity).sqrt() * known, torch.where(known, amplitude, 0.0)))
+    return float(chi(_intensity(best, measured).sqrt() * known, torch.where(known, amplitude, 0.0)))
 
 
 def _chi_free(candidate: Candidate, measured: Measured) -> float | None:

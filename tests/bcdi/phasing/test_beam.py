@@ -1,0 +1,42 @@
+"""A beam that falls along the scan: the solution's own intensities show it, whatever the strain."""
+
+import numpy as np
+import pytest
+from known_scan import EXPECTED, N
+
+import friedel
+from friedel.bcdi.phasing.verdict.beam import beam_drift, steady_beam
+from friedel.bcdi.records import Diffraction
+
+
+def pattern(fall: float, seed: int, absorbed: float = 0.0) -> tuple[np.ndarray, Diffraction]:
+    """Return a model that took a share of the fall in, and the measurement."""
+    beam = np.linspace(1, fall, N)[:, None, None]
+    photons = np.random.default_rng(seed).poisson(EXPECTED * beam).astype(np.float32)
+    return (EXPECTED * beam**absorbed).astype(np.float32), Diffraction(
+        intensities=photons, mask=np.ones(photons.shape, bool), grid=None
+    )
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_a_fall_shows_in_data_over_model_and_a_steady_beam_does_not(seed: int) -> None:
+    assert steady_beam(*pattern(1.0, seed))[0]
+    for fall, absorbed in ((0.8, 0.5), (0.5, 0.7), (1.6, 0.5)):
+        passed, why = steady_beam(*pattern(fall, seed, absorbed))
+        assert not passed
+        assert why.startswith("beam: ")
+        assert beam_drift(*pattern(fall, seed, absorbed))[0] == pytest.approx((1 - absorbed) * np.log(fall), rel=0.35)
+
+
+def test_too_few_frames_tell_nothing() -> None:
+    model, whole = pattern(0.5, 0)
+    few = Diffraction(intensities=whole.intensities[20:28], mask=whole.mask[20:28], grid=None)
+    assert steady_beam(model[20:28], few)[0]
+
+
+def test_a_scan_with_a_falling_beam_is_not_trusted() -> None:
+    beam = np.linspace(1, 0.5, 32)[:, None, None]
+    photons = np.random.default_rng(7).poisson(EXPECTED[8:40, 8:40, 8:40] * beam)
+    found = friedel.reconstruct(photons, seed=1)
+    assert not found.quality.trusted
+    assert any("use a monitor" in reason for reason in found.quality.reasons)
