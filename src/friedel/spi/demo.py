@@ -110,7 +110,9 @@ def run_merge_demo(output: Path, *, seed: int = 0, quick: bool = False, observer
     InputError
         If the files can't be written.
     """
-    size = {"hits": 300, "pixels": 33, "diameter": 8.0, "distance": 80.0, "stop": 1.5} if quick else {}
+    size = (
+        {"hits": 600, "photons": 1500.0, "pixels": 33, "diameter": 8.0, "distance": 80.0, "stop": 1.5} if quick else {}
+    )
     plan = MergeDataPlan.read(MERGED | size | {"seed": seed})
     files = write_merge_data(plan, output / HITS_FILE, observer=observer)
     return run_merge(MergePlan(frames=(files["frames"],), compare=files["truth"], seed=seed), output, observer=observer)

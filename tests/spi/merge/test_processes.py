@@ -54,7 +54,7 @@ def test_two_processes_find_what_one_finds(tmp_path):
     write_detector(tmp_path / "det.h5", data.detector)
     line = ("merge", "run.emc", "--detector", "det.h5", "-o", "two", "--set", "density.write=false")
     both = [start(MERGE, rank, port, *line, cwd=tmp_path) for rank in range(2)]
-    said = [process.communicate(timeout=120) for process in both]
+    said = [process.communicate(timeout=280) for process in both]
     assert [process.returncode for process in both] == [0, 0], said
     assert "two halves agree" in said[0][0]
     assert said[1][0] == ""
@@ -68,7 +68,7 @@ def test_two_processes_find_what_one_finds(tmp_path):
 def test_a_process_that_loses_the_other_says_so():
     port = free_port()
     both = [start(LEAVE, rank, port) for rank in range(2)]
-    said = [process.communicate(timeout=120) for process in both]
+    said = [process.communicate(timeout=280) for process in both]
     assert said[0][0].startswith("2.0 [0, 1]"), said
     assert "another process of this work has ended" in said[0][0]
 

@@ -203,8 +203,9 @@ def doubts(merged: Merged, photons: sp.csr_matrix) -> list[str]:
     found, quality = [], merged.quality
     if quality.verdict == "don't trust":
         found.append(
-            f"don't trust this intensity: its halves, oriented independently, agree at {quality.mean_halves:.2f} only "
-            f"(below {DOUBTED}). Too few photons, a wrong centre or distance, or particles that differ: "
+            f"don't trust this intensity: its halves, oriented independently, agree at {quality.mean_halves:.2f}, "
+            f"{quality.agreement:.2f} beyond chance (below {DOUBTED}). "
+            f"Too few photons, a wrong centre or distance, or particles that differ: "
             f"{photons.shape[0]} frames have {photons.sum() / photons.shape[0]:.0f} photons each; try four times the "
             "frames, or check the detector file's geometry"
         )
