@@ -2,6 +2,7 @@
 
 import ast
 import importlib
+import importlib.util
 import re
 import shlex
 from pathlib import Path
@@ -47,6 +48,8 @@ def test_python_of_the_newer_pages_runs(name, finished, tmp_path, monkeypatch):
     blocks = _blocks(path, "python")
     assert blocks, f"{path.name} has no Python to run"
     for text in blocks:
+        if "from tiled" in text and importlib.util.find_spec("tiled") is None:
+            continue  # an optional client, and a server of the reader's own
         exec(compile(text, path.name, "exec"), space)
 
 

@@ -240,10 +240,10 @@ def _jump(
     for step in steps:
         after = fineness.moved_from(_taken(counts.values, axis, inside, places, step, others))
         k = LEAST_EDGE + int(after[LEAST_EDGE : inside.size + 1 - LEAST_EDGE].argmin())
-        if best is None or after[k] < best[0]:
+        # What moving all of them takes away, to where the pattern is less fine, no jump explains.
+        if after[k] < LEAST_GAIN * after[0] and (best is None or after[k] < best[0]):
             best = float(after[k]), int(inside[k]), step
-    assert best is not None
-    return best[1:] if best[0] < fineness.bar else None
+    return best[1:] if best is not None and best[0] < fineness.bar else None
 
 
 def _box(counts: Counts) -> tuple[slice, slice, slice]:
