@@ -206,8 +206,14 @@ def _jumps(
     present, at = present[within], at[within]
     found: list[tuple[int, Step]] = []
     while len(found) < MOST_JUMPS:
-        parts = (_jump(counts, axis, others, present[part], at[part], steps, box) for part in _parts(present.size))
-        jump = next((jump for jump in parts if jump is not None), None)
+        jump = None
+        for part in _parts(present.size):
+            fineness, places = _fineness(counts, axis, present[part], at[part], others, box)
+            if fineness is None or not fineness.odd:
+                continue
+            jump = _jump(counts, axis, present[part], fineness, places, others, steps)
+            if jump is not None or part == slice(0, present.size):
+                break  # where all are too fine and no jump explains it, the pattern is undersampled
         if jump is None:
             break
         found.append(jump)
@@ -226,16 +232,13 @@ def _parts(n: int) -> Iterator[slice]:
 def _jump(
     counts: Counts,
     axis: int,
-    others: tuple[int, ...],
     inside: NDArray[np.intp],
-    at: Floats,
+    fineness: _Fineness,
+    places: tuple[NDArray[np.intp], ...],
+    others: tuple[int, ...],
     steps: list[Step],
-    box: tuple[slice, slice, slice],
 ) -> tuple[int, Step] | None:
     """Return the one jump among some frames, rows or columns that leaves little too fine; None if none does."""
-    fineness, places = _fineness(counts, axis, inside, at, others, box)
-    if fineness is None or not fineness.odd:
-        return None
     best: tuple[float, int, Step] | None = None
     for step in steps:
         after = fineness.moved_from(_taken(counts.values, axis, inside, places, step, others))
