@@ -138,6 +138,9 @@ def _unswapped(counts: Counts, at: Floats, name: str, observer: Observer) -> Cou
     if fineness is None or not fineness.odd:
         return counts
     after = fineness.swapped()
+    # At the scan's ends hardly a line is too fine: a bright frame put there would always leave less.
+    for edge in (slice(0, LEAST_EDGE), slice(-LEAST_EDGE, None)):
+        after[edge], after[:, edge] = np.inf, np.inf
     one, other = (int(k) for k in np.unravel_index(int(after.argmin()), after.shape))
     if not after[one, other] < fineness.bar:
         return counts
