@@ -9,9 +9,9 @@ from friedel.bcdi.records import Diffraction
 LEAST_COUNTS, LEAST_FRAMES = 100.0, 12
 # What frames differ from any model by, beside their photon noise: of good solutions 0.01 to 0.02.
 MODEL_ERROR = 0.02
-# Drift of data over model from end to end, and of its standard errors, beyond those of good solutions: of five simulated
-# ones at most 0.008 and 0.7, of a measured scan 0.03. Beams that fell by a fifth, two fifths (twice) and a half left 0.05,
-# 0.07, 0.04, 0.10 and 9, 3.9, 2.4, 8.5: one of them passes, so that right solutions do.
+# Drift of data over model from end to end, and of its standard errors, beyond those of good solutions: of five
+# simulated ones at most 0.008 and 0.7, of a measured scan 0.03. Beams that fell by a fifth, two fifths (twice) and a
+# half left 0.05, 0.07, 0.04, 0.10 and 9, 3.9, 2.4, 8.5: one of them passes, so that right solutions do.
 LEAST_DRIFT, LEAST_SIGMAS = 0.045, 3.0
 
 
