@@ -24,6 +24,9 @@ LEAST_BACKGROUND = 0.05
 # The pattern with a background must fit the dim voxels so much better, in χ², than one without: five standard
 # deviations.
 LEAST_BETTER = 25.0
+# The χ² up to which it fits: of twelve groups and two figures one in 200 has more. Patterns whose dim parts are uneven
+# in another way, of scans that end within the peak say, have 95 to 8000, and "backgrounds" of one photon.
+MOST_MISFIT = 25.0
 # The dim part of the voxels, in so many groups of like brightness.
 DIM_SHARE, GROUPS = 0.6, 12
 MOST_FRAMES = 48  # frames looked at: a million pairs of voxels tell 0.1 photons
@@ -101,7 +104,8 @@ def _uncontrasted(counts: Counts) -> float | None:
     scale = np.maximum((weight * shape * covariances).sum(axis=1) / (weight * shape**2).sum(axis=1), 0)
     misfit = (weight * (covariances - scale[:, None] * shape) ** 2).sum(axis=1)
     best = int(misfit.argmin())
-    believed = trial[best] >= LEAST_BACKGROUND and misfit[0] - misfit[best] > LEAST_BETTER
+    fits = misfit[best] < MOST_MISFIT and misfit[0] - misfit[best] > LEAST_BETTER
+    believed = trial[best] >= LEAST_BACKGROUND and fits
     return float(trial[best]) if believed else None
 
 

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 from matplotlib.figure import Figure
+from numpy.typing import NDArray
 
 from friedel._version import __version__
 from friedel.core.figures import BLUE, FAINT, INK, INTENSITY_MAP, ORANGE, VERMILION, new_figure, plain_axes
@@ -19,6 +20,7 @@ from friedel.spi.merge.merged import Merged, MergeRun
 from friedel.spi.merge.plan import MergePlan
 
 _MOST_NAMED = 60  # outliers named on the page; the table of frames has all
+_SHOWN = 0.1  # of the highest value: what a close-up of a density doesn't cut off
 
 
 def write_merge_report(path: Path, plan: MergePlan, run: MergeRun) -> None:
@@ -124,12 +126,22 @@ def frames_figure(merged: Merged) -> Figure:
     return figure
 
 
+def _close_up(*volumes: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Return the cube about the middle that holds all that some volumes of one grid have, and a margin, stacked."""
+    n = volumes[0].shape[0]
+    places = [np.argwhere(np.abs(values) > _SHOWN * np.abs(values).max()) for values in volumes]
+    reach = min(int(np.abs(np.concatenate(places) - n // 2).max(initial=0)) + 2, n // 2)
+    part = slice(n // 2 - reach, n // 2 + reach + 1)
+    shown = np.stack([values[part, part, part] for values in volumes])
+    return shown if len(volumes) > 1 else shown[0]
+
+
 def density_figure(density: Density) -> Figure:
     """Draw three projections of a density and its PRTF."""
     figure = new_figure(9.0, 2.7)
     *maps, curve = figure.subplots(1, 4)
     for axes, axis in zip(maps, range(3), strict=True):
-        axes.imshow(density.density.sum(axis), origin="lower", cmap=INTENSITY_MAP)
+        axes.imshow(_close_up(density.density).sum(axis), origin="lower", cmap=INTENSITY_MAP)
         axes.set_xticks([])
         axes.set_yticks([])
     curve.plot(density.q, density.prtf, color=BLUE)
@@ -143,7 +155,8 @@ def comparison_figure(comparison: Comparison) -> Figure:
     """Draw projections of a density beside those of the structure it is compared with, and their FSC."""
     figure = new_figure(9.0, 2.7)
     first, second, curve = figure.subplots(1, 3)
-    for axes, values, name in ((first, comparison.density, "density"), (second, comparison.reference, "structure")):
+    found, known = _close_up(comparison.density, comparison.reference)
+    for axes, values, name in ((first, found, "density"), (second, known, "structure")):
         axes.imshow(values.sum(0), origin="lower", cmap=INTENSITY_MAP)
         axes.set_xticks([])
         axes.set_yticks([])
