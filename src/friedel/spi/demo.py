@@ -19,8 +19,11 @@ from friedel.spi.simulation.simulate import simulate_hits
 
 RUN_FILE = "run.cxi"
 HITS_FILE = "hits.emc"
-MERGED = {"particle": "chain", "hits": 1000, "pixels": 49, "diameter": 12.0, "distance": 120.0, "stop": 2.0}
-"""What is merged: a globular chain, which has no symmetry, at 500 photons a hit."""
+MERGED = {
+    "particle": "chain", "hits": 1000, "photons": 1500.0, "pixels": 41, "diameter": 10.0, "distance": 100.0, "stop": 2.0
+}  # fmt: skip
+"""What is merged: a globular chain, which has no symmetry. A larger one, or fewer photons a hit, needs more hits before
+its halves agree."""
 _PARTICLES = ("icosahedron", "soccer_ball", "torus", "rod")
 _SINGLE_FRACTION = 0.3  # more than a real run has, so that a short one shows enough of both
 _CHUNK = 16  # frames of one particle in a row, so that a short run shows all of them
@@ -110,9 +113,7 @@ def run_merge_demo(output: Path, *, seed: int = 0, quick: bool = False, observer
     InputError
         If the files can't be written.
     """
-    size = (
-        {"hits": 600, "photons": 1500.0, "pixels": 33, "diameter": 8.0, "distance": 80.0, "stop": 1.5} if quick else {}
-    )
+    size = {"hits": 600, "pixels": 33, "diameter": 8.0, "distance": 80.0, "stop": 1.5} if quick else {}
     plan = MergeDataPlan.read(MERGED | size | {"seed": seed})
     files = write_merge_data(plan, output / HITS_FILE, observer=observer)
     return run_merge(MergePlan(frames=(files["frames"],), compare=files["truth"], seed=seed), output, observer=observer)
