@@ -153,14 +153,7 @@ class PhasingOptions(Options):
             how.but(starts="network", count=count, beta=self.beta, schedule=schedule)
             for how, schedule in ((NEAR, told.schedule), (loosest(tight=tight), told.loose_schedule))
         )
-        finish = Finish(
-            keep=told.keep,
-            polish=self._polishing(told.polish),
-            betas=told.polish_betas,
-            candidates=told.candidates,
-            refine_choices=told.refine_choices,
-            steps=min(self.refine.steps, told.comparing_steps),
-        )
+        finish = self._finish(told)
         return Search(voxels=told.start_voxels, shortest=told.start_shortest, attempts=attempts, finish=finish)
 
     def random_search(self, *, tight: bool) -> Search:
@@ -170,14 +163,7 @@ class PhasingOptions(Options):
             self._random(f"random starts, round {k}", self.schedule, self.starts, self.loose_thresholds, tight=tight)
             for k in range(2, self.rounds + 1)
         )
-        finish = Finish(
-            keep=self.keep,
-            polish=self._polishing(self.polish),
-            betas=self.polish_betas,
-            candidates=self.candidates,
-            refine_choices=self.refine_choices,
-            steps=min(self.refine.steps, self.comparing_steps),
-        )
+        finish = self._finish(self)
         return Search(
             voxels=self.start_voxels,
             shortest=self.start_shortest,
@@ -211,6 +197,17 @@ class PhasingOptions(Options):
             sigma=sigma,
             first=first,
             every=every,
+        )
+
+    def _finish(self, told: "GuidedOptions | PhasingOptions") -> Finish:
+        """Return how what was found becomes solutions, by the options of predictions or of random starts."""
+        return Finish(
+            keep=told.keep,
+            polish=self._polishing(told.polish),
+            betas=told.polish_betas,
+            candidates=told.candidates,
+            refine_choices=told.refine_choices,
+            steps=min(self.refine.steps, told.comparing_steps),
         )
 
     def _polishing(self, schedule: str) -> Stage:

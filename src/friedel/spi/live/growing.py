@@ -268,6 +268,11 @@ def open_growing(path: Path) -> h5py.File:
     return h5py.File(path, "r", libver="latest", swmr=True, locking=False)
 
 
+def read_mask(file: h5py.File) -> NDArray[np.bool_] | None:
+    """Return where a part's detector measures, ``(y, x)``; None if it has no mask."""
+    return file[f"{DATA}/mask"][()] == 0 if f"{DATA}/mask" in file else None
+
+
 def parts(folder: Path, stem: str) -> list[Path]:
     """Return the files ``stem_001.cxi``, ``stem_002.cxi``, … of a folder, in order."""
     return sorted(folder.glob(f"{stem}_[0-9][0-9][0-9]*.cxi"))

@@ -24,6 +24,7 @@ from friedel.spi.live.scoring import Attach, Constants, Failed, Measure, Measure
 from friedel.spi.live.statistics import HitStatistics
 from friedel.spi.live.view import HitsView
 from friedel.spi.live.watch_files import Output
+from friedel.spi.live.writer import STEM
 from friedel.spi.scores.scored_run import unpack_scores
 from friedel.stream.batches import ENDED, Batch, Batches
 from friedel.stream.display import Control, Display
@@ -375,7 +376,7 @@ def final_merge(folder: Path, options: LiveMergeOptions, observer: Observer) -> 
     observer : Observer
         Hears the progress, or why they can't be merged.
     """
-    from friedel.spi.live.merging.hits import STEM, leave_detector
+    from friedel.spi.live.merging.hits import leave_detector
     from friedel.spi.merge.merge import run_merge
     from friedel.spi.merge.plan import MergePlan
 

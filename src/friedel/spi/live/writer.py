@@ -31,6 +31,7 @@ from friedel.spi.live.growing import (
     next_part,
     open_growing,
     parts,
+    read_mask,
     read_numbers,
     require_room,
 )
@@ -379,7 +380,7 @@ def _photons(folder: Path, adu_per_photon: float) -> Iterator[SparseFrame]:
     for path in parts(folder, STEM):
         with open_growing(path) as file:
             data = file[f"{DATA}/data"]
-            mask = file[f"{DATA}/mask"][()] == 0 if f"{DATA}/mask" in file else None
+            mask = read_mask(file)
             for first in range(0, len(data), _BLOCK):
                 for frame in data[first : first + _BLOCK]:
                     yield sparse(to_photons(frame, mask, adu_per_photon=adu_per_photon))

@@ -14,7 +14,6 @@ import scipy.sparse as sp
 from numpy.typing import NDArray
 from torch import Tensor
 
-from friedel.core.errors import InputError
 from friedel.core.machine.threads import single_thread
 from friedel.core.observer import Observer, silent
 from friedel.spi.orient.background import expect_over, judge_over
@@ -28,7 +27,7 @@ from friedel.spi.orient.march import (
 )
 from friedel.spi.orient.quality import DOUBTED, MergeQuality, corrected
 from friedel.spi.orient.rings import Pixels, RingFrames, Rings, ring_frames, upright
-from friedel.spi.orient.solve import LEAST_PHOTONS, OrientOptions, agreeing, compare, joint, prepare
+from friedel.spi.orient.solve import LEAST_PHOTONS, OrientOptions, agreeing, compare, joint, photons_on, prepare
 from friedel.spi.orient.speckle import lay_frames
 from friedel.spi.orient.views import turned_views
 from friedel.spi.orient.volume import Merge
@@ -148,13 +147,7 @@ class GrowingMerge:
         InputError
             If they don't fit the detector.
         """
-        if photons.shape[1] != len(self._pixels.weight):
-            raise InputError(
-                f"frames of {photons.shape[1]} pixels don't fit a detector of {len(self._pixels.weight)}; "
-                "give the detector file that belongs to these frames"
-            )
-        counts = np.asarray(photons @ self._pixels.used.astype(np.float32)).ravel()
-        lit = photons[np.flatnonzero(counts >= LEAST_PHOTONS)]
+        lit = photons[np.flatnonzero(photons_on(photons, self._pixels) >= LEAST_PHOTONS)]
         self._photons = sp.csr_matrix(sp.vstack([self._photons, lit]), dtype=np.float32)
         over = self._photons.shape[0] - MOST
         if over > 0:

@@ -225,13 +225,24 @@ def _orient(
     )
 
 
-def _lit(photons: sp.csr_matrix, pixels: Pixels, observer: Observer) -> NDArray[np.int64]:
+def photons_on(photons: sp.csr_matrix, pixels: Pixels) -> NDArray[np.float32]:
+    """Return each frame's photons on the pixels used, ``(n_frames,)``.
+
+    Raises
+    ------
+    InputError
+        If frames and detector don't fit.
+    """
     if photons.shape[1] != len(pixels.weight):
         raise InputError(
             f"frames of {photons.shape[1]} pixels don't fit a detector of {len(pixels.weight)}; "
             "give the detector file that belongs to these frames"
         )
-    counts = np.asarray(photons @ pixels.used.astype(np.float32)).ravel()
+    return np.asarray(photons @ pixels.used.astype(np.float32)).ravel()
+
+
+def _lit(photons: sp.csr_matrix, pixels: Pixels, observer: Observer) -> NDArray[np.int64]:
+    counts = photons_on(photons, pixels)
     lit = np.flatnonzero(counts >= LEAST_PHOTONS)
     if len(lit) < LEAST_FRAMES:
         raise InputError(

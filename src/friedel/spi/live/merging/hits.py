@@ -11,9 +11,9 @@ from friedel.core.errors import InputError
 from friedel.spi.classify.photons import hot_pixels, write_detector_file
 from friedel.spi.frames.emc import to_photons
 from friedel.spi.live.calibration import load_constants, unpack_constants
-from friedel.spi.live.growing import DATA, open_growing, parts
+from friedel.spi.live.growing import DATA, open_growing, parts, read_mask
+from friedel.spi.live.writer import STEM
 
-STEM = "hits"
 DETECTOR = f"{STEM}_detector.h5"
 """Where Dragonfly's programs and `friedel merge` look for the detector of ``hits.emc``."""
 _SAMPLE = 64  # hits that show which pixels are hot
@@ -49,7 +49,7 @@ class WrittenHits:
                 with open_growing(path) as file:
                     data = file[f"{DATA}/data"]
                     frames = data[before : before + most]
-                    mask = file[f"{DATA}/mask"][()] == 0 if f"{DATA}/mask" in file else None
+                    mask = read_mask(file)
             except (OSError, KeyError):  # just begun, or being put in order: again at the next call
                 continue
             if len(frames):
@@ -84,10 +84,11 @@ def leave_detector(folder: Path) -> Path | None:
         try:
             with open_growing(path) as file:
                 frames = file[f"{DATA}/data"][:_SAMPLE]
-                bad = file[f"{DATA}/mask"][()] != 0 if f"{DATA}/mask" in file else np.zeros(frames.shape[1:], bool)
+                mask = read_mask(file)
         except (OSError, KeyError):
             continue
         if len(frames):
+            bad = np.zeros(frames.shape[1:], bool) if mask is None else ~mask
             if len(frames) > 1:
                 bad |= hot_pixels(np.nan_to_num(frames.astype(np.float64)).sum(0), ~bad)
             write_detector_file(folder / DETECTOR, bad, _centre(folder, bad.shape))

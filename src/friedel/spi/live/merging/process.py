@@ -15,9 +15,10 @@ from numpy.typing import NDArray
 
 from friedel.core.errors import FriedelError
 from friedel.core.observer import Observer, Warned
-from friedel.spi.live.merging.hits import STEM, WrittenHits, leave_detector
+from friedel.spi.live.merging.hits import WrittenHits, leave_detector
 from friedel.spi.live.plan import LiveMergeOptions
 from friedel.spi.live.view import MergeView
+from friedel.spi.live.writer import STEM
 from friedel.spi.merge.inputs import detector_for
 from friedel.spi.merge.merge import sampled_pixels
 from friedel.spi.orient.growing import GrowingMerge, Growth
