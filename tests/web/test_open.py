@@ -61,6 +61,11 @@ def archive(finished, tmp_path_factory):
     (run / "scores.h5").write_bytes(b"")
     (run / "summary.json").write_text(json.dumps({"frames": 2000, "selected": 150}))
     (run / "report.html").write_text("<!doctype html><title>hits</title>")
+    merge = root / "virus"
+    merge.mkdir()
+    (merge / "merged.h5").write_bytes(b"")
+    (merge / "density.cxi").write_bytes(b"")
+    (merge / "summary.json").write_text(json.dumps({"frames": 1500, "halves": 0.951, "verdict": "trust"}))
     return root
 
 
@@ -100,8 +105,9 @@ def _get(url):
 
 def test_every_kind_of_result_has_its_row(archive):
     rows = {entry.name: row_of(entry) for entry in find_results([archive])}
-    assert len(rows) == N_RESULTS + 2
+    assert len(rows) == N_RESULTS + 3
     assert rows["run_7"]["hit_rate"] == pytest.approx(0.075)
+    assert (rows["virus"]["halves"], rows["virus"]["trusted"], rows["virus"]["frames"]) == (0.951, True, 1500)
     assert rows["scan_0007"]["conditions"] == {"temperature": 307.0}
     assert rows["scan_0007"]["errors"] == {"strain_rms": 1e-5}
     assert rows["scan_0001"]["waiting"]
@@ -122,7 +128,7 @@ def test_five_hundred_results_are_listed_within_a_second_of_processor_time(archi
     entries = find_results([archive])
     rows = [row_of(entry) for entry in entries]
     assert time.process_time() - began < 1.0
-    assert len(rows) == N_RESULTS + 2
+    assert len(rows) == N_RESULTS + 3
 
 
 def test_only_results_are_served_and_errors_are_told(address):
@@ -220,7 +226,7 @@ def test_every_view_fits_every_screen_without_a_word_on_the_console(opened, size
 def test_the_table_filters_and_sorts(opened):
     tab = opened[0]("/#/")
     tab.wait_for_selector("tbody tr")
-    assert tab.locator("tbody tr").count() == N_RESULTS + 2
+    assert tab.locator("tbody tr").count() == N_RESULTS + 3
     tab.fill("input[type=search]", "temperature>=790 χ<0.05")
     assert tab.locator("tbody tr").count() == 10
     tab.click("th button:has-text('Strain')")

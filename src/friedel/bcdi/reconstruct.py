@@ -25,6 +25,8 @@ from friedel.core.files.masks import Marks
 from friedel.core.machine.memory import keep_freed_memory
 from friedel.core.observer import Observer, Recorder, silent, tee
 
+# Steps that differ by less than this share scale a crystal of 30 voxels by less than a third of a voxel.
+_SAME_STEPS = 0.01
 _LIBRARIES = ("numpy", "scipy", "torch", "scikit-image")
 
 
@@ -85,6 +87,7 @@ def reconstruct_diffraction(
     options: PhasingOptions | None = None,
     *,
     start: NDArray[np.complexfloating] | None = None,
+    neighbour: Reconstruction | None = None,
     seed: int = 0,
     device: str | torch.device | None = None,
     observer: Observer = silent,
@@ -97,6 +100,9 @@ def reconstruct_diffraction(
         Prepared intensities, mask and geometry.
     start : (z, y, x) complex, optional
         An object to refine, in place of random starts.
+    neighbour : Reconstruction, optional
+        The same crystal in another scan of a series: begun from, where a start that knows nothing of it comes to the
+        same and the field of view is the same (`friedel.bcdi.phasing.neighbour`).
     options, seed, device, observer
         As for `reconstruct`.
     """
@@ -104,7 +110,8 @@ def reconstruct_diffraction(
     options = options or PhasingOptions()
     recorder, started, clock = Recorder(), datetime.now(UTC), time.perf_counter()
     watching = tee(observer, recorder)
-    solution = solve(diffraction, options, start=start, seed=seed, device=device, observer=watching)
+    near = None if neighbour is None or not _seen_alike(diffraction, neighbour) else neighbour.object
+    solution = solve(diffraction, options, start=start, neighbour=near, seed=seed, device=device, observer=watching)
     surface = find_isosurface(np.abs(solution.object), solution.support)
     quality = replace(_counting(diffraction.warnings, solution.quality), isosurface_level=surface.level)
     uncertainty = _error_bars(diffraction, options, solution, seed=seed, device=device)
@@ -129,6 +136,14 @@ def reconstruct_diffraction(
         starts=solution.starts,
         uncertainty=uncertainty,
     )
+
+
+def _seen_alike(diffraction: Diffraction, neighbour: Reconstruction) -> bool:
+    """Say whether two measurements have the same steps in reciprocal space, and so the same field of view."""
+    if diffraction.grid is None or neighbour.grid is None:
+        return False
+    steps, others = diffraction.grid.basis, neighbour.grid.basis
+    return bool(np.abs(steps - others).max() <= _SAME_STEPS * np.abs(steps).max())
 
 
 def _error_bars(

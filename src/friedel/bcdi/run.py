@@ -91,6 +91,7 @@ def run_scan(
     plan: ReconstructionPlan,
     output: Path | None = None,
     *,
+    neighbour: Reconstruction | None = None,
     device: str | None = None,
     observer: Observer = silent,
 ) -> RunResult:
@@ -100,6 +101,8 @@ def run_scan(
     ----------
     scan : BraggScan
         As recorded.
+    neighbour : Reconstruction, optional
+        The crystal in another scan of a series, as for `friedel.bcdi.reconstruct.reconstruct_diffraction`.
     plan, output, device, observer
         As for `run_reconstruction`.
 
@@ -108,7 +111,7 @@ def run_scan(
     PlanError, InputError
         As `run_reconstruction`.
     """
-    return _run(lambda tell: scan, plan, output, device=device, observer=observer, compare=None)
+    return _run(lambda tell: scan, plan, output, neighbour=neighbour, device=device, observer=observer, compare=None)
 
 
 def _run(
@@ -119,6 +122,7 @@ def _run(
     device: str | None,
     observer: Observer,
     compare: Comparison | None,
+    neighbour: Reconstruction | None = None,
 ) -> RunResult:
     folder = plan.folder_for(output)
     keep_freed_memory()
@@ -127,7 +131,9 @@ def _run(
     with appearing(folder) as unfinished:
         scan = read(tell)
         diffraction = prepare(scan, plan.prepare, observer=tell)
-        phased = reconstruct_diffraction(diffraction, plan.phasing, seed=plan.seed, device=device, observer=tell)
+        phased = reconstruct_diffraction(
+            diffraction, plan.phasing, neighbour=neighbour, seed=plan.seed, device=device, observer=tell
+        )
         crystal = analyse(phased, plan.strain, observer=tell)
         reconstruction = _remembering(phased, plan, recorder, crystal.isosurface_level)
         truth = compare(reconstruction, crystal) if compare else {}

@@ -1,5 +1,6 @@
 """A series of scans: which scans a plan means, a heated crystal with its truth, resumption, and who doesn't fit in."""
 
+import json
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -9,6 +10,7 @@ from heating import write_heating
 from friedel.bcdi.phasing.options import PhasingOptions
 from friedel.bcdi.plan import ReconstructionPlan
 from friedel.bcdi.scans.source import ScanSource
+from friedel.bcdi.series import run as series_run
 from friedel.bcdi.series.outliers import find_doubtful, find_outliers
 from friedel.bcdi.series.plan import SeriesPlan, members_of, scan_numbers
 from friedel.bcdi.series.run import run_series
@@ -65,6 +67,25 @@ def test_a_missing_table_of_conditions_says_what_it_needs(tmp_path):
     plan = SeriesPlan.read({"scan": {"path": "data"}, "scans": "40", "conditions_file": str(tmp_path / "log.csv")})
     with pytest.raises(InputError, match="column 'scan'"):
         members_of(plan)
+
+
+def test_a_scan_begins_at_the_last_trusted_one_before_it(tmp_path, monkeypatch):
+    members = members_of(SeriesPlan.read({"scan": {"path": "data"}, "scans": "1-4"}))
+    loaded = []
+    monkeypatch.setattr(series_run, "load_reconstruction", lambda path: loaded.append(path.parent.name) or path)
+    for member, trusted in zip(members[:3], (True, True, False), strict=True):
+        (tmp_path / member.name).mkdir()
+        numbers = {"kind": "crystal", "trusted": trusted}
+        (tmp_path / member.name / "crystal.json").write_text(json.dumps(numbers))
+        (tmp_path / member.name / "series.txt").write_text(series_run._stamp(member, chained=True))
+    for member in members:
+        series_run._neighbour(member, tmp_path, members)
+    assert loaded == ["scan_0001", "scan_0002", "scan_0002"]
+    assert series_run._neighbour(members[3], tmp_path, ()) is None
+    # Of another plan, or of a series that began anew: not this series' result.
+    (tmp_path / "scan_0002" / "series.txt").write_text(series_run._stamp(members[1], chained=False))
+    series_run._neighbour(members[3], tmp_path, members)
+    assert loaded[3:] == ["scan_0001"]
 
 
 @dataclass

@@ -8,6 +8,7 @@ import pytest
 from friedel.bcdi.geometry.instrument import ReciprocalGrid
 from friedel.bcdi.records import Reconstruction, Uncertainty
 from friedel.bcdi.strain import StrainOptions, analyse
+from friedel.bcdi.strain.surface import find_isosurface
 
 N, VOXEL, H = 24, 50.0, 2.0
 """Voxels of the box, their edge in Å, and |h| along y, Å⁻¹."""
@@ -84,3 +85,20 @@ def test_without_uncertainty_there_are_no_errors(finished):
     result = replace(uncertain(finished, [0.01 * along_y()]), uncertainty=None)
     assert analyse(result).errors is None
     assert analyse(replace(result, grid=None)).errors is None
+
+
+def test_the_rms_strain_is_known_no_better_than_the_surface_that_it_is_taken_within(finished):
+    result = uncertain(finished, [0.0 * along_y()])
+    depth = np.clip(7.0 - np.sqrt(sum((along_y().swapaxes(1, axis)) ** 2 for axis in range(3))), 0.0, 2.0) / 2.0
+    uneven = 1.0 + 0.1 * np.random.default_rng(0).normal(size=depth.shape)
+    bent = np.exp(0.004j * along_y() ** 2).astype(np.complex64)
+    result = replace(result, object=(10.0 * depth * uneven * bent).astype(np.complex64) * result.support)
+    found = analyse(result)
+    surface = find_isosurface(result.amplitude, result.support)
+    levels = (surface.level - surface.spread, surface.level + surface.spread)
+    outer, inner = (analyse(result, StrainOptions(isosurface_level=level)) for level in levels)
+    assert outer.support.sum() > found.support.sum() > inner.support.sum()
+    change = (np.nanstd(outer.strain) - np.nanstd(inner.strain)) / 2
+    # Each level has a grid of its own here, and error bars keep the result's.
+    assert found.errors.strain_rms == pytest.approx(abs(change), rel=0.4)
+    assert found.errors.strain_rms > 0.01 * np.nanstd(found.strain)

@@ -34,6 +34,26 @@ def test_every_task_comes_back_once(scheduler: str) -> None:
     assert found == {task: 3 * task for task in range(40)}
 
 
+def _first_and_rest(task: int, names: tuple[str, ...], nothing: tuple[str, ...]) -> tuple[int, int]:
+    return len(names) * task, len(nothing)
+
+
+# As below.
+@pytest.mark.filterwarnings("ignore")
+def test_constants_arrive_as_they_are_though_no_worker_is_there_yet(monkeypatch):
+    distributed = pytest.importorskip("distributed")
+    monkeypatch.setattr(cluster, "_LOOK_S", 0.1)
+    with (
+        distributed.LocalCluster(
+            n_workers=0, threads_per_worker=1, processes=False, dashboard_address=":0", protocol="tcp://"
+        ) as local,
+        distributed.Client(local) as client,
+    ):
+        threading.Timer(0.5, local.scale, (1,)).start()
+        found = dict(in_any_order(client, _first_and_rest, range(3), [("a", "b"), ()]))
+    assert found == {0: (0, 0), 1: (2, 0), 2: (4, 0)}
+
+
 def test_an_error_of_a_worker_arrives_as_itself(scheduler: str) -> None:
     with (
         dask_client(ClusterOptions(scheduler=scheduler)) as client,

@@ -193,6 +193,12 @@ class Climber:
             candidates = drawn(measured, stage, level=level, seed=self.seed * 1009 + first, on_progress=bar)
         return [replace(candidate, number=self.first + first + k) for k, candidate in enumerate(candidates)]
 
+    def entered(self, candidate: Candidate) -> Candidate:
+        """Take a candidate that was made elsewhere, on the coarse grid, among the starts; return it with its number."""
+        numbered = replace(candidate, number=self.first + len(self.pool))
+        self.pool.append(numbered)
+        return numbered
+
     def predicted(self, stage: Stage, measured: Measured) -> list[Candidate]:
         """Return the network's predictions on the coarse grid, each with a support."""
         objects = np.stack([prediction.object for prediction in self.predictions(stage.count)])

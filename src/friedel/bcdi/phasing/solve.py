@@ -5,11 +5,13 @@ from dataclasses import dataclass, replace
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from torch import Tensor
 
 from friedel.bcdi.phasing.ambiguities import canonical
-from friedel.bcdi.phasing.candidate import Candidate
+from friedel.bcdi.phasing.candidate import Candidate, alike
 from friedel.bcdi.phasing.finish import Finisher, Found
 from friedel.bcdi.phasing.iterations.multiscale import fast_size
+from friedel.bcdi.phasing.neighbour import WITNESSED, continued
 from friedel.bcdi.phasing.options import PhasingOptions
 from friedel.bcdi.phasing.prediction.model import PhasingModel, Prediction, load_phasing_model
 from friedel.bcdi.phasing.regime import Regime
@@ -48,6 +50,7 @@ def solve(
     options: PhasingOptions | None = None,
     *,
     start: NDArray[np.complexfloating] | None = None,
+    neighbour: NDArray[np.complexfloating] | None = None,
     model: PhasingModel | None = None,
     seed: int = 0,
     device: str | torch.device | None = None,
@@ -64,6 +67,10 @@ def solve(
     start : (z, y, x) complex, optional
         An object to begin from (another program's, an earlier result), in place of predictions and random starts; any
         scale. With one start there is nothing to compare the result with, and the quality says so.
+    neighbour : (z, y, x) complex, optional
+        The same crystal as another scan of a series found it, of any scale and shape, with this pattern's field of
+        view. Begun from where stages suit the pattern; the result is taken if a start that knows nothing of it comes to
+        the same and the verdict is that it is trusted. Else the pattern is phased as if it weren't given.
     model : PhasingModel, optional
         A network that is loaded already, in place of the one that the options name.
     seed : int
@@ -83,11 +90,12 @@ def solve(
     options = options or PhasingOptions()
     if start is not None:
         _check_start(start, diffraction)
+        neighbour = None
         options = options.model_copy(update={"starts": 1, "rounds": 1})
     with torch.no_grad(), threads_for(diffraction.intensities.size):
-        return _Run(Regime(diffraction, options, seed, resolve_device(device)), options, observer).solution(
-            start, model
-        )
+        run = _Run(Regime(diffraction, options, seed, resolve_device(device)), options, observer)
+        found = None if neighbour is None else run.continued(torch.from_numpy(np.array(neighbour)), model)
+        return found or run.solution(start, model)
 
 
 def _check_start(start: NDArray[np.complexfloating], diffraction: Diffraction) -> None:
@@ -155,19 +163,26 @@ class _Run:
         """Run the strategy; where the model and not photon noise limits the fit, finish what it found otherwise."""
         strategy, reason = self.strategy(network=network is not None)
         self.tell("strategy", reason)
-
-        def predictions(count: int) -> list[Prediction]:
-            assert network is not None
-            return network.predictions(self.regime.diffraction, count)
-
-        came_to = Climber(
-            self.regime.fine, self.regime.coarse, predictions, seed=self.regime.seed, observer=self.observer
-        ).run(strategy)
+        came_to = self.climber(network).run(strategy)
         if network is not None and strategy.rounds[0][0].starts == "network":
             told = f"{strategy.rounds[0][0].count} predictions of the network {network.name}"
             if came_to.rounds > 1:
                 told = f"random: {told} came first, but didn't agree or explain all, so that random starts followed"
             self.tell("start", told)
+        found = self.settled(came_to)
+        return found if isinstance(found, Solution) else self.from_random(found.candidates, climbed=True)
+
+    def climber(self, network: PhasingModel | None) -> Climber:
+        """Return what runs a strategy on this pattern."""
+
+        def predictions(count: int) -> list[Prediction]:
+            assert network is not None
+            return network.predictions(self.regime.diffraction, count)
+
+        return Climber(self.regime.fine, self.regime.coarse, predictions, seed=self.regime.seed, observer=self.observer)
+
+    def settled(self, came_to: Climbed) -> "Solution | Found":
+        """Return the solution that a strategy came to; what was found, where more starts are needed to be sure."""
         if came_to.finished[0].free_deviance < PHOTON_LIMITED and not self.asked:
             finisher = self.finisher(self.random)
             return self.ended(finisher, _found(finisher, came_to), climbed=True)
@@ -175,7 +190,28 @@ class _Run:
         found = pursued(finisher, finisher.finished_from(list(came_to.starts), list(came_to.carried)))
         if found.finalists.agreement >= AGREE and self.convincing(found):
             return self.ended(finisher, found, climbed=True)
-        return self.from_random(found.candidates, climbed=True)
+        return found
+
+    def continued(self, neighbour: Tensor, model: PhasingModel | None) -> Solution | None:
+        """Solve from a neighbour's object; None, with the reason told, where no witness confirms what it comes to."""
+        if self.options.start == "random" or not self.regime.roomy:
+            return None
+        network = model or self.network()
+        strategy, reason = self.strategy(network=network is not None)
+        came_to = continued(self.climber(network), neighbour, strategy)
+        agreement = alike(list(came_to.finished))
+        witness = "a prediction of the network" if strategy.rounds[0][0].starts == "network" else "random starts"
+        said = f"the neighbour's object, refined, and {witness}, which knows nothing of it, agree at {agreement:.3f}"
+        if agreement >= WITNESSED:
+            self.reasons = [f"strategy: {reason}", f"neighbour: {said}"]
+            found = self.settled(came_to)
+            if isinstance(found, Solution) and found.quality.trusted:
+                self.observer(Note("neighbour", said, {"agreement": agreement}))
+                return found
+            said += ", but the result isn't trusted"
+        self.reasons = []
+        self.tell("neighbour", f"{said}: phased anew, without the neighbour")
+        return None
 
     @property
     def asked(self) -> bool:

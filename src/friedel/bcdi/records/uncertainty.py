@@ -91,7 +91,7 @@ class CrystalErrors:
     d0_angstrom : float or None
         Of the mean spacing, as far as the object tells it; the angles' own errors come on top.
     strain_rms : float or None
-        Of the strain's RMS over the crystal.
+        Of the strain's RMS over the crystal, whose surface is known no better than its amplitude is even.
     """
 
     phase_rad: NDArray[np.float32]

@@ -3,7 +3,7 @@
 import re
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, ClassVar, Self
+from typing import Annotated, ClassVar, Literal, Self
 
 from pydantic import Field
 
@@ -45,10 +45,14 @@ class SeriesPlan(Plan):
     """From the pattern to the object."""
     strain: StrainOptions = StrainOptions()
     """From the object to displacement and strain."""
+    begin: Literal["neighbour", "anew"] = "neighbour"
+    """Where phasing begins: at the last trusted scan's object, which is kept if a start that knows nothing of it comes
+    to the same, else anew; or always anew. Several scans at once (``cluster``) all begin anew."""
     seed: Annotated[int, Field(ge=0)] = 0
     """Seed of every scan's random choices."""
     cluster: ClusterOptions | None = None
-    """Several scans at once, by Dask or SLURM; None: one after another in this process. The results are the same."""
+    """Several scans at once, by Dask or SLURM; None: one after another in this process. The results are those of
+    ``begin: anew``."""
     output: Path | None = None
     """Folder for the results; the command line's ``-o`` wins."""
 

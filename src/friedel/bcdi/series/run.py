@@ -1,15 +1,16 @@
 """The job: each scan of a series reconstructed in a folder of its own, resumable, then all of them seen together.
 
-Every scan is phased from its own starts. Continuing from the neighbour's object takes a half to a tenth of the time,
-but with one start there is no agreement and so no verdict; as one of a network's predictions it saves little.
+A scan's phasing begins at the object of the last trusted one before it, with a witness that knows nothing of that
+(`friedel.bcdi.phasing.neighbour`); where they don't come to the same, it begins anew.
 """
 
 import hashlib
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from friedel.bcdi.records import CrystalImage
+from friedel.bcdi.records import CrystalImage, Reconstruction
 from friedel.bcdi.results.numbers import FILE, read_numbers, save_numbers
+from friedel.bcdi.results.save import load_reconstruction
 from friedel.bcdi.run import RunResult, run_scan
 from friedel.bcdi.scans.read import read_scan
 from friedel.bcdi.series.outliers import find_doubtful, find_outliers
@@ -17,7 +18,7 @@ from friedel.bcdi.series.plan import Member, SeriesPlan, members_of
 from friedel.bcdi.series.together import Together, seen_together
 from friedel.bcdi.strain.summary import crystal_errors, crystal_numbers
 from friedel.core.errors import FriedelError, InputError
-from friedel.core.observer import Note, Observer, Warned, silent
+from friedel.core.observer import Note, Observer, Recorder, Warned, silent, tee
 from friedel.core.series.members import SeriesMember, SeriesOutcome, first_condition
 from friedel.core.series.spread import done_alike
 
@@ -85,9 +86,9 @@ def run_series(
     folder = plan.folder_for(output)
     members = members_of(plan)
     folder.mkdir(parents=True, exist_ok=True)
-    scans = done_alike(
-        _member, members, (folder.resolve(), device), cluster=plan.cluster, observer=observer, undone=_undone
-    )
+    earlier = members if plan.begin == "neighbour" and plan.cluster is None else ()
+    constants = (folder.resolve(), earlier, device)
+    scans = done_alike(_member, members, constants, cluster=plan.cluster, observer=observer, undone=_undone)
     if all(scan.failed for scan in scans):
         raise InputError(f"no scan of the series could be reconstructed; the first said: {scans[0].failed}")
     return _report(plan, scans, folder, observer)
@@ -116,27 +117,54 @@ def _undone(member: Member, why: str) -> SeriesScan:
     return SeriesScan(name=member.name, conditions=member.conditions, failed=why)
 
 
-def _member(member: Member, series: Path, device: str | None, observer: Observer) -> SeriesScan:
+def _member(
+    member: Member, series: Path, all_members: tuple[Member, ...], device: str | None, observer: Observer
+) -> SeriesScan:
+    """Return what becomes of one scan; its neighbour is looked for among all members, if there are any."""
     folder = series / member.name
-    stamp = hashlib.sha256(member.model_dump_json().encode()).hexdigest()
-    if (folder / _STAMP).is_file() and (folder / _STAMP).read_text().strip() == stamp and (folder / FILE).is_file():
+    if _is_done(member, series, chained=bool(all_members)):
         observer(Note("series", f"{member.name}: taken over from an earlier run"))
         return _stored(member, folder, again=True)
     try:
         scan = read_scan(member.plan.scan, observer=observer) if member.plan.scan else None
         assert scan is not None
-        result = run_scan(scan, member.plan, folder, device=device, observer=observer)
+        recorder, neighbour = Recorder(), _neighbour(member, series, all_members)
+        result = run_scan(
+            scan, member.plan, folder, neighbour=neighbour, device=device, observer=tee(observer, recorder)
+        )
     except FriedelError as error:
         observer(Warned("series", f"{member.name} has no result: {error}"))
         return _undone(member, str(error))
-    _remember(member, folder, result, n_frames=scan.frames.shape[0])
-    (folder / _STAMP).write_text(stamp + "\n", encoding="utf-8")
+    notes = [event for event in recorder.events if isinstance(event, Note) and event.step == "neighbour"]
+    witnessed = [note.figures["agreement"] for note in notes if "agreement" in note.figures]
+    begun = {"witness_correlation": witnessed[0]} if witnessed else {}
+    _remember(member, folder, result, {**begun, "frames": float(scan.frames.shape[0])})
+    (folder / _STAMP).write_text(_stamp(member, chained=bool(all_members)) + "\n", encoding="utf-8")
     return _stored(member, folder)
 
 
-def _remember(member: Member, folder: Path, result: RunResult, *, n_frames: int) -> None:
+def _neighbour(member: Member, series: Path, all_members: tuple[Member, ...]) -> Reconstruction | None:
+    """Return the last trusted result before a member's."""
+    before = all_members[: all_members.index(member)] if all_members else ()
+    for other in reversed(before):
+        if _is_done(other, series, chained=True) and read_numbers(series / other.name / FILE).get("trusted"):
+            return load_reconstruction(series / other.name / "reconstruction.cxi")
+    return None
+
+
+def _stamp(member: Member, *, chained: bool) -> str:
+    return hashlib.sha256(f"{member.model_dump_json()}{' after its neighbour' * chained}".encode()).hexdigest()
+
+
+def _is_done(member: Member, series: Path, *, chained: bool) -> bool:
+    """Say whether a member's result lies in its folder, made by the same plan."""
+    stamp, numbers = series / member.name / _STAMP, series / member.name / FILE
+    return stamp.is_file() and stamp.read_text().strip() == _stamp(member, chained=chained) and numbers.is_file()
+
+
+def _remember(member: Member, folder: Path, result: RunResult, seen: dict[str, float]) -> None:
     crystal: CrystalImage = result.crystal
-    numbers = {**crystal_numbers(crystal), "frames": float(n_frames), "photons": result.diffraction.n_photons}
+    numbers = {**crystal_numbers(crystal), **seen, "photons": result.diffraction.n_photons}
     errors = crystal_errors(crystal)
     save_numbers(folder / FILE, result.reconstruction, numbers, conditions=member.conditions, errors=errors)
 

@@ -63,7 +63,11 @@ def analyse(
         placed = _remove_ramp(placed, tell)
     image = _measure(placed, chosen, surface, tell)
     errors = crystal_errors(
-        reconstruction, placed, smoothing_voxels=chosen.smoothing_voxels, ramp_removed=chosen.remove_ramp
+        reconstruction,
+        placed,
+        smoothing_voxels=chosen.smoothing_voxels,
+        ramp_removed=chosen.remove_ramp,
+        surface=surface,
     )
     _tell_errors(errors, tell)
     return replace(image, errors=errors, notes=_sentences(recorder))

@@ -2,7 +2,8 @@
 
 The variance of a result is Σ (result of the changed object − result of the object)² over the deviations (see
 `Uncertainty`). Surface and grid stay; interpolation, ramp and smoothing are redone, so that the correlations between
-neighbouring voxels' errors are taken into account.
+neighbouring voxels' errors are taken into account. The rms strain counts the outermost layer, which strains most: what
+the surface's level is worth to it is added.
 """
 
 from collections.abc import Iterator
@@ -16,6 +17,7 @@ from friedel.bcdi.records import CrystalErrors, Reconstruction, Uncertainty
 from friedel.bcdi.strain.gradient import smoothed
 from friedel.bcdi.strain.placed import Placed, strain_along_h, without_ramp
 from friedel.bcdi.strain.regrid import phase_factor
+from friedel.bcdi.strain.surface import Isosurface, inside_of
 
 Floats = NDArray[np.float64]
 Mask = NDArray[np.bool_]
@@ -23,6 +25,9 @@ Mask = NDArray[np.bool_]
 # A variance from some fifteen deviations is averaged over neighbours; no further than the strain itself is, because at
 # the surface errors are several times larger than just below it.
 _SMOOTHING = 0.75
+# Levels of the surface that are tried lie between these: of its own level, below half of which phases aren't used
+# (`friedel.bcdi.strain.analysis.TRUSTED`), and of the bulk's amplitude, where voxels deep inside begin to drop out.
+_LEAST, _MOST = 0.5, 0.8
 
 
 @dataclass(frozen=True, eq=False)
@@ -36,7 +41,12 @@ class _Read:
 
 
 def crystal_errors(
-    reconstruction: Reconstruction, placed: Placed, *, smoothing_voxels: float, ramp_removed: bool
+    reconstruction: Reconstruction,
+    placed: Placed,
+    *,
+    smoothing_voxels: float,
+    ramp_removed: bool,
+    surface: Isosurface,
 ) -> CrystalErrors | None:
     """Return the standard errors of a crystal image; None if the reconstruction has none.
 
@@ -50,6 +60,8 @@ def crystal_errors(
         As in `StrainOptions`.
     ramp_removed : bool
         Whether the mean phase gradient was moved into h.
+    surface : Isosurface
+        Its level is known as well as the bulk's amplitude is even.
     """
     uncertainty = reconstruction.uncertainty
     if uncertainty is None:
@@ -71,10 +83,19 @@ def crystal_errors(
         displacement_angstrom=_error(displacement, inside),
         strain=_error(strain, inside),
         d0_angstrom=float(np.sqrt(spacing)),
-        strain_rms=float(np.sqrt(spread)),
+        strain_rms=float(np.hypot(np.sqrt(spread), _change_with_level(placed, surface, smoothing_voxels))),
         diameter=diameter,
         diameter_error=diameter_error,
     )
+
+
+def _change_with_level(placed: Placed, surface: Isosurface, smoothing_voxels: float) -> float:
+    """Return by how much the rms strain changes as the surface's level does by the scatter of the bulk's amplitude."""
+    amplitude, found = placed.amplitude * np.abs(placed.factor), []
+    for level in (surface.level - surface.spread, surface.level + surface.spread):
+        inside, _ = inside_of(amplitude, surface.bulk * float(np.clip(level, _LEAST * surface.level, _MOST)))
+        found.append(float(np.nanstd(_read(replace(placed, inside=inside), smoothing_voxels).strain)))
+    return abs(found[1] - found[0]) / 2
 
 
 def size_of(uncertainty: Uncertainty, voxel_volume: float) -> tuple[float, float]:

@@ -208,6 +208,19 @@ def _result(future: Any) -> Any:
         raise ClusterLostError(f"the connection to the cluster's scheduler is lost; {_AGAIN}") from error
 
 
+def once_each(client: Any, constants: Sequence[Any]) -> list[Any]:
+    """Return futures of values that many tasks need; each travels to a worker once.
+
+    They are tasks of their own: what is scattered instead needs a worker within 30 s, where a queue may take hours to
+    start one, is lost with the worker that held it, and is taken apart if it is a tuple.
+    """
+    return [client.submit(_itself, constant, pure=False) for constant in constants]
+
+
+def _itself(value: Result) -> Result:
+    return value
+
+
 def in_any_order(
     client: Any,
     work: Callable[..., Result],
@@ -242,7 +255,7 @@ def in_any_order(
     FriedelError
         If a task kills its workers, or the cluster is lost; what was yielded before is whole.
     """
-    fixed = [client.scatter(constant, broadcast=True) for constant in constants]
+    fixed = once_each(client, constants)
     todo, futures = iter(tasks), Futures(client, observer)
     for task in islice(todo, waiting):
         futures.submit(task, work, task, *fixed)

@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 from typing import Any, TypeVar
 
 from friedel.core.errors import FriedelError
-from friedel.core.machine.cluster import ClusterLostError, ClusterOptions, Futures, dask_client
+from friedel.core.machine.cluster import ClusterLostError, ClusterOptions, Futures, dask_client, once_each
 from friedel.core.observer import Event, Observer, Progress, Recorder, Warned
 
 Result = TypeVar("Result")
@@ -54,7 +54,7 @@ def done_alike(
     lost = ""
     observer(Progress("series", 0, n))
     with dask_client(cluster) as client:
-        fixed = [client.scatter(constant, broadcast=True) for constant in constants]
+        fixed = once_each(client, constants)
         futures = Futures(client, observer)
         for place, member in enumerate(members):
             futures.submit(place, _elsewhere, work, member, fixed)

@@ -14,6 +14,7 @@ from friedel.core.units import ANGSTROM_PER_NM
 
 ARCHIVE = "reconstruction.cxi"
 SCORES = "scores.h5"
+MERGED = "merged.h5"
 _DEPTH = 8
 """Folders deeper than this below the one named aren't searched: results lie near, raw data don't."""
 
@@ -27,9 +28,9 @@ class Entry:
     name : str
         Its place below the folder named, which is its name in the table.
     kind : str
-        "crystal" or "hits".
+        "crystal", "hits" or "particle".
     path : Path
-        The CXI file of a crystal, the folder of a classified run.
+        The CXI file of a crystal, the folder of a classified run or of a merge.
     folder : Path
         Where its other files lie.
     """
@@ -72,6 +73,8 @@ def _under(root: Path) -> Iterator[Entry]:
             yield Entry(name, "crystal", folder / ARCHIVE, folder)
         elif SCORES in files:
             yield Entry(name, "hits", folder, folder)
+        elif MERGED in files:
+            yield Entry(name, "particle", folder, folder)
         else:
             lone = [file for file in files if file.endswith(".cxi") and file != "selection.cxi"]
             yield from (Entry(f"{name}/{file}", "crystal", folder / file, folder) for file in sorted(lone))
@@ -84,12 +87,12 @@ def row_of(entry: Entry) -> dict[str, Any]:
     -------
     dict
         "name", "kind", "source", "started", "chi", "trusted", "diameter_nm", "strain_rms", "d_spacing_angstrom",
-        "hit_rate", "frames", "conditions", "errors"; what isn't known is absent. "waiting" is True while size and
-        strain are still to be read from the volume.
+        "hit_rate", "halves" (agreement of a merge's), "frames", "conditions", "errors"; what isn't known is absent.
+        "waiting" is True while size and strain are still to be read from the volume.
     """
     row: dict[str, Any] = {"name": entry.name, "kind": entry.kind, "report": (entry.folder / "report.html").is_file()}
     try:
-        return row | (_crystal_row(entry) if entry.kind == "crystal" else _hits_row(entry))
+        return row | {"crystal": _crystal_row, "hits": _hits_row, "particle": _particle_row}[entry.kind](entry)
     except (FriedelError, OSError, KeyError, TypeError, ValueError) as error:
         return row | {"error": str(error)}
 
@@ -129,8 +132,19 @@ def _crystal_row(entry: Entry) -> dict[str, Any]:
     }
 
 
+def _particle_row(entry: Entry) -> dict[str, Any]:
+    summary = _summary(entry)
+    trusted = summary["verdict"] == "trust"
+    return {"source": entry.name, "frames": summary["frames"], "halves": summary["halves"], "trusted": trusted}
+
+
+def _summary(entry: Entry) -> dict[str, Any]:
+    found: dict[str, Any] = json.loads((entry.folder / "summary.json").read_text(encoding="utf-8"))
+    return found
+
+
 def _hits_row(entry: Entry) -> dict[str, Any]:
-    summary = json.loads((entry.folder / "summary.json").read_text(encoding="utf-8"))
+    summary = _summary(entry)
     frames, selected = summary.get("frames"), summary.get("selected")
     row = {"source": summary.get("source", entry.name), "frames": frames, "summary": summary}
     return row | ({"hit_rate": selected / frames} if frames and selected is not None else {})

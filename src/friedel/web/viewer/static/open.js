@@ -13,6 +13,7 @@ const COLUMNS = [
   { name: "strain_rms", title: "Strain, rms (10⁻³)", digits: 3, scale: 1e3 },
   { name: "d_spacing_angstrom", title: "d (Å)", digits: 6 },
   { name: "hit_rate", title: "Hit rate (%)", digits: 3, scale: 100 },
+  { name: "halves", title: "Halves agree", digits: 3 },
   { name: "frames", title: "Frames", digits: 7 },
 ];
 const state = { rows: [], sort: "name", down: false, filter: "", marked: [] };
