@@ -27,12 +27,11 @@ from friedel.spi.evaluation.plan import EvaluationPlan
 from friedel.spi.forward.frames import ParticleRunOptions, simulate_frames
 from friedel.spi.forward.readout import ReadoutOptions
 from friedel.spi.forward.scene import Kind
-from friedel.spi.hits.model import HitModel
+from friedel.spi.hits.model import FRINGES_FROM, HitModel
 from friedel.spi.hits.probability.reliability import reliability
 from friedel.spi.particles.particle import PARTICLES
 
 UNSEEN, PAPER = ("soccer_ball", "torus"), {"soccer_ball": 0.587, "torus": 0.848}
-FRINGES_FROM = 4.0  # as the default selection's
 MISSES, FALSE_POSITIVES = 0.05, 0.005
 APART, CONTACT = {Kind.SEVERAL: 0.9, Kind.EMPTY: 0.1}, {Kind.TOUCHING: 1.0}
 
