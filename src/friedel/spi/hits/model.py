@@ -33,15 +33,13 @@ from friedel.spi.records import FrameStatus, HitScores, joined_scores, no_scores
 BATCH = 256
 """Frames scored at once: enough to keep the cores busy, few enough to stay in their caches."""
 
-# Used where a model's card names no other. In simulated runs 0.5 selects with a precision of 88 to 94 %, 0.8 with 96 to
-# 98 %, for 2 to 7 in a hundred single hits fewer. Limits that follow each run's expected precision select worse.
+# Used where a model's card names no other. In simulated runs with as many bad frames as single hits 0.8 selects with a
+# precision of 96 to 99 %; 0.92 with 98 to 99 %, but loses one more elongated body in five, seen from the side mostly.
 _SINGLE_FROM = 0.8
-# Noise alone reaches 3 in one frame of 200. From 4 to 5 as many of those selected are single as above, and one single
-# hit in 16 to 30 has so much.
-FRINGES_FROM = 4.0
-"""Least fringe visibility of the default selection."""
-# A background found in weak hits of one kind would call them blanks. Of 800 blanks of made-up runs none reaches more.
-_SURELY_NO_BLANK = 0.8
+FRINGES_FROM = 3.0
+"""Least fringe visibility of the default selection: noise alone reaches it in one frame of 200."""
+# A background found in weak hits of one kind would call them blanks. Of 180 blanks of made-up runs none reaches more.
+_SURELY_NO_BLANK = 0.9
 _REJECT = (0.1, 0.9)  # probabilities between which more than one decision in ten is wrong
 # One pixel in so many tells of most frames that they aren't constant.
 _GLANCE = 61
