@@ -116,3 +116,14 @@ def test_the_bounding_box_stops_at_the_edges_of_the_array() -> None:
     support = torch.zeros((2, 16, 16, 16), dtype=torch.bool)
     support[0, 1, 8, 8] = support[1, 8, 8, 15] = True
     assert bounding_box(support) == (slice(0, 13), slice(4, 13), slice(4, 16))
+
+
+@pytest.mark.parametrize("sigma", [0.7, 1.0, 2.0, 3.0])
+def test_smoothing_multiplies_no_subnormal_numbers(sigma: float) -> None:
+    point = torch.zeros(64, 64, 64)
+    point[0, 0, 0] = 1.0
+    smoothed = smooth(point, sigma).double()
+    along = smoothed[0, 0] / smoothed[0, 0, 0]
+    tiny = torch.finfo(torch.float32).tiny
+    assert not ((along > 0) & (along < tiny)).any()
+    assert float(along[int(5 * sigma)]) > 0

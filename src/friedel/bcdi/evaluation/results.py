@@ -1,4 +1,4 @@
-"""What is kept of every crystal and method of an evaluation: figures as JSON, and objects that are to be shown.
+"""Phase one crystal by one method, judge it, and keep what came out: figures as JSON, and objects to be shown.
 
 A figure that is there and was made from the same crystal by the same method is never made again: a killed evaluation
 goes on where it was.

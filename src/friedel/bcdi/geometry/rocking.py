@@ -1,4 +1,4 @@
-"""From the readings of a scan to q: of every frame, and the reciprocal-space grid around one voxel.
+"""From the angles of circles to q, of every frame and detector pixel, and the reciprocal-space grid of an even scan.
 
 q = R_s⁻¹ (k_f − k_i) is taken in the frame that turns with the sample, in which the reciprocal lattice is fixed; any
 circle of sample or detector may move, and the photon energy. The grid is linearised at the scan's centre: over one

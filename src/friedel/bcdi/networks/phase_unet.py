@@ -91,11 +91,11 @@ def unit_phasor(parts: Tensor) -> Tensor:
 
 
 def exact_where_tiny(layers: nn.Module, seen: Tensor) -> Tensor:
-    """Apply convolutions of 3³, in float32 to maps of 2³ and less.
+    """Apply convolutions of 3³; where gradients are wanted, in float32 to maps of 2³ and less.
 
     There, on CPUs with bfloat16, PyTorch 2.13 gives gradients of the kernels that are wrong, or no numbers at all.
     """
-    if min(seen.shape[-3:]) > _TINY:
+    if min(seen.shape[-3:]) > _TINY or not torch.is_grad_enabled():
         return layers(seen)
     with torch.autocast(seen.device.type, enabled=False):
         return layers(seen.float())

@@ -1,4 +1,7 @@
-"""Subtract a detector's dark counts. A dark that only marks bad pixels is a mask, and is handled on reading."""
+"""What a detector and a beam do to counts, taken back: dark, flat field, monitor, saturation; and binning of voxels.
+
+A dark that only marks bad pixels is a mask, and is handled on reading.
+"""
 
 from dataclasses import replace
 

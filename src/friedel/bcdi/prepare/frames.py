@@ -6,6 +6,7 @@ of them, are compared with their neighbours here; single pixels in `bad_pixels`.
 
 from collections.abc import Iterator
 from dataclasses import replace
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -343,8 +344,16 @@ def smooth_inverse(at: NDArray[Any]) -> NDArray[np.float64]:
 
     The share of a line's power that is too fine is y' K⁻¹ y / y' y.
     """
+    return _inverse_between(np.asarray(at - at[0], np.float64).tobytes())
+
+
+@lru_cache(maxsize=16)  # stretches of a scan lie alike
+def _inverse_between(places: bytes) -> NDArray[np.float64]:
+    at = np.frombuffer(places)
     kernel = np.sinc(2 * BAND * (at[:, None] - at))
-    return np.asarray(np.linalg.inv(kernel + NOISE * np.eye(at.size)) * NOISE)
+    inverse = np.asarray(np.linalg.inv(kernel + NOISE * np.eye(at.size)) * NOISE)
+    inverse.flags.writeable = False
+    return inverse
 
 
 def _fineness(

@@ -288,8 +288,9 @@ def _line_places(
     image = np.moveaxis(values, axis, 0)[inside].sum(axis=0)[across]
     known = np.asarray(np.moveaxis(mask, axis, 0)[inside].all(axis=0))[across]
     known = ndimage.minimum_filter(known, 2 * FARTHEST + 1, mode="constant", cval=False)
-    dim = np.sort(image[known])[-LINES:][0] if known.any() else np.float32(0)
-    rows, columns = np.nonzero(known & (image >= max(dim, np.float32(1))))
+    bright = image[known]
+    dim = np.partition(bright, max(bright.size - LINES, 0))[max(bright.size - LINES, 0)] if bright.size else 0.0
+    rows, columns = np.nonzero(known & (image >= max(float(dim), 1.0)))
     about = ndimage.uniform_filter(image, 2 * FARTHEST + 1)[rows, columns].astype(np.float64)
     return rows + across[0].start, columns + across[1].start, about
 

@@ -1,4 +1,4 @@
-"""Where in reciprocal space every frame of a scan was taken; and frames on an even grid from those that weren't.
+"""Whether a scan's frames lie evenly in q, in the order of q; and frames brought to an even grid where they don't.
 
 Of an even scan the positions are fitted by a line, which single wrong readings don't move. Of any other, each frame
 counts at its own q: the intensities along the scan are interpolated to even steps as what they are, functions without

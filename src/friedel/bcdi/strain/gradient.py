@@ -1,4 +1,4 @@
-"""The gradient of a phase without unwrapping: from the complex field itself, safe round dislocations."""
+"""From phase to displacement, unwrapped; and its gradient from the complex field itself, safe round dislocations."""
 
 import numpy as np
 from numpy.typing import NDArray

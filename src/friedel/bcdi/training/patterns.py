@@ -1,4 +1,4 @@
-"""Patterns of random crystals, made when they are needed: what phasing networks learn from. No pattern is stored.
+"""Random crystals and their diffraction patterns, made when needed: what phasing networks learn from. None is stored.
 
 Each pattern has a number; seed and number alone decide it, so that any order, process or resumed run sees the same.
 """

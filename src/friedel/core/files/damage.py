@@ -1,4 +1,4 @@
-"""What parsers raise on damaged bytes, turned into one error that names the file. Knows nothing of formats."""
+"""A file that isn't there, or that parsers fail on: one error that names it. Knows nothing of formats."""
 
 import struct
 import zipfile

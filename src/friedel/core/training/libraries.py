@@ -32,6 +32,8 @@ _NOT_HERE = (
     r"Checkpoint directory .* exists and is not empty",
     # The user chose the device.
     r"GPU available but not used",
+    # One process trains unless the user starts several.
+    r"The `srun` command is available on your system but is not used",
     # Lightning calls a part of torch that torch is about to rename.
     r"`isinstance\(treespec, LeafSpec\)` is deprecated",
 )

@@ -95,6 +95,8 @@ def sampled_rows(n: int) -> NDArray[np.int64]:
 
 
 Matrix: TypeAlias = Tensor | sparse.csr_array
+LEAST = -60.0
+"""Lowest exponent of a similarity: nothing beside one in float32; below -87 begin subnormal numbers, which are slow."""
 COMPANY = 7
 """Neighbours that a frame in company has within √ε."""
 
@@ -132,7 +134,8 @@ def dense_kernel(vectors: Tensor, *, bandwidth: float | None = None, company: in
     squared = pairwise_squared_distances(vectors)
     chosen, curve = (bandwidth, None) if bandwidth is not None else _steepest(squared[sampled_rows(len(squared))])
     widths = kernel_widths(squared, chosen, company)
-    matrix = squared.mul_(-1.0 / chosen).div_(widths[:, None]).div_(widths[None, :]).exp_()
+    exponents = squared.mul_(-1.0 / chosen).div_(widths[:, None]).div_(widths[None, :])
+    matrix = exponents.clamp_(min=LEAST).exp_()
     return Kernel(matrix=matrix, bandwidth=chosen, widths=widths, curve=curve)
 
 

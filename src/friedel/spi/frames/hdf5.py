@@ -1,4 +1,4 @@
-"""Frames in HDF5 and CXI files, compressed or not, whole, cut off or still growing, in one dataset or in many.
+"""Frames in HDF5 and CXI files, compressed by any filter, whole, cut off or growing, in one dataset or in many.
 
 Chunks are read and decompressed by HDF5 itself in the reading thread: measured against reading raw chunks and
 decompressing them apart, it is as quick, and it knows every filter.

@@ -25,6 +25,8 @@ PRUNE = 12.0
 MOST = 64
 """Frames that are compared at once, at most. Processes share whole blocks of this size, so that what is rounded in a
 block is the same for any number of processes: a difference of 1e-7 grows to 1e-4 in the log-likelihood otherwise."""
+# Lowest exponent of e: nothing beside one in float32; below -87 begin subnormal numbers, a hundred times slower.
+_LEAST = -60.0
 _BLOCK = 6_000_000
 """Frame × view × angle log-likelihoods in memory at once: 24 MB, which the allocator keeps. Twice as many cost half as
 much again, in page faults."""
@@ -204,7 +206,7 @@ def judge(frames: RingFrames, slices: Slices) -> Judgement:
     for harmonics, rings in _blocks(frames, slices):
         scores = _scores(harmonics, rings.sum(1), slices)
         best, view = scores.amax(0).max(1)
-        mean = (scores - best[:, None]).exp_().mean((0, 2)).log() + best
+        mean = (scores - best[:, None]).clamp_(min=_LEAST).exp_().mean((0, 2)).log() + best
         parts.append((*_fit(best, view, rings, slices), mean))
     fit, surprise, evidence = (torch.cat(column) for column in zip(*parts, strict=True))
     return Judgement(fit=fit, surprise=surprise, evidence=evidence)
@@ -263,7 +265,7 @@ def _posterior(
     best = top.amax(1)
     frame, view = (top > best[:, None] - PRUNE).nonzero(as_tuple=True)
     kept = scores.reshape(n_angles, -1)[:, frame * n_views + view]
-    chance = torch.exp(kept - best[frame])
+    chance = (kept - best[frame]).clamp_(min=_LEAST).exp_()
     norm = torch.zeros_like(best).index_add_(0, frame, chance.sum(0))
     chance /= norm[frame]
     inverse = chance / slices.total.T[:, view]

@@ -1,4 +1,4 @@
-"""Expand, maximise, compress, from coarse to fine.
+"""Expand, maximise, compress (EMC): one iteration, one stage, and the march of stages from coarse to fine.
 
 A stage has a resolution, views to match and an inverse temperature that rises to one; it ends when the volume's outer
 shells stop changing from one iteration to the next, which draw different views. The next stage sees 1.4 times as far.

@@ -1,4 +1,4 @@
-"""From frames to orientations and a merged intensity, with half sets that say how far to trust it.
+"""Orient frames: what is prepared for the march, two half sets, their agreement, and the last run over all frames.
 
 Two halves of the frames are oriented from independent starts. Their agreement is the quality, and their mean the start
 of the last iterations, with all frames: the halves cost no more than one run over all frames would. Frames that fit no

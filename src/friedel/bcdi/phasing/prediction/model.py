@@ -26,7 +26,7 @@ from friedel.core.fourier import fourier_corner
 from friedel.core.machine.device import quick_in_bfloat16, resolve_device
 from friedel.core.machine.memory import in_smaller_batches
 from friedel.core.machine.threads import threads_for
-from friedel.core.networks import ModelCard, WeightsStamp, folded, load_weights, weights_stamp
+from friedel.core.networks import ModelCard, WeightsStamp, folded, held_in_bfloat16, load_weights, weights_stamp
 from friedel.core.observer import Observer, silent
 
 DEFAULT = "phasing_default"
@@ -184,7 +184,8 @@ def load_phasing_model(
             "give the weights of `friedel train phasing`"
         )
     place = resolve_device(device)
-    return PhasingModel(folded(network).to(place, memory_format=torch.channels_last_3d), card, place)  # type: ignore[call-overload]
+    ready = folded(network).to(place, memory_format=torch.channels_last_3d)  # type: ignore[call-overload]
+    return PhasingModel(held_in_bfloat16(ready) if quick_in_bfloat16(place) else ready, card, place)
 
 
 def kept_phasing_model(
