@@ -174,7 +174,7 @@ class Futures:
                 raise ClusterLostError(f"the connection to the cluster's scheduler is lost; {_AGAIN}") from error
             else:
                 self._say("")
-                return done
+                return [future for future in running if future in done]  # as they were submitted
 
     def _look(self) -> None:
         try:

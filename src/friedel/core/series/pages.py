@@ -7,12 +7,13 @@ from dataclasses import dataclass, field
 from io import StringIO
 from pathlib import Path
 
+import numpy as np
 from matplotlib.figure import Figure
 
 from friedel.core.figures import BLUE, VERMILION, new_figure, plain_axes
 from friedel.core.files.atomic import replacing
 from friedel.core.report import render_page
-from friedel.core.series.members import SeriesMember
+from friedel.core.series.members import FEWEST, SeriesMember
 from friedel.core.statistics import with_error
 
 Quantity = tuple[str, str, float]
@@ -105,11 +106,15 @@ class SeriesPages:
         return text.getvalue()
 
     def figure(self) -> Figure:
-        """Draw each number against the condition, with error bars where there are; outliers are marked."""
+        """Draw each number against the condition, with error bars where there are; outliers are marked.
+
+        Those far off stand at the frame (`_reach`).
+        """
         shown = [item for item in self.plotted if any(item[0] in member.numbers for member in self.members)]
         figure = new_figure(7.0, 2.1 * max(1, len(shown)))
         grid = figure.subplots(max(1, len(shown)), 1, sharex=True, squeeze=False)[:, 0]
         for axes, (name, title, factor) in zip(grid, shown, strict=False):
+            low, high = self._reach(name)
             for place, member in enumerate(self.members):
                 if name not in member.numbers:
                     continue
@@ -118,10 +123,24 @@ class SeriesPages:
                 error = member.errors.get(name)
                 at = member.conditions.get(self.against, float(place))
                 bar = None if error is None else factor * error
-                axes.errorbar(at, factor * member.numbers[name], yerr=bar, capsize=2, **style)
+                value = min(max(member.numbers[name], low), high)
+                axes.errorbar(
+                    at, factor * value, yerr=bar if value == member.numbers[name] else None, capsize=2, **style
+                )
             plain_axes(axes, x="", y=title)
         grid[-1].set_xlabel(self.against.replace("_", " "))
         return figure
+
+    def _reach(self, name: str) -> tuple[float, float]:
+        """Return between which values a number is drawn: as far again beyond those that fit in as they spread.
+
+        One aborted member would else press all the others into a line.
+        """
+        fits = [m.numbers[name] for m in self.members if name in m.numbers and m.name not in self.outliers]
+        if len(fits) < FEWEST:
+            return -np.inf, np.inf
+        spread = max(fits) - min(fits)
+        return min(fits) - spread, max(fits) + spread
 
     def _words(self) -> dict[str, object]:
         rows, said = [], {**self.remarks, **self.outliers}
