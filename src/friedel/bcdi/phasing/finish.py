@@ -16,8 +16,15 @@ from friedel.bcdi.phasing.options import PhasingOptions
 from friedel.bcdi.phasing.refine import RefineOptions, refine
 from friedel.bcdi.phasing.regime import Regime
 from friedel.bcdi.phasing.run_stage import Bar, iterated
-from friedel.bcdi.phasing.strategy import NEAR, Search
-from friedel.bcdi.phasing.support_choice import AS_GOOD, Choice, ThresholdScan, choose_threshold, model_limited
+from friedel.bcdi.phasing.strategy import NEAR, Search, Stage
+from friedel.bcdi.phasing.support_choice import (
+    AS_GOOD,
+    PHOTON_LIMITED,
+    Choice,
+    ThresholdScan,
+    choose_threshold,
+    model_limited,
+)
 from friedel.bcdi.phasing.verdict.assess import AGREE, Finalists
 from friedel.bcdi.records import Start
 from friedel.core.observer import Note, Observer, silent
@@ -26,6 +33,7 @@ from friedel.core.observer import Note, Observer, silent
 _COHERENCE_START = 0.3
 _FITS = 3  # rounds of refinement and new support where photons are few
 _DIM_THRESHOLD = 0.2  # of the bulk amplitude, for supports then: above the noise around the object, which is stronger
+_SETTLE = "20*ER"  # as many as take the scatter of RAAR out; three times as many bring seeds no closer
 # Candidates refined on a fine grid of its own, where iterations are slow: two show whether independent starts agree.
 _ON_FINE_GRID = 2
 
@@ -70,6 +78,8 @@ class Finisher:
         self.grids = regime.grids(search.voxels, search.shortest)
         # Projections onto the square roots of few photons do harm.
         self.projecting = not self.low_dose
+        # What is drawn to one density comes to rest by error reduction, on a support chosen anew.
+        self.settling = self.how.polish.uniform > 0.0
         self.refining = self.unexpecting
         if self.low_dose:
             self.refining = self.refining.model_copy(update={"density_spread": options.low_dose_density_spread})
@@ -160,6 +170,7 @@ class Finisher:
         *,
         betas: tuple[float, ...] | None = None,
         refining: bool = True,
+        polish: Stage | None = None,
     ) -> list[Candidate]:
         """Polish candidates on supports of the given threshold(s) and refine them, cycle by cycle.
 
@@ -177,16 +188,19 @@ class Finisher:
             Feedback in each cycle; None takes the options'.
         refining : bool
             Whether each cycle ends with a refinement; always where photons are few.
+        polish : Stage, optional
+            Iterations of each cycle; None takes the options'.
         """
+        polish = polish or self.how.polish
         betas = betas or self.how.betas
         thresholds = threshold if isinstance(threshold, list) else [threshold] * len(candidates)
         steps = self.refining.steps if refining or not self.projecting else 0
-        per_cycle = (iterations_in(self.how.polish.schedule) + steps) * len(candidates)
+        per_cycle = (iterations_in(polish.schedule) + steps) * len(candidates)
         bar = Bar(self.observer, task, per_cycle * len(betas))
         if not self.projecting:
             return self._fitted(list(candidates), thresholds, measured, bar)
         for beta in betas:
-            stage = self.how.polish.but(beta=beta, thresholds=tuple(thresholds))
+            stage = polish.but(beta=beta, thresholds=tuple(thresholds))
             candidates = iterated(candidates, measured, stage, on_progress=bar)
             if refining:
                 candidates = [self.refined(candidate, measured, bar) for candidate in candidates]
@@ -210,12 +224,46 @@ class Finisher:
 
     def finals(self, kept: list[Candidate], threshold: float) -> list[Candidate]:
         """Polish and refine the kept candidates on the chosen support; on a fine grid of its own, the best two."""
-        settled = self.finished(lifted(kept, self.grids.middle), threshold, self.grids.middle, "refining")
+        middle = lifted(kept, self.grids.middle)
+        settled = self.settled(middle, threshold, self.grids.middle, "refining")
         if self.grids.fine.shape == self.grids.middle.shape:
             return settled
         best = lifted(ranked(settled)[:_ON_FINE_GRID], self.grids.fine)
         calm = self.how.betas[-1:]
         return self.finished(best, threshold, self.grids.fine, "refining at full resolution", betas=calm)
+
+    def settled(
+        self, candidates: list[Candidate], threshold: float, measured: Measured, task: str, *, moving: bool = True
+    ) -> list[Candidate]:
+        """Polish candidates, let them come to rest on supports chosen anew, and refine them there.
+
+        Parameters
+        ----------
+        candidates : list of Candidate
+            On the measurement's grid.
+        threshold : float
+            Of the support.
+        measured : Measured
+            The measurement.
+        task : str
+            Name of the progress.
+        moving : bool
+            Whether they are polished; a mean has no need of it.
+        """
+        if not self.settling:
+            betas = None if moving else self.how.betas[-1:]
+            return self.finished(candidates, threshold, measured, task, betas=betas)
+        if moving:
+            confined = [self.confined(one, threshold) for one in candidates]
+            candidates = self.finished(confined, threshold, measured, task, refining=False)
+        confined = [self.confined(one, threshold) for one in candidates]
+        rest = self.how.polish.but(schedule=_SETTLE)
+        return self.finished(confined, threshold, measured, task, betas=self.how.betas[-1:], polish=rest)
+
+    def confined(self, candidate: Candidate, threshold: float) -> Candidate:
+        """Return a candidate cut by its support, and a support chosen from what is left."""
+        obj = candidate.confined
+        return replace(candidate, projected=obj, support=shrunk(obj, threshold, sigma=self.how.polish.sigma[0]))
 
     def compare(self, finished: list[Candidate]) -> Finalists:
         """Align the finished candidates to the best of them."""
@@ -231,16 +279,20 @@ class Finisher:
     def merged(self, found: Found) -> Finalists:
         """Polish the mean of the agreeing finalists, and take it if it predicts the held-out voxels better.
 
-        Where photons are few, it is taken if it predicts them as well: the best was the best by chance, too.
+        Where photons are few or the model limits the fit, it is taken if it predicts them as well: the best was the
+        best by chance, too.
         """
         finalists, threshold = found.finalists, found.choice.threshold
         if finalists.n_agreeing < 2:
             return finalists
-        start = replace(finalists.best, projected=torch.from_numpy(finalists.mean).to(self.regime.device))
-        (merged,) = self.finished([start], threshold, self.grids.fine, "merging", betas=self.how.betas[-1:])
-        if merged.free_deviance >= finalists.best.free_deviance * (AS_GOOD if self.low_dose else 1.0):
+        mean = torch.from_numpy(finalists.mean).to(self.regime.device)
+        support = mean != 0 if self.settling else finalists.best.support
+        start = replace(finalists.best, projected=mean, support=support)
+        (merged,) = self.settled([start], threshold, self.grids.fine, "merging", moving=False)
+        by_chance = self.low_dose or finalists.best.free_deviance >= PHOTON_LIMITED
+        if merged.free_deviance >= finalists.best.free_deviance * (AS_GOOD if by_chance else 1.0):
             return finalists
-        n, much = finalists.n_agreeing, "as well as the best" if self.low_dose else "better than any"
+        n, much = finalists.n_agreeing, "as well as the best" if by_chance else "better than any"
         self.observer(Note("solution", f"the mean of the {n} agreeing starts predicts held-out voxels {much}"))
         return replace(finalists, merged=merged)
 

@@ -7,7 +7,7 @@ from pydantic import Field, field_validator
 from friedel.bcdi.phasing.iterations.multiscale import SHORTEST
 from friedel.bcdi.phasing.iterations.schedule import parse_schedule
 from friedel.bcdi.phasing.refine import RefineOptions
-from friedel.bcdi.phasing.strategy import CLOSE, LOOSE, NEAR, Finish, Search, Stage, Strategies
+from friedel.bcdi.phasing.strategy import CLOSE, EVEN, LOOSE, NEAR, Finish, Search, Stage, Strategies
 from friedel.core.options import Options
 
 # In a tight box: smoothing at the first and the last iteration, voxels, and iterations before and between updates.
@@ -19,12 +19,19 @@ class GuidedOptions(Options):
 
     model: str = "default"
     """Weights: a shipped name, or the path of a file or folder of your own."""
-    predictions: int = Field(default=4, ge=2, le=24)
-    """Predictions of one pattern, each of it under another of the cube's symmetries."""
+    predictions: int = Field(default=6, ge=2, le=24)
+    """Predictions of one pattern, each of it under another of the cube's symmetries: two halves of three, where all
+    come to one solution."""
     low_dose_predictions: int = Field(default=16, ge=2, le=24)
     """Their number where photons are few: all are refined, and the mean of those that agree is the result."""
+    even_schedule: str = "200*RAAR+10*ER"
+    """Schedule of each prediction, with the support following and amplitudes drawn to one density. HIO would lose what
+    the network has found: after 100 iterations of it half of the predictions end in other local minima."""
+    even_polish: str = "25*RAAR"
+    """Their schedule of polishing, drawn to one density, too; error reduction follows."""
     schedule: str = "100*HIO+60*RAAR+10*ER"
-    """Schedule of each prediction, with the support following."""
+    """Schedule of each prediction where photons are few or the box is hardly larger than the crystal: not drawn to one
+    density."""
     loose_schedule: str = "3*(100*HIO+60*RAAR+10*ER)"
     """Schedule of each prediction on a looser support, where the results of the first don't agree."""
     start_voxels: int = Field(default=400, ge=100)
@@ -52,7 +59,7 @@ class GuidedOptions(Options):
     comparing_steps: int = Field(default=30, ge=1)
     """Steps of the refinements after which solutions are compared."""
 
-    @field_validator("schedule", "loose_schedule", "polish", "witness_schedule")
+    @field_validator("schedule", "even_schedule", "even_polish", "loose_schedule", "polish", "witness_schedule")
     @classmethod
     def _readable(cls, text: str) -> str:
         parse_schedule(text)
@@ -145,15 +152,29 @@ class PhasingOptions(Options):
         told = dict(self.strategies)
         return Strategies(**{name: strategy.asked(rounds, changed) for name, strategy in told.items()})
 
-    def guided_search(self, *, low_dose: bool, tight: bool) -> Search:
-        """Return how a network's predictions are brought to solutions."""
+    def guided_search(self, *, low_dose: bool, tight: bool, climbed: bool = False) -> Search:
+        """Return how a network's predictions are brought to solutions.
+
+        Parameters
+        ----------
+        low_dose, tight : bool
+            Whether photons are few, and whether the box is hardly larger than the crystal: nothing is then drawn to one
+            density.
+        climbed : bool
+            Whether they are solutions of a strategy's stages, which have been drawn to one density already.
+        """
         told = self.guided
         count = told.low_dose_predictions if low_dose else told.predictions
+        even = not (low_dose or tight or climbed)
+        first = (EVEN, told.even_schedule) if even else (NEAR, told.schedule)
         attempts = tuple(
             how.but(starts="network", count=count, beta=self.beta, schedule=schedule)
-            for how, schedule in ((NEAR, told.schedule), (loosest(tight=tight), told.loose_schedule))
+            for how, schedule in (first, (loosest(tight=tight), told.loose_schedule))
         )
         finish = self._finish(told)
+        if even:
+            polish = self._polishing(told.even_polish).but(uniform=EVEN.uniform, beta=self.beta)
+            finish = finish.model_copy(update={"polish": polish, "betas": (self.beta,)})
         return Search(voxels=told.start_voxels, shortest=told.start_shortest, attempts=attempts, finish=finish)
 
     def random_search(self, *, tight: bool) -> Search:

@@ -186,7 +186,8 @@ class _Run:
         if came_to.finished[0].free_deviance < PHOTON_LIMITED and not self.asked:
             finisher = self.finisher(self.random)
             return self.ended(finisher, _found(finisher, came_to), climbed=True)
-        finisher = self.finisher(self.guided)
+        search = self.options.guided_search(low_dose=self.regime.low_dose, tight=self.regime.tight, climbed=True)
+        finisher = self.finisher(search)
         found = pursued(finisher, finisher.finished_from(list(came_to.starts), list(came_to.carried)))
         if found.finalists.agreement >= AGREE and self.convincing(found):
             return self.ended(finisher, found, climbed=True)
@@ -313,7 +314,7 @@ def _found(finisher: Finisher, came_to: Climbed) -> Found:
         f"predicts the held-out voxels as well as any (mean deviance {best.free_deviance:.2f}); photon noise limits it"
     )
     finisher.observer(Note("support", reason))
-    finisher.projecting = False
+    finisher.projecting = finisher.settling = False
     finalists = finisher.compare(list(came_to.finished))
     return Found(candidates=came_to.starts, choice=Choice(came_to.threshold, reason), finalists=finalists)
 

@@ -100,6 +100,10 @@ class Search(Options):
 
 NEAR = Stage(name="going on", grid="coarse", thresholds=(0.16,), sigma=(1.0, 1.0), first=1, every=10)
 """How the support follows predictions near the solution."""
+EVEN = Stage(name="going on", grid="coarse", uniform=0.5, thresholds=(1.0 / 6.0,), sigma=(0.5, 0.5), first=20, every=20)
+"""Predictions near the solution where the model and not photons limits the fit: misfit of a systematic kind goes into
+lumps of amplitude, other ones from every start, which drawing amplitudes halfway to their average around leaves out
+(a gold crystal's frames, eight seeds: solutions correlate at 0.895 to 0.96 without, at 0.98 and more with it)."""
 CLOSE = Stage(name="going on", grid="coarse", thresholds=(0.2,), sigma=(2.0, 1.0), first=1, every=10)
 """In a box hardly larger than the crystal, where a loose support fits any pattern: first a smooth body, then its
 surface."""
