@@ -47,7 +47,7 @@ def weights(tmp_path_factory):
         architecture="hitnet",
         options={"channels": CHANNELS, "width": 8},
         preprocessing=NAME,
-        extra={"temperature": 2.0},
+        extra={"temperature": 2.0, "bias": 0.5},
     )
     save_weights(path, HitNet(CHANNELS, 8), card)
     return path
@@ -76,6 +76,7 @@ def test_twenty_labels_a_class_make_a_model_that_scores_the_run(run, weights, tm
     assert adapted.card.name == "random-adapted"
     assert "run.npy from 20 single hits and 20 other frames" in adapted.card.data
     assert adapted.card.extra["temperature"] == 1.0
+    assert "bias" not in adapted.card.extra
 
 
 def test_few_labels_warn_and_unusable_ones_are_refused(run, weights, tmp_path):

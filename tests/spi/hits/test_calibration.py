@@ -7,7 +7,14 @@ import pytest
 from scipy.special import expit
 
 from friedel.core.errors import InputError
-from friedel.spi.hits.probability.calibration import Calibration, Isotonic, Temperature, calibration_from, log_odds
+from friedel.spi.hits.probability.calibration import (
+    Calibration,
+    Isotonic,
+    Platt,
+    Temperature,
+    calibration_from,
+    log_odds,
+)
 from friedel.spi.hits.probability.reliability import calibration_error
 
 
@@ -27,6 +34,15 @@ def test_temperature_is_found(overconfident):
     assert calibration_error(expit(logits), labels) > 0.05
 
 
+def test_a_bias_is_found_that_a_temperature_leaves(overconfident):
+    logits, labels = overconfident
+    found = Platt.fit(logits + 4.5, labels)  # the true log odds are (logit − 4.5) / 3
+    assert found.temperature == pytest.approx(3.0, rel=0.05)
+    assert found.bias == pytest.approx(-1.5, abs=0.1)
+    assert calibration_error(found(logits + 4.5), labels) < 0.015
+    assert calibration_error(Temperature.fit(logits + 4.5, labels)(logits + 4.5), labels) > 0.05
+
+
 def test_isotonic_mends_what_a_temperature_cannot(overconfident):
     logits, labels = overconfident
     bent = np.where(logits > 0, logits * 4 + 1, logits / 4)
@@ -37,7 +53,7 @@ def test_isotonic_mends_what_a_temperature_cannot(overconfident):
     assert calibration_error(straight, labels[held]) > 2 * calibration_error(isotonic, labels[held])
 
 
-@pytest.mark.parametrize("kind", [Temperature, Isotonic])
+@pytest.mark.parametrize("kind", [Temperature, Platt, Isotonic])
 def test_order_is_kept_and_numbers_bring_it_back(kind, overconfident):
     logits, labels = overconfident
     fitted = kind.fit(logits[:500], labels[:500])

@@ -14,6 +14,7 @@ from friedel.core.errors import InputError, PlanError
 from friedel.core.networks import ModelCard, load_statistics, load_weights
 from friedel.core.observer import Note, Progress
 from friedel.spi.hits.model import load_model
+from friedel.spi.simulation.layout import read_truth
 from friedel.spi.training import train
 from friedel.spi.training.plan import LabelledFile, TrainingData, TrainingPlan
 from friedel.spi.training.runs import labelled_run, training_files
@@ -128,6 +129,13 @@ def test_experiments_are_simulated_once_and_held_back_whole(tmp_path):
     assert len(list((tmp_path / "data").glob("experiment_*.cxi"))) == 3
     run = labelled_run(LabelledFile(path=made[0]), TrainingData(shapes=("nothing",)))
     assert len(run.rows) == 0
+
+
+def test_what_bad_frames_of_experiments_show_can_be_chosen(tmp_path):
+    wanted = {"count": 2, "frames": 16, "bad_kinds": {"touching": 1.0}}
+    files = training_files(TrainingData(domain_randomisation=wanted), tmp_path)
+    kinds = np.concatenate([read_truth(file.path, "kind").astype(str) for file in files])
+    assert set(kinds) == {"single", "touching"}
 
 
 def test_a_simulation_of_another_plan_is_replaced_only_if_asked(tmp_path):

@@ -14,7 +14,7 @@ from friedel.spi.adapt.labelled_run import FeatureModel, count_frames, sample_ru
 from friedel.spi.frames.files import FrameFiles
 from friedel.spi.frames.labels import FrameLabels, read_labels
 from friedel.spi.hits.last_layer import Adapted, AdaptOptions, Head, adapt_head
-from friedel.spi.hits.probability.calibration import Isotonic, Temperature
+from friedel.spi.hits.probability.calibration import Isotonic, Platt, Temperature, calibration_from
 
 _SAMPLE = 600  # frames by which features are standardised: their mean is then known to 1/√600 = 4 % of the spread
 _WORTH_IT = 10  # labels of a class below which the accuracy, then known to 16 % (½/√10), is called a rough guess
@@ -101,9 +101,13 @@ def adapt_to_run(
 
 
 def _calibrated_head(network: nn.Module, card: ModelCard) -> Head:
-    head, temperature = Head.of(network), card.extra.get(Temperature.KEY, 1.0)
-    scale = temperature if isinstance(temperature, float) and Isotonic.KEY not in card.extra else 1.0
-    return Head(head.weights / scale, head.bias / scale)
+    head = Head.of(network)
+    match calibration_from({Temperature.KEY: 1.0, **card.extra}):
+        case Platt(temperature=scale, bias=shift):
+            return Head(head.weights / scale, head.bias / scale + shift)
+        case Temperature(temperature=scale):
+            return Head(head.weights / scale, head.bias / scale)
+    return head
 
 
 def _adapt(
@@ -134,7 +138,7 @@ def _tell(adapted: Adapted, known: FrameLabels, observer: Observer) -> None:
 
 
 def _card(card: ModelCard, adapted: Adapted, known: FrameLabels, files: FrameFiles) -> ModelCard:
-    kept = {name: value for name, value in card.extra.items() if name not in (Isotonic.KEY, Isotonic.VALUES)}
+    kept = {name: value for name, value in card.extra.items() if name not in (Isotonic.KEY, Isotonic.VALUES, Platt.KEY)}
     n_single, n_other = int(known.single.sum()), int((~known.single).sum())
     names = ", ".join(path.name for path in files.paths)
     data = f"{card.data} Its last step was adapted to {names} from {n_single} single hits and {n_other} other frames."

@@ -38,6 +38,8 @@ class DomainRandomisationOptions(Options):
     """Shapes to draw from."""
     frame_shape: tuple[int, int] = (128, 128)
     """Pixels (y, x)."""
+    bad_kinds: dict[Kind, Annotated[float, Field(ge=0)]] = Field(default_factory=dict)
+    """Relative shares of what frames without a single particle show; empty: each experiment draws its own."""
     seed: Annotated[int, Field(ge=0)] = 0
     """Seed of the first; the others follow."""
 
@@ -84,8 +86,9 @@ class ModelOptions(Options):
 class CalibrationOptions(Options):
     """Calibration: from scores to probabilities, of which a share p is right at probability p."""
 
-    method: Literal["temperature", "isotonic", "none"] = "temperature"
-    """One number, or a rising line that needs hundreds of frames; fitted on half of the frames held back."""
+    method: Literal["temperature", "platt", "isotonic", "none"] = "temperature"
+    """One number; two (temperature and bias); or a rising line, which needs hundreds of frames. Fitted on half of the
+    frames held back."""
     reject_error: Annotated[float, Field(gt=0, lt=0.5)] = 0.05
     """The reject band is where frames of one probability are judged wrongly more often than this."""
 

@@ -197,6 +197,7 @@ def _make_experiment(number: int, options: DomainRandomisationOptions, folder: P
         particles=options.particles,
         frame_shape=options.frame_shape,
         chunk=min(options.frames, _CHUNK),
+        bad_kinds=options.bad_kinds or None,
     )
     plan = SimulationPlan(frames=options.frames, run=run, detector=None)
     write_run(_place(folder, number), plan, Setup(run=run, mask=mask))

@@ -14,7 +14,7 @@ from friedel.core.networks import MODEL_FILE, ModelCard, TrainedModel, load_weig
 from friedel.core.observer import Observer, silent
 from friedel.core.training.job import leave_model, new_network, training_folder
 from friedel.spi.hits.features.out_of_distribution import DIRECTIONS, WIDE, fit_out_of_distribution
-from friedel.spi.hits.probability.calibration import Calibration, Isotonic, Temperature
+from friedel.spi.hits.probability.calibration import Calibration, Isotonic, Platt, Temperature
 from friedel.spi.hits.probability.reliability import calibration_error, measured_reject_band
 from friedel.spi.training.classifier import Trained, describe, measure, score, train_classifier
 from friedel.spi.training.inputs import PreparedInputs, prepare_inputs
@@ -24,6 +24,7 @@ from friedel.spi.training.runs import LabelledRun, labelled_run, training_files
 
 _FITS: dict[str, Callable[[ArrayLike, ArrayLike], Calibration]] = {
     "temperature": Temperature.fit,
+    "platt": Platt.fit,
     "isotonic": Isotonic.fit,
 }
 
@@ -225,9 +226,9 @@ def _calibrated(
     for members in (np.flatnonzero(truth), np.flatnonzero(~truth)):
         fitting[members[::2]] = True
     calibration = _FITS[options.method](logits[fitting], truth[fitting])
-    if isinstance(calibration, Temperature) and ((logits[fitting] > 0) == truth[fitting]).all():
+    if not isinstance(calibration, Isotonic) and ((logits[fitting] > 0) == truth[fitting]).all():
         # If all frames are right the likeliest temperature is 0; then the network's own probabilities are kept.
-        calibration = Temperature(max(calibration.temperature, 1.0))
+        calibration = Temperature(max(Temperature.fit(logits[fitting], truth[fitting]).temperature, 1.0))
     probabilities, known = calibration(logits[~fitting]), truth[~fitting]
     band = measured_reject_band(probabilities, known, error=options.reject_error)
     numbers = {**calibration.numbers(), "reject_low": band.low, "reject_high": band.high}

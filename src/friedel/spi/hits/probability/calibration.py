@@ -88,6 +88,60 @@ class Temperature:
         return {self.KEY: self.temperature}
 
 
+@dataclass(frozen=True)
+class Platt:
+    """Probabilities σ(logit / T + b).
+
+    Networks are trained on frames of which a part shows nothing that tells single from several. Those pull the logit
+    of a clear case to one side, which a temperature alone leaves there.
+
+    Attributes
+    ----------
+    temperature : float
+        T, positive.
+    bias : float
+        b, log odds.
+
+    References
+    ----------
+    Platt, *Probabilistic outputs for support vector machines*, 1999; for networks Guo et al., ICML 2017, section 4.2.
+    """
+
+    temperature: float
+    bias: float
+    KEY: ClassVar[str] = "bias"
+
+    def __post_init__(self) -> None:
+        if not np.isfinite(self.bias):
+            raise InputError(f"a calibration's bias must be finite, got {self.bias!r}")
+        Temperature(self.temperature)
+
+    @classmethod
+    def fit(cls, logits: ArrayLike, labels: ArrayLike) -> Self:
+        """Return temperature and bias of greatest likelihood; arguments and errors as `Temperature.fit`."""
+        from scipy.optimize import minimize
+
+        scores, truth = _checked(logits, labels)
+        start = np.array([np.log(Temperature.fit(scores, truth).temperature), 0.0])
+
+        def loss(values: Floats) -> float:
+            # Weakly about a bias of zero: frames that a threshold parts without error leave it open.
+            odds = scores / np.exp(values[0]) + values[1]
+            return float(np.logaddexp(0.0, np.where(truth, -odds, odds)).mean() + 0.5 * values[1] ** 2 / scores.size)
+
+        best = minimize(loss, start, method="L-BFGS-B", bounds=[_LOG_TEMPERATURES, (None, None)])
+        return cls(float(np.exp(best.x[0])), float(best.x[1]))
+
+    def __call__(self, logits: ArrayLike) -> Floats:
+        """Return σ(logit / T + b)."""
+        odds = np.asarray(logits, dtype=np.float64) / self.temperature + self.bias
+        return np.asarray(0.5 + 0.5 * np.tanh(odds / 2))
+
+    def numbers(self) -> dict[str, float | list[float]]:
+        """Return ``{"temperature": T, "bias": b}``."""
+        return {Temperature.KEY: self.temperature, self.KEY: self.bias}
+
+
 @dataclass(frozen=True, eq=False)
 class Isotonic:
     """Probabilities by a rising line through knots: follows any monotone miscalibration, needs hundreds of frames.
@@ -150,9 +204,9 @@ def calibration_from(numbers: Numbers) -> Calibration:
     if Isotonic.KEY in numbers and Isotonic.VALUES in numbers:
         knots, values = (np.asarray(numbers[key], dtype=float) for key in (Isotonic.KEY, Isotonic.VALUES))
         return Isotonic(knots, values)
-    temperature = numbers.get(Temperature.KEY)
-    if isinstance(temperature, int | float):
-        return Temperature(float(temperature))
+    temperature, bias = numbers.get(Temperature.KEY), numbers.get(Platt.KEY, 0.0)
+    if isinstance(temperature, int | float) and isinstance(bias, int | float):
+        return Platt(float(temperature), float(bias)) if bias else Temperature(float(temperature))
     raise InputError(
         f"no calibration among {sorted(numbers) or 'no entries'}; "
         f"expected {Temperature.KEY!r}, or {Isotonic.KEY!r} with {Isotonic.VALUES!r}"
