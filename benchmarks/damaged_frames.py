@@ -1,7 +1,7 @@
 """Files of frames damaged at random bytes: no crash, no hang, and every change of the frames is said or detected.
 
 Run: ``python benchmarks/damaged_frames.py [--files 1000]``. Each file of HDF5, CXI, NPZ, NPY and ``.emc`` is read in a
-process of its own; one that dies or takes longer than ten seconds counts as a failure. Checksummed formats (gzip in
+process of its own; one that dies or takes longer than two minutes counts as a failure. Checksummed formats (gzip in
 HDF5, NPZ) must give the right frames, an error, or frames marked unreadable; of formats without checksums only the
 pixels whose own bytes were hit may change.
 """
@@ -21,7 +21,7 @@ from friedel.spi.frames.emc import sparse, write_emc
 from friedel.spi.frames.source import open_frames, read_batch
 
 SHAPE = (6, 64, 64)
-TIMEOUT_S = 10.0
+TIMEOUT_S = 120.0  # a read takes 0.1 s; on a machine that others use, one of ten seconds isn't a hang
 
 
 def write_samples(folder: Path) -> dict[str, Path]:

@@ -33,6 +33,8 @@ TOLERANCE = 0.01  # distance from a whole number that still counts as whole
 MOST_WHOLE = 0.995  # share of the values that must be whole: a few hot or interpolated voxels are let pass
 # So large a share of the values must be so few quanta: most voxels of a pattern hold few photons.
 LEAST_FEW = 0.2
+# Frames with light that are asked for a unit of their own, and how many are looked through for them, blanks among them.
+ENOUGH_FRAMES, MOST_ASKED = 8, 128
 LEAST_KINDS = 3  # different whole numbers among them: two may be a mask or a mark
 
 SCALES: tuple[tuple[str, Callable[[Any], Any]], ...] = (
@@ -213,15 +215,22 @@ def transformed(values: NDArray[Any]) -> str | None:
     if any(whole_numbers(some / (least / k)) for k in (1, 2, 3)):
         return None
     with np.errstate(all="ignore"):
-        return next((what for what, undo in SCALES if whole_numbers(undo(some))), None)
+        usual = next((what for what, undo in SCALES if whole_numbers(undo(some))), None)
+        # Decibels and other multiples of logarithms: the least positive value is that of one photon, or of two.
+        scale = next((s for s in (least / np.log(2), least / np.log(3)) if whole_numbers(np.expm1(some / s))), None)
+    return usual or (None if scale is None else f"{scale:.4g} × log(1 + photons)")
 
 
 def normalised_apart(frames: NDArray[Any]) -> bool:
     """Tell whether every frame ``(n, y, x)`` is whole numbers of a unit of its own: frames normalised one by one."""
     units = []
-    for frame in frames[:8]:
+    for frame in frames[:MOST_ASKED]:
         positive = frame[np.isfinite(frame) & (frame > 0)].astype(np.float64)
-        if positive.size < LEAST_BRIGHT or not whole_numbers(positive / positive.min()):
+        if positive.size < LEAST_BRIGHT:
+            continue  # a blank tells nothing
+        if not whole_numbers(positive / positive.min()):
             return False
         units.append(float(positive.min()))
+        if len(units) == ENOUGH_FRAMES:
+            break
     return len(units) > 1 and max(units) > (1 + TOLERANCE) * min(units)

@@ -23,6 +23,10 @@ OFF_CENTRE_ALLOWED = 1 / 8
 MOST = 0.5
 # Least ratio of the two ends of a wrapped axis: both are next to its peak, so neither is much fainter than the other.
 WRAPPED = 0.05
+# Least ratio of the light on the two sides of a wrapped peak, where the seam is some voxels off it.
+LIKE_SIDES = 0.3
+# And over what as many voxels of the array's middle half have on average.
+MORE_THAN_USUAL = 3.0
 
 
 def diffraction_from_array(
@@ -186,7 +190,17 @@ def unshifted(counts: Counts, name: str, observer: Observer) -> Counts:
 def _wrapped(counts: Counts, axis: int) -> bool:
     line = counts.values.sum(axis=tuple(other for other in range(3) if other != axis), dtype=np.float64)
     n, edge = line.size, max(1, line.size // 16)
-    if min(int(line.argmax()), n - 1 - int(line.argmax())) > edge:
-        return False
+    peak = int(line.argmax())
     low, high, middle = line[0], line[-1], line[n // 4 : n - n // 4].max()
-    return bool(min(low, high) > WRAPPED * max(low, high) and min(low, high) > middle)
+    if min(peak, n - 1 - peak) <= edge and min(low, high) > WRAPPED * max(low, high) and min(low, high) > middle:
+        return True
+    beyond = min(peak, n - 1 - peak)  # voxels between the peak and the seam
+    if beyond > OFF_CENTRE_ALLOWED * n:
+        return False
+    # A peak a few voxels off: round it lies as much light on the axis' other end as on its own side, as far away.
+    reach = n // 4
+    sides = [np.take(line, np.arange(peak + step, peak + step * reach, step), mode="wrap") for step in (1, -1)]
+    own, across = sides if peak < n // 2 else sides[::-1]
+    there, here = float(across[beyond:].sum()), float(own[beyond:].sum())
+    usual = float(line[n // 4 : n - n // 4].mean()) * (across.size - beyond)
+    return bool(there > LIKE_SIDES * here and there > MORE_THAN_USUAL * usual)

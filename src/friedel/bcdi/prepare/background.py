@@ -57,7 +57,7 @@ def without_background(counts: Counts, name: str, observer: Observer) -> Counts:
         say_units(units, name, observer)
         return replace(counts, values=np.where(counts.mask, units.photons(counts.values), np.float32(0)))
     mean = float(counts.values[counts.mask].mean(dtype=np.float64))
-    large = level > LARGE_BACKGROUND * max(mean - level, 1e-30) and _scatters(counts, level)
+    large = level > LARGE_BACKGROUND * max(mean - level, 1e-30) and scatters_as_photons(counts, level)
     text = f"{name}: no voxel is near zero: a pedestal or background of {level:.4g} in each, taken off"
     observer(Warned("unit", text + ("; its noise stays" if large else ""), bends=large))
     noise = dark_level(np.maximum(counts.values[counts.mask] - np.float32(level), 0))[1]
@@ -164,7 +164,7 @@ def _dimmest(counts: Counts) -> float:
     return float(np.quantile(smooth, 0.05))
 
 
-def _scatters(counts: Counts, level: float) -> bool:
+def scatters_as_photons(counts: Counts, level: float) -> bool:
     """Tell whether the lowest values scatter as a background of photons does; an electronic pedestal hardly does."""
     known: NDArray[Any] = counts.values[counts.mask]
     below = known[known < level]

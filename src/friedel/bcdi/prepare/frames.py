@@ -13,11 +13,18 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
+from friedel.bcdi.geometry.oversampling import estimate_oversampling
 from friedel.bcdi.prepare.counts import Counts
 from friedel.core.observer import Note, Observer, Warned, listed, silent
 
 # By chance no count where 25 are expected: 1e-11.
 LEAST_EXPECTED = 25.0
+# A part of a frame whose mirror image about the peak has as few counts may be dark: of 30 expected, 10 come by chance
+# once in 45,000 parts looked at, and 0 once in 1e13.
+DARK = 10
+# So many frames in a row without a count, beside one with so many: fringes come back every second frame at the latest,
+# and fall by a few times from one to the next.
+LEAST_SHUT, SHUT_BESIDE = 3, 300.0
 # Share of the frames unknown above which the result isn't trusted.
 MOST_LOST = 0.1
 # A frame has damaged bytes if more than such a share of its pixels, and more than so many, are so many times brighter
@@ -49,6 +56,8 @@ BRIGHT_PIXELS = 2000  # enough to average over photon noise; more only cost time
 # inverted.
 BAND = 0.4
 NOISE = 1e-5
+# The oversampling along the scan that `BAND` supposes, less the 15 % to which it is known.
+LEAST_SAMPLED = 2.2
 # The quarters' slopes may spread by this share on either side of their median and still count as one slope.
 ALIKE = 0.35
 # The beam fell if mirrored frames differ by more than this factor from end to end, and steadily.
@@ -131,8 +140,8 @@ def _without_lost(counts: Counts, name: str, observer: Observer) -> Counts:
     for region in _regions(counts.values.shape[1:]):
         box = (slice(None), *region)
         known = np.asarray(counts.mask[box].any(axis=(1, 2)))
-        lost = _empty_between(counts.values[box].sum(axis=(1, 2), dtype=np.float64), known)
         is_whole = counts.values[box].shape == counts.values.shape
+        lost = _empty_between(counts.values[box].sum(axis=(1, 2), dtype=np.float64), known, whole=is_whole)
         for index in lost:
             unknown[(index, *region)] = True
             (whole if is_whole else parts).add(index)
@@ -158,23 +167,39 @@ def _regions(shape: tuple[int, ...]) -> Iterator[tuple[slice, slice]]:
             yield slice(0, rows), slice(k * columns // parts, (k + 1) * columns // parts)
 
 
-def _empty_between(totals: NDArray[np.float64], known: NDArray[np.bool_]) -> list[int]:
-    """Return the frames that are empty though both next to them aren't, nor is their mirror image about the peak."""
+def _empty_between(totals: NDArray[np.float64], known: NDArray[np.bool_], *, whole: bool) -> list[int]:
+    """Return the frames that are empty though both next to them aren't, nor is their mirror image about the peak.
+
+    Of whole frames also those at the ends while a shutter was closed; a part of a frame may see a streak alone.
+    """
     empty = known & (totals <= 0)
     if not empty.any() or empty.all():
         return []
     full = np.flatnonzero(totals >= LEAST_EXPECTED)
     peak = int(totals.argmax())
-    found = []
+    found = _shut(totals, empty) if whole else []
+    # Beside the brightest frame no fringe is dark: the central maximum is twice as wide as the others.
+    beside = whole and any(0 <= index < len(totals) and empty[index] for index in (peak - 1, peak + 1))
     for index in np.flatnonzero(empty):
         below, above = full[full < index], full[full > index]
         if below.size == 0 or above.size == 0 or not _full_to(totals, known, int(index)):
             continue
         mirror = 2 * peak - int(index)
         # A crystal's own dark fringe is as dark on the other side of the peak.
-        if 0 <= mirror < len(totals) and mirror != index and known[mirror] and totals[mirror] <= 1:
+        fringe = 0 <= mirror < len(totals) and mirror != index and known[mirror] and totals[mirror] <= DARK
+        if (fringe and not beside) or int(index) in found:
             continue
         found.append(int(index))
+    return found
+
+
+def _shut(totals: NDArray[np.float64], empty: NDArray[np.bool_]) -> list[int]:
+    """Return the frames at either end without a count, where the next one has many: a shutter was closed."""
+    found: list[int] = []
+    for way in (1, -1):
+        dark = int((~empty[::way]).argmax())
+        if dark >= LEAST_SHUT and totals[::way][dark] >= SHUT_BESIDE:
+            found += list(range(dark)) if way == 1 else list(range(len(totals) - dark, len(totals)))
     return found
 
 
@@ -211,11 +236,13 @@ def _without_garbled(counts: Counts, name: str, observer: Observer) -> Counts:
     """
     values = counts.values
     around = ndimage.maximum_filter(values, (1, 3, 3))
+    present = np.flatnonzero(_present(counts))
     garbled = []
-    for index in range(len(values)):
-        beside = np.maximum(around[max(index - 1, 0)], around[min(index + 1, len(values) - 1)])
-        beside = around[1] if index == 0 else around[-2] if index == len(values) - 1 else beside
-        odd = values[index] > GARBLED_TIMES * beside + LEAST_EXPECTED
+    for place, index in enumerate(map(int, present) if present.size > 2 else ()):
+        # An unknown frame is no neighbour: it holds zeros. At an end two frames are asked: one may be a dark fringe.
+        beside = {0: (1, 2), present.size - 1: (place - 1, place - 2)}.get(place, (place - 1, place + 1))
+        near = present[list(beside)]
+        odd = values[index] > GARBLED_TIMES * around[near].max(axis=0) + LEAST_EXPECTED
         if odd.sum() > max(GARBLED_SHARE * odd.size, GARBLED_PIXELS):
             garbled.append(index)
     if not garbled or len(garbled) > len(values) // 4:
@@ -238,13 +265,16 @@ def _with_one_beam(counts: Counts, places: NDArray[Any], name: str, observer: Ob
         if found is None:
             break
         run, factor = found
+        values = counts.values.copy()
+        values[run] /= np.float32(factor)
+        # An object that fills more of its box has neighbouring frames as unlike each other as attenuated ones.
+        if estimate_oversampling(values, counts.mask)[0] < LEAST_SAMPLED:
+            break
         text = (
             f"{name}: frames {listed(range(run.start, run.stop))} have {factor:.3g} times the counts that the others "
         )
         text += "let expect, as behind an attenuator; scaled back by estimate (a monitor would do it exactly)"
         observer(Warned("beam", text, bends=True))
-        values = counts.values.copy()
-        values[run] /= np.float32(factor)
         counts = replace(counts, values=values)
     return counts
 

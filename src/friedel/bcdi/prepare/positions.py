@@ -28,6 +28,12 @@ LEAST_FRAMES = 8
 MOST_ASIDE = 0.1
 # A scan that turns about more often than this, and than every tenth frame, is in no order.
 MOST_TURNS = 4
+# Rounding puts a reading half a last digit off its line at the most; the line itself is fitted to rounded readings.
+MOST_ROUNDED = 0.6
+# Multiples of a power of ten come out of float64 and float32 as whole numbers to this.
+ROUNDED_ALIKE = 1e-2
+# Share of the even frames that no recorded frame is near, beyond which the readings aren't a rocking scan's.
+MOST_EMPTY = 0.5
 # Positions this close, in steps, are one position.
 SAME = 0.05
 # Two frames are said to be at one position, but their mean square difference exceeds that of photon noise so many
@@ -86,8 +92,9 @@ def evened(counts: Counts, scan: BraggScan, *, infer_beam: bool = True, observer
         counts = one_beam(counts, name=scan.name, observer=observer) if infer_beam else counts
         return Evened(counts=counts, scan=scan, places=np.arange(n, dtype=float))
     along = _along(q, scan.name)
-    along = _believed(along, counts, scan.name, observer)
-    on = even_line(along)[1]
+    rounded = _rounded_only(scan)
+    along = along if rounded else _believed(along, counts, scan.name, observer)
+    on = np.isfinite(along) if rounded else even_line(along)[1]
     known = np.isfinite(along)
     if known.sum() < LEAST_FRAMES:
         raise InputError(
@@ -198,17 +205,43 @@ def _along(q: Floats, name: str) -> Floats:
     return -along if falls else along
 
 
+def _rounded_only(scan: BraggScan) -> bool:
+    """Tell whether all readings lie on even steps, to within the last digit that they were written with."""
+    moving = [np.asarray(values, float) for values in scan.motors_deg.values() if np.ndim(values) > 0]
+    moving += [] if scan.energies_ev is None else [np.asarray(scan.energies_ev, float)]
+    moving = [values for values in moving if np.isfinite(values).all() and np.ptp(values) > 0]
+    return len(moving) > 0 and all(_off_line(values) <= MOST_ROUNDED * last_digit(values) for values in moving)
+
+
+def _off_line(values: Floats) -> float:
+    numbers = np.arange(values.size)
+    return float(np.abs(values - np.polyval(np.polyfit(numbers, values, 1), numbers)).max())
+
+
+def last_digit(values: Floats) -> float:
+    """Return the power of ten of which all values are multiples; 0 if none is larger than a millionth."""
+    for digits in range(1, 7):
+        scaled = values * 10.0**digits
+        if np.abs(scaled - np.round(scaled)).max() < ROUNDED_ALIKE * max(1.0, float(np.abs(scaled).max()) * 1e-6):
+            return float(10.0**-digits)
+    return 0.0
+
+
 def _believed(along: Floats, counts: Counts, name: str, observer: Observer) -> Floats:
     """Return the places, NaN where the reading stayed the same while the frames went on changing."""
     step = float(np.median(np.abs(np.diff(along[np.isfinite(along)])))) or float(np.nanmax(np.abs(along))) / along.size
     same = np.abs(np.diff(along)) < SAME * step
-    stuck = [
-        index + 1
-        for index in map(int, np.flatnonzero(same))
-        if _disagreement(counts, index, index + 1) > MOST_DISAGREEMENT
-    ]
+    stuck, first = [], 0
+    for index in range(1, along.size):
+        first = first if same[index - 1] else index
+        if same[index - 1] and _disagreement(counts, first, index) > MOST_DISAGREEMENT:
+            stuck.append(index)
     if len(stuck) < 2:
         return along
+    if stuck[-1] == along.size - 1 and len(stuck) == stuck[-1] - stuck[0] + 1 and not counts.values[stuck].any():
+        text = f"{name}: frames {listed(stuck)} have no counts and the last position before them: the scan had ended"
+        observer(Warned("angles", text))
+        return np.concatenate([along[: stuck[0]], np.full(len(stuck), np.nan)])
     text = f"{name}: frames {listed(stuck)} have the position of the frame before them but other counts: the reading "
     observer(Warned("angles", text + "stood still, so where they lie isn't known", bends=len(stuck) > FEW * along.size))
     believed = along.copy()
@@ -281,6 +314,11 @@ def _resampled(counts: Counts, scan: BraggScan, along: Floats, observer: Observe
         for name, value in scan.motors_deg.items()
     }
     energies = None if scan.energies_ev is None else np.interp(target, places, scan.energies_ev[order])
+    if (~sure).sum() > MOST_EMPTY * target.size:
+        raise InputError(
+            f"{scan.name}: the frames lie in bunches: none is near {int((~sure).sum())} of {target.size} even steps "
+            "along the scan; is it a mesh of two motors, or are readings wrong? Choose one line of it"
+        )
     gaps = np.diff(places) / step
     text = (
         f"{scan.name}: {_steps(motors, energies)} on average, uneven: from {gaps.min():.2f} to {gaps.max():.2f} steps "

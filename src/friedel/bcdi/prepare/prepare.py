@@ -120,8 +120,8 @@ def around_peak(
     raw = (shape[0] * options.bin[0], shape[1] * options.bin[1], shape[2] * options.bin[2])
     counts = bin_counts(crop(counts, start, raw, observer=observer), options.bin, observer=observer)
     require_signal(counts, scan.name)
-    note_oversampling(counts, observer=observer)
     grid = _grid(scan, start, shape, options.bin)
+    note_oversampling(counts, grid, observer=observer)
     return Diffraction(
         intensities=counts.values, mask=counts.mask, grid=grid, name=scan.name, unit=counts.unit, origin=scan.origin
     )

@@ -15,7 +15,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from friedel.bcdi.prepare.background import say_units, without_background
+from friedel.bcdi.prepare.background import say_units, scatters_as_photons, without_background
 from friedel.bcdi.prepare.counts import Counts, counts_from
 from friedel.core.detector_units import (
     LEAST_KINDS,
@@ -43,6 +43,12 @@ PHOTON_NOISE = (0.3, 3.0)
 # patterns of photons were 0.91 and 0.92, after a median over 3 × 3 pixels 0.30 to 0.46 and 0.49 to 0.74. A lone smooth
 # peak has 0.75 to 0.81 and 0.58 to 0.66: its photons fall on one side.
 LEAST_NOISE = {1: 0.65, 2: 0.75}
+# The same of any brighter part of the dim voxels, which a filter leaves a quarter, and a scale below one that scale.
+# A lone smooth peak has 0.75.
+LEAST_OF_PARTS = 0.62
+# From one part to the next brighter one the size of a photon grows by less where a gain is seen; fringes alone make it
+# grow as the mean does, by three times and more.
+MOST_GROWTH = 2.0
 # Pixels two apart differ by more than so many times the noise of neighbours where that is correlated.
 MOST_CORRELATED = 3.0
 # Where the lowest counts are above this, the pattern is so bright that a background wouldn't matter.
@@ -51,6 +57,10 @@ MOST_RARE = 30
 OUTER = 0.42
 # Undone, the transform must be so much emptier there.
 LEAST_STRAIGHT = 0.03
+# Scales of logarithms that are this near a usual one are that one, in float32, too.
+NEAR = 1e-4
+# So large a share of a detector's pixels may hold fractions among whole counts: gaps that were filled in.
+MOST_FILLED = 0.2
 
 # As floats: 2**64 would make them Python objects, and each look-up among the values slow.
 _LARGEST = np.array(LARGEST, dtype=np.float64)
@@ -73,7 +83,7 @@ def photons_from(
     InputError
         As `counts_from`.
     """
-    array = np.asarray(values)
+    array, mask = _without_fractions(np.asarray(values), mask, name, observer)
     with np.errstate(all="ignore"):  # what overflows isn't a scale
         scale = _scale_of(array)
     if array.dtype == np.uint8 and array.max(initial=0) == np.iinfo(np.uint8).max:
@@ -91,6 +101,22 @@ def photons_from(
     return judged_unit(counts, name=name, observer=observer)
 
 
+def _without_fractions(
+    array: NDArray[Any], mask: NDArray[np.bool_] | None, name: str, observer: Observer
+) -> tuple[NDArray[Any], NDArray[np.bool_] | None]:
+    """Take the pixels that hold fractions as unknown where all others hold whole counts: they were filled in."""
+    if array.dtype.kind != "f" or array.ndim != 3:
+        return array, mask
+    known = np.isfinite(array) if mask is None else np.isfinite(array) & mask
+    filled = (known & (array != np.round(array))).any(axis=0)
+    whole = known & ~filled & (array > 0)
+    if not 0 < filled.mean() <= MOST_FILLED or np.unique(array[whole][:SAMPLE]).size < LEAST_KINDS:
+        return array, mask
+    text = f"{name}: {int(filled.sum())} pixels hold fractions, all others whole counts: filled in, so unknown"
+    observer(Warned("dead pixels", text))
+    return np.where(filled, array.dtype.type(0), array), ~filled & (True if mask is None else mask)
+
+
 def judged_unit(counts: Counts, *, name: str, observer: Observer = silent) -> Counts:
     """Return the counts without a pedestal or background, in photons if their noise says how large one is.
 
@@ -105,11 +131,19 @@ def judged_unit(counts: Counts, *, name: str, observer: Observer = silent) -> Co
     """
     raw = counts.values[counts.mask]
     whole = bool((raw == np.round(raw)).all())
+    before = counts
     counts = without_background(counts, name, observer)
+    taken_off = float(np.median((before.values - counts.values)[counts.mask])) if counts is not before else 0.0
+    if whole and taken_off > 0 and not scatters_as_photons(before, taken_off):
+        counts = _of_unknown_gain(counts, name, observer)
+        if counts.unit == "unknown":
+            return counts
     if whole:
         observer(Note("unit", f"{name}: whole numbers, taken as photons"))
         return _filtered(_thresholded(counts, name, observer), name, observer)
     noise = photon_size(counts)
+    if noise is not None and counts.values.max() < LEAST_PEAK * noise:
+        noise = None  # nothing with so few photons scatters like them over the whole pattern: logarithms, cut to digits
     if noise is not None and PHOTON_NOISE[0] <= noise <= PHOTON_NOISE[1]:
         observer(Note("unit", f"{name}: fractions that scatter like photons"))
         return counts
@@ -119,6 +153,24 @@ def judged_unit(counts: Counts, *, name: str, observer: Observer = silent) -> Co
         return replace(counts, values=counts.values / np.float32(noise))
     counts = _straightened(counts, name, observer)
     return replace(_of_unknown_unit(counts, name, observer), unit="unknown")
+
+
+def _of_unknown_gain(counts: Counts, name: str, observer: Observer) -> Counts:
+    """Divide by the gain that the noise tells, where a pedestal was taken off whole numbers that aren't photons.
+
+    Readout noise hides the steps of the gain, and is the dimmest voxels'; the brighter ones scatter by the gain.
+    """
+    parts = _scatter(counts, 1)
+    if parts is None or parts[0][-1] <= PHOTON_NOISE[1]:
+        return counts
+    # A background's noise, which stays, makes the size fall as the mean grows; fringes make it grow as fast.
+    if not parts[0][-2] <= parts[0][-1] <= MOST_GROWTH * parts[0][-2]:
+        return counts
+    gain = parts[0][-1]
+    text = f"{name}: above that pedestal the values scatter as if one photon were {gain:.3g} of a detector's units, of "
+    text += "which no steps are seen: divided by that; readout noise stays, so give photons, or pedestal and gain"
+    observer(Warned("unit", text, bends=True))
+    return replace(counts, values=counts.values / np.float32(gain), unit="unknown")
 
 
 def photon_size(counts: Counts) -> float | None:
@@ -137,6 +189,17 @@ def photon_size(counts: Counts) -> float | None:
 
 def _noise_size(counts: Counts, stride: int) -> float | None:
     """Return the size of a photon that pixels ``stride`` apart along rows speak for, as `photon_size` has it."""
+    found = _scatter(counts, stride)
+    if found is None:
+        return None
+    gains, means = found
+    # Photons: the ratio stays where the mean grows. Without noise it grows like the mean.
+    grows = np.log(gains[-1] / gains[0]) / np.log(means[-1] / means[0]) if means[-1] > means[0] and gains[0] > 0 else 1
+    return gains[0] if abs(grows) < 0.5 else None
+
+
+def _scatter(counts: Counts, stride: int) -> tuple[list[float], list[float]] | None:
+    """Return how large a photon is by the noise of ever brighter parts of the dim voxels, and their means."""
     shape = counts.mask.shape
     if min(shape) < 8:
         return None
@@ -149,15 +212,13 @@ def _noise_size(counts: Counts, stride: int) -> float | None:
     m, square = mean[known].astype(np.float64), change[known].astype(np.float64) ** 2 / 20
     if m.size < 1000:
         return None
-    edges = np.quantile(m, (0.05, 0.2, 0.4, 0.6))
+    # Of few different means, of hardly any counts, several quantiles are one value.
+    edges = np.unique(np.quantile(m, (0.05, 0.2, 0.4, 0.6)))
     parts = [(m >= low) & (m < high) for low, high in pairwise(edges)]
-    if any(not part.any() for part in parts):
+    if len(parts) < 2 or any(not part.any() for part in parts):
         return None
     sizes, means = ([float(x[part].mean()) for part in parts] for x in (square, m))
-    gains = [size / mean for size, mean in zip(sizes, means, strict=True)]
-    # Photons: the ratio stays where the mean grows. Without noise it grows like the mean.
-    grows = np.log(gains[-1] / gains[0]) / np.log(means[-1] / means[0]) if means[-1] > means[0] and gains[0] > 0 else 1
-    return gains[0] if abs(grows) < 0.5 else None
+    return [size / mean for size, mean in zip(sizes, means, strict=True)], means
 
 
 def _of_unknown_unit(counts: Counts, name: str, observer: Observer) -> Counts:
@@ -192,6 +253,12 @@ def _scale_of(array: NDArray[Any]) -> tuple[str, Callable[[Any], Any]] | None:
     square = least**2
     if whole_numbers((some / least) ** 2):
         return f"amplitudes, of which one photon's is {least:.4g}", _squared_over(square)
+    for scale in () if (array < 0).any() else (least / np.log(2), least / np.log(3)):
+        # Logarithms of 1 + photons to any base, decibels too; where no voxel has one photon, the least has two.
+        if some.max() < scale * np.log(1e12) and whole_numbers(np.expm1(some / scale)):
+            what = "the logarithm of 1 + photons" if abs(scale - 1) < NEAR else f"{scale:.4g} × log(1 + photons)"
+            what = "the decimal logarithm of 1 + photons" if abs(scale * np.log(10) - 1) < NEAR else what
+            return what, _exponential_over(scale)
     if some.max() < np.log(1e12):
         # Of no photons the logarithm is minus infinity, or low where that was cut off: then nothing was added before.
         scales = SCALES[2:] + SCALES[:2] if (array < 0).any() else SCALES
@@ -203,6 +270,10 @@ def _scale_of(array: NDArray[Any]) -> tuple[str, Callable[[Any], Any]] | None:
 
 def _divided_by(quantum: float) -> Callable[[Any], Any]:
     return lambda values: values / quantum
+
+
+def _exponential_over(scale: float) -> Callable[[Any], Any]:
+    return lambda values: np.expm1(values / scale)
 
 
 def _squared_over(square: float) -> Callable[[Any], Any]:
@@ -259,12 +330,15 @@ def _filtered(counts: Counts, name: str, observer: Observer) -> Counts:
     """Say where neighbouring voxels scatter by less than photons do: a median or a mean over them was taken."""
     sizes = ((stride, _noise_size(counts, stride)) for stride in LEAST_NOISE)
     stride, low = next(((stride, size) for stride, size in sizes if size is not None), (1, None))
+    parts = _scatter(counts, 1)
+    if parts is not None and min(parts[0]) < LEAST_OF_PARTS:
+        stride, low = 1, min(parts[0])
     if low is None or low >= LEAST_NOISE[stride]:
         return counts
     text = (
         f"{name}: neighbouring voxels scatter by {low:.2g} of photon noise: filtered (a median, a mean), or simulated"
     )
-    text += " without noise; a filter takes light from narrow fringes, so give the counts as recorded"
+    text += " without noise, or scaled and rounded; such light isn't counted, so give the counts as recorded"
     observer(Warned("unit", text, bends=True))
     return replace(counts, unit="unknown")
 

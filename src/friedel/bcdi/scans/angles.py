@@ -18,6 +18,9 @@ TO_SI = {"m": 1.0, "cm": 1e-2, "mm": 1e-3, "um": 1e-6, "eV": 1.0, "keV": 1e3}
 # Share of the widest-moving motor's range below which another one stands still, its readings being encoder noise. A
 # choice: larger, and a slow motor of a two-circle scan would be taken as fixed; smaller, and noise would be motion.
 TREMBLE = 0.02
+# Readings that differ by a full turn, to within a step of this size, are one place on the circle. A rocking scan spans
+# a few degrees; a wrong reading (a 0 at 357°) isn't made a right one by more.
+MOST_STEP_DEG = 1.0
 # No hall is longer; centimetres taken for metres would be.
 FARTHEST_M = 30.0
 # Relative: a monochromator's readback varies by less than this at rest; an energy scan spans many times more.
@@ -172,7 +175,19 @@ def _angle(circle: CircleOptions, look: Look, beamline: str, recorded: Collectio
             f"the scan doesn't record motor {circle.motor!r} of beamline {beamline!r}; it records {there or 'none'}. "
             "Give it 'fixed_deg' or other 'names' in the beamline's YAML"
         )
-    return circle.sign * reading + circle.offset_deg
+    return circle.sign * _unbroken(reading) + circle.offset_deg
+
+
+def _unbroken(reading: Reading) -> Reading:
+    """Return a circle's readings without the jump that they make where the circle passes 0° or ±180°."""
+    if np.ndim(reading) == 0:
+        return reading
+    values = np.array(reading, dtype=np.float64)
+    known = np.flatnonzero(np.isfinite(values))
+    steps = np.diff(values[known])
+    turns = np.where(np.abs(np.abs(steps) - 360.0) < MOST_STEP_DEG, -np.sign(steps), 0.0)
+    values[known[1:]] += 360.0 * np.cumsum(turns)
+    return values
 
 
 def _still(motors: Mapping[str, Reading]) -> dict[str, Reading]:

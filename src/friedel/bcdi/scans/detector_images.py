@@ -13,10 +13,11 @@ from friedel.bcdi.scans.angles import Geometry
 from friedel.bcdi.scans.source import ScanSource
 from friedel.core.errors import InputError
 from friedel.core.files.arrays import HDF5_SUFFIXES, masks_in, read_array, suffix_of
-from friedel.core.files.masks import measured_from
+from friedel.core.files.masks import marks_good, measured_from
 from friedel.core.files.placement import Placement
 from friedel.core.observer import Note, Observer, Warned, listed, silent
 
+BESIDE = " beside the data"
 # Names of counters of the incident beam, in small letters.
 MONITORS = (
     "mon", "monitor", "mon0", "mon1", "mon2", "imonitor", "i0", "izero", "ic0", "ic1", "ionchamber", "srcur",
@@ -117,14 +118,14 @@ def _masks(
         name = f"{source.mask.name}" + (f" {source.mask_dataset}" if source.mask_dataset else "")
         given.append((name, _mask_file(source), suffix_of(source.mask) == ".cxi"))
     if source.mask_beside or source.mask_dataset is not None:
-        given += [(f"{name} beside the data", values, recorded.bits) for name, values in recorded.masks.items()]
+        given += [(f"{name}{BESIDE}", values, recorded.bits) for name, values in recorded.masks.items()]
     if not given:
         observer(Note("mask", "none given, and none lies beside the data"))
     for name, values, bits in given:
         measured = measured_from(
             _window(values, recorded, placement, source, observer),
             recorded.frames,
-            marks=source.mask_marks,
+            marks=source.mask_marks or ("good" if marks_good(name.removesuffix(BESIDE)) else None),
             bits=bits,
             name=name,
             observer=observer,

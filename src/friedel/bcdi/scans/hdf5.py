@@ -173,9 +173,10 @@ class Readings:
         found = _get(self.entry, path)
         if isinstance(found, h5py.Group):
             found = _get(found, "value")
-        if not isinstance(found, h5py.Dataset) or found.dtype.kind not in "iuf":
+        numbers = _numbers(found) if isinstance(found, h5py.Dataset) else None
+        if numbers is None:
             return None
-        values = self._converted(np.asarray(found[()], dtype=np.float64).ravel(), found, path, unit)
+        values = self._converted(numbers, found, path, unit)
         if values.size == 1:
             return float(values[0])
         if values.size == self.n_frames:
@@ -204,6 +205,19 @@ class Readings:
             )
             self._said.add(path)
         return np.asarray(converted, np.float64)
+
+
+def _numbers(found: h5py.Dataset) -> NDArray[np.float64] | None:
+    """Return a dataset's numbers, also those that were written as text; None if it holds none."""
+    if found.dtype.kind in "iuf":
+        return np.asarray(found[()], dtype=np.float64).ravel()
+    if h5py.check_string_dtype(found.dtype) is None:
+        return None
+    words = np.atleast_1d(np.asarray(found.asstr(errors="replace")[()], dtype=object)).ravel()
+    try:
+        return np.array([float(word) for word in words], dtype=np.float64)
+    except ValueError:
+        return None
 
 
 def _actuator(entry: h5py.Group, layout: Hdf5Layout) -> tuple[str, str] | None:

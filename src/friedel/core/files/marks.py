@@ -21,6 +21,11 @@ MOST_MARKS = 3
 # has probability 0.056, so 7 repetitions by chance have 0.056 ** 7 = 2e-9.
 LEAST_STUCK = 50
 LEAST_FRAMES = 8
+# Of fewer negative values it can't be told whether they lie together. Of marks nearly all have the same beside them
+# along an axis; of a noise's lowest values, each in less than a quarter of the voxels, fewer than half have.
+LEAST_SCATTERED = 200
+MOST_KEPT = 0.5
+_NEXT = ((np.s_[:-1], np.s_[1:]), (np.s_[:, :-1], np.s_[:, 1:]), (np.s_[:, :, :-1], np.s_[:, :, 1:]))
 # Fewer voxels of exactly the same highest value can be chance.
 LEAST_PLATEAU = 4
 
@@ -59,6 +64,10 @@ def find_marks(array: NDArray[Any]) -> Marked:
             break
         unknown = _with(unknown, array == array.dtype.type(top))
         found.append(f"{top:.0f}" if float(top).is_integer() else f"{top:g}")
+    shared = _shared_top(array, unknown)
+    if shared is not None:
+        unknown = _with(unknown, shared)
+        found.append("each frame's highest value, on the same pixels")
     stuck = _stuck(array)
     if stuck is not None and (unknown is None or (stuck & ~unknown).any()):
         unknown = _with(unknown, stuck)
@@ -113,6 +122,26 @@ def _stays(array: NDArray[Any], top: Any) -> bool:
     return rows.size > 0 and bool((array[:, rows, columns] == top).all(axis=0).any())
 
 
+def _shared_top(array: NDArray[Any], unknown: NDArray[np.bool_] | None) -> NDArray[np.bool_] | None:
+    """Return the voxels of pixels that all hold their frame's highest value, in every frame; None without.
+
+    So look marks after frames were divided by a monitor each: the value differs from frame to frame.
+    """
+    if array.ndim != 3 or len(array) < LEAST_FRAMES:
+        return None
+    known = array if unknown is None else np.where(unknown, array.dtype.type(0), array)
+    rows, columns = np.nonzero(known[0] == known[0].max()) if known[0].max() > 0 else (np.zeros(0, int),) * 2
+    if not LEAST_PLATEAU <= rows.size <= known[0].size // 2:
+        return None
+    tops = known.max(axis=(1, 2))
+    same = (known[:, rows, columns] == tops[:, None]).all(axis=0) & bool((tops > 0).all())
+    if same.sum() < LEAST_PLATEAU:
+        return None
+    shared = np.zeros(array.shape, bool)
+    shared[:, rows[same], columns[same]] = True
+    return shared
+
+
 def _stuck(array: NDArray[Any]) -> NDArray[np.bool_] | None:
     """Return the voxels of pixels that hold one large value in every frame, which photons never do; None without."""
     if array.ndim != 3 or len(array) < LEAST_FRAMES:
@@ -134,9 +163,22 @@ def _negative_marks(array: NDArray[Any]) -> list[float]:
     whole = low[low == np.round(low)]
     different = np.unique(whole[:100_000])
     if whole.size == low.size:
-        return [float(value) for value in different] if different.size <= MOST_NEGATIVE_MARKS else []
+        few = different.size <= MOST_NEGATIVE_MARKS
+        return [float(value) for value in different] if few and not _scattered(array, whole.size) else []
     # Among fractions, the exact -1 or -2 of several voxels is no accident.
     return [value for value in NEGATIVE if (whole == value).sum() >= LEAST_PLATEAU]
+
+
+def _scattered(array: NDArray[Any], n_negative: int) -> bool:
+    """Tell whether negative values come and go from pixel to pixel and frame to frame, as noise does and marks don't.
+
+    A mark holds a pixel in all frames, or all pixels of a frame or of a part of it.
+    """
+    if array.ndim != 3 or min(array.shape) < 2 or n_negative < LEAST_SCATTERED:
+        return False
+    low = array < 0
+    kept = [float((low[one] & (array[one] == array[other])).sum()) / n_negative for one, other in _NEXT]
+    return max(kept) < MOST_KEPT
 
 
 def _with(unknown: NDArray[np.bool_] | None, more: NDArray[np.bool_]) -> NDArray[np.bool_]:

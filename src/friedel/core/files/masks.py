@@ -16,16 +16,24 @@ from friedel.core.files.cxi_mask import good_pixels
 from friedel.core.files.marks import find_marks
 from friedel.core.observer import Note, Observer, Warned, silent
 
+_GOOD_NAME = re.compile(
+    r"(.*_)?(good|valid)_?(pix(el)?s?|mask|map)?|(.*_)?mask_?(good|valid)|(good|valid)_?pix(el)?_?mask", re.IGNORECASE
+)
 _NAME = re.compile(r"(.*_)?mask(_.*)?|pixel_?mask|(bad|hot|dead)_?pix.*", re.IGNORECASE)
 
 
 def is_mask_name(name: str) -> bool:
     """Tell whether a dataset's or array's own name is one by which programs call what says which pixels are bad.
 
-    CXI's, NeXus' and Cheetah's ``mask``, ``pixel_mask`` and ``mask_shared``, and the likes of ``badpixelmap``.
+    CXI's, NeXus' and Cheetah's ``mask``, ``pixel_mask`` and ``mask_shared``, the likes of ``badpixelmap``, and names of
+    masks that mark the good ones (`marks_good`).
     """
-    word = name.rpartition("/")[2]
-    return _NAME.fullmatch(word) is not None and "good" not in word.lower()
+    return _NAME.fullmatch(name.rpartition("/")[2]) is not None or marks_good(name)
+
+
+def marks_good(name: str) -> bool:
+    """Tell whether a mask's own name says that it marks the good pixels: ``good_pixels``, ``valid``, ``goodmask``."""
+    return _GOOD_NAME.fullmatch(name.rpartition("/")[2]) is not None
 
 
 Marks: TypeAlias = Literal["bad", "good"]

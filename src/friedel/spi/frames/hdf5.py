@@ -47,6 +47,7 @@ class Hdf5Frames:
         rows, columns = self._recorded if self._assembly is None else self._assembly.shape
         self.shape = (n_there, int(rows), int(columns))
         self.dtype: np.dtype[Any] = first.dtype.newbyteorder("=")
+        self._meaning = options.own_mask
         self.mask, self._frame_masks, self.beside = self._read_masks(names, options)
         if self._frame_masks or self._holes:
             self.dtype = np.dtype(np.float32)
@@ -80,7 +81,7 @@ class Hdf5Frames:
             values = values.astype(values.dtype.newbyteorder("="))
         for names in self._frame_masks:
             masks = self._stretch([self._opened.file[name] for name in names], start, stop)
-            values = np.where(layout.good_from(masks, names[0]), values, np.nan).astype(np.float32)
+            values = np.where(layout.good_from(masks, names[0], self._meaning), values, np.nan).astype(np.float32)
         if self._holes:
             values = self._with_holes(values.astype(np.float32), start)
         return values if self._assembly is None else self._assembly.put_together(values)
@@ -120,18 +121,20 @@ class Hdf5Frames:
             item = file[name]
             _load_filters(item)
             if item.shape == shape and shape[0] > 1:
+                if options.own_mask is None:
+                    first = layout.good_from(np.asarray(item[0]), name)
+                    layout.require_sense(first, f"{name} of the first frame", self.path, "frames.own_mask")
                 each.append([name] if len(names) == 1 else _alike(name, names))
                 said.append(f"{name} (of each frame)")
                 continue
-            own = layout.good_from(np.asarray(item[()]).reshape(self._recorded), name)
-            own = ~own if options.own_mask == "good" else own
+            own = layout.good_from(np.asarray(item[()]).reshape(self._recorded), name, options.own_mask)
             if options.own_mask is None:
                 layout.require_sense(own, name, self.path, "frames.own_mask")
             own = own if self._assembly is None else self._assembly.put_together(own[None])[0]
             good = own if good is None else good & own
             said.append(name)
-        sense = "anything but 0 is good" if options.own_mask == "good" else "anything but 0 is bad"
-        return good, each, Beside(mask=", ".join(said), sense=sense if said else "")
+        sense = layout.sense_of(said, options.own_mask) if said else ""
+        return good, each, Beside(mask=", ".join(said), sense=sense)
 
     def _odd(self, names: Sequence[str], options: FrameOptions) -> list[str]:
         odd = [

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from friedel.core.errors import InputError
 from friedel.core.files.cxi_mask import good_pixels
 from friedel.core.files.damage import DAMAGED
-from friedel.core.files.masks import LEAST_LEFT, is_mask_name
+from friedel.core.files.masks import LEAST_LEFT, is_mask_name, marks_good
 from friedel.spi.frames.source import natural
 
 NOT_FRAMES = ("gain", "background", "dark", "error", "errors", "support", "data_corr", "photon_energy")
@@ -204,12 +204,22 @@ def _common(name: str, other: str) -> int:
     return next((index for index, (a, b) in enumerate(pairs) if a != b), min(name.count("/"), other.count("/")))
 
 
-def good_from(values: NDArray[Any], name: str) -> NDArray[np.bool_]:
-    """Return True where a mask of a file lets the detector measure: CXI's bits, else anything but 0 is bad."""
+def good_from(values: NDArray[Any], name: str, meaning: str | None = None) -> NDArray[np.bool_]:
+    """Return True where a mask of a file lets the detector measure: CXI's bits, else anything but 0 is bad.
+
+    Masks by names like ``good_pixels`` mark the good ones; a stated meaning, "good" or "bad", goes before all this.
+    """
     plain = name.rpartition("/")[2].lower()
-    if values.dtype.kind in "iu" and plain in ("mask", "mask_shared"):
-        return good_pixels(values)
-    return np.asarray(values == 0)
+    if marks_good(name):
+        return np.asarray(values == 0 if meaning == "bad" else values != 0)
+    good = good_pixels(values) if values.dtype.kind in "iu" and plain in ("mask", "mask_shared") else values == 0
+    return np.asarray(~good if meaning == "good" else good)
+
+
+def sense_of(names: Sequence[str], meaning: str | None) -> str:
+    """Return what is said of the sense in which masks were read."""
+    good = meaning == "good" or (meaning is None and any(marks_good(name) for name in names))
+    return f"anything but 0 is {'good' if good else 'bad'}"
 
 
 def require_sense(good: NDArray[np.bool_], name: str, path: Path, option: str) -> None:

@@ -13,7 +13,7 @@ from friedel.core.errors import InputError
 from friedel.core.files.damage import readable
 from friedel.core.files.masks import is_mask_name
 from friedel.spi.frames.assembly import read_assembly
-from friedel.spi.frames.hdf5_layout import good_from, no_frames, require_sense
+from friedel.spi.frames.hdf5_layout import good_from, no_frames, require_sense, sense_of
 from friedel.spi.frames.source import Beside, FrameOptions, OwnMask, plain_numbers
 
 _PLAIN = FrameOptions()
@@ -82,16 +82,14 @@ class NpyFrames:
             values = _small_array(self._archive, name)
             if values is None or values.shape not in (self._recorded, (self.expected, *self._recorded)):
                 continue
-            good = good_from(values, name)
-            good = ~good if meaning == "good" else good
+            good = good_from(values, name, meaning)
             if meaning is None:
                 require_sense(good, name, self.path, "frames.own_mask")
             if good.ndim > len(self._recorded):
                 self._each = good
-                return outline, Beside(mask=f"{name} (of each frame)", sense=f"anything but 0 is {meaning or 'bad'}")
+                return outline, Beside(mask=f"{name} (of each frame)", sense=sense_of([name], meaning))
             good = good if self._assembly is None else self._assembly.put_together(good[None])[0]
-            sense = f"anything but 0 is {meaning or 'bad'}"
-            return (good if outline is None else good & outline), Beside(mask=name, sense=sense)
+            return (good if outline is None else good & outline), Beside(mask=name, sense=sense_of([name], meaning))
         return outline, Beside()
 
     def read(self, start: int, stop: int) -> NDArray[Any]:

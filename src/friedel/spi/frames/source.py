@@ -197,6 +197,7 @@ def _open_recorded(path: Path, options: FrameOptions) -> FrameSource:
     if options.geometry is not None and not options.geometry.is_file():
         raise InputError(f"{options.geometry}: no such geometry file; check the path")
     if path.is_dir():
+        _refuse_images(path)
         from friedel.spi.frames.xfel import open_xfel_frames
 
         return open_xfel_frames(path, options)
@@ -221,6 +222,16 @@ def _open_recorded(path: Path, options: FrameOptions) -> FrameSource:
     from friedel.spi.frames.images import open_image_frames
 
     return open_image_frames(path)
+
+
+def _refuse_images(folder: Path) -> None:
+    """Raise InputError if a folder holds images, and so is no run of European XFEL."""
+    images = [path for path in folder.iterdir() if path.suffix.lower() in SUFFIXES and path.suffix not in HDF5_SUFFIXES]
+    if images and not any(folder.glob("*.h5")):
+        raise InputError(
+            f"{folder}: a folder of {len(images)} files such as {images[0].name}, not one run: 'friedel classify' "
+            "takes the whole folder; here open one file, or stack the images to an array (n, y, x)"
+        )
 
 
 def natural(name: str) -> list[Any]:

@@ -1,0 +1,150 @@
+"""Readings and values as other programs leave them: what is meant is found, or it is said and counted."""
+
+import numpy as np
+import pytest
+from known_scan import EVEN, EXPECTED, OPTIONS, PHOTONS, Array, N, changed, found, is_right, scan
+
+from friedel.bcdi.prepare.prepare import prepare
+from friedel.bcdi.records import Diffraction
+from friedel.core.errors import InputError
+from friedel.core.files.marks import find_marks
+from friedel.core.observer import Recorder, Warned
+
+
+def prepared(theta: Array, photons: Array = PHOTONS) -> tuple[Diffraction, list[Warned]]:
+    heard = Recorder()
+    pattern = prepare(scan(theta, photons), OPTIONS, observer=heard)
+    return pattern, [event for event in heard.events if isinstance(event, Warned)]
+
+
+# --- readings
+
+
+@pytest.mark.parametrize("digits", [2, 3])
+def test_readings_cut_to_their_last_digit_are_on_even_steps(digits: int) -> None:
+    step = 0.0064
+    theta = np.round(0.2 + step * (np.arange(N) - N // 2), digits)
+    pattern, said = prepared(theta)
+    assert said == []
+    even, _ = prepared(0.2 + step * (np.arange(N) - N // 2))
+    assert np.array_equal(pattern.intensities, even.intensities)
+    np.testing.assert_allclose(pattern.grid.basis, even.grid.basis, rtol=0.02, atol=1e-6)
+
+
+def test_radians_taken_for_degrees_are_said_and_counted() -> None:
+    _, said = prepared(np.deg2rad(EVEN))
+    assert any("another unit" in warned.text and warned.bends for warned in said)
+    assert not any("another unit" in warned.text for warned in prepared(EVEN)[1])
+
+
+def test_a_mesh_of_two_motors_is_refused() -> None:
+    theta = np.concatenate([0.2 + 1e-5 * np.arange(N // 2), 0.4 + 1e-5 * np.arange(N // 2)])
+    with pytest.raises(InputError, match="in bunches"):
+        prepared(theta)
+
+
+def test_rows_behind_the_end_of_an_aborted_scan_dim_no_frame() -> None:
+    theta, photons = EVEN.copy(), PHOTONS.copy()
+    theta[40:], photons[40:] = theta[39], 0
+    pattern, said = prepared(theta, photons)
+    assert any(warned.step == "lost frames" for warned in said)
+    assert abs(pattern.intensities.sum() / PHOTONS[:40].sum() - 1) < 0.005
+
+
+# --- frames
+
+
+def test_frames_behind_a_closed_shutter_are_lost_not_dark() -> None:
+    pattern, said = found(changed(lambda p: p.__setitem__(slice(0, 14), 0)))
+    assert "lost, not dark" in said
+    assert not pattern.mask[:14].any()
+    assert is_right(pattern, least=0.6)
+
+
+def test_every_second_frame_lost_is_seen_though_the_pattern_is_symmetric() -> None:
+    pattern, said = found(changed(lambda p: p.__setitem__(slice(1, None, 2), 0)))
+    assert "left to the phasing" in said
+    assert not pattern.mask[9:40:2].any()
+
+
+def test_a_frame_at_the_end_beside_an_unknown_one_is_not_damaged() -> None:
+    photons = np.concatenate([PHOTONS[20:21], PHOTONS[20:]])
+    _, said = found(np.pad(photons, ((0, N - len(photons)), (0, 0), (0, 0)), constant_values=np.nan))
+    assert "once more" in said
+    assert "damaged" not in said
+
+
+# --- values
+
+
+def test_marks_divided_by_a_monitor_are_marks() -> None:
+    monitor = np.linspace(1, 0.9, N)[:, None, None]
+    values = changed(lambda p: p.__setitem__((slice(None), slice(10, 12)), 2.0**32 - 1)) / monitor
+    marked = find_marks(values)
+    assert marked.unknown is not None
+    assert marked.unknown[:, 10:12].all()
+    assert marked.unknown.sum() == N * 2 * N
+
+
+def test_counts_below_zero_after_a_background_was_subtracted_are_no_marks() -> None:
+    noisy = PHOTONS + np.random.default_rng(2).poisson(2, PHOTONS.shape) - 2
+    assert find_marks(noisy).unknown is None
+    assert find_marks(changed(lambda p: p.__setitem__((slice(None), slice(10, 12)), -1))).values == ("-1",)
+    assert find_marks(changed(lambda p: p.__setitem__(5, -1))).values == ("-1",)
+
+
+def test_decibels_are_turned_back() -> None:
+    pattern, said = found(10 * np.log10(PHOTONS + 1))
+    assert "log(1 + photons)" in said
+    assert np.isclose(pattern.intensities, PHOTONS, atol=0.01).mean() > 0.999
+
+
+def test_logarithms_cut_to_two_digits_are_not_taken_for_photons() -> None:
+    pattern, said = found(np.round(np.log10(PHOTONS + 1), 2))
+    assert pattern.unit == "unknown"
+    assert "one photon is" not in said
+
+
+def test_counts_scaled_down_and_rounded_are_counted_in_the_verdict() -> None:
+    pattern, said = found(np.round(PHOTONS * 0.3))
+    assert "scaled and rounded" in said
+    assert pattern.unit == "unknown"
+
+
+def test_a_gain_whose_steps_noise_hides_is_said() -> None:
+    noise = np.random.default_rng(4).normal(0, 4, PHOTONS.shape)
+    pattern, said = found(np.round(100 + 12.3 * PHOTONS + noise))
+    assert "one photon" in said or "pedestal and gain" in said
+    total = float(pattern.intensities.sum())
+    assert abs(total / PHOTONS.sum() - 1) < 0.3
+
+
+def test_averages_in_gaps_of_whole_counts_are_filled_in() -> None:
+    values = PHOTONS.copy()
+    values[:, 10:12] = ((values[:, 9] + values[:, 12]) / 2)[:, None]
+    pattern, said = found(values)
+    assert "filled in" in said
+    assert pattern.unit == "photons"
+    assert not pattern.mask[:, 10:12].any()
+    assert is_right(pattern)
+
+
+@pytest.mark.parametrize("off", [0, 2, 3])
+def test_a_peak_some_voxels_off_an_fft_s_corner_is_shifted_to_the_middle(off: int) -> None:
+    pattern, said = found(np.roll(np.fft.ifftshift(PHOTONS), (off, -off, off), (0, 1, 2)))
+    assert "z, y, x" in said
+    expected = np.roll(PHOTONS, (off, -off, off), (0, 1, 2))
+    assert np.array_equal(pattern.intensities, expected.astype(np.float32))
+
+
+def test_a_peak_at_the_end_of_a_scan_is_left_there() -> None:
+    _, said = found(PHOTONS[N // 2 - 3 : N // 2 + 20])
+    assert "fftshift" not in said
+
+
+@pytest.mark.parametrize("scale", [0.01, 1.0, 100.0])
+def test_nothing_is_said_of_clean_photons(scale: float) -> None:
+    photons = np.random.default_rng(5).poisson(EXPECTED * scale)
+    _, said = found(photons)
+    assert said == ""
+    assert prepared(EVEN, photons.astype(float))[1] == []
