@@ -81,6 +81,32 @@ def stop_watch(rng: Rng, folder: Path, seconds: float = 2.0) -> None:
         _run(command)
 
 
+def end_with_halted(rng: Rng, folder: Path) -> None:
+    """Stop a process of the watch for good, then end the watch: within a minute, and what is lost is counted."""
+    with _watch(_file(folder), folder, "--serve", "--port", "0") as command:
+        command.until_scored(int(rng.integers(1, FRAMES // 2)))
+        children = sorted(command.look().values())
+        os.kill(children[int(rng.integers(len(children)))], signal.SIGSTOP)
+        time.sleep(float(rng.uniform(0, 0.5)))
+        command.signal(signal.SIGTERM)
+        command.leave(60.0)
+        _run(command, seen=None)
+
+
+def clock_set(rng: Rng, folder: Path) -> None:
+    """Set the clock, as all processes read it, by up to ten years while frames come: nothing is lost by it."""
+    by = float(rng.choice([-1, 1]) * 10 ** rng.uniform(1, 8.5))
+    at = time.monotonic() + float(rng.uniform(3, 10))  # the monotonic clock is one for all processes (Linux)
+    (folder / "clock").mkdir()
+    (folder / "clock" / "sitecustomize.py").write_text(
+        f"import time\ntrue = time.time\ntime.time = lambda: true() + ({by} if time.monotonic() > {at} else 0.0)\n"
+    )
+    with _watch(_file(folder), folder, "--serve", "--port", "0", first=(folder / "clock",)) as command:
+        command.until_scored(FRAMES // 2)
+        counts = _run(command)
+    need(counts.processed == FRAMES and not counts.unsaved, counts.sentence())
+
+
 # Signals to the watch itself.
 
 
@@ -385,7 +411,7 @@ class _Ending:
 
 Fault = Callable[[Rng, Path], None]
 KINDS: dict[str, tuple[Fault, ...]] = {
-    "process": (kill_child, stop_child, stop_watch),
+    "process": (kill_child, stop_child, stop_watch, end_with_halted, clock_set),
     "signals": (end_by_signal, kill_and_resume),
     "stream": (bad_messages, disorder, other_frames, new_series, silence, overload),
     "disk": (full_disk, little_room, folder_vanishes, source_truncated),

@@ -64,13 +64,17 @@ class WatchCommand:
         More of the command line.
     model : str
         The scorer.
+    first : tuple of Path
+        Folders whose modules its processes find before all others.
     """
 
-    def __init__(self, uri: str, folder: Path, *words: str, model: str = "Brightness") -> None:
+    def __init__(
+        self, uri: str, folder: Path, *words: str, model: str = "Brightness", first: tuple[Path, ...] = ()
+    ) -> None:
         self.folder = folder
         code = "from friedel.cli.main import main; main()"
         given = [word for setting in _SMALL for word in ("--set", setting)]
-        search = os.pathsep.join([str(HERE), *(entry for entry in sys.path if entry)])
+        search = os.pathsep.join([*map(str, first), str(HERE), *(entry for entry in sys.path if entry)])
         self.process = subprocess.Popen(
             [sys.executable, "-c", code, "watch", uri, "-o", str(folder), "--model", f"faults_peer:{model}", *given,
              *words],

@@ -99,6 +99,7 @@ def test_health_is_the_loop_s_and_readiness_the_source_s():
     silent = {"state": FIGURES["state"] | {"source": {"state": "silent", "reason": "nothing came"}}}
     assert health(FIGURES, 1001.0) == (True, "ok")
     assert not health(FIGURES, 1020.0)[0]
+    assert not health(FIGURES, 900.0)[0], "a clock set back makes no dead watch healthy"
     assert readiness(FIGURES, 1001.0)[0]
     assert readiness(silent, 1001.0) == (False, "the source is silent: nothing came")
     assert health(silent, 1001.0)[0]

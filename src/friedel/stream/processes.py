@@ -9,6 +9,7 @@ import os
 import signal
 import socket
 import threading
+import time
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -17,6 +18,7 @@ from multiprocessing import get_context, parent_process
 from multiprocessing.connection import Connection, wait
 from multiprocessing.reduction import ForkingPickler
 from multiprocessing.util import Finalize
+from pathlib import Path
 from queue import SimpleQueue
 from select import POLLOUT
 from select import poll as new_poll
@@ -28,6 +30,8 @@ _SIGNALS = ("SIGINT", "SIGTERM", "SIGHUP")
 _RUNNING: set[Any] = set()
 # A pipe that says it can be written to has room for more than this.
 _AT_ONCE = 1 << 15
+_HALTED = ("T", "t")  # states in /proc/PID/stat: stopped by a signal, by a tracer (proc(5))
+_GLANCE_S = 0.5  # s between two looks whether a process that is to leave stands still: a choice
 
 
 @dataclass(frozen=True)
@@ -97,6 +101,15 @@ class Supervised:
         """Whether it has ended and all it said was heard."""
         return self._over and not self._answers
 
+    @property
+    def halted(self) -> bool:
+        """Whether it stands still by a signal (SIGSTOP, a debugger), where the system tells (Linux)."""
+        try:
+            told = Path(f"/proc/{self.pid}/stat").read_text(encoding="utf-8", errors="replace")
+        except OSError:  # it has ended, or is on another machine, or this one has no /proc
+            return False
+        return told.rpartition(")")[2].split()[0] in _HALTED
+
     def tell(self, order: Any) -> None:
         """Give an order; returns at once. If the process is dead, `gone` shows it."""
         data = bytes(ForkingPickler.dumps(order))
@@ -132,14 +145,15 @@ class Supervised:
             hang_up(self._pipe)
 
     def stop(self, leave_s: float) -> None:
-        """End it: its pipe closes, and it is killed if it hasn't left in time; safe to call twice."""
+        """End it: its pipe closes, and it is killed if it hasn't left in time or stands still; safe to call twice."""
         if self._stopped:
             return
         self._stopped = True
         self._orders.put(None)
         hang_up(self._pipe)
-        if leave_s > 0:
-            self._process.join(leave_s)
+        until = time.monotonic() + leave_s
+        while self._process.is_alive() and not self.halted and (left := until - time.monotonic()) > 0:
+            self._process.join(min(left, _GLANCE_S))
         if self._process.is_alive():
             self._process.kill()
             self._process.join(2.0)

@@ -4,6 +4,7 @@ Every frame that comes is counted here, once, the moment it comes. Source clocks
 is measured by this machine's own monotonic clock.
 """
 
+import itertools
 import threading
 import time
 from collections.abc import Callable
@@ -210,12 +211,18 @@ class Receiver:
         believable = isinstance(begun.expected, int) and 0 < begun.expected <= LARGEST_GAP * 1000
         begun = begun if believable or begun.expected is None else replace(begun, expected=None)
         # Of a series whose numbers mean nothing after a restart, the name says when it began.
-        self._base = begun.series if begun.lasting else f"{begun.series}@{int(time.time())}"
+        self._base = begun.series if begun.lasting else self._new_name(f"{begun.series}@{int(time.time())}")
         self._lasting, self._renewals = begun.lasting, 0
         self.expected = begun.expected or 0
         self._arrivals = Arrivals()
         self.series.append(self._base)
         self.into.begin(begun)
+
+    def _new_name(self, name: str) -> str:
+        """Return a name no other series has: two may begin in one second, or the clock was set back."""
+        taken = {*self.series, *self.done}
+        others = (f"{name}.{count}" for count in itertools.count(1))
+        return name if name not in taken else next(other for other in others if other not in taken)
 
     def _take(self, message: Message) -> None:
         frames = message.frames[None] if message.frames.ndim == 2 else message.frames

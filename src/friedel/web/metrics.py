@@ -34,6 +34,8 @@ def health(figures: Mapping[str, Any], now: float | None = None) -> tuple[bool, 
     if not figures:
         return True, "starting"
     age = (time.time() if now is None else now) - figures["state"]["taken"]
+    if age <= -STALE_S:  # the snapshot is of the future, and after the clock was set back no other has come
+        return False, "the watch has shown nothing since the clock was set back"
     return (True, "ok") if age < STALE_S else (False, f"the watch has shown nothing for {age:.0f} s")
 
 

@@ -9,6 +9,7 @@ import threading
 import time
 from pathlib import Path
 
+import h5py
 import numpy as np
 import pytest
 from live_doubles import Scripted, frames, plan, rows, write_run
@@ -17,7 +18,7 @@ from friedel.spi.live.watch import HitsWatch, watch_hits
 from friedel.stream.display import Control, Display, Viewer
 from friedel.stream.ledger_file import KILLED, Account
 from friedel.stream.shared import SharedBlock, sweep
-from friedel.stream.sources.events import Message
+from friedel.stream.sources.events import Begun, Message
 
 SHM = Path("/dev/shm")
 
@@ -96,6 +97,28 @@ def test_what_a_killed_writer_had_not_flushed_is_written_by_the_next(tmp_path):
     assert result.counts.unsaved == 0
 
 
+@pytest.mark.parametrize("ends", ["stopped", "by itself"])
+def test_a_writer_that_stands_still_at_the_end_is_replaced_and_nothing_is_lost(tmp_path, ends):
+    stack, halted = frames(400), []
+    watch = None
+
+    def halt_writer():
+        halted.append(watch.sink.output.writer.process.pid)
+        os.kill(halted[0], signal.SIGSTOP)
+
+    messages = [Message(number=k, frames=stack[k : k + 10]) for k in range(0, 400, 10)]
+    last = [lambda: watch.stop(), 60.0] if ends == "stopped" else []
+    source = Scripted(*messages[:20], 0.2, halt_writer, *messages[20:], *last, patient=True)
+    watch = HitsWatch(plan(tmp_path, None, keep={"flush_s": 0.5}), source=source)
+    began = time.monotonic()
+    result = watch.run()
+    assert time.monotonic() - began < 50, "it waited for the writer until it gave it up"
+    assert not _alive(halted[0])
+    assert sorted(_written(tmp_path / "out")) == list(range(result.counts.processed))
+    assert result.counts.processed >= 390, "the message on its way at the stop may not have been read"
+    assert result.counts.unsaved == 0
+
+
 def test_a_killed_watch_leaves_nothing_behind_and_is_taken_up_again(tmp_path):
     path, folder = write_run(tmp_path / "run.h5", frames(600)), tmp_path / "out"
     process = _watch(f"file://{path}?rate=150", folder, "--serve", "--port", "0")
@@ -123,8 +146,6 @@ def test_a_killed_watch_leaves_nothing_behind_and_is_taken_up_again(tmp_path):
     assert first.dropped_why.get(KILLED, 0) == first.dropped
     assert second.counts.adds_up
     for part in sorted(folder.glob("hits_*.cxi")):
-        import h5py
-
         with h5py.File(part) as file:  # an ordinary file, also the one whose writer was killed
             selected = file["entry_1/result_1/selected"][()]
             assert len(selected) == len(file["entry_1/result_1/single"])
@@ -144,6 +165,44 @@ def test_a_signal_ends_a_watch_cleanly(tmp_path, number):
     assert process.returncode == 0, said
     assert f"processed {len(_written(folder))} " in out
     assert _ledger(folder)["processed"] == len(_written(folder))
+
+
+@pytest.mark.parametrize("jump", [-3600.0, 3600.0 * 24 * 365])
+def test_the_system_s_clock_may_be_set_while_frames_come(tmp_path, monkeypatch, jump):
+    stack, clock = frames(200), {"ahead": 0.0}
+    true = time.time
+    monkeypatch.setattr(time, "time", lambda: true() + clock["ahead"])
+
+    def messages(first, last):
+        return [Message(number=k, frames=stack[k : k + 10]) for k in range(first, last, 10)]
+
+    source = Scripted(*messages(0, 100), 0.5, lambda: clock.update(ahead=jump), *messages(100, 200), patient=True)
+    watch = HitsWatch(plan(tmp_path, None), source=source)
+    result = watch.run()
+    assert (result.counts.processed, result.counts.unsaved, result.counts.dropped) == (200, 0, 0)
+    assert sorted(_written(tmp_path / "out")) == list(range(200))
+    ends, rates = watch.sink.statistics._rate.curve()
+    assert ends[-1] - ends[0] < 600, "its stretches of time are those that passed"
+    assert np.isfinite(rates).any()
+
+
+def test_series_that_begin_in_one_second_have_different_names(tmp_path, monkeypatch):
+    now = time.time()
+    monkeypatch.setattr(time, "time", lambda: now)
+    stack = frames(40)
+    runs = [[Begun(series="7"), *(Message(number=k, frames=stack[k : k + 10]) for k in range(0, 40, 10))]] * 2
+    for _ in range(2):  # the second watch as after a clock was set back: its series would be those of the first
+        watch = HitsWatch(plan(tmp_path, None), source=Scripted(*runs[0], *runs[1], patient=True))
+        assert watch.run().counts.processed == 80
+    with_names = [entry for path in sorted((tmp_path / "out").glob("hits_*.cxi")) for entry in _named_rows(path)]
+    assert len(with_names) == len(set(with_names)) == 160
+
+
+def _named_rows(path):
+    with h5py.File(path) as file:
+        names = file["entry_1/series_1/name"][()]
+        columns = file["entry_1/result_1/series"][()], file["entry_1/result_1/number"][()]
+    return [(names[series], int(number)) for series, number in zip(*columns, strict=True)]
 
 
 def test_a_signal_in_the_middle_of_the_loop_s_wait_is_heard(tmp_path):

@@ -2,6 +2,7 @@
 
 import builtins
 import os
+import time
 from importlib import import_module
 
 import numpy as np
@@ -155,6 +156,33 @@ def test_links_pipes_and_a_vanished_folder_hold_up_no_frames(tmp_path):
     assert [type(event) for event in events] == [Begun, Message, Message]
     assert [event.number for event in events[1:]] == [2, 1]
     assert "the folder can't be read" in lost.reason
+
+
+@pytest.mark.parametrize("off_s", [-86400, 86400])
+def test_a_file_server_s_clock_doesn_t_decide_when_a_frame_is_given_up(tmp_path, off_s):
+    folder, stack = tmp_path / "scan", frames(2)
+    folder.mkdir()
+    whole, part = tmp_path / "whole.tif", folder / "f_0001.tif"
+    tifffile.imwrite(whole, stack[0])
+    written = time.time() + off_s
+
+    def write(n_bytes):
+        part.write_bytes(whole.read_bytes()[:n_bytes])
+        os.utime(part, (written, written))
+
+    write(100)
+    source = find_source(f"tiff+dir://{folder}?settle_s=3")
+    source.open()
+    assert isinstance(source.receive(0.05), Begun)
+    assert source.receive(0.2) is None, "a frame still being written is given up"
+    write(None)
+    (event,) = collect(source, 1)
+    assert isinstance(event, Message)
+    (folder / "f_0002.tif").write_bytes(b"II*")
+    os.utime(folder / "f_0002.tif", (written, written))
+    (event,) = collect(source, 1)
+    source.close()
+    assert isinstance(event, Malformed)
 
 
 def test_modules_are_put_one_below_the_other():

@@ -68,7 +68,9 @@ class HitStatistics:
     """
 
     def __init__(self) -> None:
-        self._rate = RateOverTime(time.time())
+        # Times of day for the curve, told by the monotonic clock: the system's may be set while frames come.
+        self._clock = time.time() - time.monotonic()
+        self._rate = RateOverTime(self._clock + time.monotonic())
         self._histogram = np.zeros(20, np.int64)
         self._galleries: dict[str, deque[Thumbnail]] = {
             name: deque(maxlen=_GALLERY) for name in ("singles", "reject_band", "rejected")
@@ -109,7 +111,7 @@ class HitStatistics:
         """
         scored = scores.status == FrameStatus.SCORED
         self._histogram += np.histogram(scores.single[scored], bins=20, range=(0, 1))[0]
-        self._rate.add(time.time(), len(scores), int(selected.sum()))
+        self._rate.add(self._clock + time.monotonic(), len(scores), int(selected.sum()))
         self.selected += int(selected.sum())
         self.blank += int((scores.blank >= 0.5).sum())
         self.reject_band += int(scores.reject_band.sum())

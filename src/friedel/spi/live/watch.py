@@ -118,6 +118,8 @@ class HitsSink:
         for scorer, why in self.pool.gone(self.plan.queue.worker_timeout_s):
             self._replace(scorer, why)
         if self.output is not None:
+            if self._watch.receiver.state.state == "ended":
+                self.output.writer.hurry()
             self.output.writer.hear()
         if self.merger is not None:
             self.merger.hear()
@@ -147,6 +149,8 @@ class HitsSink:
     def stopping(self) -> None:
         """Let the receiver go, should it be waiting for room."""
         self.into.stopping.set()
+        if self.output is not None:
+            self.output.writer.hurry()
 
     def obey(self, control: Control) -> None:
         """Select by the page's threshold; without one, as the plan says."""

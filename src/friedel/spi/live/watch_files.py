@@ -141,6 +141,7 @@ class Output:
         if finished is None or finished.refused:
             reason = "the writing process doesn't answer" if finished is None else finished.refused
             self._observer(Warned("results", f"{self._folder}: not all could be written: {reason}"))
+        self.writer.give_up_all("the watch was stopped")  # what a writer that died at the end left to no successor
         return {} if finished is None else {name: Path(path) for name, path in finished.files.items()}
 
     def close(self) -> None:

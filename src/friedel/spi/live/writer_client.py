@@ -38,6 +38,9 @@ _DEATHS = 3
 _SUSPECT = _DEATHS - 1  # deaths after which its successor gets one batch at a time
 _LIVED_S = 60.0  # s; the death of one that lived so long stands alone, whatever it had flushed
 _LEAVE_S = 10.0  # s to close its files before it is killed
+# s that a writer may stand still (SIGSTOP) once the watch is to end; then another writes what it hasn't: a choice, well
+# below the time for the drain.
+_STILL_S = 2.0
 
 
 @dataclass(eq=False)
@@ -88,6 +91,8 @@ class WriterClient:
     _held: deque[_Job] = field(default_factory=deque)
     _began: float = 0.0
     _over: str = ""
+    _still_since: float | None = None
+    _ending: bool = False
     _unusable: str = ""
 
     def __post_init__(self) -> None:
@@ -122,8 +127,13 @@ class WriterClient:
         """Hand over a row of the ledger."""
         self.process.tell(order)
 
+    def hurry(self) -> None:
+        """From now on replace a process that stands still, instead of waiting until somebody lets it go on."""
+        self._ending = True
+
     def finish(self, order: FinishFiles) -> None:
         """Have all files closed; `finished` then says which there are."""
+        self._ending = True
         self._finishing = order
         for job in self._held:  # those of a writer that dies over one of them
             self._give_up(self._jobs.pop(job.order.ticket), "the watch was stopped")
@@ -166,6 +176,9 @@ class WriterClient:
                     return
         if self.process.gone and self.finished is None and not self._over:
             self._replace()
+        elif self._ending and self.finished is None and self._stands_still():
+            self.observer(Warned("results", "the writing process was stopped; another writes what it hadn't yet"))
+            self._renew()
         self._go_on()
 
     @property
@@ -176,6 +189,14 @@ class WriterClient:
     def stop(self) -> None:
         """End the process."""
         self.process.stop(_LEAVE_S)
+
+    def _stands_still(self) -> bool:
+        if not self.process.halted:
+            self._still_since = None
+            return False
+        now = time.monotonic()
+        self._still_since = now if self._still_since is None else self._still_since
+        return now - self._still_since > _STILL_S
 
     def _started(self) -> Supervised:
         self._began = time.monotonic()
@@ -228,6 +249,7 @@ class WriterClient:
         self._renew()
 
     def _renew(self) -> None:
+        self._still_since = None
         self.process.stop(0.0)
         self.process = self._started()
         if self._open is not None:

@@ -54,6 +54,7 @@ class TiffFolderSource:
         self._begun, self._sent = False, 0
         self._spec: SpecScan | None = None
         self._spec_size = -1
+        self._unreadable: dict[str, tuple[int, int, float]] = {}
 
     def open(self) -> None:
         """Find the folder.
@@ -99,13 +100,29 @@ class TiffFolderSource:
             try:
                 frame, written = np.asarray(tifffile.imread(path)), path.stat().st_mtime
             except DAMAGED:
-                if not path.exists() or time.time() - path.stat().st_mtime < self._options.settle_s:
+                if self._may_change(path):
                     continue
                 self._done.add(path.name)
                 return Malformed(reason=_DAMAGED, number=number)
             self._done.add(path.name)
+            self._unreadable.pop(path.name, None)
             return self._message(number, frame, path, written)
         return None
+
+    def _may_change(self, path: Path) -> bool:
+        """Whether an unreadable file was seen to change lately.
+
+        By this machine's monotonic clock: a file server's clock, or this one's, may be minutes off.
+        """
+        try:
+            state = path.stat()
+        except OSError:  # it has gone, and may come again
+            return True
+        now, before = time.monotonic(), self._unreadable.get(path.name)
+        if before is None or before[:2] != (state.st_size, state.st_mtime_ns):
+            self._unreadable[path.name] = (state.st_size, state.st_mtime_ns, now)
+            return True
+        return now - before[2] < self._options.settle_s
 
     def _new_files(self) -> list[tuple[int, Path]]:
         found = []
