@@ -178,7 +178,7 @@ def sampled_pixels(
         return pixels, voxel  # `orient` says what is wrong
     speckle = survey(photons, pixels)
     reach = float(np.linalg.norm(pixels.q[pixels.used], axis=1).max())
-    factor = min(1 / (max(speckle.reach, diameter * voxel) * FINEST_SPECKLE), reach / _LEAST_REACH)
+    factor = min(1 / (max(speckle.finest, diameter * voxel) * FINEST_SPECKLE), reach / _LEAST_REACH)
     if factor <= 1 or not speckle.seen:
         return pixels, voxel
     return replace(pixels, q=pixels.q / factor), voxel * factor

@@ -292,7 +292,7 @@ def prepare(frames: RingFrames, pixels: Pixels, speckle: Speckle, options: Orien
     radial = [np.interp(place, frames.rings.q, values).astype(np.float32) for values in (variance.clip(max=1.5), worth)]
     march = March(
         extent=speckle.extent,
-        reach=MARGIN * speckle.reach,
+        reach=MARGIN * speckle.finest,
         q_max=q_max,
         variance=torch.from_numpy(radial[0]),
         worth=torch.from_numpy(radial[1]),
@@ -425,13 +425,15 @@ def joint(models: list[Model], rotation: Rotation) -> Model:
         models[0],
         intensity=mean(models[0].intensity, models[1].intensity),
         white=mean(models[0].white, models[1].white),
+        bias=None,
     )
 
 
 def _together(joint: Model, frames: RingFrames, march: March, options: OrientOptions) -> Iteration:
     rng = np.random.default_rng(options.seed + 99)
     last = iterate(joint, frames, march, rng, q_max=march.q_max)
-    return replace(last, model=compress(last.merge, last.model, march, q_max=march.q_max, steps=THOROUGH))
+    model = replace(last.model, bias=None)
+    return replace(last, model=compress(last.merge, model, march, q_max=march.q_max, steps=THOROUGH))
 
 
 def _oriented(
