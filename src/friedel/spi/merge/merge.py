@@ -24,7 +24,7 @@ from friedel.spi.merge.inputs import detector_for
 from friedel.spi.merge.merged import Merged, MergeRun, quaternions
 from friedel.spi.merge.plan import MergePlan
 from friedel.spi.merge.report import write_merge_report
-from friedel.spi.orient.quality import DOUBTED
+from friedel.spi.orient.quality import DOUBTED, EVEN
 from friedel.spi.orient.rings import Pixels
 from friedel.spi.orient.solve import Oriented, OrientOptions, orient
 from friedel.spi.orient.speckle import survey
@@ -201,7 +201,14 @@ def _reached(n: int, pixels: Pixels) -> NDArray[np.bool_]:
 def doubts(merged: Merged, photons: sp.csr_matrix) -> list[str]:
     """Return, in words, what speaks against the result."""
     found, quality = [], merged.quality
-    if quality.verdict == "don't trust":
+    if quality.evenness < EVEN:
+        found.append(
+            f"hits crowd on {quality.evenness:.0%} of all view directions: the particle has views that look nearly "
+            "alike, and frames choose among them; away from these directions the intensity has too little structure, "
+            "and halves agree on that. If the particle is symmetric, impose its symmetry; brighter frames tell views "
+            "apart, too"
+        )
+    if quality.agreement < DOUBTED:
         found.append(
             f"don't trust this intensity: its halves, oriented independently, agree at {quality.mean_halves:.2f}, "
             f"{quality.agreement:.2f} beyond chance (below {DOUBTED}). "

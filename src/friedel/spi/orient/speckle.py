@@ -34,9 +34,11 @@ _FADED = 0.04
 """Part of the largest radial power below which speckle has ended: Hann windows leak 0.001 beyond their main lobe, and
 where the radial mean nears zero what is divided by it gets sharp edges."""
 _WINDOW = 16.0
-"""Length of a radial window, voxels: it tells frequencies 0.09 cycles per voxel apart, a third of the finest speckle's."""
-_RADIAL_FRAMES, _RADIAL_ORDERS, _RADIAL_STEP = 1500, 14, 0.02
-"""Frames and harmonics from which radial power is measured, a second's work, and its frequencies' distance."""
+"""Length of a radial window, voxels: it tells frequencies 0.09 cycles per voxel apart, a third of the finest."""
+_RADIAL_ORDERS, _RADIAL_STEP = (
+    14,
+    0.02,
+)  # harmonics of which radial power is measured, a second's work; frequencies' step
 MARGIN = 1.2  # over the frequency to which speckles' power is seen: it goes on below the noise
 # Frames, highest frequency along a ring (cycles per voxel, just below Nyquist's 0.5) and distance of rings (voxels)
 # from which the speckles' size is measured.
@@ -128,7 +130,7 @@ def radial_reach(photons: sp.csr_matrix, pixels: Pixels, extent: float) -> float
         The speckles' ball along rings (`Speckle.extent`).
     """
     used = np.flatnonzero(pixels.used)
-    frames = sp.csr_matrix(photons[:_RADIAL_FRAMES], dtype=np.float32)[:, used]
+    frames = sp.csr_matrix(photons[:_SURVEY_FRAMES], dtype=np.float32)[:, used]
     q, weight = pixels.q[used], pixels.weight[used]
     radius, angle = np.hypot(q[:, 0], q[:, 1]), np.arctan2(q[:, 1], q[:, 0])
     mean = np.asarray(frames.mean(axis=0)).ravel()
@@ -217,7 +219,12 @@ def survey(photons: sp.csr_matrix, pixels: Pixels) -> Speckle:
     found = measure_speckle(ring_frames(photons[:_SURVEY_FRAMES], pixels, rings))
     if not found.seen:
         return found
-    return replace(found, across=radial_reach(photons, pixels, found.extent))
+    across = radial_reach(photons, pixels, found.extent)
+    if not across:
+        return found
+    # Nothing of an object is finer than its diameter. Where structure is faint, a facetted body's flares among round
+    # rings, the fit along rings runs to its bound.
+    return replace(found, extent=min(found.extent, across), reach=min(found.reach, MARGIN * across), across=across)
 
 
 def lay_frames(
