@@ -188,13 +188,17 @@ def kept_by_merging(
     """
     n = min(_DRAWN, int(frames.team.total(torch.tensor(len(frames)))) // 2)
 
-    def merged(number: int) -> Tensor:
+    def drawn(number: int) -> RingFrames:
         rng = np.random.default_rng((seed, 11, number))
-        drawn = drawn_frames(model.intensity.cpu(), frames, pixels, Rotation.random(n, random_state=rng), rng)
-        done = iterate(replace(model, bias=None), drawn, march, rng, q_max=march.q_max)
+        return drawn_frames(model.intensity.cpu(), frames, pixels, Rotation.random(n, random_state=rng), rng)
+
+    def merged(job: tuple[int, RingFrames]) -> Tensor:
+        rng = np.random.default_rng((seed, 12, job[0]))
+        done = iterate(replace(model, bias=None), job[1], march, rng, q_max=march.q_max)
         return compress(done.merge, done.model, march, q_max=march.q_max, steps=THOROUGH).relative.cpu()
 
-    first, second = in_threads(merged, [0, 1])
+    # Drawn one after the other: other processes are asked for their frames' brightness.
+    first, second = in_threads(merged, [(number, drawn(number)) for number in range(2)])
     known, unturned = model.relative.cpu(), Rotation.identity()
     pairs = ((known, first), (known, second), (first, second))
     one, two, both = (sphere_correlation(a, b, unturned, q) for a, b in pairs)

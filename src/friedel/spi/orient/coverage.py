@@ -68,7 +68,8 @@ def updated_bias(bias: Tensor | None, views: Tensor, frames_by_view: Tensor, n_f
     offered = near.sum(1)
     density = (near @ frames_by_view) / offered.clamp_min(1e-6) / frames_by_view.mean().clamp_min(1e-12)
     # Under an imposed symmetry views lie in a part of the sphere; beyond it nothing is asked.
-    answer = torch.where(offered > 1e-3 * offered.max(), -_GAIN * density.clamp_min(_EMPTY).log(), 0.0)
+    gain = _GAIN * min(1.0, n_frames / (_LEAST_CELLS * _FRAMES_A_CELL))  # few frames lie unevenly by chance
+    answer = torch.where(offered > 1e-3 * offered.max(), -gain * density.clamp_min(_EMPTY).log(), 0.0)
     bias = answer if bias is None else _MEMORY * bias + answer
     return bias - bias.mean()
 

@@ -35,6 +35,7 @@ _FADED = 0.04
 where the radial mean nears zero what is divided by it gets sharp edges."""
 _WINDOW = 16.0
 """Length of a radial window, voxels: it tells frequencies 0.09 cycles per voxel apart, a third of the finest."""
+_LEAK = 1.3  # by which a window of one voxel would widen what is seen, cycles per voxel: taken off for shorter ones
 _RADIAL_ORDERS, _RADIAL_STEP = (
     14,
     0.02,
@@ -155,8 +156,11 @@ def radial_reach(photons: sp.csr_matrix, pixels: Pixels, extent: float) -> float
         worth += 1 / error**2
     power, error = power / worth, 1 / np.sqrt(worth)
     seen = (power > SEEN * error) & (power > _FADED * power.max())
-    first = int(np.argmin(np.append(seen, False)))
-    return float(frequency[first - 1]) if first else 0.0
+    peak = int(power.argmax())
+    beyond = int(np.argmin(np.append(seen[peak:], False)))
+    if not beyond:
+        return 0.0
+    return float(max(frequency[peak + beyond - 1] - _LEAK * (1 / length - 1 / _WINDOW), 0.0))
 
 
 def shell_variance(frames: RingFrames, extent: float) -> Floats:
