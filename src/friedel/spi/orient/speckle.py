@@ -35,7 +35,12 @@ _FADED = 0.04
 where the radial mean nears zero what is divided by it gets sharp edges."""
 _WINDOW = 16.0
 """Length of a radial window, voxels: it tells frequencies 0.09 cycles per voxel apart, a third of the finest."""
-_LEAK = 1.3  # by which a window of one voxel would widen what is seen, cycles per voxel: taken off for shorter ones
+_LEAK = 1.3  # by which a window of one voxel widens what is seen, cycles per voxel; longer ones in proportion less
+_WIDEST = 0.45
+"""Widest ball that is fitted, cycles per voxel. The fit runs there where structure along rings is faint, as a facetted
+body's flares are among round rings; what is seen across rings is taken then: nothing is finer than the diameter."""
+_BALL = 1.5
+"""A ball's power falls to nothing at its diameter: it must reach so far beyond fringes to let them pass."""
 _RADIAL_ORDERS, _RADIAL_STEP = (
     14,
     0.02,
@@ -93,7 +98,7 @@ def measure_speckle(frames: RingFrames) -> Speckle:
     """
     frequency, power, noise = _power(frames)
     best = Speckle(extent=0.1, visibility=0.0, significance=-np.inf, reach=0.1)
-    for extent in np.geomspace(0.03, 0.45, 120):
+    for extent in np.geomspace(0.03, _WIDEST, 120):
         model = _ball(frequency / extent) / extent
         error = 1 / np.sqrt((model / noise**2) @ model)
         scale = float((model / noise**2) @ power * error**2)
@@ -160,7 +165,7 @@ def radial_reach(photons: sp.csr_matrix, pixels: Pixels, extent: float) -> float
     beyond = int(np.argmin(np.append(seen[peak:], False)))
     if not beyond:
         return 0.0
-    return float(max(frequency[peak + beyond - 1] - _LEAK * (1 / length - 1 / _WINDOW), 0.0))
+    return float(max(_BALL * (frequency[peak + beyond - 1] - _LEAK / length), 0.0))
 
 
 def shell_variance(frames: RingFrames, extent: float) -> Floats:
@@ -224,11 +229,10 @@ def survey(photons: sp.csr_matrix, pixels: Pixels) -> Speckle:
     if not found.seen:
         return found
     across = radial_reach(photons, pixels, found.extent)
-    if not across:
-        return found
-    # Nothing of an object is finer than its diameter. Where structure is faint, a facetted body's flares among round
-    # rings, the fit along rings runs to its bound.
-    return replace(found, extent=min(found.extent, across), reach=min(found.reach, MARGIN * across), across=across)
+    found = replace(found, across=across)
+    if across and found.extent > 0.99 * _WIDEST:
+        return replace(found, extent=min(across, _WIDEST), reach=across)
+    return found
 
 
 def lay_frames(
