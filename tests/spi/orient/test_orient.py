@@ -234,6 +234,25 @@ def test_a_verdict_asks_for_agreement_beyond_chance_and_for_evidence(halves, cha
     assert (quality.mean_corrected > 0.5) == (evidence > 0)
 
 
+@pytest.mark.parametrize(("evenness", "verdict"), [(0.97, "trust"), (0.9, "check"), (0.5, "don't trust")])
+def test_hits_that_crowd_are_not_trusted_however_well_halves_agree(evenness, verdict):
+    shells = np.full(6, 0.95)
+    quality = MergeQuality(
+        q=np.arange(6.0),
+        halves=shells,
+        chance=0 * shells,
+        q_resolved=5.0,
+        named=0,
+        evidence=20.0,
+        evidence_error=0.1,
+        kept=np.full(6, 0.9),
+        evenness=evenness,
+    )
+    assert quality.verdict == verdict
+    assert ("crowd" in quality.sentence) == (verdict != "trust")
+    assert quality.mean_corrected == pytest.approx(0.9**3 * np.sqrt(1.9 / 1.95))
+
+
 def test_a_march_grows_to_the_edge():
     march = March(
         extent=0.16,

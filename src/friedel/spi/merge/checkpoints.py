@@ -38,7 +38,7 @@ class Checkpoints:
     def keep(self, seed: int, stage: int, model: Model) -> None:
         """Write what a stage of a start left."""
         self.folder.mkdir(parents=True, exist_ok=True)
-        arrays = {name: getattr(model, name) for name in ("intensity", "profile", "white")}
+        arrays = {name: getattr(model, name) for name in ("intensity", "profile", "white", "bias")}
         with replacing(self._path(seed, stage)) as unfinished, unfinished.open("wb") as file:
             np.savez(file, **{name: values.cpu().numpy() for name, values in arrays.items() if values is not None})
 

@@ -45,6 +45,7 @@ def summary_of(run: MergeRun) -> dict[str, Any]:
         "halves": round(quality.mean_halves, 4),
         "halves_by_chance": round(float(np.nanmean(quality.chance)), 4),
         "agreement": round(quality.agreement, 4),
+        "view_directions_covered": round(quality.evenness, 4),
         "evidence_nats_per_frame": round(quality.evidence, 4),
         "expected_correlation_with_truth": round(quality.mean_corrected, 4),
         "q_resolved": quality.q_resolved,

@@ -24,7 +24,7 @@ from friedel.spi.merge.inputs import detector_for
 from friedel.spi.merge.merged import Merged, MergeRun, quaternions
 from friedel.spi.merge.plan import MergePlan
 from friedel.spi.merge.report import write_merge_report
-from friedel.spi.orient.quality import DOUBTED
+from friedel.spi.orient.quality import DOUBTED, EVEN
 from friedel.spi.orient.rings import Pixels
 from friedel.spi.orient.solve import Oriented, OrientOptions, orient
 from friedel.spi.orient.speckle import survey
@@ -178,7 +178,7 @@ def sampled_pixels(
         return pixels, voxel  # `orient` says what is wrong
     speckle = survey(photons, pixels)
     reach = float(np.linalg.norm(pixels.q[pixels.used], axis=1).max())
-    factor = min(1 / (max(speckle.reach, diameter * voxel) * FINEST_SPECKLE), reach / _LEAST_REACH)
+    factor = min(1 / (max(speckle.finest, diameter * voxel) * FINEST_SPECKLE), reach / _LEAST_REACH)
     if factor <= 1 or not speckle.seen:
         return pixels, voxel
     return replace(pixels, q=pixels.q / factor), voxel * factor
@@ -201,7 +201,14 @@ def _reached(n: int, pixels: Pixels) -> NDArray[np.bool_]:
 def doubts(merged: Merged, photons: sp.csr_matrix) -> list[str]:
     """Return, in words, what speaks against the result."""
     found, quality = [], merged.quality
-    if quality.verdict == "don't trust":
+    if quality.evenness < EVEN:
+        found.append(
+            f"hits crowd on {quality.evenness:.0%} of all view directions: the particle has views that look nearly "
+            "alike, and frames choose among them; away from these directions the intensity has too little structure, "
+            "and halves agree on that. If the particle is symmetric, impose its symmetry; brighter frames tell views "
+            "apart, too"
+        )
+    if quality.agreement < DOUBTED:
         found.append(
             f"don't trust this intensity: its halves, oriented independently, agree at {quality.mean_halves:.2f}, "
             f"{quality.agreement:.2f} beyond chance (below {DOUBTED}). "

@@ -165,6 +165,9 @@ class Merged:
             quality["q_resolved"], quality["named"] = self.quality.q_resolved, self.quality.named
             quality["chance"] = self.quality.chance
             quality["evidence"] = [self.quality.evidence, self.quality.evidence_error]
+            quality["evenness"] = self.quality.evenness
+            if self.quality.kept is not None:
+                quality["kept"] = self.quality.kept
             quality["verdict"] = self.quality.verdict
             file["notes"] = [f"{step}: {text}" for step, text in self.notes]
 
@@ -186,6 +189,9 @@ class Merged:
                     name: file["quality"][name][()]
                     for name in ("q", "halves", "chance", "q_resolved", "named", "evidence")
                 }
+                # Files of versions that didn't measure these have neither.
+                kept = file["quality"]["kept"][()] if "kept" in file["quality"] else None
+                even = float(file["quality"]["evenness"][()]) if "evenness" in file["quality"] else 1.0
                 notes = tuple(tuple(line.decode().split(": ", 1)) for line in file["notes"][()])
                 halves, voxel = file["halves"][()], float(file["voxel"][()])
         except (OSError, KeyError) as error:
@@ -198,6 +204,8 @@ class Merged:
             named=int(marks["named"]),
             evidence=float(marks["evidence"][0]),
             evidence_error=float(marks["evidence"][1]),
+            kept=kept,
+            evenness=even,
         )
         none = np.zeros((0, *arrays["intensity"].shape), np.float32)
         return cls(**arrays, voxel=voxel, halves=(halves[0], halves[1]), quality=quality, resampled=none, notes=notes)

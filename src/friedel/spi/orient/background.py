@@ -105,7 +105,7 @@ def _fluence(
 
 
 def expect_over(
-    frames: RingFrames, volume: Tensor, views: Tensor, *, n_rings: int, beta: float = 1.0
+    frames: RingFrames, volume: Tensor, views: Tensor, *, n_rings: int, beta: float = 1.0, bias: Tensor | None = None
 ) -> tuple[Expectation, Tensor]:
     """Find the posterior over orientations, with the background if frames have one.
 
@@ -121,6 +121,8 @@ def expect_over(
         Rings to compare.
     beta : float
         Inverse temperature.
+    bias : (n_views,), optional
+        Nats by which each view is more probable before a frame is seen.
 
     Returns
     -------
@@ -131,7 +133,7 @@ def expect_over(
     """
     parts, order = [], []
     for index, added, chosen, slices in _alike(frames, volume, views, n_rings):
-        part = expect(chosen, slices, beta=beta)
+        part = expect(chosen, slices, beta=beta, bias=bias)
         if added is not None:
             part = replace(part, photons=part.photons - added[:n_rings, None] * part.exposure)
         parts.append(part)

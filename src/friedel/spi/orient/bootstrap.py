@@ -17,6 +17,7 @@ from torch import Tensor
 
 from friedel.core.machine.threads import in_threads
 from friedel.core.observer import Progress
+from friedel.spi.orient.align import sphere_correlation
 from friedel.spi.orient.background import expect_over
 from friedel.spi.orient.march import THOROUGH, March, Model, compress, iterate, rotations_of, uncertainty_of
 from friedel.spi.orient.rings import Pixels, RingFrames, ring_frames
@@ -24,6 +25,8 @@ from friedel.spi.orient.views import turned_views
 from friedel.spi.orient.volume import sample
 
 Floats = NDArray[np.float32]
+_DRAWN, _DRAWN_AT_ONCE = 600, 50
+"""Frames drawn in a set, at most, and at once: a detector of 512² has then 150 MB of places."""
 
 
 def resampled(frames: RingFrames, model: Model, march: March, n: int, *, seed: int) -> Floats:
@@ -108,18 +111,100 @@ def sentinels(
         Of orientations and photons.
     """
     rng = np.random.default_rng((seed, 9))
-    known = Rotation.random(n, random_state=rng).as_matrix()
-    counts = frames.everyones(frames.counts.sum(1)).numpy()
-    source, other = halves[0], torch.nan_to_num(halves[1], nan=0.0)
-    q = torch.from_numpy((pixels.q[pixels.used] @ known.swapaxes(1, 2)).astype(np.float32))
-    mean = sample(source, q).double().numpy() * pixels.weight[pixels.used]
-    mean *= (rng.choice(counts, n) / mean.sum(1))[:, None]
-    photons = sp.lil_matrix((n, len(pixels.weight)), dtype=np.float32)
-    photons[:, np.flatnonzero(pixels.used)] = rng.poisson(mean)
-    drawn = ring_frames(sp.csr_matrix(photons), pixels, frames.rings)
+    known = Rotation.random(n, random_state=rng)
+    drawn = drawn_frames(halves[0], replace(frames, background=None, share=None), pixels, known, rng)
+    other = torch.nan_to_num(halves[1], nan=0.0)
     views = turned_views(march.n_views(march.q_max), rng, march.group)
     found, _ = expect_over(drawn, other, views, n_rings=drawn.rings.within(march.q_max))
-    return Sentinels(error=_nearest(known, rotations_of(found, views), march.group), claimed=uncertainty_of(found))
+    return Sentinels(
+        error=_nearest(known.as_matrix(), rotations_of(found, views), march.group), claimed=uncertainty_of(found)
+    )
+
+
+def drawn_frames(
+    intensity: Tensor, frames: RingFrames, pixels: Pixels, known: Rotation, rng: np.random.Generator
+) -> RingFrames:
+    """Draw frames from an intensity in known orientations, as bright as the hits and with their background.
+
+    Parameters
+    ----------
+    intensity : (m, m, m)
+        Photons per frame and unit weight.
+    frames : RingFrames
+        The hits: their rings, numbers of photons and background.
+    pixels : Pixels
+        The detector.
+    known : Rotation
+        One rotation a frame.
+    rng : numpy Generator
+        Of photons, and of which hit each frame is as bright as.
+    """
+    used, n = np.flatnonzero(pixels.used), len(known)
+    counts = frames.everyones(frames.counts.sum(1)).numpy()
+    like = rng.integers(0, len(counts), n)
+    q, weight = pixels.q[used], pixels.weight[used]
+    glow, share = np.zeros(len(used)), np.zeros(n)
+    if frames.background is not None and frames.share is not None:
+        glow = np.interp(np.hypot(q[:, 0], q[:, 1]), frames.rings.radius, frames.background.double().numpy())
+        share = frames.everyones(frames.share).double().numpy()[like]
+    rows = []
+    for start in range(0, n, _DRAWN_AT_ONCE):
+        part = slice(start, start + _DRAWN_AT_ONCE)
+        places = torch.from_numpy((q @ known[part].as_matrix().swapaxes(1, 2)).astype(np.float32))
+        mean = (sample(intensity, places).double().numpy() + share[part, None] * glow) * weight
+        mean *= (counts[like[part]] / mean.sum(1))[:, None]
+        rows.append(sp.csr_matrix(rng.poisson(mean).astype(np.float32)))
+    photons = sp.csr_matrix(sp.vstack(rows))
+    whole = sp.csr_matrix((photons.data, used[photons.indices], photons.indptr), (n, len(pixels.weight)))
+    made = ring_frames(whole, pixels, frames.rings)
+    if frames.share is None:
+        return made
+    return replace(made, background=frames.background, share=torch.from_numpy(share.astype(np.float32)))
+
+
+def kept_by_merging(
+    model: Model, frames: RingFrames, pixels: Pixels, march: March, q: NDArray[np.float64], *, seed: int
+) -> NDArray[np.float64]:
+    """Return how like an intensity what is merged of frames drawn from it is, but for noise, at each |q|.
+
+    Two sets of frames are drawn, oriented by the intensity and merged. What both sets have in common is what their
+    orientations and smoothing leave of it: c₁ c₂ / c₁₂, of their correlations with it and with each other, is its
+    square. Halves of the hits share this loss, so that they don't show it.
+
+    Parameters
+    ----------
+    model : Model
+        The merged intensity.
+    frames : RingFrames
+        The hits.
+    pixels : Pixels
+        The detector.
+    march : March
+        As for the merge.
+    q : (n_shells,)
+        Where to compare, voxels.
+    seed : int
+        Of what is drawn.
+    """
+    n = min(_DRAWN, int(frames.team.total(torch.tensor(len(frames)))) // 2)
+
+    def drawn(number: int) -> RingFrames:
+        rng = np.random.default_rng((seed, 11, number))
+        return drawn_frames(model.intensity.cpu(), frames, pixels, Rotation.random(n, random_state=rng), rng)
+
+    def merged(job: tuple[int, RingFrames]) -> Tensor:
+        rng = np.random.default_rng((seed, 12, job[0]))
+        done = iterate(replace(model, bias=None), job[1], march, rng, q_max=march.q_max)
+        return compress(done.merge, done.model, march, q_max=march.q_max, steps=THOROUGH).relative.cpu()
+
+    # Drawn one after the other: other processes are asked for their frames' brightness.
+    first, second = in_threads(merged, [(number, drawn(number)) for number in range(2)])
+    known, unturned = model.relative.cpu(), Rotation.identity()
+    pairs = ((known, first), (known, second), (first, second))
+    one, two, both = (sphere_correlation(a, b, unturned, q) for a, b in pairs)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        kept = np.sqrt(one.clip(0) * two.clip(0) / both.clip(1e-6))
+    return kept.clip(0, 1)
 
 
 def _nearest(known: NDArray[np.float64], found: Floats, group: NDArray[np.float64]) -> Floats:

@@ -174,8 +174,20 @@ def _promises(values: Tensor, logs: Tensor, radial: Tensor, weight: Tensor) -> t
     return gain, level - total.log(), variance
 
 
-def expect(frames: RingFrames, slices: Slices, *, beta: float) -> Expectation:
-    """Find the posterior over orientations at inverse temperature β, and the views' photons and exposures."""
+def expect(frames: RingFrames, slices: Slices, *, beta: float, bias: Tensor | None = None) -> Expectation:
+    """Find the posterior over orientations at inverse temperature β, and the views' photons and exposures.
+
+    Parameters
+    ----------
+    frames : RingFrames
+        The frames.
+    slices : Slices
+        The model's.
+    beta : float
+        Inverse temperature.
+    bias : (n_views,), optional
+        Nats by which each view is more probable before a frame is seen (`coverage`).
+    """
     n_harmonics, n_rings, n_views = slices.log.shape
     # In double precision, so that it hardly matters in which order, and in how many processes, frames are added.
     photons = torch.zeros((n_views, n_harmonics, n_rings), dtype=torch.complex128, device=slices.log.device)
@@ -184,7 +196,10 @@ def expect(frames: RingFrames, slices: Slices, *, beta: float) -> Expectation:
     parts = []
     for harmonics, rings in _blocks(frames, slices):
         scores = _scores(harmonics, rings.sum(1), slices)
-        found = _posterior(scores.mul_(beta), rings.sum(1), slices, (harmonics, photons, exposure))
+        scores.mul_(beta)
+        if bias is not None:
+            scores += bias
+        found = _posterior(scores, rings.sum(1), slices, (harmonics, photons, exposure))
         parts.append((found[0] / beta + _radial(rings, slices), *found[1:]))
     columns = [torch.cat(column) for column in zip(*parts, strict=True)]
     photons, exposure = (frames.team.total(values).to(torch.complex64) for values in (photons, exposure))

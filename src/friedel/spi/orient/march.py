@@ -16,6 +16,7 @@ from torch import Tensor
 from friedel.core.fourier import inverse_real_fourier_corner, real_fourier_corner
 from friedel.core.observer import Observer, Progress
 from friedel.spi.orient.background import expect_over
+from friedel.spi.orient.coverage import bias_at, updated_bias
 from friedel.spi.orient.expect import Expectation
 from friedel.spi.orient.rings import RingFrames
 from friedel.spi.orient.views import in_plane, turned_views
@@ -60,11 +61,14 @@ class Model:
         Radial mean, one value a voxel, far enough for any crop.
     white : (n, n, n) float32, optional
         White speckle behind the intensity, from which the next smoothing begins (`smooth_field`).
+    bias : (n_lattice,) float32, optional
+        What keeps views from crowding (`coverage`).
     """
 
     intensity: Tensor
     profile: Tensor
     white: Tensor | None = None
+    bias: Tensor | None = None
 
     @property
     def relative(self) -> Tensor:
@@ -267,11 +271,13 @@ def iterate(
     model = resized(model, n)
     views = turned_views(march.n_views(q_max), rng, march.group)
     n_rings = frames.rings.within(q_max)
-    found, points = expect_over(frames, model.intensity, views, n_rings=n_rings, beta=beta)
+    bias = bias_at(model.bias, views)
+    found, points = expect_over(frames, model.intensity, views, n_rings=n_rings, beta=beta, bias=bias)
     merge = collect_views(found, points, n, march.group)
-    return Iteration(
-        model=compress(merge, model, march, q_max=q_max), found=found, merge=merge, views=views, q_max=q_max
-    )
+    by_view = found.exposure[:, 0].mean(1)
+    total = int(frames.team.total(torch.tensor(len(frames))))
+    balanced = replace(compress(merge, model, march, q_max=q_max), bias=updated_bias(model.bias, views, by_view, total))
+    return Iteration(model=balanced, found=found, merge=merge, views=views, q_max=q_max)
 
 
 def collect_views(found: Expectation, points: Tensor, n: int, group: NDArray[np.float64]) -> Merge:

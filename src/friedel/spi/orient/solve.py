@@ -20,7 +20,8 @@ from friedel.core.machine.threads import in_threads, single_thread
 from friedel.core.observer import Note, Observer, Warned, silent
 from friedel.spi.orient.align import align, chance_correlation, sphere_correlation, turned
 from friedel.spi.orient.background import judge_over, with_background
-from friedel.spi.orient.bootstrap import Sentinels, resampled, sentinels
+from friedel.spi.orient.bootstrap import Sentinels, kept_by_merging, resampled, sentinels
+from friedel.spi.orient.coverage import evenness
 from friedel.spi.orient.expect import MOST, Judgement
 from friedel.spi.orient.march import THOROUGH, Iteration, March, Memory, Model, compress, iterate, run_march
 from friedel.spi.orient.quality import DOUBTED, MergeQuality, outliers, resolved
@@ -201,10 +202,16 @@ def _orient(
     models = [compress(half.merge, half.model, march, q_max=march.q_max, steps=THOROUGH) for half in halves]
     evidence = team.joined(torch.cat([one.evidence[good[part]] for one, part in zip(judged, parts, strict=True)]))
     quality, rotation = compare(models, march, pixels, named=named, evidence=evidence.cpu().numpy())
-    march.observer(Note("halves", quality.sentence))
     second = turned(models[1].intensity.cpu(), rotation)
     chosen = frames if good.all() else frames.select(np.flatnonzero(good))
     last = _together(joint(models, rotation), chosen, march, options)
+    figures = _oriented(last, judged, good, parts, frames)
+    quality = replace(
+        quality,
+        kept=kept_by_merging(last.model, chosen, pixels, march, quality.q, seed=options.seed),
+        evenness=evenness(figures["rotations"][figures["used"]], march.group),
+    )
+    march.observer(Note("halves", quality.sentence))
     known = None
     if options.sentinels:
         pair = (models[0].intensity.cpu(), second)
@@ -221,7 +228,7 @@ def _orient(
         exposure=last.merge.exposure.cpu().numpy(),
         halves=(models[0].intensity.cpu().numpy(), second.numpy()),
         quality=quality,
-        **_oriented(last, judged, good, parts, frames),
+        **figures,
     )
 
 
@@ -292,7 +299,7 @@ def prepare(frames: RingFrames, pixels: Pixels, speckle: Speckle, options: Orien
     radial = [np.interp(place, frames.rings.q, values).astype(np.float32) for values in (variance.clip(max=1.5), worth)]
     march = March(
         extent=speckle.extent,
-        reach=MARGIN * speckle.reach,
+        reach=MARGIN * speckle.finest,
         q_max=q_max,
         variance=torch.from_numpy(radial[0]),
         worth=torch.from_numpy(radial[1]),
@@ -425,13 +432,15 @@ def joint(models: list[Model], rotation: Rotation) -> Model:
         models[0],
         intensity=mean(models[0].intensity, models[1].intensity),
         white=mean(models[0].white, models[1].white),
+        bias=None,
     )
 
 
 def _together(joint: Model, frames: RingFrames, march: March, options: OrientOptions) -> Iteration:
     rng = np.random.default_rng(options.seed + 99)
     last = iterate(joint, frames, march, rng, q_max=march.q_max)
-    return replace(last, model=compress(last.merge, last.model, march, q_max=march.q_max, steps=THOROUGH))
+    model = replace(last.model, bias=None)
+    return replace(last, model=compress(last.merge, model, march, q_max=march.q_max, steps=THOROUGH))
 
 
 def _oriented(

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from scipy.ndimage import uniform_filter1d
 
 from friedel.core.machine.team import ALONE, Team
-from friedel.spi.orient.rings import Pixels, RingFrames, lay_rings, ring_frames, upright
+from friedel.spi.orient.rings import RING_STEP, Pixels, RingFrames, lay_rings, ring_frames, upright
 
 Floats = NDArray[np.float64]
 
@@ -28,6 +28,23 @@ _ASSUMED = 4.0
 the detector leave the volume a quadrupole, and any two of those agree after alignment, at 0.7–0.9."""
 _BAND, _WIDEST_BAND = 1.6, 0.35
 """Harmonics kept, in the speckles' ball's diameters and at most (cycles per voxel): beyond, only noise."""
+_RINGS = 0.25
+"""Distance of rings, finest speckles: between rings intensities are interpolated, and 0.37 of a fringe levels it."""
+_FADED = 0.04
+"""Part of the largest radial power below which speckle has ended: Hann windows leak 0.001 beyond their main lobe, and
+where the radial mean nears zero what is divided by it gets sharp edges."""
+_WINDOW = 16.0
+"""Length of a radial window, voxels: it tells frequencies 0.09 cycles per voxel apart, a third of the finest."""
+_LEAK = 1.3  # by which a window of one voxel widens what is seen, cycles per voxel; longer ones in proportion less
+_WIDEST = 0.45
+"""Widest ball that is fitted, cycles per voxel. The fit runs there where structure along rings is faint, as a facetted
+body's flares are among round rings; what is seen across rings is taken then: nothing is finer than the diameter."""
+_BALL = 1.5
+"""A ball's power falls to nothing at its diameter: it must reach so far beyond fringes to let them pass."""
+_RADIAL_ORDERS, _RADIAL_STEP = (
+    14,
+    0.02,
+)  # harmonics of which radial power is measured, a second's work; frequencies' step
 MARGIN = 1.2  # over the frequency to which speckles' power is seen: it goes on below the noise
 # Frames, highest frequency along a ring (cycles per voxel, just below Nyquist's 0.5) and distance of rings (voxels)
 # from which the speckles' size is measured.
@@ -48,14 +65,22 @@ class Speckle:
     significance : float
         The speckles' power over its error; below `SEEN` there are none, and ``extent`` is an assumption.
     reach : float
-        Frequency, cycles per voxel, beyond which no power is seen. A ball that fits the power of a dense core with thin
-        ends is the core's: its own power ends at ``extent``.
+        Frequency along rings, cycles per voxel, beyond which no power is seen. A ball that fits the power of a dense
+        core with thin ends is the core's: its own power ends at ``extent``.
+    across : float
+        The same across rings: a compact body has fringes there that are finer than anything along them.
     """
 
     extent: float
     visibility: float
     significance: float
     reach: float
+    across: float = 0.0
+
+    @property
+    def finest(self) -> float:
+        """Frequency, cycles per voxel, beyond which nothing is seen in any direction."""
+        return max(self.reach, self.across)
 
     @property
     def seen(self) -> bool:
@@ -73,7 +98,7 @@ def measure_speckle(frames: RingFrames) -> Speckle:
     """
     frequency, power, noise = _power(frames)
     best = Speckle(extent=0.1, visibility=0.0, significance=-np.inf, reach=0.1)
-    for extent in np.geomspace(0.03, 0.45, 120):
+    for extent in np.geomspace(0.03, _WIDEST, 120):
         model = _ball(frequency / extent) / extent
         error = 1 / np.sqrt((model / noise**2) @ model)
         scale = float((model / noise**2) @ power * error**2)
@@ -93,6 +118,54 @@ def _reach(frequency: Floats, power: Floats, noise: Floats, extent: float) -> fl
         if not inside.any() or weight @ power[inside] / np.sqrt(weight.sum()) < _SURE:
             return edge
         edge += step
+
+
+def radial_reach(photons: sp.csr_matrix, pixels: Pixels, extent: float) -> float:
+    """Return the frequency across rings, cycles per voxel, up to which frames vary beyond shot noise; 0 if unseen.
+
+    In windows along the radius, photons over their mean are expanded in angular harmonics and radial frequencies. What
+    varies from frame to frame beyond shot noise is speckle; gaps and the mean don't.
+
+    Parameters
+    ----------
+    photons : (n_frames, n_pixels) csr_matrix
+        Frames.
+    pixels : Pixels
+        The detector, the beam along z.
+    extent : float
+        The speckles' ball along rings (`Speckle.extent`).
+    """
+    used = np.flatnonzero(pixels.used)
+    frames = sp.csr_matrix(photons[:_SURVEY_FRAMES], dtype=np.float32)[:, used]
+    q, weight = pixels.q[used], pixels.weight[used]
+    radius, angle = np.hypot(q[:, 0], q[:, 1]), np.arctan2(q[:, 1], q[:, 0])
+    mean = np.asarray(frames.mean(axis=0)).ravel()
+    near = np.round(2 * radius).astype(int)
+    profile = np.bincount(near, mean) / np.bincount(near, weight).clip(1e-9)
+    expected = (profile[near] * weight).clip(1e-6)
+    frequency = np.arange(0, 0.5, _RADIAL_STEP)
+    length = min(_WINDOW, np.ptp(radius) / 2)
+    power, worth = np.zeros(len(frequency)), np.zeros(len(frequency))
+    for centre in np.arange(radius.min() + length / 2, radius.max() - length / 2 + 1, length / 2):
+        inside = np.flatnonzero(np.abs(radius - centre) < length / 2)
+        window = np.cos(np.pi * (radius[inside] - centre) / length) ** 2
+        window /= window.sum() * expected[inside]
+        orders = np.arange(2, np.clip(int(2 * np.pi * centre * _BAND * extent), 4, _RADIAL_ORDERS) + 1)
+        around = window[:, None] * np.exp(-1j * np.outer(angle[inside], orders))
+        across = np.exp(-2j * np.pi * np.outer(radius[inside], frequency))
+        waves = (around[:, :, None] * across[:, None, :]).reshape(len(inside), -1).astype(np.complex64)
+        shot = float(mean[inside] @ window**2)
+        whole = (frames[:, inside] @ waves).var(0).reshape(len(orders), -1)
+        error = whole.clip(shot).sum(0) / np.sqrt(len(orders) * frames.shape[0])
+        power += (whole - shot).sum(0) / error**2
+        worth += 1 / error**2
+    power, error = power / worth, 1 / np.sqrt(worth)
+    seen = (power > SEEN * error) & (power > _FADED * power.max())
+    peak = int(power.argmax())
+    beyond = int(np.argmin(np.append(seen[peak:], False)))
+    if not beyond:
+        return 0.0
+    return float(max(_BALL * (frequency[peak + beyond - 1] - _LEAK / length), 0.0))
 
 
 def shell_variance(frames: RingFrames, extent: float) -> Floats:
@@ -152,7 +225,14 @@ def survey(photons: sp.csr_matrix, pixels: Pixels) -> Speckle:
     """Return what the first frames say about speckles, before any orientation."""
     pixels, _ = upright(pixels)
     rings = lay_rings(pixels, band=_SURVEY_BAND, step=_SURVEY_STEP)
-    return measure_speckle(ring_frames(photons[:_SURVEY_FRAMES], pixels, rings))
+    found = measure_speckle(ring_frames(photons[:_SURVEY_FRAMES], pixels, rings))
+    if not found.seen:
+        return found
+    across = radial_reach(photons, pixels, found.extent)
+    found = replace(found, across=across)
+    if across and found.extent > 0.99 * _WIDEST:
+        return replace(found, extent=min(across, _WIDEST), reach=across)
+    return found
 
 
 def lay_frames(
@@ -185,5 +265,9 @@ def lay_frames(
     """
     speckle = survey(photons, pixels)
     speckle = replace(speckle, reach=max(speckle.reach, diameter / MARGIN))
-    rings = lay_rings(pixels, band=min(max(_BAND * speckle.extent, MARGIN * speckle.reach), _WIDEST_BAND))
+    rings = lay_rings(
+        pixels,
+        band=min(max(_BAND * speckle.extent, MARGIN * speckle.reach), _WIDEST_BAND),
+        step=min(RING_STEP, _RINGS / speckle.finest),
+    )
     return speckle, ring_frames(photons, pixels, rings, team=team, numbers=numbers)
