@@ -141,7 +141,9 @@ def _without_lost(counts: Counts, name: str, observer: Observer) -> Counts:
         box = (slice(None), *region)
         known = np.asarray(counts.mask[box].any(axis=(1, 2)))
         is_whole = counts.values[box].shape == counts.values.shape
-        lost = _empty_between(counts.values[box].sum(axis=(1, 2), dtype=np.float64), known, whole=is_whole)
+        totals = counts.values[box].sum(axis=(1, 2), dtype=np.float64)
+        # Of values in another unit it isn't known that so much light leaves no frame empty.
+        lost = _empty_between(totals, known, whole=is_whole and counts.unit == "photons")
         for index in lost:
             unknown[(index, *region)] = True
             (whole if is_whole else parts).add(index)
