@@ -36,7 +36,7 @@ def truth(finished):
 def plan(tmp_path, monkeypatch, truth):
     """Give a plan for a small volume, with a stand-in for phasing that knows the answer at once."""
 
-    def answer(diffraction, options, *, seed, device=None, observer):
+    def answer(diffraction, options, *, seed, neighbour=None, device=None, observer):
         observer(Note("support", "the truth's"))
         return replace(truth, provenance=replace(truth.provenance, seed=seed))
 
