@@ -368,3 +368,22 @@ def test_a_damaged_file_that_hangs_the_library_is_refused_in_seconds(tmp_path):
     with pytest.raises(InputError, match=r"run\.h5"):
         open_frames(path).__enter__()
     assert time.monotonic() - began < 30
+
+
+@pytest.mark.parametrize(
+    ("mask", "why"),
+    [
+        (h5py.SoftLink("/nowhere/mask"), "a link that leads nowhere"),
+        ("bad pixels", "holds no numbers"),
+        (np.zeros((9, 9)), "(9, 9)"),
+    ],
+)
+def test_a_mask_that_cannot_be_used_is_said(mask, why, tmp_path):
+    with h5py.File(tmp_path / "run.cxi", "w") as file:
+        file["entry_1/data_1/data"] = RUN
+        file["entry_1/data_1/mask"] = mask
+    with open_frames(tmp_path / "run.cxi") as source:
+        assert source.mask is None
+        (said,) = [text for text in source.notes if "own mask" in text]
+    assert why in said
+    assert "not used" in said

@@ -185,14 +185,17 @@ def mask_names(file: h5py.File, frames: str, shape: tuple[int, ...]) -> list[str
 
 
 def misfits(file: h5py.File, frames: str, shape: tuple[int, ...]) -> list[str]:
-    """Return the masks right beside frames that don't fit them, with their shapes."""
-    group = file[frames].parent
-    found = [(name, get(group, name)) for name in group if is_mask_name(name)]
-    return [
-        f"{name} {item.shape}"
-        for name, item in found
-        if isinstance(item, h5py.Dataset) and not _fits(item.shape, shape)
-    ]
+    """Return the masks right beside frames that can't be used, and why: another shape, no numbers, a dangling link."""
+    group, said = file[frames].parent, []
+    for name in filter(is_mask_name, group):
+        item = get(group, name)
+        if item is None:
+            said.append(f"{name}, a link that leads nowhere,")
+        elif isinstance(item, h5py.Dataset) and item.dtype.kind not in "buif":
+            said.append(f"{name}, which holds no numbers,")
+        elif isinstance(item, h5py.Dataset) and not _fits(item.shape, shape):
+            said.append(f"{name} {item.shape}")
+    return said
 
 
 def _fits(mask: tuple[int, ...], frames: tuple[int, ...]) -> bool:
