@@ -19,6 +19,9 @@ from friedel.core.observer import Note, Observer, Warned, listed, silent
 
 # By chance no count where 25 are expected: 1e-11.
 LEAST_EXPECTED = 25.0
+# A part without a count is a fringe's if the rest of the frame has so small a share of the counts that the frames next
+# to it have there: between parallel faces all of a frame is dark.
+DIP = 0.1
 # A part of a frame whose mirror image about the peak has as few counts may be dark: of 30 expected, 10 come by chance
 # once in 45,000 parts looked at, and 0 once in 1e13.
 DARK = 10
@@ -135,16 +138,20 @@ def _without_repeated(counts: Counts, name: str, observer: Observer) -> Counts:
 def _without_lost(counts: Counts, name: str, observer: Observer) -> Counts:
     """Take parts of frames that are empty between full ones as unknown: whole frames, halves and eighths."""
     unknown = np.zeros(counts.mask.shape, bool)
+    totals = counts.values.sum(axis=(1, 2), dtype=np.float64)
     whole: set[int] = set()
     parts: set[int] = set()
     for region in _regions(counts.values.shape[1:]):
         box = (slice(None), *region)
         known = np.asarray(counts.mask[box].any(axis=(1, 2)))
         is_whole = counts.values[box].shape == counts.values.shape
-        totals = counts.values[box].sum(axis=(1, 2), dtype=np.float64)
+        inside = counts.values[box].sum(axis=(1, 2), dtype=np.float64)
         # Of values in another unit it isn't known that so much light leaves no frame empty.
-        lost = _empty_between(totals, known, whole=is_whole and counts.unit == "photons")
+        lost = _empty_between(inside, known, whole=is_whole and counts.unit == "photons")
+        dips = _dips(totals - inside)
         for index in lost:
+            if not is_whole and index in dips:
+                continue
             unknown[(index, *region)] = True
             (whole if is_whole else parts).add(index)
     if not unknown.any():
@@ -154,6 +161,12 @@ def _without_lost(counts: Counts, name: str, observer: Observer) -> Counts:
     text = f"{name}: {' and '.join(said)} have no counts between bright ones: lost, not dark, so unknown"
     observer(Warned("lost frames", text))
     return counts.without(unknown)
+
+
+def _dips(totals: NDArray[np.float64]) -> set[int]:
+    """Return the frames with far fewer counts than both next to them: a dark fringe runs through all of the frame."""
+    beside = np.minimum(totals[:-2], totals[2:])
+    return set(map(int, np.flatnonzero(totals[1:-1] < DIP * beside) + 1))
 
 
 def _regions(shape: tuple[int, ...]) -> Iterator[tuple[slice, slice]]:
@@ -196,11 +209,16 @@ def _empty_between(totals: NDArray[np.float64], known: NDArray[np.bool_], *, who
 
 
 def _shut(totals: NDArray[np.float64], empty: NDArray[np.bool_]) -> list[int]:
-    """Return the frames at either end without a count, where the next one has many: a shutter was closed."""
+    """Return the frames at either end without a count, a shutter being closed: others and their mirrors have many."""
     found: list[int] = []
     for way in (1, -1):
-        dark = int((~empty[::way]).argmax())
-        if dark >= LEAST_SHUT and totals[::way][dark] >= SHUT_BESIDE:
+        line = totals[::way]
+        dark, peak = int((~empty[::way]).argmax()), int(line.argmax())
+        if dark < LEAST_SHUT or line[dark] < SHUT_BESIDE:
+            continue
+        # What ends on both sides of the peak alike ends of itself.
+        mirrored = line[2 * peak - dark + 1 :][:LEAST_SHUT]
+        if mirrored.size == LEAST_SHUT and mirrored.min() > DARK:
             found += list(range(dark)) if way == 1 else list(range(len(totals) - dark, len(totals)))
     return found
 
