@@ -20,7 +20,7 @@ from friedel.spi.simulation.simulate import simulate_hits
 RUN_FILE = "run.cxi"
 HITS_FILE = "hits.emc"
 MERGED = {
-    "particle": "chain", "hits": 1000, "photons": 1500.0, "pixels": 41, "diameter": 10.0, "distance": 100.0, "stop": 2.0
+    "particle": "chain", "hits": 1500, "photons": 1500.0, "pixels": 41, "diameter": 10.0, "distance": 100.0, "stop": 2.0
 }  # fmt: skip
 """What is merged: a globular chain, which has no symmetry. A larger one, or fewer photons a hit, needs more hits before
 its halves agree."""
