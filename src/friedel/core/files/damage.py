@@ -1,6 +1,7 @@
 """A file that isn't there, or that parsers fail on: one error that names it. Knows nothing of formats."""
 
 import struct
+import tokenize
 import zipfile
 import zlib
 from collections.abc import Iterator
@@ -12,7 +13,7 @@ from friedel.core.errors import InputError
 # What the parsers are known to raise on damaged bytes; anything else is a bug and should be seen as one.
 DAMAGED = (
     OSError, ValueError, EOFError, KeyError, IndexError, TypeError, RuntimeError, ArithmeticError, AttributeError,
-    MemoryError, struct.error, zipfile.BadZipFile, zlib.error,
+    MemoryError, struct.error, tokenize.TokenError, zipfile.BadZipFile, zlib.error,
 )  # fmt: skip
 
 
