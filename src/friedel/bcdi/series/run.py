@@ -8,11 +8,14 @@ import hashlib
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from friedel.bcdi.facets import facet_table, find_facets
 from friedel.bcdi.records import CrystalImage, Reconstruction
 from friedel.bcdi.results.numbers import FILE, read_numbers, save_numbers
 from friedel.bcdi.results.save import load_reconstruction
 from friedel.bcdi.run import RunResult, run_scan
 from friedel.bcdi.scans.read import read_scan
+from friedel.bcdi.series.facets import FILE as FACETS
+from friedel.bcdi.series.facets import FollowedFacet, follow_facets
 from friedel.bcdi.series.outliers import find_doubtful, find_outliers
 from friedel.bcdi.series.plan import Member, SeriesPlan, members_of
 from friedel.bcdi.series.together import Together, seen_together
@@ -48,10 +51,13 @@ class SeriesResult(SeriesOutcome[SeriesScan]):
         Scans that fit in although a check of their own failed, and what is said of them.
     together : Together or None
         All crystals in one frame; None where fewer than two came out.
+    facets : tuple of FollowedFacet
+        The reference crystal's facets through all scans; empty where no two came out.
     """
 
     doubtful: dict[str, str]
     together: Together | None
+    facets: tuple[FollowedFacet, ...] = ()
 
     @property
     def scans(self) -> tuple[SeriesScan, ...]:
@@ -107,7 +113,13 @@ def _report(plan: SeriesPlan, scans: tuple[SeriesScan, ...], folder: Path, obser
     for name, why in doubtful.items():
         observer(Warned("series", f"{name}: {why}"))
     result = SeriesResult(
-        members=scans, against=against, outliers=outliers, doubtful=doubtful, together=together, files={}
+        members=scans,
+        against=against,
+        outliers=outliers,
+        doubtful=doubtful,
+        together=together,
+        facets=() if together is None else follow_facets(folder, together),
+        files={},
     )
     result.files.update(write_series(folder, result))
     return result
@@ -138,7 +150,10 @@ def _member(
     notes = [event for event in recorder.events if isinstance(event, Note) and event.step == "neighbour"]
     witnessed = [note.figures["agreement"] for note in notes if "agreement" in note.figures]
     begun = {"witness_correlation": witnessed[0]} if witnessed else {}
-    _remember(member, folder, result, {**begun, "frames": float(scan.frames.shape[0])})
+    exposed = member.conditions | {k: v for k, v in scan.readings.items() if k not in member.conditions}
+    _remember(folder, result, {**begun, "frames": float(scan.frames.shape[0])}, exposed)
+    facets = facet_table(find_facets(result.crystal, peak=member.peak))
+    (folder / FACETS).write_text(facets, encoding="utf-8")
     (folder / _STAMP).write_text(_stamp(member, chained=bool(all_members)) + "\n", encoding="utf-8")
     return _stored(member, folder)
 
@@ -162,11 +177,11 @@ def _is_done(member: Member, series: Path, *, chained: bool) -> bool:
     return stamp.is_file() and stamp.read_text().strip() == _stamp(member, chained=chained) and numbers.is_file()
 
 
-def _remember(member: Member, folder: Path, result: RunResult, seen: dict[str, float]) -> None:
+def _remember(folder: Path, result: RunResult, seen: dict[str, float], exposed: dict[str, float]) -> None:
     crystal: CrystalImage = result.crystal
     numbers = {**crystal_numbers(crystal), **seen, "photons": result.diffraction.n_photons}
     errors = crystal_errors(crystal)
-    save_numbers(folder / FILE, result.reconstruction, numbers, conditions=member.conditions, errors=errors)
+    save_numbers(folder / FILE, result.reconstruction, numbers, conditions=exposed, errors=errors)
 
 
 def _stored(member: Member, folder: Path, *, again: bool = False) -> SeriesScan:
@@ -175,7 +190,7 @@ def _stored(member: Member, folder: Path, *, again: bool = False) -> SeriesScan:
     chi = quality["chi"]
     return SeriesScan(
         name=member.name,
-        conditions=member.conditions,
+        conditions=values["conditions"],
         numbers=values["numbers"] | ({} if chi is None else {"chi": chi}),
         errors=values["errors"],
         quality=quality,
