@@ -37,6 +37,13 @@ def test_every_scan_gets_its_own_plan_and_its_conditions(tmp_path):
     assert SeriesPlan.load(_written(tmp_path, plan)).text() == plan.text()
 
 
+def test_a_condition_may_be_what_the_files_record():
+    values = {"scan": {"path": "data", "beamline": "aps34idc", "record": ["th"]}, "scans": "1-2", "against": "oven"}
+    assert [member.plan.scan.record for member in members_of(SeriesPlan.read(values))] == [("th", "oven")] * 2
+    stated = values | {"conditions": {"oven": (1.0, 2.0)}}
+    assert members_of(SeriesPlan.read(stated))[1].plan.scan.record == ("th",)
+
+
 def _written(folder, plan):
     (folder / "series.yaml").write_text(plan.text())
     return folder / "series.yaml"
