@@ -2,25 +2,19 @@
 
 import ast
 import importlib
-import importlib.util
 import re
 import shlex
 from pathlib import Path
 
-import numpy as np
 import pytest
 import typer
 
-import friedel
 from friedel.bcdi.scans.beamline import SHIPPED
-from friedel.bcdi.strain.analysis import analyse
 from friedel.cli.main import app
 
 ROOT = Path(__file__).resolve().parents[2]
 PAGES = sorted([ROOT / "README.md", *(ROOT / "docs").rglob("*.md")])
 BLOCK = re.compile(r"^ *```(\w+)\n(.*?)^ *```", re.MULTILINE | re.DOTALL)
-RUN_WHOLE = ("open", "facets", "planning", "coming_from")
-"""Pages whose Python is run line by line, with a finished result at hand."""
 
 
 def _blocks(path, *kinds):
@@ -35,22 +29,6 @@ def test_python_is_python_and_what_it_imports_is_there(path):
                 module = importlib.import_module(node.module)
                 absent = [a.name for a in node.names if not hasattr(module, a.name)]
                 assert absent == [], f"{path.name}: {node.module} has no {absent}"
-
-
-@pytest.mark.parametrize("name", RUN_WHOLE)
-def test_python_of_the_newer_pages_runs(name, finished, tmp_path, monkeypatch):
-    path = next(page for page in PAGES if page.stem == name)
-    monkeypatch.chdir(tmp_path)
-    np.save("pattern.npy", np.zeros(3))
-    result = finished(geometry="square")
-    monkeypatch.setattr(friedel, "reconstruct", lambda pattern, *, seed: result, raising=False)
-    space = {"result": result, "crystal": analyse(result)}
-    blocks = _blocks(path, "python")
-    assert blocks, f"{path.name} has no Python to run"
-    for text in blocks:
-        if "from tiled" in text and importlib.util.find_spec("tiled") is None:
-            continue  # an optional client, and a server of the reader's own
-        exec(compile(text, path.name, "exec"), space)
 
 
 def _lines(path):

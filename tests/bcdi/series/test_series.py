@@ -95,6 +95,16 @@ def test_a_scan_begins_at_the_last_trusted_one_before_it(tmp_path, monkeypatch):
     assert loaded[3:] == ["scan_0001"]
 
 
+def test_a_damaged_neighbour_is_passed_over(tmp_path):
+    members = members_of(SeriesPlan.read({"scan": {"path": "data"}, "scans": "1-2"}))
+    (tmp_path / "scan_0001").mkdir()
+    (tmp_path / "scan_0001" / "crystal.json").write_text(json.dumps({"kind": "crystal", "trusted": True}))
+    (tmp_path / "scan_0001" / "series.txt").write_text(series_run._stamp(members[0], chained=True))
+    assert series_run._neighbour(members[1], tmp_path, members) is None  # its reconstruction is gone
+    (tmp_path / "scan_0001" / "reconstruction.cxi").write_bytes(b"half a file")
+    assert series_run._neighbour(members[1], tmp_path, members) is None
+
+
 @dataclass
 class _Scan:
     name: str

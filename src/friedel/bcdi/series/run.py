@@ -5,6 +5,7 @@ A scan's phasing begins at the object of the last trusted one before it, with a 
 """
 
 import hashlib
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -159,11 +160,12 @@ def _member(
 
 
 def _neighbour(member: Member, series: Path, all_members: tuple[Member, ...]) -> Reconstruction | None:
-    """Return the last trusted result before a member's."""
+    """Return the last trusted result before a member's that can be read."""
     before = all_members[: all_members.index(member)] if all_members else ()
     for other in reversed(before):
-        if _is_done(other, series, chained=True) and read_numbers(series / other.name / FILE).get("trusted"):
-            return load_reconstruction(series / other.name / "reconstruction.cxi")
+        with suppress(InputError):  # a damaged result is no neighbour; the scan's own row will say what it is
+            if _is_done(other, series, chained=True) and read_numbers(series / other.name / FILE).get("trusted"):
+                return load_reconstruction(series / other.name / "reconstruction.cxi")
     return None
 
 
