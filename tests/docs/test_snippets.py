@@ -4,13 +4,17 @@ import ast
 import importlib
 import re
 import shlex
+import textwrap
 from pathlib import Path
 
 import pytest
 import typer
+import yaml
 
-from friedel.bcdi.scans.beamline import SHIPPED
+from friedel.bcdi.scans.beamline import SHIPPED, Beamline
 from friedel.cli.main import app
+from friedel.cli.plan_kinds import KINDS
+from friedel.core.errors import PlanError
 
 ROOT = Path(__file__).resolve().parents[2]
 PAGES = sorted([ROOT / "README.md", *(ROOT / "docs").rglob("*.md")])
@@ -29,6 +33,31 @@ def test_python_is_python_and_what_it_imports_is_there(path):
                 module = importlib.import_module(node.module)
                 absent = [a.name for a in node.names if not hasattr(module, a.name)]
                 assert absent == [], f"{path.name}: {node.module} has no {absent}"
+
+
+FOREIGN = ("live", "service")
+"""Pages whose YAML is another program's: a detector's streaming service, and Prometheus."""
+
+
+@pytest.mark.parametrize("path", [p for p in PAGES if _blocks(p, "yaml")], ids=lambda path: path.stem)
+def test_yaml_is_a_plan_a_part_of_one_or_a_beamline(path):
+    blocks = [yaml.safe_load(textwrap.dedent(text)) for text in _blocks(path, "yaml") if path.stem not in FOREIGN]
+    whole = next((block for block in blocks if "sample_circles" in block), {})
+    for block in blocks:
+        if "scanned" in block:
+            block = {"layout": whole["layout"] | block}
+        if block.keys() <= Beamline.model_fields.keys():
+            Beamline.read(whole | block)
+            continue
+        kinds = [kind for kind in KINDS if block.keys() <= kind.model_fields.keys()]
+        assert kinds, f"{path.name}: no plan has all of {sorted(block)}"
+        refused = []
+        for kind in kinds:
+            try:
+                kind.read(block)
+            except PlanError as error:
+                refused.append(f"{kind.__name__}: {error}")
+        assert len(refused) < len(kinds), f"{path.name}: {refused}"
 
 
 def _lines(path):

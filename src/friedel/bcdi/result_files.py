@@ -10,7 +10,7 @@ from friedel.bcdi.report.surface import save_picture
 from friedel.bcdi.results.numbers import FILE as NUMBERS
 from friedel.bcdi.results.numbers import save_numbers
 from friedel.bcdi.results.save import save_crystal, save_quality, save_reconstruction
-from friedel.bcdi.strain.summary import crystal_numbers
+from friedel.bcdi.strain.summary import crystal_errors, crystal_numbers
 from friedel.core.errors import MissingDependencyError
 from friedel.core.observer import Observer, Warned
 
@@ -57,7 +57,13 @@ def write_results(
         "scripts": save_reconstruction(reconstruction, folder / "reconstruction.npz"),
         "picture": save_picture(folder / "crystal.png", reconstruction, crystal),
         "figures": save_quality(reconstruction, folder / "quality.json"),
-        "numbers": save_numbers(folder / NUMBERS, reconstruction, crystal_numbers(crystal), conditions=conditions),
+        "numbers": save_numbers(
+            folder / NUMBERS,
+            reconstruction,
+            crystal_numbers(crystal),
+            conditions=conditions,
+            errors=crystal_errors(crystal),
+        ),
         "plan": folder / "plan.yaml",
     }
     written["plan"].write_text(plan.text(), encoding="utf-8")
