@@ -44,6 +44,12 @@ def test_a_condition_may_be_what_the_files_record():
     assert members_of(SeriesPlan.read(stated))[1].plan.scan.record == ("th",)
 
 
+def test_a_file_a_scan_needs_no_other_path():
+    plan = SeriesPlan.read({"scan": {"beamline": "aps34idc"}, "files": ["a/one.h5", "two.h5"]})
+    assert [str(member.plan.scan.path) for member in members_of(plan)] == ["a/one.h5", "two.h5"]
+    assert [member.name for member in members_of(plan)] == ["001_one", "002_two"]
+
+
 def _written(folder, plan):
     (folder / "series.yaml").write_text(plan.text())
     return folder / "series.yaml"

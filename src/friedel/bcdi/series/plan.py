@@ -3,9 +3,9 @@
 import re
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, ClassVar, Literal, Self
+from typing import Annotated, Any, ClassVar, Literal, Self
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from friedel.bcdi.phasing.options import PhasingOptions
 from friedel.bcdi.plan import ReconstructionPlan
@@ -58,6 +58,13 @@ class SeriesPlan(Plan):
     ``begin: anew``."""
     output: Path | None = None
     """Folder for the results; the command line's ``-o`` wins."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _files_are_the_paths(cls, values: Any) -> Any:
+        if not isinstance(values, dict) or not values.get("files") or not isinstance(values.get("scan"), dict):
+            return values
+        return values | {"scan": {"path": values["files"][0], **values["scan"]}}
 
     @classmethod
     def like(cls, single: ReconstructionPlan, scans: str) -> Self:
