@@ -113,8 +113,8 @@ def followed_table(facets: Sequence[FollowedFacet], conditions: Mapping[str, Map
     writer.writerow(["facet", "normal_x", "normal_y", "normal_z", "scan", *names, *told])
     for facet in facets:
         for scan, one in facet.scans.items():
-            numbers = (one.area_nm2, one.distance_nm, one.strain, one.strain_error)
-            numbers = (*numbers, one.displacement_angstrom, one.displacement_error_angstrom)
+            numbers = [one.area_nm2, one.distance_nm, one.strain, one.strain_error]
+            numbers += [one.displacement_angstrom, one.displacement_error_angstrom]
             words = ["" if np.isnan(n) else f"{n:.6g}" for n in numbers]
             given = [conditions.get(scan, {}).get(name, "") for name in names]
             normal = [f"{n:.4f}" for n in facet.normal]
