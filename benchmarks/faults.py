@@ -23,6 +23,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from faults_cluster import CLUSTER
 from faults_inputs import INPUTS
 from faults_peer import Detector, Webhook, free_port, garbage, made_up, write_run
 from faults_watch import FaultError, WatchCommand, need, rows_in, until
@@ -419,9 +420,13 @@ KINDS: dict[str, tuple[Fault, ...]] = {
     "network": (detector_restarts, port_in_use, two_watches),
     "page": (strangers,),
     "inputs": INPUTS,
+    "cluster": CLUSTER,
 }
 # So many of each hundred faults are of this kind; inputs are quick.
-_SHARES = {"process": 20, "signals": 16, "stream": 24, "disk": 10, "memory": 4, "network": 6, "page": 4, "inputs": 16}
+_SHARES = {
+    "process": 18, "signals": 14, "stream": 22, "disk": 10, "memory": 4, "network": 6, "page": 4, "inputs": 16,
+    "cluster": 6,
+}  # fmt: skip
 
 
 def campaign(
