@@ -483,7 +483,9 @@ def _own(parser: argparse.ArgumentParser) -> None:
 def main() -> None:
     """Run the campaign, print kinds and how many were survived; exit with 1 if one wasn't."""
     given = arguments(__doc__, more=_own)
-    signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background jobs ignore it, and so would watches
+    signal.signal(
+        signal.SIGINT, signal.default_int_handler
+    )  # a shell's background jobs ignore it, and so would watches
     report = Report(title="faults: what the commands survive", quick=given.quick or given.faults < FAULTS)
     began = time.monotonic()
     n_faults = QUICK if given.quick else given.faults

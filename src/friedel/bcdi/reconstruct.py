@@ -113,7 +113,7 @@ def reconstruct_diffraction(
     near = None if neighbour is None or not _seen_alike(diffraction, neighbour) else neighbour.object
     solution = solve(diffraction, options, start=start, neighbour=near, seed=seed, device=device, observer=watching)
     surface = find_isosurface(np.abs(solution.object), solution.support)
-    quality = replace(_counting(diffraction.warnings, solution.quality), isosurface_level=surface.level)
+    quality = replace(solution.quality.counting(diffraction.warnings), isosurface_level=surface.level)
     uncertainty = _error_bars(diffraction, options, solution, seed=seed, device=device)
     if uncertainty is not None:
         quality = with_error_bars(quality, uncertainty, watching)
@@ -125,7 +125,7 @@ def reconstruct_diffraction(
         started=started.isoformat(timespec="seconds"),
         seconds=time.perf_counter() - clock,
         notes=recorder.notes,
-        read=(*diffraction.origin.facts, *(("warning", text) for text in diffraction.warnings)),
+        read=diffraction.read,
     )
     return Reconstruction(
         object=solution.object,
@@ -165,12 +165,6 @@ def _error_bars(
         density_spread=options.low_dose_density_spread,
     )
     return estimate_uncertainty(diffraction, solved, kind=options.error_bars, seed=seed, device=device)
-
-
-def _counting(warnings: tuple[str, ...], quality: Quality) -> Quality:
-    """Return the quality with the warnings about the input among its reasons: with one of them it isn't trusted."""
-    said = tuple(f"input: {text}" for text in warnings)
-    return replace(quality, trusted=quality.trusted and not warnings, reasons=(*quality.reasons, *said))
 
 
 def phasing_options(plan: PhasingOptions | Mapping[str, Any] | str | Path | None) -> PhasingOptions:
