@@ -18,7 +18,7 @@ from friedel._version import __version__
 from friedel.bcdi.phasing import Solution, solve
 from friedel.bcdi.phasing.options import PhasingOptions
 from friedel.bcdi.prepare.arrays import as_diffraction
-from friedel.bcdi.records import Diffraction, Provenance, Quality, Reconstruction, Uncertainty
+from friedel.bcdi.records import Diffraction, Provenance, Reconstruction, Uncertainty
 from friedel.bcdi.strain.surface import find_isosurface
 from friedel.bcdi.uncertainty import Solved, estimate_uncertainty, with_error_bars
 from friedel.core.files.masks import Marks
