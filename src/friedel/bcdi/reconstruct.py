@@ -143,7 +143,8 @@ def _seen_alike(diffraction: Diffraction, neighbour: Reconstruction) -> bool:
     if diffraction.grid is None or neighbour.grid is None:
         return False
     steps, others = diffraction.grid.basis, neighbour.grid.basis
-    return bool(np.abs(steps - others).max() <= _SAME_STEPS * np.abs(steps).max())
+    apart = np.linalg.norm(steps - others, axis=1)
+    return bool((apart <= _SAME_STEPS * np.linalg.norm(steps, axis=1)).all())
 
 
 def _error_bars(

@@ -1,15 +1,19 @@
 """A neighbour's object to begin from: taken where a start that knows nothing of it comes to the same, else left."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
 
 from friedel.bcdi.crystals.wavy_crystal import wavy_crystal
 from friedel.bcdi.forward.bragg import diffract
+from friedel.bcdi.geometry.instrument import ReciprocalGrid
 from friedel.bcdi.phasing import solve
 from friedel.bcdi.phasing.ambiguities import align_to, phase_difference_rad
 from friedel.bcdi.phasing.iterations.multiscale import lower
 from friedel.bcdi.phasing.neighbour import WITNESSED, on_grid
+from friedel.bcdi.reconstruct import _seen_alike
 from friedel.bcdi.records import Diffraction
 from friedel.core.observer import Note, Recorder
 
@@ -67,3 +71,15 @@ def test_an_object_keeps_its_field_of_view_on_another_grid(crystal):
     back = on_grid(there, SHAPE).numpy()
     coarse = on_grid(on_grid(torch.from_numpy(crystal), (32, 24, 32)), SHAPE).numpy()
     np.testing.assert_allclose(back, coarse, atol=1e-5)
+
+
+@pytest.mark.parametrize(("changed", "alike"), [((1.0, 1.005, 1.0), True), ((1.05, 1.0, 1.0), False)])
+def test_a_field_of_view_is_compared_along_each_axis(pattern, changed, alike):
+    # Frames of a rocking scan lie closer together than pixels: their step counts by its own size.
+    basis = np.diag([1e-4, 1e-3, 1e-3])
+    grids = [
+        ReciprocalGrid(basis=np.array(scale)[:, None] * basis, q_bragg=np.array([0.0, 0.0, 2.0]), wavelength_angstrom=1)
+        for scale in ((1.0, 1.0, 1.0), changed)
+    ]
+    one, other = (replace(pattern, grid=grid) for grid in grids)
+    assert _seen_alike(one, other) == alike
