@@ -24,6 +24,7 @@ from typing import Any
 
 import numpy as np
 from faults_cluster import CLUSTER
+from faults_crystals import CRYSTALS
 from faults_inputs import INPUTS
 from faults_peer import Detector, Webhook, free_port, garbage, made_up, write_run
 from faults_watch import FaultError, WatchCommand, need, rows_in, until
@@ -421,11 +422,12 @@ KINDS: dict[str, tuple[Fault, ...]] = {
     "page": (strangers,),
     "inputs": INPUTS,
     "cluster": CLUSTER,
+    "crystals": CRYSTALS,
 }
 # So many of each hundred faults are of this kind; inputs are quick.
 _SHARES = {
-    "process": 18, "signals": 14, "stream": 22, "disk": 10, "memory": 4, "network": 6, "page": 4, "inputs": 16,
-    "cluster": 6,
+    "process": 18, "signals": 12, "stream": 20, "disk": 8, "memory": 4, "network": 6, "page": 4, "inputs": 16,
+    "cluster": 6, "crystals": 6,
 }  # fmt: skip
 
 
