@@ -32,6 +32,8 @@ class BraggScan:
         Dark counts and relative (or absolute) flat field of the frames' region.
     monitor : (n_rocking,) float64 or None
         Incident intensity per frame, any unit.
+    readings : mapping of str to float
+        What else was asked to be kept: any motor, a temperature, in the files' own units.
     name : str
         Where the scan comes from, for messages and the report.
     origin : Origin
@@ -48,6 +50,7 @@ class BraggScan:
     dark: NDArray[np.float32] | None = None
     flat: NDArray[np.float32] | None = None
     monitor: NDArray[np.float64] | None = None
+    readings: Mapping[str, float] = field(default_factory=dict)
     name: str = "scan"
     origin: Origin = NOTHING_SAID
 
