@@ -146,12 +146,12 @@ def bounding_box(support: Tensor, *, margin: int = _MARGIN) -> Box:
     stacked = support.view(torch.uint8).reshape(-1, y, x)
     # What is left of it is so little that NumPy's calls, a fifth as long as PyTorch's, decide.
     plane = stacked.amax(0).cpu().numpy()
-    rows, columns = _occupied(plane.any(1), margin), _occupied(plane.any(0), margin)
-    layers = stacked[:, rows, columns].amax((1, 2)).cpu().numpy().reshape(-1, z).any(0)
+    rows, columns = _occupied(plane.max(1), margin), _occupied(plane.max(0), margin)
+    layers = stacked[:, rows, columns].amax((1, 2)).cpu().numpy().reshape(-1, z).max(0)
     return _occupied(layers, margin), rows, columns
 
 
-def _occupied(line: NDArray[np.bool_], margin: int) -> slice:
+def _occupied(line: NDArray[np.uint8], margin: int) -> slice:
     positions = np.flatnonzero(line)
     if not len(positions):
         return slice(0, len(line))
