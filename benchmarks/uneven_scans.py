@@ -4,9 +4,9 @@ Bar: with steps that vary by ±30 %, 20 frames doubled and 5 % missing, strain r
 times that of the even scan, median over the seeds. The truth is the crystal on the voxels of the
 evened scan, from its exact amplitude at the evened frames' places; all scans have the same photons.
 
-Two even scans are compared with. One has its frames at integers, where the crystal's faces fall between voxels: no other
-scan sees it so sharply. The other has its frames where the uneven one's are evened to, as any real scan's might be: the
-same voxels, the same truth, and so the same to find.
+Two even scans are compared with. One has its frames at integers, where the crystal's faces fall between voxels: no
+other scan sees it so sharply. The other has its frames where the uneven one's are evened to, as any real scan's might
+be: the same voxels, the same truth, and so the same to find.
 """
 
 import numpy as np
