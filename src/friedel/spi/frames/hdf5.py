@@ -13,17 +13,14 @@ import numpy as np
 from h5py import h5z
 from numpy.typing import NDArray
 
-from friedel.core.errors import InputError
 from friedel.core.files.damage import readable
 from friedel.core.files.hdf5 import OpenedFile, open_hdf5
 from friedel.core.files.written import SoundChunks, unwritten
 from friedel.spi.frames import hdf5_layout as layout
-from friedel.spi.frames.assembly import Assembly, read_assembly
+from friedel.spi.frames.assembly import Assembly, odd_shape, read_assembly, require_whole
 from friedel.spi.frames.emc import open_emc_frames
 from friedel.spi.frames.source import Beside, DifferentFramesError, FrameOptions, FrameSource
 
-# Frames longer than so many times their width are modules on top of each other.
-_LONGEST = 8
 # Frames by whose own masks it is judged what they mean: a single one may be bad as a whole.
 _FIRST = 16
 
@@ -147,7 +144,7 @@ class Hdf5Frames:
             shape = (_length(self._parts[0]), *self._recorded)
             misfit = layout.misfits(self._opened.file, names[0], shape)
             odd += [f"the file's own {item} doesn't fit its frames {self._recorded} and is not used" for item in misfit]
-        return odd
+        return [*odd, *(odd_shape(self._recorded) if self._assembly is None else ())]
 
 
 def open_hdf5_frames(path: Path, options: FrameOptions) -> FrameSource:
@@ -248,12 +245,7 @@ def _assembly(path: Path, name: str, recorded: tuple[int, ...], geometry: Path |
     """
     if geometry is not None:
         return read_assembly(geometry, recorded)
-    stacked = len(recorded) > 2 or max(recorded) >= _LONGEST * min(recorded)
-    if stacked:
-        raise InputError(
-            f"{path}: {name} holds frames of {' × '.join(str(n) for n in recorded)}: modules that aren't put together; "
-            "name the detector's CrystFEL geometry with --geometry, or another dataset with --dataset"
-        )
+    require_whole(recorded, f"{path}: {name}")
     return None
 
 
