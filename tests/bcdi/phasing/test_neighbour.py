@@ -3,6 +3,7 @@
 from dataclasses import replace
 
 import numpy as np
+import pytest
 import torch
 
 from friedel.bcdi.crystals.wavy_crystal import wavy_crystal
@@ -12,7 +13,6 @@ from friedel.bcdi.phasing.iterations.multiscale import lower
 from friedel.bcdi.phasing.neighbour import on_grid
 from friedel.bcdi.phasing.verdict.assess import MIN_AGREEMENT
 from friedel.bcdi.reconstruct import _seen_alike
-from friedel.bcdi.records import Diffraction
 from friedel.core.observer import Note, Recorder
 
 
