@@ -78,14 +78,17 @@ class Finisher:
         self.grids = regime.grids(search.voxels, search.shortest)
         # Projections onto the square roots of few photons do harm.
         self.projecting = not self.low_dose
-        # What is drawn to one density comes to rest by error reduction, on a support chosen anew.
-        self.settling = self.how.polish.uniform > 0.0
         self.refining = self.unexpecting
         if self.low_dose:
             self.refining = self.refining.model_copy(update={"density_spread": options.low_dose_density_spread})
         start, fine = (" × ".join(map(str, one.shape)) for one in (self.grids.start, self.grids.fine))
         if start != fine:
             self.observer(Note("grids", f"starts on {start} voxels, the result on {fine}"))
+
+    @property
+    def settling(self) -> bool:
+        """Whether candidates come to rest by error reduction, on a support chosen anew: those drawn to one density."""
+        return self.projecting and self.how.polish.uniform > 0.0
 
     @property
     def unexpecting(self) -> RefineOptions:
@@ -232,33 +235,22 @@ class Finisher:
         calm = self.how.betas[-1:]
         return self.finished(best, threshold, self.grids.fine, "refining at full resolution", betas=calm)
 
-    def settled(
-        self, candidates: list[Candidate], threshold: float, measured: Measured, task: str, *, moving: bool = True
-    ) -> list[Candidate]:
-        """Polish candidates, let them come to rest on supports chosen anew, and refine them there.
-
-        Parameters
-        ----------
-        candidates : list of Candidate
-            On the measurement's grid.
-        threshold : float
-            Of the support.
-        measured : Measured
-            The measurement.
-        task : str
-            Name of the progress.
-        moving : bool
-            Whether they are polished; a mean has no need of it.
-        """
+    def settled(self, candidates: list[Candidate], threshold: float, measured: Measured, task: str) -> list[Candidate]:
+        """Polish candidates and refine them; what is drawn to one density comes to rest in between."""
         if not self.settling:
-            betas = None if moving else self.how.betas[-1:]
-            return self.finished(candidates, threshold, measured, task, betas=betas)
-        if moving:
-            confined = [self.confined(one, threshold) for one in candidates]
-            candidates = self.finished(confined, threshold, measured, task, refining=False)
+            return self.finished(candidates, threshold, measured, task)
+        confined = [self.confined(one, threshold) for one in candidates]
+        polished = self.finished(confined, threshold, measured, task, refining=False)
+        return self.rested(polished, threshold, measured, task)
+
+    def rested(self, candidates: list[Candidate], threshold: float, measured: Measured, task: str) -> list[Candidate]:
+        """Let candidates come to rest on supports chosen anew, and refine them there: all that a mean has need of."""
+        calm = self.how.betas[-1:]
+        if not self.settling:
+            return self.finished(candidates, threshold, measured, task, betas=calm)
         confined = [self.confined(one, threshold) for one in candidates]
         rest = self.how.polish.but(schedule=_SETTLE)
-        return self.finished(confined, threshold, measured, task, betas=self.how.betas[-1:], polish=rest)
+        return self.finished(confined, threshold, measured, task, betas=calm, polish=rest)
 
     def confined(self, candidate: Candidate, threshold: float) -> Candidate:
         """Return a candidate cut by its support, and a support chosen from what is left."""
@@ -288,7 +280,7 @@ class Finisher:
         mean = torch.from_numpy(finalists.mean).to(self.regime.device)
         support = mean != 0 if self.settling else finalists.best.support
         start = replace(finalists.best, projected=mean, support=support)
-        (merged,) = self.settled([start], threshold, self.grids.fine, "merging", moving=False)
+        (merged,) = self.rested([start], threshold, self.grids.fine, "merging")
         by_chance = self.low_dose or finalists.best.free_deviance >= PHOTON_LIMITED
         if merged.free_deviance >= finalists.best.free_deviance * (AS_GOOD if by_chance else 1.0):
             return finalists

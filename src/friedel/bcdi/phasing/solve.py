@@ -11,7 +11,7 @@ from friedel.bcdi.phasing.ambiguities import canonical
 from friedel.bcdi.phasing.candidate import Candidate, alike
 from friedel.bcdi.phasing.finish import Finisher, Found
 from friedel.bcdi.phasing.iterations.multiscale import fast_size
-from friedel.bcdi.phasing.neighbour import WITNESSED, continued
+from friedel.bcdi.phasing.neighbour import continued
 from friedel.bcdi.phasing.options import PhasingOptions
 from friedel.bcdi.phasing.prediction.model import PhasingModel, Prediction, load_phasing_model
 from friedel.bcdi.phasing.regime import Regime
@@ -19,7 +19,7 @@ from friedel.bcdi.phasing.rounds import confirmed, from_object, from_predictions
 from friedel.bcdi.phasing.run_strategy import Climbed, Climber
 from friedel.bcdi.phasing.strategy import Search, Strategy
 from friedel.bcdi.phasing.support_choice import PHOTON_LIMITED, Choice
-from friedel.bcdi.phasing.verdict.assess import AGREE, MIN_UNIFORMITY, assess
+from friedel.bcdi.phasing.verdict.assess import AGREE, MIN_AGREEMENT, MIN_UNIFORMITY, assess
 from friedel.bcdi.phasing.verdict.plausible import amplitude_uniformity
 from friedel.bcdi.records import Diffraction, Quality, Start
 from friedel.core.errors import InputError, WeightsError
@@ -203,7 +203,7 @@ class _Run:
         agreement = alike(list(came_to.finished))
         witness = "a prediction of the network" if strategy.rounds[0][0].starts == "network" else "random starts"
         said = f"the neighbour's object, refined, and {witness}, which knows nothing of it, agree at {agreement:.3f}"
-        if agreement >= WITNESSED:
+        if agreement >= MIN_AGREEMENT:
             self.reasons = [f"strategy: {reason}", f"neighbour: {said}"]
             found = self.settled(came_to)
             if isinstance(found, Solution) and found.quality.trusted:
@@ -314,7 +314,7 @@ def _found(finisher: Finisher, came_to: Climbed) -> Found:
         f"predicts the held-out voxels as well as any (mean deviance {best.free_deviance:.2f}); photon noise limits it"
     )
     finisher.observer(Note("support", reason))
-    finisher.projecting = finisher.settling = False
+    finisher.projecting = False
     finalists = finisher.compare(list(came_to.finished))
     return Found(candidates=came_to.starts, choice=Choice(came_to.threshold, reason), finalists=finalists)
 

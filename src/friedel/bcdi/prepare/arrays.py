@@ -6,6 +6,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from friedel.bcdi.prepare.counting.dead_time import without_dead_time
+from friedel.bcdi.prepare.counting.overflow import without_overflow
+from friedel.bcdi.prepare.counting.wide_pixels import without_wide_pixels
 from friedel.bcdi.prepare.counts import Counts
 from friedel.bcdi.prepare.crop import MINIMUM, bright_middle, crop, find_peak, window_start
 from friedel.bcdi.prepare.frames import one_beam, repaired_frames
@@ -76,8 +79,11 @@ def diffraction_from_array(
         raise InputError(f"{name}: shape {array.shape} has a side under {MINIMUM} voxels, too few to phase")
     tell(Note("file", f"{name}: an array of {array.dtype} in memory"))
     measured = _measured(intensities, array, mask, mask_marks, name, tell)
-    counts = photons_from(array, measured, name=name, observer=tell)
-    counts = repaired_frames(unshifted(counts, name, tell), name=name, observer=tell)
+    counts = unshifted(photons_from(array, measured, name=name, observer=tell), name, tell)
+    counts = without_overflow(counts, name=name, observer=tell)
+    counts = repaired_frames(counts, name=name, observer=tell)
+    counts = without_wide_pixels(counts, name=name, observer=tell)
+    counts = without_dead_time(counts, name=name, observer=tell)
     counts = in_place(counts, name=name, observer=tell)
     counts = centred(one_beam(counts, name=name, observer=tell), name, tell)
     n_unknown = float(1 - counts.mask.mean())

@@ -11,6 +11,9 @@ from friedel.bcdi.prepare.aliens import mask_aliens
 from friedel.bcdi.prepare.arrays import unshifted
 from friedel.bcdi.prepare.bad_pixels import mask_dead_pixels, mask_hot_pixels
 from friedel.bcdi.prepare.corrections import apply_flat, bin_counts, mask_saturated, normalise_monitor, subtract_dark
+from friedel.bcdi.prepare.counting.dead_time import without_dead_time
+from friedel.bcdi.prepare.counting.overflow import without_overflow
+from friedel.bcdi.prepare.counting.wide_pixels import without_wide_pixels
 from friedel.bcdi.prepare.counts import Counts, counts_from, require_signal
 from friedel.bcdi.prepare.crop import Triple, choose_shape, crop, find_peak, window_start
 from friedel.bcdi.prepare.frames import repaired_frames
@@ -135,6 +138,8 @@ def clean_counts(scan: BraggScan, options: PrepareOptions = DEFAULTS, *, observe
     counts = mask_saturated(counts, options.saturation, observer=observer)
     if scan.dark is not None:
         counts = judged_unit(subtract_dark(counts, scan.dark, observer=observer), name=scan.name, observer=observer)
+    if options.counting:
+        counts = without_overflow(counts, name=scan.name, observer=observer)
     if options.lost_frames:
         counts = repaired_frames(counts, name=scan.name, observer=observer)
     # Dead and hot are judged on raw counts, whose noise is known, before the flat field scales it.
@@ -144,6 +149,9 @@ def clean_counts(scan: BraggScan, options: PrepareOptions = DEFAULTS, *, observe
         counts = mask_hot_pixels(counts, observer=observer)
     if options.flat_field:
         counts = apply_flat(counts, scan.flat, floor=options.flat_floor, observer=observer)
+    if options.counting:
+        counts = without_wide_pixels(counts, name=scan.name, observer=observer)
+        counts = without_dead_time(counts, name=scan.name, observer=observer)
     if options.monitor:
         counts = normalise_monitor(counts, scan.monitor, observer=observer)
     require_signal(counts, scan.name)

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from friedel.bcdi.geometry.instrument import Beam, Detector, Diffractometer, ReciprocalGrid
-from friedel.bcdi.records.origin import NOTHING_SAID, Origin
+from friedel.bcdi.records.origin import NOTHING_SAID, Origin, shortened
 from friedel.core.errors import InputError
 
 
@@ -102,9 +102,10 @@ class Diffraction:
     def __repr__(self) -> str:
         shape = " × ".join(str(n) for n in self.intensities.shape)
         geometry = "no geometry" if self.grid is None else "geometry known"
+        unit = "photons" if self.unit == "photons" else "in all, of an unknown unit"
         return (
-            f"Diffraction({self.name}: {shape} voxels, {self.n_photons:.3g} photons, "
-            f"{self.mask.mean():.1%} of the voxels measured, {geometry})"
+            f"Diffraction({self.name}: {shape} voxels, {self.n_photons:.3g} {unit}, "
+            f"{self.mask.mean():.1%} of the voxels measured, {geometry}{shortened(self.warnings)})"
         )
 
     def _repr_png_(self) -> bytes:
@@ -117,6 +118,11 @@ class Diffraction:
     def warnings(self) -> tuple[str, ...]:
         """What can falsify a result, a sentence each."""
         return self.origin.warnings
+
+    @property
+    def read(self) -> tuple[tuple[str, str], ...]:
+        """What was read, as a result's provenance keeps it: (fact, sentence), and ("warning", sentence)."""
+        return (*self.origin.facts, *(("warning", text) for text in self.warnings))
 
     @property
     def n_photons(self) -> float:

@@ -149,9 +149,9 @@ class SeriesPages:
         One aborted member would else press all the others into a line.
         """
         fits = [m.numbers[name] for m in self.members if name in m.numbers and m.name not in self.outliers]
-        if len(fits) < FEWEST:
+        spread = max(fits, default=0.0) - min(fits, default=0.0)
+        if len(fits) < FEWEST or not spread > 0:
             return -np.inf, np.inf
-        spread = max(fits) - min(fits)
         return min(fits) - spread, max(fits) + spread
 
     def _words(self) -> dict[str, object]:

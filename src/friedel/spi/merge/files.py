@@ -36,7 +36,7 @@ def write_csv(path: Path, merged: Merged, photons: NDArray[np.floating]) -> None
 def summary_of(run: MergeRun) -> dict[str, Any]:
     """Return the figures of a merge, for JSON and the report."""
     merged, density, comparison = run.merged, run.density, run.comparison
-    quality = merged.quality
+    quality, recovered = merged.quality, merged.quality.mean_recovered
     figures: dict[str, Any] = {
         "frames": len(merged.used),
         "used": int(merged.used.sum()),
@@ -46,6 +46,7 @@ def summary_of(run: MergeRun) -> dict[str, Any]:
         "halves_by_chance": round(float(np.nanmean(quality.chance)), 4),
         "agreement": round(quality.agreement, 4),
         "view_directions_covered": round(quality.evenness, 4),
+        "given_back_by_drawn_frames": None if recovered is None else round(recovered, 4),
         "evidence_nats_per_frame": round(quality.evidence, 4),
         "expected_correlation_with_truth": round(quality.mean_corrected, 4),
         "q_resolved": quality.q_resolved,

@@ -131,6 +131,29 @@ def take_slices(
     added : (n_all_rings,), optional
         Background to add to each ring.
     """
+    return next(slices_by_mask(volume, frames, views, n_rings, [frames.weights], added=added))
+
+
+def slices_by_mask(
+    volume: Tensor, frames: RingFrames, views: Tensor, n_rings: int, masks: list[Tensor], *, added: Tensor | None = None
+) -> Iterator[Slices]:
+    """Sample a volume in all views, and yield the slices under each of several masks.
+
+    Parameters
+    ----------
+    volume : (n, n, n)
+        The intensity.
+    frames : RingFrames
+        Whose rings to take.
+    views : (n_views, 3, 3)
+        Where to look.
+    n_rings : int
+        Rings to sample.
+    masks : list of (n_harmonics, n_rings)
+        Weights (`RingFrames.masks`).
+    added : (n_all_rings,), optional
+        Background to add to each ring.
+    """
     rings = frames.rings
     order = int(rings.orders[n_rings - 1])
     n_angles = fast_length(2 * order + 1)
@@ -139,25 +162,26 @@ def take_slices(
     values = torch.maximum(values, FLOOR * values.mean((0, 2), keepdim=True))
     if added is not None:
         values = values + added[:n_rings, None].to(values)
-    weights = frames.weights[: order + 1, :n_rings].to(values.device)
     harmonics = ring_fourier(values)[..., : order + 1] / n_angles
-    total = ring_values(torch.einsum("vrm,mr->vm", harmonics, weights.conj()), n_angles)
-    radial, ring_weight = values.mean((0, 2)), weights[0].real
+    radial = values.mean((0, 2))
     logs = (values / radial[:, None]).log()
-    log = ring_fourier(logs)[..., : order + 1] / n_angles
+    log = (ring_fourier(logs)[..., : order + 1] / n_angles).permute(2, 1, 0).contiguous()
     first = tuple(int((rings.orders[:n_rings] < m).sum()) for m in range(order + 1))
-    gain, level, variance = _promises(values, logs, radial, ring_weight)
-    return Slices(
-        points=points,
-        log=log.permute(2, 1, 0).contiguous(),
-        total=total,
-        weights=weights,
-        first=first,
-        radial=radial,
-        gain=gain,
-        level=level,
-        level_variance=variance,
-    )
+    for mask in masks:
+        weights = mask[: order + 1, :n_rings].to(values.device)
+        total = ring_values(torch.einsum("vrm,mr->vm", harmonics, weights.conj()), n_angles)
+        gain, level, variance = _promises(values, logs, radial, weights[0].real)
+        yield Slices(
+            points=points,
+            log=log,
+            total=total,
+            weights=weights,
+            first=first,
+            radial=radial,
+            gain=gain,
+            level=level,
+            level_variance=variance,
+        )
 
 
 def _promises(values: Tensor, logs: Tensor, radial: Tensor, weight: Tensor) -> tuple[Tensor, Tensor, Tensor]:

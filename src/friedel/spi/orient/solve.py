@@ -20,7 +20,7 @@ from friedel.core.machine.threads import in_threads, single_thread
 from friedel.core.observer import Note, Observer, Warned, silent
 from friedel.spi.orient.align import align, chance_correlation, sphere_correlation, turned
 from friedel.spi.orient.background import judge_over, with_background
-from friedel.spi.orient.bootstrap import Sentinels, kept_by_merging, resampled, sentinels
+from friedel.spi.orient.bootstrap import Sentinels, recover, resampled, sentinels
 from friedel.spi.orient.coverage import evenness
 from friedel.spi.orient.expect import MOST, Judgement
 from friedel.spi.orient.march import THOROUGH, Iteration, March, Memory, Model, compress, iterate, run_march
@@ -115,6 +115,7 @@ def orient(
     pixels: Pixels,
     options: OrientOptions | None = None,
     *,
+    mask: NDArray[np.int64] | None = None,
     blank: NDArray[np.float64] | None = None,
     memory: Memory | None = None,
     observer: Observer = silent,
@@ -131,6 +132,8 @@ def orient(
         Where the pixels lie in the volume, voxels, and their weights.
     options : OrientOptions, optional
         Symmetry, starts, seed.
+    mask : (n_frames,) int, optional
+        Which of the pixels' masks (`Pixels.good`) each frame has; there are no photons outside it.
     blank : (n_pixels,), optional
         Mean photons of a frame without a particle (`with_background`).
     memory : Memory, optional
@@ -155,8 +158,13 @@ def orient(
             raise InputError(f"{len(lit)} frames are too few for {team.size} processes; start fewer of them")
         halves = half_sets(len(lit), options.seed)
         numbers = np.sort(np.concatenate([half[team.share(len(half), MOST)] for half in halves]))
-        speckle, frames = lay_frames(photons[lit], pixels, diameter=options.diameter or 0.0, team=team, numbers=numbers)
+        mask = None if mask is None else mask[lit]
+        speckle, frames = lay_frames(
+            photons[lit], pixels, diameter=options.diameter or 0.0, team=team, numbers=numbers, mask=mask
+        )
         if blank is not None:
+            if mask is not None and pixels.good is not None:
+                blank = blank * (np.bincount(mask, minlength=len(pixels.good)) / len(mask) @ pixels.good)
             frames = with_background(frames, blank, pixels, extent=speckle.extent)
         march = prepare(frames, pixels, speckle, options, observer)
         if memory is not None:
@@ -206,11 +214,8 @@ def _orient(
     chosen = frames if good.all() else frames.select(np.flatnonzero(good))
     last = _together(joint(models, rotation), chosen, march, options)
     figures = _oriented(last, judged, good, parts, frames)
-    quality = replace(
-        quality,
-        kept=kept_by_merging(last.model, chosen, pixels, march, quality.q, seed=options.seed),
-        evenness=evenness(figures["rotations"][figures["used"]], march.group),
-    )
+    quality = replace(quality, evenness=evenness(figures["rotations"][figures["used"]], march.group))
+    quality = tested(quality, last.model, chosen, pixels, march, options)
     march.observer(Note("halves", quality.sentence))
     known = None
     if options.sentinels:
@@ -419,6 +424,32 @@ def compare(
         evidence_error=float(evidence.std() / np.sqrt(len(evidence))),
     )
     return quality, rotation
+
+
+def tested(
+    quality: MergeQuality, model: Model, frames: RingFrames, pixels: Pixels, march: March, options: OrientOptions
+) -> MergeQuality:
+    """Return the quality with what a set drawn from the result shows (`recover`), where halves agree at all.
+
+    Parameters
+    ----------
+    quality : MergeQuality
+        Of the halves, with q in voxels.
+    model : Model
+        The merged intensity.
+    frames : RingFrames
+        The hits in it.
+    pixels : Pixels
+        Where they were measured.
+    march : March
+        As for the merge.
+    options : OrientOptions
+        Starts and seed.
+    """
+    if not frames.team.first(quality.agreement >= DOUBTED):
+        return quality
+    again = recover(model, frames, pixels, march, quality.q, starts=options.starts, seed=options.seed)
+    return replace(quality, recovered=again.likeness, recovered_evenness=again.evenness)
 
 
 def joint(models: list[Model], rotation: Rotation) -> Model:
