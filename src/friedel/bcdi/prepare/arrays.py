@@ -7,6 +7,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from friedel.bcdi.prepare.counting.dead_time import without_dead_time
+from friedel.bcdi.prepare.counting.filled_lines import without_filled_lines
 from friedel.bcdi.prepare.counting.overflow import without_overflow
 from friedel.bcdi.prepare.counting.wide_pixels import without_wide_pixels
 from friedel.bcdi.prepare.counts import Counts
@@ -82,6 +83,7 @@ def diffraction_from_array(
     counts = unshifted(photons_from(array, measured, name=name, observer=tell), name, tell)
     counts = without_overflow(counts, name=name, observer=tell)
     counts = repaired_frames(counts, name=name, observer=tell)
+    counts = without_filled_lines(counts, name=name, observer=tell)
     counts = without_wide_pixels(counts, name=name, observer=tell)
     counts = without_dead_time(counts, name=name, observer=tell)
     counts = in_place(counts, name=name, observer=tell)
