@@ -1,4 +1,4 @@
-"""Pixels that don't count every photon once: overflowing counters, wide pixels, dead time, lines filled in."""
+"""Pixels that don't count every photon once: overflow, wide pixels, dead time, lines filled in."""
 
 from collections.abc import Callable
 
@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from known_scan import EVEN, EXPECTED, OPTIONS, Array, found, scan
 
+from friedel.bcdi.prepare.arrays import diffraction_from_array
 from friedel.bcdi.prepare.counting.dead_time import without_dead_time
 from friedel.bcdi.prepare.counting.filled_lines import without_filled_lines
 from friedel.bcdi.prepare.counting.overflow import without_overflow
@@ -110,3 +111,9 @@ def test_arrays_and_scans_are_both_looked_at_and_an_option_leaves_scans_alone() 
         prepare(scan(EVEN, wrapped), OPTIONS.model_copy(update={"counting": counting}), observer=heard)
         said = [event.text for event in heard.events if isinstance(event, Warned)]
         assert any("began again from zero" in text for text in said) == counting
+
+
+def test_it_is_said_which_axis_is_taken_for_the_scan() -> None:
+    heard = Recorder()
+    diffraction_from_array(photons(0), observer=heard)
+    assert any("48 × 48 × 48, taken as (z, y, x)" in text for _, text in heard.notes)

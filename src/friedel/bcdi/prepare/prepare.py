@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from friedel.bcdi.geometry.instrument import ReciprocalGrid
 from friedel.bcdi.geometry.rocking import reciprocal_grid
 from friedel.bcdi.prepare.aliens import mask_aliens
-from friedel.bcdi.prepare.arrays import unshifted
+from friedel.bcdi.prepare.arrays import say_axes, unshifted
 from friedel.bcdi.prepare.bad_pixels import mask_dead_pixels, mask_hot_pixels
 from friedel.bcdi.prepare.corrections import apply_flat, bin_counts, mask_saturated, normalise_monitor, subtract_dark
 from friedel.bcdi.prepare.counting.dead_time import without_dead_time
@@ -60,6 +60,7 @@ def prepare(scan: BraggScan, options: PrepareOptions = DEFAULTS, *, observer: Ob
     scan, order = in_order(scan, observer=tell)
     counts = clean_counts(scan, options, observer=tell)
     if scan.beam is None:
+        say_axes(counts, name=scan.name, observer=tell)
         counts = unshifted(counts, scan.name, tell)
     infer_beam = options.lost_frames and not (options.monitor and scan.monitor is not None)
     even = evened(counts, scan, infer_beam=infer_beam, observer=tell)
