@@ -11,8 +11,19 @@ from typing import Any, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
+from friedel.core.errors import InputError
+from friedel.core.files.marks import LARGEST
+
 Floats: TypeAlias = NDArray[np.float64]
 SAMPLE = 20_000
+# Nothing counts so far; its square, summed over a million voxels, is still a float32.
+COUNTABLE = 1e15
+# So many different values near the end of a type's range, and as few between them and the others, are no bright pixels.
+LEAST_HIGH, EMPTY = 5, 0.01
+# Of values on steps so large a share may have gone beyond their type's end, and so many times round.
+MOST_BEYOND_TYPE, MOST_SPANS, BY_CHANCE = 0.5, 16, 1e-6
+# With more of the positive values beyond it, they aren't single damaged ones.
+MOST_BEYOND = 0.01
 LEAST_BRIGHT = 500
 # With so many dark voxels the middle of all values is the pedestal, and too few of the others are left in a sample.
 MOSTLY_DARK = 0.6
@@ -91,6 +102,84 @@ def detector_units(known: NDArray[Any]) -> DetectorUnits | None:
     if gain < SMALLEST_GAIN or not _on_rungs((low + zero - pedestal) / gain):
         return None
     return DetectorUnits(pedestal=pedestal, gain=gain, noise=noise / gain)
+
+
+def beyond_counting(values: NDArray[Any], *, name: str) -> NDArray[np.bool_] | None:
+    """Return where values are so large that nothing counted them: damaged bytes, or a fill value; None: nowhere.
+
+    Parameters
+    ----------
+    values : (…), any real dtype
+        Raw values; the largest ones of number types are marks, and left to `friedel.core.files.marks`.
+    name : str
+        Origin of the data, for messages.
+
+    Raises
+    ------
+    InputError
+        If most values are as large: then no number of photons can be told.
+    """
+    if values.dtype.kind not in "iuf" or values.dtype.itemsize < 4 or not values.size:
+        return None
+    with np.errstate(invalid="ignore"):
+        if values.dtype.kind != "f" and not (values.max() > COUNTABLE or values.min() < -COUNTABLE):
+            return None
+        beyond = (values > COUNTABLE) | (values < -COUNTABLE)
+    beyond &= np.isfinite(values)
+    if not beyond.any():
+        return None
+    beyond[beyond] = ~np.isin(values[beyond], np.array(LARGEST, np.float64))
+    n, top = int(beyond.sum()), float(np.abs(values[beyond].astype(np.float64)).max(initial=0))
+    if n > MOST_BEYOND * np.count_nonzero(values):
+        raise InputError(f"{name}: values up to {top:.3g} are no counts; divide them by what one photon is")
+    return beyond if n else None
+
+
+def out_of_range(values: NDArray[Any]) -> str | None:
+    """Return in what way values left the range of their number type, None if they didn't or it can't be told.
+
+    Negative ones of a type without a sign lie just below its end, with nothing between them and the others; a gain
+    stage in the highest bits looks alike. Of detector units that are multiples of a gain, sums beyond the end aren't.
+
+    Parameters
+    ----------
+    values : (n,) integers of 8, 16 or 32 bits
+        Values of measured pixels; of another type nothing is said.
+    """
+    if values.dtype.kind not in "iu" or values.dtype.itemsize > 4 or values.size < LEAST_BRIGHT:
+        return None
+    bits, span = 8 * values.dtype.itemsize, 2 ** (8 * values.dtype.itemsize)
+    if values.dtype.kind == "u":
+        high = values >= 3 * (span // 4)
+        high &= ~np.isin(values, np.array([mark for mark in LARGEST if mark < span], values.dtype))
+        if np.unique(values[high][:SAMPLE]).size >= LEAST_HIGH:
+            between = (values >= span // 4) & (values < 3 * (span // 4))
+            if between.sum() < EMPTY * high.sum():
+                top = int(values[high].min()) - 1
+                text = f"values of uint{bits} lie below {span // 4} and above {top}, none between: negative ones that "
+                text += f"began again from above (save them as int{bits}), or a gain stage in the highest bits"
+                return text + " (convert raw data to photons first)"
+    return _lost_range(values, span) if bits <= 16 else None
+
+
+def _lost_range(values: NDArray[Any], span: int) -> str | None:
+    """Return that multiples of a gain went beyond the end of their type, if those off the steps are some such."""
+    whole = values[values != 0].astype(np.int64)
+    kinds, counts = np.unique(whole[:: max(1, whole.size // (10 * SAMPLE))], return_counts=True)
+    if kinds.size < LEAST_KINDS:
+        return None
+    gain = int(kinds[counts.argmax()])
+    if gain <= SMALLEST_GAIN:
+        return None
+    off = kinds[kinds % gain != 0]
+    if off.size < LEAST_KINDS or counts[kinds % gain != 0].sum() > MOST_BEYOND_TYPE * counts.sum():
+        return None
+    back = np.any([(off + k * span) % gain == 0 for k in range(1, MOST_SPANS + 1)], axis=0)
+    # By chance a number is a multiple of the gain after one of some turns.
+    if back.mean() < 0.99 or min(1.0, MOST_SPANS / gain) ** off.size > BY_CHANCE:
+        return None
+    text = f"values are multiples of {gain}, but for some that are so only with {span} added: sums beyond the end of "
+    return text + "their number type began again from its start; save them in a wider type"
 
 
 def dark_level(known: NDArray[Any]) -> tuple[float, float]:

@@ -79,7 +79,9 @@ def _paths(value: Any) -> Iterator[Path]:
 def _explain(model: type[BaseModel], item: Any) -> str:
     where = ".".join(str(part) for part in item["loc"])
     if item["type"] != "extra_forbidden":
-        return f"{where}: {item['msg']} (got {item['input']!r})"
+        given = "" if isinstance(item["input"], dict) else f" (got {item['input']!r})"
+        message = item["msg"].removeprefix("Value error, ")
+        return f"{where}: {message}{given}" if where else f"{message}{given}"
     key, known = str(item["loc"][-1]), _fields_at(model, item["loc"][:-1])
     near = difflib.get_close_matches(key, known, n=1)
     hint = f"did you mean {near[0]!r}?" if near else f"valid keys: {', '.join(sorted(known))}"

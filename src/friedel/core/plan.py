@@ -105,12 +105,36 @@ def read_yaml(path: Path) -> dict[str, Any]:
     except (OSError, UnicodeDecodeError) as error:
         raise InputError(f"{path}: can't read the plan ({error}); check the path") from error
     try:
-        values = yaml.safe_load(text)
+        values = yaml_values(text)
     except (yaml.YAMLError, ValueError, RecursionError) as error:  # ValueError: a date that isn't one
         raise PlanError(f"{path}{_place(error)}: not valid YAML: {_problem(error)}") from None
     if not isinstance(values, dict):
         raise PlanError(f"{path}: a plan is a list of 'key: value' lines, got {type(values).__name__}")
     return values
+
+
+class _Unique(yaml.SafeLoader):  # type: ignore[misc]
+    """YAML in which no key stands twice in one mapping; PyYAML would take the last."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
+        seen: set[Any] = set()
+        for key, _ in node.value:
+            name = key.value if isinstance(key, yaml.ScalarNode) else None
+            if name in seen and name != "<<":
+                raise yaml.constructor.ConstructorError(None, None, f"the key {name!r} stands twice", key.start_mark)
+            seen.add(name)
+        return super().construct_mapping(node, deep=deep)
+
+
+def yaml_values(text: str) -> Any:
+    """Return what a YAML text holds.
+
+    Raises
+    ------
+    yaml.YAMLError
+        If it isn't YAML, or a key stands twice in one mapping.
+    """
+    return yaml.load(text, Loader=_Unique)
 
 
 def _place(error: Exception) -> str:

@@ -69,3 +69,49 @@ def test_relative_paths_are_taken_from_the_plans_folder(tmp_path: Path) -> None:
     assert found.spec == Path("/abs/a.spec")
     assert found.beamline == str(tmp_path / "mine.yaml")
     assert found.dark is None
+
+
+def altered(tmp_path: Path, place: str, value: object) -> Path:
+    description = yaml.safe_load((SHIPPED / "esrf_id01.yaml").read_text(encoding="utf-8"))
+    *levels, last = place.split(".")
+    inner = description
+    for level in levels:
+        inner = inner[int(level)] if level.isdigit() else inner[level]
+    inner[last] = value
+    path = tmp_path / "own.yaml"
+    path.write_text(yaml.safe_dump(description), encoding="utf-8")
+    return path
+
+
+@pytest.mark.parametrize(
+    ("place", "value", "said"),
+    [
+        ("energy.unit", "mm", "energy is in eV, keV, angstrom; its unit is 'mm'"),
+        ("energy.scale", 0, "a scale of 0"),
+        ("energy.scale", float("nan"), "finite"),
+        ("detector.distance.unit", "eV", "distance is a length"),
+        ("detector.pixel_size_m", [55, 55], "less than 0.001"),
+        ("detector.pixel_size_m", [0.055, 0.055], "less than 0.001"),
+        ("detector.x_axis", "y+", "rows and columns both run along y"),
+        ("sample_circles.0.offset_deg", float("inf"), "finite"),
+        ("sample_circles.0.motor", "eta", "a motor stands twice among eta, eta, phi"),
+        ("layout.entry", "{number}.1", "only {scan} can stand in braces"),
+        ("layout.entry", "{scan:q}", "only {scan} can stand in braces"),
+        ("layout.frames", [], "at least 1 item"),
+    ],
+)
+def test_what_would_be_read_wrongly_is_refused(tmp_path: Path, place: str, value: object, said: str) -> None:
+    with pytest.raises(PlanError, match=said.replace("{", r"\{").replace("}", r"\}")):
+        load_beamline(altered(tmp_path, place, value))
+
+
+def test_a_key_that_stands_twice_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "own.yaml"
+    path.write_text((SHIPPED / "aps34idc.yaml").read_text(encoding="utf-8") + "\nenergy: {motor: e, unit: eV}\n")
+    with pytest.raises(InputError, match="the key 'energy' stands twice"):
+        load_beamline(path)
+
+
+def test_a_pixel_size_in_another_unit_is_refused() -> None:
+    with pytest.raises(PlanError, match=r"less than 0\.001"):
+        ScanSource.read({"path": "x", "pixel_size_m": [0.055, 0.055]})

@@ -37,6 +37,19 @@ def test_every_scan_gets_its_own_plan_and_its_conditions(tmp_path):
     assert SeriesPlan.load(_written(tmp_path, plan)).text() == plan.text()
 
 
+def test_a_condition_may_be_what_the_files_record():
+    values = {"scan": {"path": "data", "beamline": "aps34idc", "record": ["th"]}, "scans": "1-2", "against": "oven"}
+    assert [member.plan.scan.record for member in members_of(SeriesPlan.read(values))] == [("th", "oven")] * 2
+    stated = values | {"conditions": {"oven": (1.0, 2.0)}}
+    assert members_of(SeriesPlan.read(stated))[1].plan.scan.record == ("th",)
+
+
+def test_a_file_a_scan_needs_no_other_path():
+    plan = SeriesPlan.read({"scan": {"beamline": "aps34idc"}, "files": ["a/one.h5", "two.h5"]})
+    assert [str(member.plan.scan.path) for member in members_of(plan)] == ["a/one.h5", "two.h5"]
+    assert [member.name for member in members_of(plan)] == ["001_one", "002_two"]
+
+
 def _written(folder, plan):
     (folder / "series.yaml").write_text(plan.text())
     return folder / "series.yaml"
@@ -86,6 +99,16 @@ def test_a_scan_begins_at_the_last_trusted_one_before_it(tmp_path, monkeypatch):
     (tmp_path / "scan_0002" / "series.txt").write_text(series_run._stamp(members[1], chained=False))
     series_run._neighbour(members[3], tmp_path, members)
     assert loaded[3:] == ["scan_0001"]
+
+
+def test_a_damaged_neighbour_is_passed_over(tmp_path):
+    members = members_of(SeriesPlan.read({"scan": {"path": "data"}, "scans": "1-2"}))
+    (tmp_path / "scan_0001").mkdir()
+    (tmp_path / "scan_0001" / "crystal.json").write_text(json.dumps({"kind": "crystal", "trusted": True}))
+    (tmp_path / "scan_0001" / "series.txt").write_text(series_run._stamp(members[0], chained=True))
+    assert series_run._neighbour(members[1], tmp_path, members) is None  # its reconstruction is gone
+    (tmp_path / "scan_0001" / "reconstruction.cxi").write_bytes(b"half a file")
+    assert series_run._neighbour(members[1], tmp_path, members) is None
 
 
 @dataclass
@@ -191,10 +214,14 @@ def test_the_crystals_lie_in_one_frame_and_the_files_tell_all(heated):
     assert (folder / "series.gif").read_bytes().startswith(b"GIF8")
     text = (folder / "series.csv").read_text()
     assert len(text.splitlines()) == 5
+    facets = (folder / "facets.csv").read_text().splitlines()
+    assert len(facets) > 1 + 2 * len(result.facets) / 2
+    assert sum({"scan_0040", "scan_0042"} <= set(one.scans) for one in result.facets) >= 6
     assert "temperature" in text.splitlines()[0]
     page = (folder / "report.html").read_text()
     assert "scan_0041" in page
     assert 'src="http' not in page
+    assert "strain of the voxels just under each facet" in page
 
 
 @pytest.mark.timeout(900)

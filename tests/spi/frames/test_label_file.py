@@ -31,6 +31,33 @@ def test_labels_as_people_keep_them(sheet, parted_by):
     assert found.single.tolist() == [True, False, False, False, True, False]
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        ' "frame" ; "label" \n 0 ; "1" \n3;0\n',
+        "index,label\n0,1\n3,0\n",
+        "Frame Number\tLabel\n0\t1\n3\t0\n",
+        "# looked at on Friday\nframe,label\n# more\n0,1\n\n3,0\n",
+        "sep=;\nframe;label\n0;1,0\n3;0,0\n",
+        "frame label\n0 y\n3 n\n",
+        "label,frame,why\r\n1,0,a;b;c;d\r\n0,3,x\r\n",
+    ],
+)
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16"])
+def test_tables_of_other_programs_are_read(tmp_path, text, encoding):
+    path = tmp_path / "labels.csv"
+    path.write_bytes(text.encode(encoding))
+    found = read_labels(path, n_frames=10)
+    assert found.frames.tolist() == [0, 3]
+    assert found.single.tolist() == [True, False]
+
+
+def test_bytes_that_are_no_utf8_are_read_as_latin1(tmp_path):
+    path = tmp_path / "labels.csv"
+    path.write_bytes("frame,label,why\n0,1,größe\n".encode("latin-1"))
+    assert len(read_labels(path, n_frames=10)) == 1
+
+
 def test_a_sheet_is_filled_in_and_read_back(tmp_path):
     path = tmp_path / "sheet.csv"
     write_label_sheet(path, [4, 2], ["group 0", "doubtful"])
@@ -49,6 +76,8 @@ def test_a_sheet_is_filled_in_and_read_back(tmp_path):
         ("frame,label\none,1\n", "frame 'one' is not a number"),
         ("frame,label\n1,1\n1,0\n", "two different labels"),
         ("frame,label\n1,\n", "no frame has a label"),
+        ("file,frame,label\na.h5,0,1\nb.h5,3,0\n", "labels are of 2 files"),
+        ("frame,label,label\n0,1,0\n", "two columns have one name"),
         ("", "no column"),
     ],
 )

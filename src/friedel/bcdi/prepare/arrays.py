@@ -6,6 +6,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from friedel.bcdi.prepare.counting.dead_time import without_dead_time
+from friedel.bcdi.prepare.counting.filled_lines import without_filled_lines
+from friedel.bcdi.prepare.counting.overflow import without_overflow
+from friedel.bcdi.prepare.counting.wide_pixels import without_wide_pixels
 from friedel.bcdi.prepare.counts import Counts
 from friedel.bcdi.prepare.crop import MINIMUM, bright_middle, crop, find_peak, window_start
 from friedel.bcdi.prepare.frames import one_beam, repaired_frames
@@ -76,8 +80,13 @@ def diffraction_from_array(
         raise InputError(f"{name}: shape {array.shape} has a side under {MINIMUM} voxels, too few to phase")
     tell(Note("file", f"{name}: an array of {array.dtype} in memory"))
     measured = _measured(intensities, array, mask, mask_marks, name, tell)
-    counts = photons_from(array, measured, name=name, observer=tell)
-    counts = repaired_frames(unshifted(counts, name, tell), name=name, observer=tell)
+    counts = unshifted(photons_from(array, measured, name=name, observer=tell), name, tell)
+    counts = without_overflow(counts, name=name, observer=tell)
+    say_axes(counts, name=name, observer=tell)
+    counts = repaired_frames(counts, name=name, observer=tell)
+    counts = without_filled_lines(counts, name=name, observer=tell)
+    counts = without_wide_pixels(counts, name=name, observer=tell)
+    counts = without_dead_time(counts, name=name, observer=tell)
     counts = in_place(counts, name=name, observer=tell)
     counts = centred(one_beam(counts, name=name, observer=tell), name, tell)
     n_unknown = float(1 - counts.mask.mean())
@@ -169,6 +178,13 @@ def centred(counts: Counts, name: str, observer: Observer) -> Counts:
         return counts
     observer(Warned("centre", f"{name}: {where}; the array was moved, and {lost:.1%} of what was measured is lost"))
     return moved
+
+
+def say_axes(counts: Counts, *, name: str, observer: Observer) -> None:
+    """Say which axis of a volume without geometry is taken for the scan: nothing in the counts tells it for sure."""
+    shape = " × ".join(map(str, counts.mask.shape))
+    text = f"{name}: {shape}, taken as (z, y, x): frames, and what is wrong with them, are looked for along the first"
+    observer(Note("axes", text + " axis; np.moveaxis(array, -1, 0) brings a scan that lies along the last one there"))
 
 
 def unshifted(counts: Counts, name: str, observer: Observer) -> Counts:

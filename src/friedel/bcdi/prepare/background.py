@@ -19,6 +19,8 @@ from friedel.core.observer import Observer, Warned
 NEVER_DARK = 1 / 3
 # A background beyond this share of the mean counts leaves noise that the model doesn't know.
 LARGE_BACKGROUND = 0.2
+# Share of the mean counts below which it does no harm; small, bright boxes hold no voxel that is dark.
+NEGLIGIBLE = 5e-4
 # Photons a voxel: of 48 crystals without a background the estimate stayed below 0.02.
 LEAST_BACKGROUND = 0.05
 # The pattern with a background must fit the dim voxels so much better, in χ², than one without: five standard
@@ -50,13 +52,13 @@ def without_background(counts: Counts, name: str, observer: Observer) -> Counts:
         Hears what was taken off.
     """
     level = background_level(counts)
-    if level is None:
+    mean = float(counts.values[counts.mask].mean(dtype=np.float64))
+    if level is None or level < NEGLIGIBLE * mean:
         return counts
     units = detector_units(counts.values[counts.mask])
     if units is not None:
         say_units(units, name, observer)
         return replace(counts, values=np.where(counts.mask, units.photons(counts.values), np.float32(0)))
-    mean = float(counts.values[counts.mask].mean(dtype=np.float64))
     large = level > LARGE_BACKGROUND * max(mean - level, 1e-30) and scatters_as_photons(counts, level)
     text = f"{name}: no voxel is near zero: a pedestal or background of {level:.4g} in each, taken off"
     observer(Warned("unit", text + ("; its noise stays" if large else ""), bends=large))

@@ -21,7 +21,6 @@ GAP_PIXELS = 3
 # A rectangle without a count: so many pixels, this share of its bounding box, and so many counts on average in each
 # pixel beside it. The dark corners of a pattern have neither straight edges nor bright neighbours.
 BLOCK_PIXELS, BLOCK_FILL, BLOCK_BESIDE = 64, 0.97, 30.0
-TWIN_COUNTS = 100.0  # of a line: two lines of so many photons differ
 # Hot: the median over the scan exceeds the second-highest neighbour's by this ratio, by as many standard errors (by
 # chance 1e-9, so none of a megapixel), and by so many counts (so that 1 count beside 0 isn't hot). The ratio is a
 # choice: smaller masks true maxima of coarsely sampled patterns, larger keeps warm pixels.
@@ -52,16 +51,11 @@ def mask_dead_pixels(counts: Counts, *, observer: Observer = silent) -> Counts:
     expected = _third_lowest(around)
     dead = alive & (expected >= DEAD_EXPECTED) & (total <= DEAD_RATIO * expected)
     gaps = _gaps(total, alive) | _gaps(total.T, alive.T).T
-    blocks, twins = _dark_blocks(total, alive), _twins(counts)
+    blocks = _dark_blocks(total, alive)
     if blocks.any():
         text = f"{int(blocks.sum())} pixels in rectangles have no count in any frame beside bright ones: unknown"
         observer(Warned("dead pixels", text))
-    if twins.any():
-        text = (
-            f"{int(twins.sum())} pixels in whole lines repeat the line beside them, frame after frame: filled in, so "
-        )
-        observer(Warned("dead pixels", text + "unknown"))
-    gaps |= blocks | twins
+    gaps |= blocks
     n = int((dead | gaps).sum())
     text = f"{n} pixels stay dark while their neighbours count: unknown"
     if (gaps & ~dead).any():
@@ -101,19 +95,6 @@ def _dark_blocks(total: NDArray[np.float64], alive: NDArray[np.bool_]) -> NDArra
         if beside.any() and total[wide][beside].mean() >= BLOCK_BESIDE:
             blocks[box] |= inside
     return blocks
-
-
-def _twins(counts: Counts) -> NDArray[np.bool_]:
-    """Return whole rows and columns that equal the one beside them in every frame, which counted photons never do."""
-    found = np.zeros(counts.mask.shape[1:], bool)
-    for axis in (1, 2):
-        lines = np.moveaxis(counts.values, axis, 0)
-        light = lines.sum(axis=(1, 2), dtype=np.float64)
-        alike = (light[1:] == light[:-1]) & (light[1:] >= TWIN_COUNTS)
-        for place in np.flatnonzero(alike) + 1:
-            if np.array_equal(lines[place], lines[place - 1]):
-                found[(place, slice(None)) if axis == 1 else (slice(None), place)] = True
-    return found
 
 
 def mask_hot_pixels(counts: Counts, *, observer: Observer = silent) -> Counts:

@@ -22,9 +22,9 @@ LEAST_EXPECTED = 25.0
 # A part without a count is a fringe's if the rest of the frame has so small a share of the counts that the frames next
 # to it have there: between parallel faces all of a frame is dark.
 DIP = 0.1
-# A part of a frame whose mirror image about the peak has as few counts may be dark: of 30 expected, 10 come by chance
-# once in 45,000 parts looked at, and 0 once in 1e13.
-DARK = 10
+# A part of a frame whose mirror image about the peak has as few counts may be dark: strain makes a fringe three times
+# as bright on one side, and of 10 expected none come by chance once in 22,000 parts looked at.
+DARK = 30
 # So many frames in a row without a count, beside one with so many: fringes come back every second frame at the latest,
 # and fall by a few times from one to the next.
 LEAST_SHUT, SHUT_BESIDE = 3, 300.0

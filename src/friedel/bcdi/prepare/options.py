@@ -25,6 +25,8 @@ class PrepareOptions(Options):
     """Find pixels that stay dark while their neighbours count."""
     hot_pixels: bool = True
     """Find pixels, and single voxels, far brighter than all their neighbours."""
+    counting: bool = True
+    """Find counters that overflowed, lines of wide pixels, and counts lost at high rates."""
     monitor: bool = True
     """Divide by the incident intensity, where the scan has one."""
     aliens: bool = True

@@ -42,6 +42,8 @@ MOST_DISAGREEMENT = 4.0
 # Highest frequency of the intensities, in cycles a step, and share of noise, that are tried.
 BANDS = (0.5, 0.42, 0.34, 0.26, 0.18, 0.12)
 NOISES = (1e-4, 1e-2)
+# Steps from an even place within which a frame is nearest to it and no other; a little more for rounding.
+NEAREST = 0.501
 # An interpolated frame is unknown where its expected error exceeds this share of the intensities' own variance.
 MOST_UNCOVERED = 0.01
 BRIGHT_PIXELS = 2000  # from which band and noise are chosen; more only cost time
@@ -354,6 +356,10 @@ def _weights(
 
     Gaussian-process regression with the covariance sin(2πBs)/(2πBs) of functions without frequencies beyond B. B and
     the noise are those that predict each frame best from the others, over the brightest pixels.
+
+    Its curve alone would be smoother than counts are: neighbouring even frames would share their noise, held-out voxels
+    could be told from those beside them, and supports would come out too loose. So an even frame is the recorded one
+    nearest to it, or the mean of those it is nearest to, and of the curve only the change from there to here is taken.
     """
     image = counts.values.sum(axis=0)
     some = np.argpartition(image, -min(BRIGHT_PIXELS, image.size), axis=None)[-BRIGHT_PIXELS:]
@@ -372,8 +378,26 @@ def _weights(
     near = np.sinc(2 * band * (target[:, None] - places))
     weights = near @ inverse
     uncovered = 1 - (weights * near).sum(axis=1)
-    weights = weights / weights.sum(axis=1, keepdims=True)  # the noise term would dim all by half a per cent
+    weights = _summing_to_one(weights) + _own_noise(
+        places, target, np.sinc(2 * band * (places[:, None] - places)) @ inverse
+    )
     return weights, uncovered <= MOST_UNCOVERED
+
+
+def _own_noise(places: Floats, target: Floats, curve: Floats) -> Floats:
+    """Return the matrix from frames to what those nearest to an even place differ from the curve at their own."""
+    nearest = np.abs(target[:, None] - places).argmin(axis=0)
+    members = np.zeros((target.size, places.size))
+    members[nearest, np.arange(places.size)] = np.abs(target[nearest] - places) <= NEAREST
+    means = members / np.maximum(members.sum(axis=1, keepdims=True), 1)
+    differences: Floats = means @ (np.eye(places.size) - _summing_to_one(curve))
+    return differences
+
+
+def _summing_to_one(weights: Floats) -> Floats:
+    """Return the weights without what the noise term dims them by, half a per cent."""
+    whole: Floats = weights / weights.sum(axis=1, keepdims=True)
+    return whole
 
 
 def _applied(weights: Floats, counts: Counts, order: NDArray[np.intp]) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:

@@ -18,16 +18,21 @@ from numpy.typing import NDArray
 from friedel.bcdi.prepare.background import say_units, scatters_as_photons, without_background
 from friedel.bcdi.prepare.counts import Counts, counts_from
 from friedel.core.detector_units import (
+    COUNTABLE,
     LEAST_KINDS,
     SCALES,
+    beyond_counting,
     detector_units,
+    out_of_range,
     whole_numbers,
 )
+from friedel.core.errors import InputError
 from friedel.core.files.marks import LARGEST
 from friedel.core.fourier import fourier
 from friedel.core.observer import Note, Observer, Warned, silent
 
 Floats: TypeAlias = NDArray[np.float64]
+MOST_ASKED = 64  # frames asked whether their values left the range of their type
 SAMPLE = 200_000  # values looked at: the share of whole ones is then known to 2e-4, where 5e-3 decides
 # Of a pattern in which counts below this were set to zero, and of how many voxels of the next three numbers to see it.
 LEAST_THRESHOLD = 2
@@ -84,6 +89,10 @@ def photons_from(
         As `counts_from`.
     """
     array, mask = _without_fractions(np.asarray(values), mask, name, observer)
+    array = _countable(array, name, observer)
+    odd = out_of_range(array[:: max(1, len(array) // MOST_ASKED)].ravel()) if array.ndim == 3 else None
+    if odd is not None:
+        raise InputError(f"{name}: {odd}")
     with np.errstate(all="ignore"):  # what overflows isn't a scale
         scale = _scale_of(array)
     if array.dtype == np.uint8 and array.max(initial=0) == np.iinfo(np.uint8).max:
@@ -99,6 +108,26 @@ def photons_from(
         array = np.where(np.isneginf(array), 0.0, photons) if array.dtype.kind == "f" else photons
     counts = counts_from(array, mask, name=name, observer=observer)
     return judged_unit(counts, name=name, observer=observer)
+
+
+def _countable(array: NDArray[Any], name: str, observer: Observer) -> NDArray[Any]:
+    """Return the values with those that nothing can have counted as NaN."""
+    if array.dtype.kind not in "iuf" or array.ndim != 3 or not array.size:
+        return array
+    with np.errstate(all="ignore"):
+        if not (np.nanmax(array) > COUNTABLE or np.nanmin(array) < -COUNTABLE):
+            return array
+        scale = _scale_of(array)
+        if scale is not None:
+            counts = np.where(np.isfinite(array), scale[1](array.astype(np.float64)), 0)
+            if np.isfinite(counts).all() and counts.max() < COUNTABLE:
+                return array  # multiples of something, however large
+    beyond = beyond_counting(array, name=name)
+    if beyond is None:
+        return array
+    text = f"{name}: {int(beyond.sum())} voxels hold values up to {np.abs(array[beyond].astype(np.float64)).max():.3g}"
+    observer(Warned("marks", text + ", which nothing can have counted: unknown"))
+    return np.where(beyond, np.nan, array)
 
 
 def _without_fractions(
@@ -243,14 +272,14 @@ def _scale_of(array: NDArray[Any]) -> tuple[str, Callable[[Any], Any]] | None:
     some = some[~np.isin(some, _LARGEST)]
     if some.size == 0:
         return None
-    if (some == np.round(some)).all():
+    if (some == np.round(some)).all() and some.max() < COUNTABLE:
         return _multiples(some, float(positive.min()))
     least = float(positive.min())
     for divisor in (1, 2, 3):
         quantum = least / divisor
         if whole_numbers(some / quantum):
             return f"multiples of {quantum:.4g}, normalised photons", _divided_by(quantum)
-    square = least**2
+    square = float(np.square(least))  # infinite where Python's own would raise
     if whole_numbers((some / least) ** 2):
         return f"amplitudes, of which one photon's is {least:.4g}", _squared_over(square)
     for scale in () if (array < 0).any() else (least / np.log(2), least / np.log(3)):
@@ -366,7 +395,8 @@ def _straightened(counts: Counts, name: str, observer: Observer) -> Counts:
 
 def _leak(values: NDArray[np.float32]) -> float:
     """Return the share of the transform's power in the outer part of the box, where autocorrelations end."""
-    power = fourier(torch.from_numpy(np.ascontiguousarray(values)).to(torch.complex64)).abs().numpy() ** 2
+    scaled = values.astype(np.float64) / max(float(np.abs(values).max()), np.finfo(np.float64).tiny)
+    power = fourier(torch.from_numpy(scaled).to(torch.complex64)).abs().numpy() ** 2
     far = [np.abs(np.arange(n) - n // 2) > OUTER * n for n in values.shape]
     outside = far[0][:, None, None] | far[1][None, :, None] | far[2][None, None, :]
     return float(power[outside].mean() / power.mean())

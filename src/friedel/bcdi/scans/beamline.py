@@ -9,13 +9,16 @@ from pathlib import Path
 from typing import Annotated, Literal, Self
 
 import yaml
-from pydantic import Field, model_validator
+from pydantic import AfterValidator, Field, FiniteFloat, model_validator
 
+from friedel.bcdi.scans.source import PixelSize
 from friedel.core.errors import InputError, PlanError
 from friedel.core.options import Options
+from friedel.core.plan import yaml_values
 
 SHIPPED = Path(__file__).parent / "beamlines"
 AxisName = Literal["x+", "x-", "y+", "y-", "z+", "z-"]
+_ENERGIES, _LENGTHS = ("eV", "keV", "angstrom"), ("m", "cm", "mm", "um")
 
 
 class CircleOptions(Options):
@@ -29,9 +32,9 @@ class CircleOptions(Options):
     """Other names the motor goes by in files (SPEC's long name; with a slash in it a path in HDF5, ``*`` for any)."""
     sign: Literal[-1, 1] = 1
     """Sign between the motor's reading and the circle's angle."""
-    offset_deg: float = 0.0
+    offset_deg: FiniteFloat = 0.0
     """Added to sign × reading to give the circle's angle."""
-    fixed_deg: float | None = None
+    fixed_deg: FiniteFloat | None = None
     """Angle to use when the file doesn't record the motor; None: the motor must be recorded."""
 
 
@@ -40,28 +43,28 @@ class Quantity(Options):
 
     motor: str | None = None
     """Motor name; with a slash in it, a dataset's path inside the scan's HDF5 entry."""
-    value: float | None = None
+    value: FiniteFloat | None = None
     """The number itself, where no motor has it."""
     unit: Literal["m", "cm", "mm", "um", "eV", "keV", "angstrom"]
     """Unit of the motor or the value; "angstrom" is the wavelength in place of the energy."""
-    scale: float = 1.0
+    scale: FiniteFloat = 1.0
     """Multiplies the motor's reading or the value: -1 where the motor counts against the axis."""
 
     @model_validator(mode="after")
     def _one_source(self) -> Self:
         if self.motor is None and self.value is None:
             raise ValueError("give a motor, a value, or both (the value is used where the motor isn't recorded)")
+        if self.scale == 0:
+            raise ValueError("a scale of 0 would make every reading 0")
         return self
 
 
 class DetectorOptions(Options):
     """The pixel detector."""
 
-    pixel_size_m: tuple[Annotated[float, Field(gt=0)], Annotated[float, Field(gt=0)]]
+    pixel_size_m: tuple[PixelSize, PixelSize]
     """Pixel pitch along rows' numbers (y) and columns' numbers (x), where the scan's files don't say it."""
-    pixel_sizes_m: dict[str, tuple[Annotated[float, Field(gt=0)], Annotated[float, Field(gt=0)]]] = Field(
-        default_factory=dict
-    )
+    pixel_sizes_m: dict[str, tuple[PixelSize, PixelSize]] = Field(default_factory=dict)
     """The same of other detectors of the beamline, by a pattern (``*eiger*``) that their frames' path matches."""
     distance: Quantity | None = None
     """Sample to detector; None: every scan must state it."""
@@ -78,13 +81,35 @@ class DetectorOptions(Options):
     direct_beam_yx: tuple[float, float] | None = None
     """Full-chip pixel of the direct beam with all circles at zero; None: the centre of the recorded region."""
 
+    @model_validator(mode="after")
+    def _in_space(self) -> Self:
+        if self.y_axis[0] == self.x_axis[0]:
+            raise ValueError(f"rows and columns both run along {self.y_axis[0]}: y_axis and x_axis must differ")
+        for name in ("distance", "shift_x", "shift_y", "shift_z"):
+            quantity = getattr(self, name)
+            if quantity is not None and quantity.unit not in _LENGTHS:
+                raise ValueError(f"{name} is a length, in {', '.join(_LENGTHS)}; its unit is {quantity.unit!r}")
+        return self
+
+
+def _fillable(pattern: str) -> str:
+    """Return a pattern in which the scan's number alone can be put."""
+    try:
+        pattern.format(scan=1)
+    except (KeyError, IndexError, ValueError):
+        raise ValueError(f"{pattern!r}: only {{scan}} can stand in braces, as in {{scan:05d}}") from None
+    return pattern
+
+
+Pattern = Annotated[str, AfterValidator(_fillable)]
+
 
 class SpecTiffLayout(Options):
     """A folder of TIFF (or EDF, CBF) frames, or one file of several pages, and a SPEC file."""
 
     kind: Literal["spec_tiff"]
     """Which reader understands the layout."""
-    folder: str = "*_S{scan:04d}"
+    folder: Pattern = "*_S{scan:04d}"
     """Pattern of the frames' folder, sought below the given path."""
     frame_sum: str | None = None
     """SPEC column holding the sum of each frame, to check that frames and points belong together."""
@@ -112,10 +137,10 @@ class Hdf5Layout(Options):
 
     kind: Literal["hdf5"]
     """Which reader understands the layout."""
-    entry: str = "{scan}.1"
+    entry: Pattern = "{scan}.1"
     """Path of a scan's group; ``{scan}`` is the scan number. A trailing match counts: "name_12.1" for "12.1"; so do
     ``*``."""
-    frames: tuple[str, ...]
+    frames: Annotated[tuple[str, ...], Field(min_length=1)]
     """Paths of the frames ``(n, y, x)`` inside the entry, the first one present is read; ``*`` matches any name."""
     positioners: tuple[str, ...]
     """Groups holding the motors, inside the entry; the first that knows a motor wins."""
@@ -130,9 +155,9 @@ class FioLayout(Options):
 
     kind: Literal["fio"]
     """Which reader understands the layout."""
-    master: str = "*_{scan:05d}_master.h5"
+    master: Pattern = "*_{scan:05d}_master.h5"
     """Pattern of the master file, sought below the given path."""
-    fio: str = "*_{scan:05d}.fio"
+    fio: Pattern = "*_{scan:05d}.fio"
     """Pattern of the text file (a ``.fio``, or Bluesky's documents as ``.jsonl``), sought in the folders above the
     master file, unless the option 'spec' names it."""
     frames: str = "entry/data"
@@ -160,6 +185,16 @@ class Beamline(Options):
     """Meaning of the dark file: marks on bad pixels (non-zero is bad), or counts to subtract."""
     layout: Annotated[SpecTiffLayout | Hdf5Layout | FioLayout, Field(discriminator="kind")]
     """How the files lie."""
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Self:
+        if self.energy.unit not in _ENERGIES:
+            raise ValueError(f"energy is in {', '.join(_ENERGIES)}; its unit is {self.energy.unit!r}")
+        for side, circles in (("sample", self.sample_circles), ("detector", self.detector_circles)):
+            motors = [circle.motor for circle in circles]
+            if len(set(motors)) < len(motors):
+                raise ValueError(f"{side}_circles: a motor stands twice among {', '.join(motors)}; each turns once")
+        return self
 
 
 def shipped_beamlines() -> tuple[str, ...]:
@@ -190,7 +225,7 @@ def load_beamline(name_or_path: str | Path) -> Beamline:
             "For another one, write its YAML (copy one of those) and give its path"
         )
     try:
-        values = yaml.safe_load(path.read_text(encoding="utf-8"))
+        values = yaml_values(path.read_text(encoding="utf-8"))
     except (yaml.YAMLError, UnicodeDecodeError, OSError) as error:
         raise InputError(f"{path}: not readable as YAML ({error}); see the shipped descriptions") from None
     if not isinstance(values, dict):

@@ -7,6 +7,9 @@ from pydantic import Field, field_validator
 
 from friedel.core.options import Options
 
+# Pixels of detectors for photons measure 5 µm to 0.3 mm: other numbers are of another unit.
+PixelSize = Annotated[float, Field(gt=1e-6, lt=1e-3)]
+
 
 class ScanSource(Options):
     """The files of one measurement.
@@ -48,10 +51,12 @@ class ScanSource(Options):
     """Photon energy instead of the recorded one."""
     distance_m: Annotated[float, Field(gt=0)] | None = None
     """Sample–detector distance instead of the recorded one."""
-    pixel_size_m: tuple[Annotated[float, Field(gt=0)], Annotated[float, Field(gt=0)]] | None = None
+    pixel_size_m: tuple[PixelSize, PixelSize] | None = None
     """Pixel pitch along rows' numbers (y) and columns' numbers (x) instead of the recorded one."""
     direct_beam_yx: tuple[float, float] | None = None
     """Full-chip pixel of the direct beam with all circles at zero, instead of the beamline's."""
+    record: tuple[str, ...] = ()
+    """Names of further readings to keep, as the files call them: any motor, a temperature, a counter (its mean)."""
 
     @field_validator("scan", mode="before")
     @classmethod

@@ -18,6 +18,7 @@ from friedel.core.files.placement import Region
 
 # More bytes than this that text never has, and the file isn't text.
 MOST_CONTROL = 0.01
+_NO_NUMBER = ("nan", "inf", "infinity", "none")  # what a line of a table may begin with beside a number
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -73,7 +74,14 @@ class _Block:
 
     @property
     def rows(self) -> list[str]:
-        return [line for line in self.lines if line and line[0] not in "#@" and not line[0].isalpha()]
+        found, spectrum = [], False
+        for line in self.lines:
+            # A spectrum of a multi-channel analyser goes on over lines that end in a backslash.
+            inside, spectrum = spectrum, (spectrum or line.startswith("@")) and line.endswith("\\")
+            word = line.split(maxsplit=1)[0] if line.strip() else "#"
+            if not inside and word[0] not in "#@" and (not word[0].isalpha() or word.lower() in _NO_NUMBER):
+                found.append(line)
+        return found
 
 
 def read_spec_scan(path: Path, number: int | None = None, *, order: int | None = None) -> SpecScan:
@@ -188,13 +196,21 @@ def _columns(block: _Block, path: Path) -> tuple[dict[str, NDArray[np.float64]],
     if any("aborted" in line.lower() for line in block.lines if line.startswith("#C")):
         notes.append(f"scan {block.number} was aborted after {len(whole)} points")
     table = np.array([[_number(word) for word in row] for row in whole], dtype=np.float64)
-    return dict(zip(labels, table.T, strict=True)), notes
+    twice = sorted({label for label in labels if labels.count(label) > 1})
+    if twice:
+        notes.append(
+            f"scan {block.number} has several columns {', '.join(map(repr, twice))}; the first of each is read"
+        )
+    return dict(zip(labels[::-1], table.T[::-1], strict=True)), notes
 
 
 def _motors(block: _Block, path: Path) -> dict[str, float]:
     names = [name for line in _numbered(block.header, "O") for name in _split(line)]
     mnemonics = [name for line in _numbered(block.header, "o") for name in line.split()]
     positions = [_number(word) for line in _numbered(block.lines, "P") for word in line.split()]
+    if len(names) != len(positions):  # some programs part names by one blank
+        words = [name for line in _numbered(block.header, "O") for name in line.split()]
+        names = words if len(words) == len(positions) else names
     known = [("#O", names), ("#o", mnemonics)]
     wrong = [
         f"{len(listed)} names on its {key} lines" for key, listed in known if listed and len(listed) != len(positions)
@@ -222,7 +238,8 @@ def _split(text: str) -> list[str]:
 
 def _number(word: str) -> float:
     try:
-        return float(word)
+        # Fortran writes exponents with a D, and some locales a comma before the decimals.
+        return float(re.sub(r"(?<=[\d.])[dD](?=[+-]?\d)", "e", word.replace(",", ".")))
     except ValueError:
         return float("nan")
 

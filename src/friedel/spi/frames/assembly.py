@@ -13,6 +13,15 @@ from numpy.typing import NDArray
 from friedel.core.errors import InputError
 from friedel.core.optional import load_optional
 
+# Frames longer than so many times their width are modules on top of each other; from so many times on it is asked.
+_LONGEST, _LONG = 8, 3
+_PANELS = {
+    (8192, 128): "AGIPD 1M", (2048, 512): "DSSC", (4096, 256): "LPD", (4096, 1024): "JUNGFRAU 4M",
+    (16384, 1024): "JUNGFRAU 16M", (1480, 1552): "CSPAD", (5920, 388): "CSPAD", (1480, 388): "quarter of a CSPAD",
+    (370, 388): "CSPAD 140k", (5632, 384): "ePix10k 2M", (1408, 384): "ePix10k quad", (4096, 512): "MPCCD",
+    (8192, 512): "MPCCD",
+}  # fmt: skip
+"""Rows and columns of frames in which a detector's panels lie one upon the other, as Cheetah and psana write them."""
 _LARGEST = 8192  # pixels a side of an assembled frame: more means a geometry file in other units, not a detector
 
 
@@ -48,6 +57,45 @@ class Assembly:
         frames = np.full((len(modules), self.shape[0] * self.shape[1]), between, modules.dtype)
         frames[:, self.target] = modules.reshape(len(modules), -1)[:, self.source]
         return frames.reshape(len(modules), *self.shape)
+
+
+def require_whole(recorded: tuple[int, ...], name: str) -> None:
+    """Raise InputError if frames of such a shape are a detector's panels, not put together.
+
+    Parameters
+    ----------
+    recorded : tuple of int
+        Shape of one frame as recorded.
+    name : str
+        File and dataset, for the message.
+
+    Raises
+    ------
+    InputError
+        It names the options that help.
+    """
+    panels = _PANELS.get((recorded[0], recorded[1])) if len(recorded) == 2 else None
+    if panels is None and len(recorded) == 2 and max(recorded) < _LONGEST * min(recorded):
+        return
+    whose = f" of an {panels}" if panels and panels[0] in "AEeL" else f" of a {panels}" if panels else ""
+    raise InputError(
+        f"{name} holds frames of {' × '.join(str(n) for n in recorded)}: modules{whose} that aren't put together; "
+        "name the detector's CrystFEL geometry with --geometry, or another dataset with --dataset"
+    )
+
+
+def odd_shape(recorded: tuple[int, ...]) -> tuple[str, ...]:
+    """Return what is odd about frames of such a shape: far more rows than columns, as modules one upon the other have.
+
+    Parameters
+    ----------
+    recorded : tuple of int
+        Shape of one frame as recorded.
+    """
+    if len(recorded) != 2 or recorded[0] < _LONG * recorded[1]:
+        return ()
+    text = f"its frames have {recorded[0]} rows and {recorded[1]} columns: if these are modules that lie one upon the "
+    return (text + "other, scores mean nothing until a geometry puts them together (--geometry)",)
 
 
 def read_assembly(path: Path, stack: tuple[int, ...]) -> Assembly:

@@ -13,17 +13,16 @@ import numpy as np
 from h5py import h5z
 from numpy.typing import NDArray
 
-from friedel.core.errors import InputError
 from friedel.core.files.damage import readable
 from friedel.core.files.hdf5 import OpenedFile, open_hdf5
 from friedel.core.files.written import SoundChunks, unwritten
 from friedel.spi.frames import hdf5_layout as layout
-from friedel.spi.frames.assembly import Assembly, read_assembly
+from friedel.spi.frames.assembly import Assembly, odd_shape, read_assembly, require_whole
 from friedel.spi.frames.emc import open_emc_frames
 from friedel.spi.frames.source import Beside, DifferentFramesError, FrameOptions, FrameSource
 
-# Frames longer than so many times their width are modules on top of each other.
-_LONGEST = 8
+# Frames by whose own masks it is judged what they mean: a single one may be bad as a whole.
+_FIRST = 16
 
 
 class Hdf5Frames:
@@ -115,26 +114,26 @@ class Hdf5Frames:
         each: list[list[str]] = []
         if options.own_mask == "none":
             return good, each, Beside()
-        file, said = self._opened.file, []
+        file, used = self._opened.file, []
         shape = (_length(self._parts[0]), *self._recorded)
         for name in layout.mask_names(file, names[0], shape):
             item = file[name]
             _load_filters(item)
             if item.shape == shape and shape[0] > 1:
                 if options.own_mask is None:
-                    first = layout.good_from(np.asarray(item[0]), name)
-                    layout.require_sense(first, f"{name} of the first frame", self.path, "frames.own_mask")
+                    good_first = layout.good_from(np.asarray(item[:_FIRST]), name)
+                    layout.require_sense(good_first, name, self.path, "frames.own_mask")
                 each.append([name] if len(names) == 1 else _alike(name, names))
-                said.append(f"{name} (of each frame)")
+                used.append((name, " (of each frame)"))
                 continue
             own = layout.good_from(np.asarray(item[()]).reshape(self._recorded), name, options.own_mask)
             if options.own_mask is None:
                 layout.require_sense(own, name, self.path, "frames.own_mask")
             own = own if self._assembly is None else self._assembly.put_together(own[None])[0]
             good = own if good is None else good & own
-            said.append(name)
-        sense = layout.sense_of(said, options.own_mask) if said else ""
-        return good, each, Beside(mask=", ".join(said), sense=sense)
+            used.append((name, ""))
+        sense = layout.sense_of([name for name, _ in used], options.own_mask) if used else ""
+        return good, each, Beside(mask=", ".join(name + which for name, which in used), sense=sense)
 
     def _odd(self, names: Sequence[str], options: FrameOptions) -> list[str]:
         odd = [
@@ -145,7 +144,7 @@ class Hdf5Frames:
             shape = (_length(self._parts[0]), *self._recorded)
             misfit = layout.misfits(self._opened.file, names[0], shape)
             odd += [f"the file's own {item} doesn't fit its frames {self._recorded} and is not used" for item in misfit]
-        return odd
+        return [*odd, *(odd_shape(self._recorded) if self._assembly is None else ())]
 
 
 def open_hdf5_frames(path: Path, options: FrameOptions) -> FrameSource:
@@ -246,12 +245,7 @@ def _assembly(path: Path, name: str, recorded: tuple[int, ...], geometry: Path |
     """
     if geometry is not None:
         return read_assembly(geometry, recorded)
-    stacked = len(recorded) > 2 or max(recorded) >= _LONGEST * min(recorded)
-    if stacked:
-        raise InputError(
-            f"{path}: {name} holds frames of {' × '.join(str(n) for n in recorded)}: modules that aren't put together; "
-            "name the detector's CrystFEL geometry with --geometry, or another dataset with --dataset"
-        )
+    require_whole(recorded, f"{path}: {name}")
     return None
 
 

@@ -1,9 +1,10 @@
 """Labels that a person gives to frames of a run: a table with the columns ``frame`` and ``label``, in any case.
 
-Commas, semicolons or tabs part the columns. Other columns are allowed and kept out of the way; a line whose label is
-empty, or −1, is a frame not looked at yet.
+Commas, semicolons, tabs or blanks part the columns. Other columns are allowed and kept out of the way, as are empty
+lines and those that begin with #; a line whose label is empty, or −1, is a frame not looked at yet.
 """
 
+import codecs
 import csv
 from collections.abc import Sequence
 from contextlib import suppress
@@ -16,11 +17,14 @@ from numpy.typing import NDArray
 from friedel.core.errors import InputError
 from friedel.core.files.atomic import replacing
 
-SINGLE_WORDS = ("1", "single", "good", "hit", "yes", "true", "single hit")
+SINGLE_WORDS = ("1", "single", "good", "hit", "yes", "true", "single hit", "y")
 OTHER_WORDS = (
     "0", "other", "bad", "multiple", "no", "false", "multi", "non-hit", "nonhit", "not hit", "miss", "blank",
-    "background",
+    "background", "n",
 )  # fmt: skip
+FRAME_NAMES = ("frame", "frames", "frame number", "frame index", "frame id", "index")
+"""Names of the column of frames, the first that is there counts."""
+FILE_NAMES = ("file", "filename", "file name", "path", "run")
 UNLABELLED = ("", "-1", "nan", "none", "na", "n/a", "?", "unlabelled", "unlabeled", "unknown")
 COLUMNS = ("frame", "label", "why")
 
@@ -61,43 +65,72 @@ def read_labels(path: Path, *, n_frames: int) -> FrameLabels:
         or names one twice with different labels; the line is named.
     """
     try:
-        with path.open(newline="", encoding="utf-8-sig") as file:
-            heading = file.readline()
-            file.seek(0)
-            parted_by = max(",;\t", key=heading.count)
-            rows = csv.DictReader(file, delimiter=parted_by)
-            rows.fieldnames = [name.strip().lower() for name in rows.fieldnames or ()]
-            missing = [name for name in COLUMNS[:2] if name not in (rows.fieldnames)]
-            if missing:
-                raise InputError(
-                    f"{path}: no column {missing[0]!r}; its first line must name the columns, 'frame,label' at least"
-                )
-            found = _collected(path, rows, n_frames)
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        lines = _text(path).splitlines()
+    except (OSError, UnicodeDecodeError) as error:
         raise InputError(f"{path}: the labels can't be read ({error}); give a CSV file in UTF-8") from error
+    # The numbers of lines are kept for messages.
+    plain = ["" if line.lstrip().startswith("#") or line.lower().startswith("sep=") else line for line in lines]
+    heading = next((line for line in plain if line.strip()), "")
+    parted_by = max(",;\t", key=heading.count)
+    if not any(mark in heading for mark in ",;\t"):
+        plain, parted_by = [",".join(line.split()) for line in plain], ","
+    try:
+        rows = list(csv.reader(plain, delimiter=parted_by, skipinitialspace=True))
+    except csv.Error as error:
+        raise InputError(f"{path}: the labels can't be read ({error}); give a CSV file in UTF-8") from error
+    found = _collected(path, rows, n_frames)
     if not found:
         raise InputError(f"{path}: no frame has a label; write one of {', '.join((*SINGLE_WORDS, *OTHER_WORDS))}")
     numbers = np.array(sorted(found), dtype=np.int64)
     return FrameLabels(frames=numbers, single=np.array([found[int(number)] for number in numbers]))
 
 
-def _collected(path: Path, rows: "csv.DictReader[str]", n_frames: int) -> dict[int, bool]:
+def _text(path: Path) -> str:
+    """Return a text in UTF-8, in what its first bytes say, or in Latin-1, in which every byte is a character."""
+    content = path.read_bytes()
+    if content.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+        return content.decode("utf-16")
+    try:
+        return content.decode("utf-8-sig")
+    except UnicodeDecodeError:
+        return content.decode("latin-1")
+
+
+def _collected(path: Path, rows: list[list[str]], n_frames: int) -> dict[int, bool]:
+    filled = [(number, row) for number, row in enumerate(rows, start=1) if any(word.strip() for word in row)]
+    names = [word.strip().lower().replace("_", " ") for word in filled[0][1]] if filled else []
+    frame = next((name for name in FRAME_NAMES if name in names), None)
+    if frame is None or "label" not in names:
+        missing = "label" if frame else "frame"
+        raise InputError(f"{path}: no column {missing!r}; its first line must name the columns, 'frame,label' at least")
+    if names.count(frame) > 1 or names.count("label") > 1:
+        raise InputError(f"{path}: two columns have one name; which is meant isn't known: keep one")
+    _require_one_file(path, names, filled[1:])
     found: dict[int, bool] = {}
-    for row in rows:
-        where = f"{path}, line {rows.line_num}"
-        label = _label(row["label"], where)
+    for line, row in filled[1:]:
+        where, values = f"{path}, line {line}", dict(zip(names, row, strict=False))
+        label = _label(values.get("label"), where)
         if label is None:
             continue
-        number = _number(row["frame"], where, n_frames)
+        number = _number(values.get(frame), where, n_frames)
         if found.setdefault(number, label) != label:
             raise InputError(f"{where}: frame {number} has two different labels; keep one")
     return found
 
 
+def _require_one_file(path: Path, names: list[str], rows: list[tuple[int, list[str]]]) -> None:
+    """Raise InputError if the table names frames of several files: their numbers would be taken for one run's."""
+    place = next((names.index(name) for name in FILE_NAMES if name in names), None)
+    files = {row[place].strip() for _, row in rows if place is not None and place < len(row)} - {""}
+    if len(files) > 1:
+        listing = ", ".join(sorted(files)[:3])
+        raise InputError(f"{path}: its labels are of {len(files)} files ({listing}); keep the lines of one run")
+
+
 def _label(word: str | None, where: str) -> bool | None:
     plain = (word or "").strip().lower().replace("_", " ").replace("non hit", "non-hit")
     with suppress(ValueError):
-        plain = f"{float(plain):g}"
+        plain = f"{float(plain.replace(',', '.')):g}"
     if plain in UNLABELLED:
         return None
     if plain in SINGLE_WORDS:

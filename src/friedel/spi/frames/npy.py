@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from friedel.core.errors import InputError
 from friedel.core.files.damage import readable
 from friedel.core.files.masks import is_mask_name
-from friedel.spi.frames.assembly import read_assembly
+from friedel.spi.frames.assembly import odd_shape, read_assembly, require_whole
 from friedel.spi.frames.hdf5_layout import good_from, no_frames, require_sense, sense_of
 from friedel.spi.frames.source import Beside, FrameOptions, OwnMask, plain_numbers
 
@@ -56,6 +56,8 @@ class NpyFrames:
         self._assembly = None if options.geometry is None else read_assembly(options.geometry, self._recorded)
         if self._assembly is None and len(self._recorded) != 2:
             raise InputError(f"{path}: the array is {stored} of shape {promised}; {_WANTED}")
+        if self._assembly is None:
+            require_whole(self._recorded, str(path) + (f": {dataset}" if dataset else ""))
         self.centre = None if self._assembly is None else self._assembly.centre
         self.dtype: np.dtype[Any] = stored.newbyteorder("=")
         self._frame_bytes = int(np.prod(self._recorded)) * stored.itemsize
@@ -64,6 +66,7 @@ class NpyFrames:
         self.shape, self.expected = (n_there, rows, columns), promised[0]
         note = f"the file was cut off: {n_there} of {promised[0]} frames are there"
         self.notes: tuple[str, ...] = () if n_there == promised[0] else (note,)
+        self.notes += odd_shape(self._recorded) if self._assembly is None else ()
         self._each: NDArray[np.bool_] | None = None
         self.mask, self.beside = self._own_mask(options.own_mask)
         if self._each is not None:

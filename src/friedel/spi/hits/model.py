@@ -26,6 +26,7 @@ from friedel.spi.hits.preparation.run_calibration import measure_run, picked_fra
 from friedel.spi.hits.preparation.standardise import Standardiser
 from friedel.spi.hits.probability.blanks import Background, blank_probability
 from friedel.spi.hits.probability.calibration import calibration_from
+from friedel.spi.hits.sizes.roundness import unround
 from friedel.spi.hits.sizes.spheroid import measured_sizes
 from friedel.spi.networks.hitnet import HitNet
 from friedel.spi.records import FrameStatus, HitScores, joined_scores, no_scores
@@ -181,14 +182,18 @@ def _may_be_blank(alone: NDArray[np.float64]) -> NDArray[np.float64]:
 
 
 def _sizes(around: Polar, wanted: NDArray[np.bool_]) -> dict[str, Any]:
-    """Return the sizes of the frames wanted, of hits, and NaN for the others, by their names in `HitScores`."""
+    """Return size and roundness of the frames wanted, NaN for the others, by their names in `HitScores`."""
     rows = torch.from_numpy(np.flatnonzero(wanted))
-    sizes = measured_sizes(around.rows(rows)).placed(rows, len(wanted))
+    hits = around.rows(rows)
+    sizes = measured_sizes(hits).placed(rows, len(wanted))
+    angular = torch.full((len(wanted),), torch.nan)
+    angular[rows] = unround(hits)
     return {
         "diameter": sizes.diameter.numpy(),
         "diameter_error": sizes.diameter_error.numpy(),
         "fluence": sizes.forward.numpy(),
         "asphericity": sizes.asphericity.numpy(),
+        "unround": angular.numpy(),
     }
 
 

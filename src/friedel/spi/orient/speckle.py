@@ -36,6 +36,7 @@ where the radial mean nears zero what is divided by it gets sharp edges."""
 _WINDOW = 16.0
 """Length of a radial window, voxels: it tells frequencies 0.09 cycles per voxel apart, a third of the finest."""
 _LEAK = 1.3  # by which a window of one voxel widens what is seen, cycles per voxel; longer ones in proportion less
+_GAP = 2.0  # voxels along the radius without a pixel from which a window isn't used: one cut short leaks more
 _WIDEST = 0.45
 """Widest ball that is fitted, cycles per voxel. The fit runs there where structure along rings is faint, as a facetted
 body's flares are among round rings; what is seen across rings is taken then: nothing is finer than the diameter."""
@@ -156,6 +157,9 @@ def radial_reach(
     power, worth = np.zeros(len(frequency)), np.zeros(len(frequency))
     for centre in np.arange(radius.min() + length / 2, radius.max() - length / 2 + 1, length / 2):
         inside = np.flatnonzero(np.abs(radius - centre) < length / 2)
+        places = np.sort(np.concatenate([radius[inside], centre + np.array([-0.5, 0.5]) * length]))
+        if np.diff(places).max() > _GAP or not mean[inside].any():
+            continue
         window = np.cos(np.pi * (radius[inside] - centre) / length) ** 2
         window /= window.sum() * expected[inside]
         orders = np.arange(2, np.clip(int(2 * np.pi * centre * _BAND * extent), 4, _RADIAL_ORDERS) + 1)
@@ -170,6 +174,8 @@ def radial_reach(
         error = whole.clip(shot).sum(0) / np.sqrt(len(orders) * frames.shape[0])
         power += (whole - shot).sum(0) / error**2
         worth += 1 / error**2
+    if not worth.all():
+        return 0.0
     power, error = power / worth, 1 / np.sqrt(worth)
     above = (power > SEEN * error) & (power > _FADED * power.max())
     peak = int(power.argmax())

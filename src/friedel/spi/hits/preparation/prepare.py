@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional
 
+from friedel.core.detector_units import COUNTABLE
 from friedel.core.errors import InputError
 from friedel.spi.hits.preparation.frame_levels import frame_levels
 from friedel.spi.hits.preparation.photon_unit import MARKS
@@ -231,7 +232,11 @@ def _unknown(part: Tensor, marks: tuple[float, ...], *, floats: bool) -> Tensor 
     unknown: Tensor | None = None
     if floats and not torch.isfinite(part.sum()):
         unknown = torch.isfinite(part).logical_not()
-    looked_for = (*(MARKS if unknown is not None or part.amax() >= min(MARKS) else ()), *marks)
+    top = float(part.amax())
+    looked_for = (*(MARKS if unknown is not None or top >= min(MARKS) else ()), *marks)
+    if not top <= COUNTABLE:  # or NaN
+        beyond = part > COUNTABLE
+        unknown = beyond if unknown is None else unknown | beyond
     for mark in looked_for:
         found: Tensor = torch.eq(part, float(np.float32(mark)))
         unknown = found if unknown is None else unknown | found

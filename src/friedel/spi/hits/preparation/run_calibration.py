@@ -7,7 +7,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from friedel.core.detector_units import normalised_apart, transformed
+from friedel.core.detector_units import beyond_counting, normalised_apart, out_of_range, transformed
 from friedel.core.errors import InputError
 from friedel.core.fourier import convolved
 from friedel.spi.hits.preparation.frame_levels import clipped_at, drifting, frame_levels
@@ -37,6 +37,7 @@ _ROWS, _SCATTER = 16, 1000 * 0.6180339887498949
 # Whole frames looked at for the unit of their numbers and the beam's place; so many at once.
 _OVERVIEW, _AT_ONCE = 128, 32
 _SPARSE = 16  # one value in so many tells their step
+_MOST_VALUES = 1 << 22  # looked at for whether they left the range of their type
 _LEVELS = 32  # frames whose levels are compared
 
 
@@ -63,14 +64,15 @@ def measure_run(
     Raises
     ------
     InputError
-        If the numbers are logarithms or roots of photons, or each frame is normalised on its own.
+        If the numbers are logarithms or roots of photons, each frame is normalised on its own, or no counts are so
+        large.
     """
     binning = natural_binning(mask.shape)
     middle = (mask.shape[0] // binning // 2, mask.shape[1] // binning // 2)
     constants = RunConstants(binning=binning, centre=_binned_centre(centre, binning) or middle)
     if not len(frames):
         return constants
-    sample = frames[picked_frames(frames, mask)]
+    sample = _countable(frames[picked_frames(frames, mask)], mask)
     marks = find_marks(sample, mask)
     constants = replace(constants, marks=marks, clipped=clipped_at(sample, mask, (*MARKS, *marks)) or 0.0)
     raw = sample
@@ -79,7 +81,7 @@ def measure_run(
     if levelled is not None:
         sample, constants = levelled, replace(constants, drifts=True)
         values = measured_values(sample, mask, constants.marks)
-    _require_linear(sample, values)
+    _require_linear(raw, mask, sample, values)
     overview = _Overview.of(sample, mask, constants)
     unit = photon_unit(overview.tile_mean, overview.tile_variance, values)
     if centre is None:
@@ -102,6 +104,16 @@ def measure_run(
     return replace(constants, faulty=faulty if still is None else faulty | still)
 
 
+def _countable(sample: NDArray[np.generic], mask: NDArray[np.bool_]) -> NDArray[np.generic]:
+    """Return the sample with values that nothing can have counted as NaN."""
+    beyond = beyond_counting(sample[:, mask], name="the frames")
+    if beyond is None:
+        return sample
+    whole = np.zeros(sample.shape, bool)
+    whole[:, mask] = beyond
+    return np.where(whole, np.nan, sample).astype(np.float32)
+
+
 def _levelled(
     sample: NDArray[np.generic], mask: NDArray[np.bool_], constants: RunConstants, step: float
 ) -> NDArray[np.float32] | None:
@@ -119,8 +131,13 @@ def _levelled(
     return np.where(unknown, np.float32(np.nan), levelled)
 
 
-def _require_linear(sample: NDArray[np.generic], values: NDArray[np.float64]) -> None:
+def _require_linear(
+    raw: NDArray[np.generic], mask: NDArray[np.bool_], sample: NDArray[np.generic], values: NDArray[np.float64]
+) -> None:
     """Raise InputError if the numbers are no multiples of photons: their noise would be taken for something else."""
+    odd = out_of_range(raw[:, mask].ravel()[:: max(1, raw.size // _MOST_VALUES)])
+    if odd is not None:
+        raise InputError(f"the frames' {odd}")
     what = transformed(values) if sample.dtype.kind == "f" else None
     if what is not None:
         raise InputError(f"the frames' values are {what}; give photons or detector units")
