@@ -254,7 +254,7 @@ def doubts(merged: Merged, photons: sp.csr_matrix) -> list[str]:
             f"hits crowd on {quality.evenness:.0%} of all view directions: the particle has views that look nearly "
             "alike, and frames choose among them; away from these directions the intensity has too little structure, "
             "and halves agree on that. If the particle is symmetric, impose its symmetry; brighter frames tell views "
-            "apart, too"
+            "apart, too. Or the particles do lie in preferred directions, which can't be told here"
         )
     if quality.agreement >= DOUBTED and quality.mean_corrected < SURE and quality.mean_recovered is not None:
         found.append(
