@@ -32,6 +32,7 @@ from friedel.spi.forward.scene import Kind
 from friedel.spi.hits.model import FRINGES_FROM, HitModel
 from friedel.spi.hits.probability.reliability import reliability
 from friedel.spi.hits.selection import SelectionOptions, select
+from friedel.spi.particles.carved import carved_icosahedron
 from friedel.spi.particles.particle import PARTICLES
 
 UNSEEN, PAPER = ("soccer_ball", "torus"), {"soccer_ball": 0.587, "torus": 0.848}
@@ -39,8 +40,13 @@ MISSES, FALSE_POSITIVES = 0.05, 0.005
 APART, CONTACT = {Kind.SEVERAL: 0.9, Kind.EMPTY: 0.1}, {Kind.TOUCHING: 1.0}
 
 
-def bright_run(shape: str, frames: int, *, seed: int, bad: dict[Kind, float] = APART) -> LabelledFrames:
-    """Return frames of one particle of 150 nm at the paper's kind of experiment, 128²."""
+def bright_run(
+    shape: str, frames: int, *, seed: int, bad: dict[Kind, float] = APART, carved: bool = False
+) -> LabelledFrames:
+    """Return frames of one particle of 150 nm at the paper's kind of experiment, 128².
+
+    With ``carved`` each 32 frames show an icosahedron that was stretched and carved at random, or left as it is.
+    """
     y, x = np.indices((128, 128)) - 63.5
     mask = (np.hypot(y, x) > 4) & (np.abs(y) > 1.5)
     options = ParticleRunOptions(
@@ -52,8 +58,12 @@ def bright_run(shape: str, frames: int, *, seed: int, bad: dict[Kind, float] = A
         bad_kinds=bad,
         readout=ReadoutOptions(background_photons=0.05, fluctuation=0.2, fringe_blur=0.2, centre_jitter_px=0.5),
         seed=70_000_000 + seed,
+        chunk=32 if carved else 64,
     )
-    made = [simulate_frames(options, number, mask=mask) for number in range(-(-frames // options.chunk))]
+    made = []
+    for number in range(-(-frames // options.chunk)):
+        species = carved_icosahedron(np.random.default_rng([options.seed, 2, number])) if carved else None
+        made.append(simulate_frames(options, number, mask=mask, species=species))
     columns = {name: np.concatenate([getattr(m, name) for m in made]) for name in ("frames", "single", "kind")}
     return LabelledFrames(**columns, mask=mask, particle=shape)
 
@@ -83,8 +93,9 @@ def add_shapes(report: Report, given: Evaluation, frames: int) -> None:
     close = bright_run("icosahedron", frames // 8, seed=200, bad=CONTACT)
     recipe = Recipe.like(given.model, epochs=given.sizes.epochs, seed=0)
     only = given.models.trained("only", recipe, [bright_run("icosahedron", frames, seed=50)])
+    carved = given.models.trained("carved", recipe, [bright_run("icosahedron", frames, seed=50, carved=True)])
     for name in ("icosahedron", *UNSEEN):
-        ways = {"icosahedra only": only}
+        ways = {"icosahedra only": only, "icosahedra, stretched and carved": carved}
         if name in UNSEEN:
             rest = [run for other, run in pool.items() if other != name]
             ways[f"all but {name}"] = given.models.trained(f"without-{name}", recipe, rest)

@@ -74,6 +74,11 @@ class HitModel:
         """Name and first part of the hash of the weights."""
         return f"{self.card.name} {self.card.sha256[:12]}".strip()
 
+    @property
+    def fringes_from(self) -> float:
+        """Least fringe visibility of the default selection."""
+        return _number(self.card, "fringes_from", FRINGES_FROM)
+
     def measure(
         self,
         frames: NDArray[Any],
@@ -162,7 +167,7 @@ class HitModel:
         single = np.where(scored, alone * (1 - blank), 0.0).astype(np.float32)
         visible = np.where(scored, fringes.numpy(), 0.0).astype(np.float32)
         low, high = _number(self.card, "reject_low", _REJECT[0]), _number(self.card, "reject_high", _REJECT[1])
-        shown = visible >= _number(self.card, "fringes_from", FRINGES_FROM)
+        shown = visible >= self.fringes_from
         return HitScores(
             single=single,
             blank=blank,

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from friedel.spi.hits.features.polar import Polar
+from friedel.spi.hits.features.polar import RINGS, SECTORS, Polar
 
 # Rings and sectors added to a cell: facets make patterns of a few fringes' width that turn every 30° or more.
 _CELLS = ((2, 2), (4, 2))
@@ -37,32 +37,44 @@ def unround(frames: Polar) -> Tensor:
         Σ t t' / √cells of the deviations t and t' from the ring's mean in opposite cells, the greatest of two sizes of
         cells. About 0 ± 1 for round patterns; it grows with the photons, so a weak hit of any shape has little of it.
     """
-    found = [_agreement(frames, rings, sectors) for rings, sectors in _CELLS]
+    photons, area = frames.rings()
+    slope, astray = _slopes(photons / area.clamp_min(1e-3))
+    found = []
+    for rings, sectors in _CELLS:
+        cells = [_pooled(values, rings, sectors) for values in (frames.photons, frames.area)]
+        means = [values.reshape(len(values), 1, RINGS // rings, rings).mean(-1) for values in (slope, astray)]
+        found.append(_agreement(*cells, *means, frames.read_variance))
     return torch.stack(found).amax(0)
 
 
-def _agreement(frames: Polar, rings: int, sectors: int) -> Tensor:
-    """Return how far opposite cells of so many rings and sectors agree on a deviation, in standard deviations."""
-    whole = frames.area.expand_as(frames.photons)
-    profile = frames.photons.sum(1) / whole.sum(1).clamp_min(1e-3)
-    photons, area = _pooled(frames.photons, rings, sectors), _pooled(whole, rings, sectors)
-    half = photons.shape[1] // 2
-    known = area > _LEAST_AREA * rings * sectors
-    known = known & known.roll(half, 1)
+def _agreement(photons: Tensor, area: Tensor, slope: Tensor, astray: Tensor, read_variance: float) -> Tensor:
+    """Return how far opposite cells agree on a deviation from their ring's mean, in standard deviations, ``(n,)``.
+
+    Parameters
+    ----------
+    photons, area : (n, sectors, rings), (1 or n, sectors, rings) float32
+        Photons and measured pixels of cells.
+    slope, astray : (n, 1, rings) float32
+        As of `_slopes`, a pixel.
+    read_variance : float
+        Of a pixel, photons².
+    """
+    half, full = photons.shape[1] // 2, SECTORS * RINGS / (photons.shape[1] * photons.shape[2])
+    known = (area > _LEAST_AREA * full).float()
+    known = known * known.roll(half, 1)
     photons, area = photons * known, area * known
-    model = (area * (photons.sum(1, keepdim=True) / area.sum(1, keepdim=True).clamp_min(1e-3))).clamp_min(0)
-    count = profile.shape[1] // rings
-    slope, astray = (values.reshape(-1, 1, count, rings).mean(-1) for values in _slopes(profile))
-    variance = model + (_UNEVEN * model) ** 2 + (_ASTRAY * astray * area) ** 2
-    variance = variance + frames.read_variance * area + _HALF_A_PHOTON
-    t = _centred(photons - model, slope * area, variance) / variance.sqrt()
-    t = t.clamp(-_LARGEST, _LARGEST) * known
+    model = area * (photons.sum(1, keepdim=True) / area.sum(1, keepdim=True).clamp_min(1e-3)).clamp_min(0)
+    variance = (astray * area).square_().mul_(_ASTRAY**2).addcmul_(model, model, value=_UNEVEN**2)
+    variance += model + (read_variance * area + _HALF_A_PHOTON)
+    gap = _centred(photons - model, slope * area, variance)
+    t = gap.mul_(variance.rsqrt_()).clamp_(-_LARGEST, _LARGEST).mul_(known)
     return (t[:, :half] * t[:, half:]).sum((1, 2)) / known[:, :half].sum((1, 2)).clamp_min(1).sqrt()
 
 
 def _pooled(values: Tensor, rings: int, sectors: int) -> Tensor:
     n, around, outwards = values.shape
-    return values.reshape(n, around // sectors, sectors, outwards // rings, rings).sum((2, 4))
+    wide = values.reshape(n, around // sectors, sectors, outwards).sum(2)
+    return wide.reshape(n, around // sectors, outwards // rings, rings).sum(3)
 
 
 def _slopes(profile: Tensor) -> tuple[Tensor, Tensor]:
@@ -77,10 +89,12 @@ def _centred(gap: Tensor, growth: Tensor, variance: Tensor) -> Tensor:
     """Return deviations without what a shift of the pattern makes of them; ``growth`` is a pixel's outwards."""
     count = gap.shape[1]
     angle = 2 * np.pi * (torch.arange(count) + 0.5) / count
-    turns = torch.stack([angle.cos(), angle.sin()], dim=-1)[:, None]
-    shifts = (growth[..., None] * turns).flatten(1, 2)
-    weighed = shifts / variance.flatten(1)[..., None]
-    normal = weighed.mT @ shifts + 1e-6 * torch.eye(2)
-    right = (weighed * gap.flatten(1)[..., None]).sum(1)
-    offset = torch.linalg.solve(normal, right[..., None]).clamp(-_FURTHEST, _FURTHEST)
-    return gap - (shifts @ offset)[..., 0].view_as(gap)
+    cosine, sine = angle.cos(), angle.sin()
+    weighed = growth / variance
+    pull, stiff = (weighed * gap).sum(2), (weighed * growth).sum(2)
+    # The normal equations of a shift along both axes.
+    aa, bb, ab = stiff @ cosine**2 + 1e-6, stiff @ sine**2 + 1e-6, stiff @ (cosine * sine)
+    a, b, det = pull @ cosine, pull @ sine, aa * bb - ab**2
+    x, y = ((bb * a - ab * b) / det, (aa * b - ab * a) / det)
+    x, y = (offset.clamp(-_FURTHEST, _FURTHEST)[:, None] for offset in (x, y))
+    return gap - growth * (x * cosine + y * sine)[..., None]
