@@ -326,7 +326,7 @@ class Finisher:
             tried = refined(tried, fine, self.refining)
         if light is None or tried.free_deviance * AS_GOOD >= best.free_deviance:
             return finalists
-        brought = self.pattern.intensities / light[:, None, None].astype(np.float32)
+        brought = (self.pattern.intensities / light[:, None, None]).astype(np.float32)
         self.pattern, self.grids = replace(self.pattern, intensities=brought), replace(grids, fine=fine)
         said = (
             f"frames had {light.min():.2f} to {light.max():.2f} of the light, as bright and dim voxels tell alike; "

@@ -17,6 +17,8 @@ LEAST_DRIFT, LEAST_SIGMAS = 0.045, 3.0
 # that is worth fitting: that of a good model's error. So many photons as tell a half's light to that take part.
 _TOLD_ALIKE, _WORTH = 0.8, MODEL_ERROR
 _TELLING = 1.0 / _WORTH**2
+# Scatters (of a median, as of a standard deviation) beyond which a frame differs by more than its light: an alien's.
+_ODD, _OF_MEDIAN = 5.0, 1.4826
 
 
 def frame_light(
@@ -61,8 +63,9 @@ def frame_light(
     about = told - np.average(told, axis=1, weights=weight)[:, None]
     power = (weight * about**2).sum(axis=1)
     alike = float((weight * about[0] * about[1]).sum() / np.sqrt(max(power.prod(), 1e-30)))
-    # The less that either half tells, and nothing where they contradict each other.
-    common = np.where(told.prod(axis=0) > 0, np.sign(told[0]) * np.abs(told).min(axis=0), 0.0)
+    # The less that either half tells, and nothing where they contradict each other or something else is there.
+    agreed = (told.prod(axis=0) > 0) & np.all([_usual(row) for row in told], axis=0)
+    common = np.where(agreed, np.sign(told[0]) * np.abs(told).min(axis=0), 0.0)
     if alike < _TOLD_ALIKE or (weight * common**2).sum() < _WORTH**2 * weight.sum():
         return None
     light = np.ones(n)
@@ -73,10 +76,19 @@ def frame_light(
 def _without(values: NDArray[np.float64], blur: NDArray[np.float64]) -> NDArray[np.float64]:
     """Return values ``(n,)`` of frames less what a steady rise or fall, and a blur from frame to frame, makes of them.
 
-    Every frame counts alike: the few that hold most photons would tilt the others.
+    Every usual frame counts alike: the few that hold most photons would tilt the others.
     """
     design = np.stack([np.ones_like(blur), np.linspace(-1, 1, len(blur)), blur], axis=1)
-    return np.asarray(values - design @ np.linalg.lstsq(design, values, rcond=None)[0])
+    rest, usual = values, np.ones(len(values), dtype=bool)
+    for _ in range(3):
+        rest = values - design @ np.linalg.lstsq(design[usual], values[usual], rcond=None)[0]
+        usual = _usual(rest)
+    return np.asarray(rest)
+
+
+def _usual(values: NDArray[np.float64]) -> NDArray[np.bool_]:
+    size = np.abs(values)
+    return np.asarray(size <= _ODD * _OF_MEDIAN * np.median(size))
 
 
 def beam_drift(model: NDArray[np.float32], diffraction: Diffraction) -> tuple[float, float]:
