@@ -141,6 +141,16 @@ def test_the_odd_one_is_named_with_its_reason_and_nobody_else(changes, why):
     assert why in outliers["scan 5"]
 
 
+def test_voxels_of_another_size_make_nobody_odd_and_another_volume_does():
+    scans = _scans(voxels=2400)
+    volumes = 1e6 * (1 + 0.01 * np.random.default_rng(1).normal(size=len(scans)))
+    for scan, volume in zip(scans, volumes, strict=True):
+        scan.numbers["volume_nm3"] = float(volume)
+    assert find_outliers(scans, None) == {}
+    scans[5].numbers["volume_nm3"] = 1.3e6
+    assert "volume (nm³) 1.3e+06 where" in find_outliers(scans, None)["scan 5"]
+
+
 @dataclass
 class _Together:
     correlations: np.ndarray
