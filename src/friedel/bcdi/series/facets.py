@@ -21,7 +21,7 @@ FILE = "facets.csv"
 _SAME_DEG = 6.0
 """Facets of two scans are one where their normals are nearer than this once the crystals are aligned: found facets lie
 within 3° of the true ones, and no two of a crystal are nearer than 12° (`friedel.bcdi.facets`)."""
-_DRAWN = 8  # the largest; more can't be told apart in one picture
+_MARKERS = "os^vD<>p"  # told apart without colours, too; more facets than these can't be in one picture
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -135,13 +135,14 @@ def followed_figure(facets: Sequence[FollowedFacet], places: Mapping[str, float]
         The condition.
     """
     lines = [(facet.name, _line(facet, places)) for facet in facets]
-    lines = [(name, line) for name, line in lines if line.shape[1] > 1][:_DRAWN]
+    lines = [(name, line) for name, line in lines if line.shape[1] > 1][: len(_MARKERS)]
     if not lines:
         return None
     figure = new_figure(7.0, 3.6)
     axes = figure.subplots()
-    for name, (at, strain, error) in lines:
-        axes.errorbar(at, 1e3 * strain, yerr=1e3 * error, fmt="o-", markersize=3.5, linewidth=1, capsize=2, label=name)
+    for (name, (at, strain, error)), marker in zip(lines, _MARKERS, strict=False):
+        style = {"marker": marker, "markersize": 4.5, "linewidth": 1, "capsize": 2}
+        axes.errorbar(at, 1e3 * strain, yerr=1e3 * error, label=name, **style)
     plain_axes(axes, x=against.replace("_", " "), y="mean strain under the facet (10⁻³)")
     axes.legend(frameon=False, fontsize=8, loc="center left", bbox_to_anchor=(1.0, 0.5))
     return figure
