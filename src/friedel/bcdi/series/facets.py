@@ -141,8 +141,9 @@ def followed_figure(facets: Sequence[FollowedFacet], places: Mapping[str, float]
     figure = new_figure(7.0, 3.6)
     axes = figure.subplots()
     for (name, (at, strain, error)), marker in zip(lines, _MARKERS, strict=False):
-        style = {"marker": marker, "markersize": 4.5, "linewidth": 1, "capsize": 2}
-        axes.errorbar(at, 1e3 * strain, yerr=1e3 * error, label=name, **style)
+        axes.errorbar(
+            at, 1e3 * strain, yerr=1e3 * error, label=name, marker=marker, markersize=4.5, linewidth=1, capsize=2
+        )
     plain_axes(axes, x=against.replace("_", " "), y="mean strain under the facet (10⁻³)")
     axes.legend(frameon=False, fontsize=8, loc="center left", bbox_to_anchor=(1.0, 0.5))
     return figure
