@@ -23,6 +23,8 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from faults_cluster import CLUSTER
+from faults_crystals import CRYSTALS
 from faults_inputs import INPUTS
 from faults_peer import Detector, Webhook, free_port, garbage, made_up, write_run
 from faults_watch import FaultError, WatchCommand, need, rows_in, until
@@ -419,9 +421,14 @@ KINDS: dict[str, tuple[Fault, ...]] = {
     "network": (detector_restarts, port_in_use, two_watches),
     "page": (strangers,),
     "inputs": INPUTS,
+    "cluster": CLUSTER,
+    "crystals": CRYSTALS,
 }
 # So many of each hundred faults are of this kind; inputs are quick.
-_SHARES = {"process": 20, "signals": 16, "stream": 24, "disk": 10, "memory": 4, "network": 6, "page": 4, "inputs": 16}
+_SHARES = {
+    "process": 18, "signals": 12, "stream": 20, "disk": 8, "memory": 4, "network": 6, "page": 4, "inputs": 16,
+    "cluster": 6, "crystals": 6,
+}  # fmt: skip
 
 
 def campaign(
@@ -478,6 +485,9 @@ def _own(parser: argparse.ArgumentParser) -> None:
 def main() -> None:
     """Run the campaign, print kinds and how many were survived; exit with 1 if one wasn't."""
     given = arguments(__doc__, more=_own)
+    signal.signal(
+        signal.SIGINT, signal.default_int_handler
+    )  # a shell's background jobs ignore it, and so would watches
     report = Report(title="faults: what the commands survive", quick=given.quick or given.faults < FAULTS)
     began = time.monotonic()
     n_faults = QUICK if given.quick else given.faults

@@ -1,4 +1,4 @@
-"""A real ``friedel watch`` under a fault, and what must hold after it: ledger, files, and nothing left behind."""
+"""A real command under a fault, and what must hold after it: ledger, files, and nothing left behind."""
 
 import json
 import os
@@ -51,33 +51,25 @@ def until(true: Callable[[], Any], what: str, patience_s: float = ROOMY_S) -> No
         time.sleep(0.03)
 
 
-class WatchCommand:
-    """A running ``friedel watch``.
+class Command:
+    """A running command that keeps a ledger in a folder.
 
     Parameters
     ----------
-    uri : str
-        The source.
-    folder : Path
-        For the results.
     words : str
-        More of the command line.
-    model : str
-        The scorer.
+        Its command line.
+    folder : Path
+        Its results.
     first : tuple of Path
         Folders whose modules its processes find before all others.
     """
 
-    def __init__(
-        self, uri: str, folder: Path, *words: str, model: str = "Brightness", first: tuple[Path, ...] = ()
-    ) -> None:
+    def __init__(self, *words: str, folder: Path, first: tuple[Path, ...] = ()) -> None:
         self.folder = folder
         code = "from friedel.cli.main import main; main()"
-        given = [word for setting in _SMALL for word in ("--set", setting)]
         search = os.pathsep.join([*map(str, first), str(HERE), *(entry for entry in sys.path if entry)])
         self.process = subprocess.Popen(
-            [sys.executable, "-c", code, "watch", uri, "-o", str(folder), "--model", f"faults_peer:{model}", *given,
-             *words],
+            [sys.executable, "-c", code, *words],
             env=os.environ | {"PYTHONPATH": search, "OMP_NUM_THREADS": "1"}, stdout=subprocess.PIPE,
             stderr=subprocess.PIPE, text=True,
         )  # fmt: skip
@@ -145,13 +137,8 @@ class WatchCommand:
             if alive(pid):
                 os.kill(pid, signal.SIGKILL)
 
-    def check(self, seen: int | None = None) -> LedgerCounts:
-        """Make sure that the ledger adds up, the files hold what it says, and nothing is left behind.
-
-        Parameters
-        ----------
-        seen : int, optional
-            Frames that were sent.
+    def counts(self) -> dict[int, LedgerCounts]:
+        """Make sure that nothing is left behind and the ledger adds up; return its counts by session.
 
         Raises
         ------
@@ -166,6 +153,47 @@ class WatchCommand:
         finally:
             account.close()
         need(all(counts.adds_up for counts in sessions.values()), "the ledger doesn't add up")
+        return sessions
+
+
+class WatchCommand(Command):
+    """A running ``friedel watch`` of single hits.
+
+    Parameters
+    ----------
+    uri : str
+        The source.
+    folder : Path
+        For the results.
+    words : str
+        More of the command line.
+    model : str
+        The scorer.
+    first : tuple of Path
+        As for `Command`.
+    """
+
+    def __init__(
+        self, uri: str, folder: Path, *words: str, model: str = "Brightness", first: tuple[Path, ...] = ()
+    ) -> None:
+        given = [word for setting in _SMALL for word in ("--set", setting)]
+        scored_by = ("--model", f"faults_peer:{model}")
+        super().__init__("watch", uri, "-o", str(folder), *scored_by, *given, *words, folder=folder, first=first)
+
+    def check(self, seen: int | None = None) -> LedgerCounts:
+        """Make sure that the ledger adds up, the files hold what it says, and nothing is left behind.
+
+        Parameters
+        ----------
+        seen : int, optional
+            Frames that were sent.
+
+        Raises
+        ------
+        FaultError
+            If something doesn't hold.
+        """
+        sessions = self.counts()
         rows = rows_in(self.folder)
         need(not [number for number, count in Counter(rows).items() if count > 1], "frames stand twice in the files")
         written = sum(counts.processed - counts.unsaved for counts in sessions.values())

@@ -103,6 +103,7 @@ def test_a_run_scores_as_its_frames_do(frames, tmp_path):
         scores = friedel.classify(run)
     plain = friedel.classify(frames)
     np.testing.assert_allclose(scores.single, plain.single, atol=1e-6)
+    np.testing.assert_array_equal(friedel.classify(tmp_path / "run.npy").single, scores.single)
     assert "12 frames" in repr(scores)
     assert kept_model(device="cpu") is kept_model("default", device="cpu")
 
@@ -121,3 +122,19 @@ def test_a_watch_yields_until_the_stream_ends(frames, tmp_path):
 def test_a_watch_that_cannot_begin_says_why(tmp_path):
     with pytest.raises(InputError, match="nowhere"):
         next(friedel.watch(f"file://{tmp_path / 'nowhere.h5'}"))
+
+
+def test_a_prediction_says_what_was_odd_about_its_input(pattern):
+    clean = friedel.predict(pattern)
+    assert "can bend" not in repr(clean)
+    assert dict(clean.provenance.read)["file"].startswith("intensities: an array of")
+    cut = friedel.predict(np.where(pattern < 3, 0, pattern))
+    assert "can bend the result" in repr(cut)
+    assert "lower counts were set to 0" in repr(cut)
+    assert any(reason.startswith("input: ") and "lower counts" in reason for reason in cut.quality.reasons)
+
+
+def test_errors_are_caught_by_a_public_name():
+    with pytest.raises(friedel.FriedelError):
+        friedel.predict(np.zeros((32, 32, 32)))
+    assert issubclass(friedel.InputError, friedel.FriedelError)

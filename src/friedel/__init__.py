@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from friedel.bcdi.reconstruct import reconstruct
     from friedel.bcdi.records import BraggScan, CrystalImage, Diffraction, Reconstruction
     from friedel.bcdi.scans.source import ScanSource
+    from friedel.core.errors import FriedelError, InputError
     from friedel.facade import analyse, classify, load, open_frames, prepare, read_scan, watch
     from friedel.spi.hits.model import load_model
     from friedel.spi.merge.merge import merge
@@ -34,8 +35,10 @@ _HOMES = {
     "BraggScan": "friedel.bcdi.records",
     "CrystalImage": "friedel.bcdi.records",
     "Diffraction": "friedel.bcdi.records",
+    "FriedelError": "friedel.core.errors",
     "Frames": "friedel.spi.records",
     "HitScores": "friedel.spi.records",
+    "InputError": "friedel.core.errors",
     "Merged": "friedel.spi.merge.merged",
     "Reconstruction": "friedel.bcdi.records",
     "ScanSource": "friedel.bcdi.scans.source",
@@ -46,7 +49,9 @@ __all__ = [
     "CrystalImage",
     "Diffraction",
     "Frames",
+    "FriedelError",
     "HitScores",
+    "InputError",
     "Merged",
     "Reconstruction",
     "ScanSource",

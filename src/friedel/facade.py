@@ -178,7 +178,7 @@ def open_frames(
 
 
 def classify(
-    frames: "Run | ArrayLike",
+    frames: "Run | ArrayLike | str | Path",
     *,
     mask: "NDArray[Any] | None" = None,
     mask_marks: 'Literal["bad", "good"] | None' = None,
@@ -191,9 +191,9 @@ def classify(
 
     Parameters
     ----------
-    frames : Run or (n, y, x) array, any real dtype
+    frames : Run, (n, y, x) array of any real dtype, or path
         Photons or detector units, at least 64², the beam near the middle; NaN, or masked in a `numpy.ma` array, where
-        unknown.
+        unknown. A path is opened as `open_frames` does.
     mask : (y, x), optional
         Of numbers, anything but 0 is bad, as in files; a boolean one is taken to leave most pixels. A run's own mask
         narrows it.
@@ -225,6 +225,9 @@ def classify(
     from friedel.spi.frames.run import Run
     from friedel.spi.hits.model import kept_model
 
+    if isinstance(frames, (str, Path)):
+        with open_frames(frames) as run:
+            return classify(run, mask=mask, mask_marks=mask_marks, centre=centre, dark=dark, model=model, device=device)
     measured = measured_pixels(None if mask is None else np.asarray(mask), mask_marks)
     scorer = kept_model(model, device=device)
     if isinstance(frames, Run):

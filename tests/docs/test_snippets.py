@@ -2,25 +2,23 @@
 
 import ast
 import importlib
-import importlib.util
 import re
 import shlex
+import textwrap
 from pathlib import Path
 
-import numpy as np
 import pytest
 import typer
+import yaml
 
-import friedel
-from friedel.bcdi.scans.beamline import SHIPPED
-from friedel.bcdi.strain.analysis import analyse
+from friedel.bcdi.scans.beamline import SHIPPED, Beamline
 from friedel.cli.main import app
+from friedel.cli.plan_kinds import KINDS
+from friedel.core.errors import PlanError
 
 ROOT = Path(__file__).resolve().parents[2]
 PAGES = sorted([ROOT / "README.md", *(ROOT / "docs").rglob("*.md")])
 BLOCK = re.compile(r"^ *```(\w+)\n(.*?)^ *```", re.MULTILINE | re.DOTALL)
-RUN_WHOLE = ("open", "facets", "planning", "coming_from")
-"""Pages whose Python is run line by line, with a finished result at hand."""
 
 
 def _blocks(path, *kinds):
@@ -37,20 +35,29 @@ def test_python_is_python_and_what_it_imports_is_there(path):
                 assert absent == [], f"{path.name}: {node.module} has no {absent}"
 
 
-@pytest.mark.parametrize("name", RUN_WHOLE)
-def test_python_of_the_newer_pages_runs(name, finished, tmp_path, monkeypatch):
-    path = next(page for page in PAGES if page.stem == name)
-    monkeypatch.chdir(tmp_path)
-    np.save("pattern.npy", np.zeros(3))
-    result = finished(geometry="square")
-    monkeypatch.setattr(friedel, "reconstruct", lambda pattern, *, seed: result, raising=False)
-    space = {"result": result, "crystal": analyse(result)}
-    blocks = _blocks(path, "python")
-    assert blocks, f"{path.name} has no Python to run"
-    for text in blocks:
-        if "from tiled" in text and importlib.util.find_spec("tiled") is None:
-            continue  # an optional client, and a server of the reader's own
-        exec(compile(text, path.name, "exec"), space)
+FOREIGN = ("live", "service")
+"""Pages whose YAML is another program's: a detector's streaming service, and Prometheus."""
+
+
+@pytest.mark.parametrize("path", [p for p in PAGES if _blocks(p, "yaml")], ids=lambda path: path.stem)
+def test_yaml_is_a_plan_a_part_of_one_or_a_beamline(path):
+    blocks = [yaml.safe_load(textwrap.dedent(text)) for text in _blocks(path, "yaml") if path.stem not in FOREIGN]
+    whole = next((block for block in blocks if "sample_circles" in block), {})
+    for block in blocks:
+        if "scanned" in block:
+            block = {"layout": whole["layout"] | block}
+        if block.keys() <= Beamline.model_fields.keys():
+            Beamline.read(whole | block)
+            continue
+        kinds = [kind for kind in KINDS if block.keys() <= kind.model_fields.keys()]
+        assert kinds, f"{path.name}: no plan has all of {sorted(block)}"
+        refused = []
+        for kind in kinds:
+            try:
+                kind.read(block)
+            except PlanError as error:
+                refused.append(f"{kind.__name__}: {error}")
+        assert len(refused) < len(kinds), f"{path.name}: {refused}"
 
 
 def _lines(path):

@@ -29,7 +29,7 @@ class Heating:
 
 def write_heating(folder: Path, n_scans: int, *, aborted: int | None, n_photons: float = 2e7, seed: int = 3) -> Heating:
     """Write scans 40, 41, … of one heated crystal, as 34-ID-C does; one of them stops halfway."""
-    rng = np.random.default_rng(seed)
+    rng, noise = np.random.default_rng(seed), 100 + 1000 * (seed - 3)
     geometry = gold_111_geometry(SHAPE)
     h = geometry.grid.q_bragg
     base = gold_crystal(h, seed=seed, diameter_angstrom=DIAMETER, phase_range_rad=1.0)
@@ -41,7 +41,7 @@ def write_heating(folder: Path, n_scans: int, *, aborted: int | None, n_photons:
         crystal = _warmer(base, phase_range, angle * h / np.linalg.norm(h))
         drifted = tuple(n // 2 + int(d) for n, d in zip(SHAPE, rng.integers(-2, 3, 3), strict=True))
         where = gold_111_geometry(SHAPE, peak=drifted)
-        scan = simulate_scan(crystal, where, n_photons=n_photons, seed=100 + k, imperfections=PERFECT).scan
+        scan = simulate_scan(crystal, where, n_photons=n_photons, seed=noise + k, imperfections=PERFECT).scan
         if k == aborted:
             n = 22  # just past the peak
             motors = {name: v[:n] if np.ndim(v) else v for name, v in scan.motors_deg.items()}

@@ -76,8 +76,10 @@ class ScanAdvice:
         Steps in it, ends included.
     pixels_needed : int
         Along a side of the detector, to reach the wanted resolution.
-    detector_resolution_nm : float
-        Voxel that the pixels read allow.
+    detector_resolution_nm, corner_resolution_nm : float
+        Voxel that the pixels read allow along a side, and in the detector's corners.
+    photon_resolution_nm : float
+        Voxel out to which a speckle of the whole scan holds one photon on average; beyond, a pattern is mostly empty.
     photons : float
         In the whole scan, for the wanted strain error.
     photons_per_s : float
@@ -97,6 +99,8 @@ class ScanAdvice:
     frames: int
     pixels_needed: int
     detector_resolution_nm: float
+    corner_resolution_nm: float
+    photon_resolution_nm: float
     photons: float
     photons_per_s: float
     seconds_per_frame: float
@@ -124,6 +128,7 @@ def plan_scan(wish: ScanWish) -> ScanAdvice:
     rate = scan_photons_per_s(wish, d, structure, theta, step)
     pixel = wish.pixel_um * 1e-6
     exposure = photons / rate
+    edge = wavelength * wish.distance_m / (wish.pixels * pixel) / ANGSTROM_PER_NM
     advice = ScanAdvice(
         two_theta_deg=float(np.rad2deg(2 * theta)),
         d_spacing_angstrom=d,
@@ -132,7 +137,9 @@ def plan_scan(wish: ScanWish) -> ScanAdvice:
         range_deg=float(np.rad2deg(step * (frames - 1))),
         frames=frames,
         pixels_needed=int(np.ceil(wavelength * wish.distance_m / (pixel * voxel))),
-        detector_resolution_nm=wavelength * wish.distance_m / (wish.pixels * pixel) / ANGSTROM_PER_NM,
+        detector_resolution_nm=edge,
+        corner_resolution_nm=edge / np.sqrt(2),
+        photon_resolution_nm=photon_resolution(photons, size) / ANGSTROM_PER_NM,
         photons=photons,
         photons_per_s=rate,
         seconds_per_frame=exposure,
@@ -213,6 +220,26 @@ def photons_for_strain(size: float, voxel: float, d_spacing: float, error: float
     return strain_error(1.0, size, voxel, d_spacing) ** 2 / error**2
 
 
+def photon_resolution(photons: float, size: float) -> float:
+    """Return π L / (12 π N)^¼: the voxel, Å, out to which an independent speckle holds one of N photons on average.
+
+    Fringes averaged, the form factor falls as 2πS/q⁴ with the surface S = πL²; over V L³, its sum over all speckles of
+    (2π/L)³ by Parseval, V = πL³/6, it is 12π/(Lq)⁴ of N. A voxel is half a period, π/q.
+
+    Parameters
+    ----------
+    photons : float
+        In the whole scan.
+    size : float
+        Diameter L of the crystal, Å.
+
+    References
+    ----------
+    Porod, Kolloid-Z. 124, 83 (1951), doi:10.1007/BF01512792.
+    """
+    return float(np.pi * size / (12 * np.pi * photons) ** 0.25)
+
+
 def scan_photons_per_s(wish: ScanWish, d_spacing: float, structure: float, theta: float, step: float) -> float:
     """Return the photons of the whole scan per second of exposure per frame.
 
@@ -291,13 +318,15 @@ def _warnings(wish: ScanWish, advice: ScanAdvice, theta: float) -> tuple[str, ..
 
 def advice_words(wish: ScanWish, advice: ScanAdvice) -> list[tuple[str, str]]:
     """Return what to tell a person, (what, how much), in the order in which a scan is set up."""
+    reach = f"{advice.detector_resolution_nm:.1f} nm at the sides, {advice.corner_resolution_nm:.1f} nm in the corners"
     return [
         ("peak", f"2θ = {advice.two_theta_deg:.2f}°, d = {advice.d_spacing_angstrom:.4f} Å"),
         ("oversampling on the detector", f"{advice.oversampling_detector:.1f} pixels a fringe"),
         ("rocking step", f"{advice.step_deg:.4f}° (oversampling {WANTED_OVERSAMPLING:g})"),
         ("rocking range", f"{advice.range_deg:.3f}° in {advice.frames} frames"),
-        ("detector", f"{advice.pixels_needed} pixels for {wish.resolution_nm:g} nm"),
+        ("detector", f"{advice.pixels_needed} pixels for {wish.resolution_nm:g} nm; {wish.pixels} reach {reach}"),
         ("photons in the scan", f"{advice.photons:.2e} for a strain error of {wish.strain_error:.0e} per voxel"),
+        ("photons reach", f"{advice.photon_resolution_nm:.1f} nm (one a speckle)"),
         ("exposure", f"{advice.seconds_per_frame:.3g} s a frame, {advice.seconds:.3g} s in all"),
     ]
 

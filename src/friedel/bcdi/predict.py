@@ -71,8 +71,9 @@ def predict(
         started=started.isoformat(timespec="seconds"),
         seconds=time.perf_counter() - clock,
         notes=recorder.notes,
+        read=diffraction.read,
     )
-    quality = _quality(prediction, diffraction, loaded)
+    quality = _quality(prediction, loaded).counting(diffraction.warnings)
     return Reconstruction(
         object=prediction.object,
         support=prediction.support,
@@ -82,7 +83,7 @@ def predict(
     )
 
 
-def _quality(prediction: Prediction, diffraction: Diffraction, model: PhasingModel) -> Quality:
+def _quality(prediction: Prediction, model: PhasingModel) -> Quality:
     sampling = ", ".join(f"{ratio:.1f}" for ratio in prediction.grid.oversampling)
     return Quality(
         chi=prediction.chi,

@@ -18,7 +18,7 @@ from friedel._version import __version__
 from friedel.bcdi.phasing import Solution, solve
 from friedel.bcdi.phasing.options import PhasingOptions
 from friedel.bcdi.prepare.arrays import as_diffraction
-from friedel.bcdi.records import Diffraction, Provenance, Quality, Reconstruction, Uncertainty
+from friedel.bcdi.records import Diffraction, Provenance, Reconstruction, Uncertainty
 from friedel.bcdi.strain.surface import find_isosurface
 from friedel.bcdi.uncertainty import Solved, estimate_uncertainty, with_error_bars
 from friedel.core.files.masks import Marks
@@ -113,8 +113,8 @@ def reconstruct_diffraction(
     near = None if neighbour is None or not _seen_alike(diffraction, neighbour) else neighbour.object
     solution = solve(diffraction, options, start=start, neighbour=near, seed=seed, device=device, observer=watching)
     surface = find_isosurface(np.abs(solution.object), solution.support)
-    quality = replace(_counting(diffraction.warnings, solution.quality), isosurface_level=surface.level)
-    uncertainty = _error_bars(diffraction, options, solution, seed=seed, device=device)
+    quality = replace(solution.quality.counting(diffraction.warnings), isosurface_level=surface.level)
+    uncertainty = _error_bars(solution.pattern, options, solution, seed=seed, device=device)
     if uncertainty is not None:
         quality = with_error_bars(quality, uncertainty, watching)
     provenance = Provenance(
@@ -125,7 +125,7 @@ def reconstruct_diffraction(
         started=started.isoformat(timespec="seconds"),
         seconds=time.perf_counter() - clock,
         notes=recorder.notes,
-        read=(*diffraction.origin.facts, *(("warning", text) for text in diffraction.warnings)),
+        read=diffraction.read,
     )
     return Reconstruction(
         object=solution.object,
@@ -143,7 +143,8 @@ def _seen_alike(diffraction: Diffraction, neighbour: Reconstruction) -> bool:
     if diffraction.grid is None or neighbour.grid is None:
         return False
     steps, others = diffraction.grid.basis, neighbour.grid.basis
-    return bool(np.abs(steps - others).max() <= _SAME_STEPS * np.abs(steps).max())
+    apart = np.linalg.norm(steps - others, axis=1)
+    return bool((apart <= _SAME_STEPS * np.linalg.norm(steps, axis=1)).all())
 
 
 def _error_bars(
@@ -165,12 +166,6 @@ def _error_bars(
         density_spread=options.low_dose_density_spread,
     )
     return estimate_uncertainty(diffraction, solved, kind=options.error_bars, seed=seed, device=device)
-
-
-def _counting(warnings: tuple[str, ...], quality: Quality) -> Quality:
-    """Return the quality with the warnings about the input among its reasons: with one of them it isn't trusted."""
-    said = tuple(f"input: {text}" for text in warnings)
-    return replace(quality, trusted=quality.trusted and not warnings, reasons=(*quality.reasons, *said))
 
 
 def phasing_options(plan: PhasingOptions | Mapping[str, Any] | str | Path | None) -> PhasingOptions:

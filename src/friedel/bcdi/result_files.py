@@ -10,7 +10,7 @@ from friedel.bcdi.report.surface import save_picture
 from friedel.bcdi.results.numbers import FILE as NUMBERS
 from friedel.bcdi.results.numbers import save_numbers
 from friedel.bcdi.results.save import save_crystal, save_quality, save_reconstruction
-from friedel.bcdi.strain.summary import crystal_numbers
+from friedel.bcdi.strain.summary import crystal_errors, crystal_numbers
 from friedel.core.errors import MissingDependencyError
 from friedel.core.observer import Observer, Warned
 
@@ -23,6 +23,7 @@ def write_results(
     diffraction: Diffraction,
     *,
     truth: Mapping[str, float],
+    conditions: Mapping[str, float],
     observer: Observer,
 ) -> dict[str, Path]:
     """Write every file of a result into an existing folder; return them by what they are for.
@@ -39,6 +40,8 @@ def write_results(
         The object, its image in the laboratory, and the pattern.
     truth : mapping of str to float
         Figures against a known truth; empty if there is none.
+    conditions : mapping of str to float
+        Readings of the scan that were asked to be kept.
     observer : Observer
         Hears what is left out.
 
@@ -54,7 +57,13 @@ def write_results(
         "scripts": save_reconstruction(reconstruction, folder / "reconstruction.npz"),
         "picture": save_picture(folder / "crystal.png", reconstruction, crystal),
         "figures": save_quality(reconstruction, folder / "quality.json"),
-        "numbers": save_numbers(folder / NUMBERS, reconstruction, crystal_numbers(crystal)),
+        "numbers": save_numbers(
+            folder / NUMBERS,
+            reconstruction,
+            crystal_numbers(crystal),
+            conditions=conditions,
+            errors=crystal_errors(crystal),
+        ),
         "plan": folder / "plan.yaml",
     }
     written["plan"].write_text(plan.text(), encoding="utf-8")

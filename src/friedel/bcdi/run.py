@@ -138,7 +138,16 @@ def _run(
         reconstruction = _remembering(phased, plan, recorder, crystal.isosurface_level)
         truth = compare(reconstruction, crystal) if compare else {}
         observer(Progress("writing results", 0, 1))
-        files = write_results(unfinished, plan, reconstruction, crystal, diffraction, truth=truth, observer=observer)
+        files = write_results(
+            unfinished,
+            plan,
+            reconstruction,
+            crystal,
+            diffraction,
+            truth=truth,
+            conditions=scan.readings,
+            observer=observer,
+        )
         observer(Progress("writing results", 1, 1))
     placed = {name: folder / path.name for name, path in files.items()}
     return RunResult(reconstruction=reconstruction, crystal=crystal, diffraction=diffraction, files=placed, truth=truth)

@@ -92,8 +92,10 @@ def show_classification(result: "ClassifyResult") -> None:
         share = f"{main['share']:.0%} of the selected, {len(modes)} mode" + "s" * (len(modes) > 1)
         typer.echo(
             f"main size {main['diameter']:.3g} {unit} ± {main['spread']:.1%} ({share}); "
-            "keep it alone with --set select.mode=main"
+            "leave droplets and dimers out with --set select.mode=main"
         )
+    if figures["droplets"]:
+        typer.echo(f"{figures['droplets']} of the selected are round and of a size no others share: droplets, perhaps")
     kinds = {"blank": "blank", "reject_band": "in the reject band", "out_of_distribution": "out of distribution"}
     counts = " · ".join(f"{figures[name]} {words}" for name, words in kinds.items())
     typer.echo(f"{counts} · {figures['skipped']} without a score")

@@ -16,6 +16,8 @@ EPILOG = (
     "  friedel merge hits/selection.emc -o particle --set polarisation=x          with the detector beside it\n\n"
     "  friedel merge --plan config.ini -o particle          what was prepared for Dragonfly\n\n"
     "  friedel merge run.emc --detector det.h5 -o particle --set density.write=false          intensity only\n\n"
+    "  friedel merge near.emc far.emc --detector near.h5 --detector far.h5 -o particle          two detectors\n\n"
+    "  friedel merge run.emc --detector det.h5 -o both --models 2          two particles, each in a folder\n\n"
     "  torchrun --nproc-per-node 4 --no-python friedel merge run.emc --detector det.h5 -o particle          shared by "
     "four processes\n\n"
     "In the folder: report.html (look here first) · merged.h5 (intensity, orientations, fluences, half sets) · "
@@ -27,13 +29,22 @@ def merge(
     frames: Annotated[
         list[Path] | None, typer.Argument(metavar="FILE...", help="Frames of photons: .emc, or Dragonfly's HDF5.")
     ] = None,
-    detector: Annotated[Path | None, typer.Option(help="Dragonfly detector file (.h5, .dat).")] = None,
+    detector: Annotated[
+        list[Path] | None, typer.Option(help="Dragonfly detector file (.h5, .dat): one, or one a file of frames.")
+    ] = None,
+    masks: Annotated[
+        list[Path] | None,
+        typer.Option(help="Masks that differ from frame to frame, one file a file of frames: .npy, .emc."),
+    ] = None,
     output: Annotated[Path | None, typer.Option("-o", "--output", help="Folder for the results.")] = None,
     plan: Annotated[
         Path | None, typer.Option(help="Plan (.yaml), or Dragonfly's config.ini; what is given beside it wins.")
     ] = None,
     blanks: Annotated[
         list[Path] | None, typer.Option(help="Frames without a particle: they measure the background.")
+    ] = None,
+    models: Annotated[
+        int | None, typer.Option(help="Particles or conformations that the frames show; they are told apart first.")
     ] = None,
     symmetry: Annotated[str | None, typer.Option(help="Point group: C1 (none), Cn, Dn, T, O, I.")] = None,
     test_symmetry: Annotated[
@@ -62,8 +73,11 @@ def merge(
 
     given = {
         "frames": [path.absolute() for path in frames] if frames else None,
-        "detector": detector and detector.absolute(),
+        "detector": detector[0].absolute() if detector and len(detector) == 1 else None,
+        "detectors": [path.absolute() for path in detector] if detector and len(detector) > 1 else None,
+        "masks": [path.absolute() for path in masks] if masks else None,
         "blanks": [path.absolute() for path in blanks] if blanks else None,
+        "models": models,
         "symmetry": symmetry,
         "diameter": diameter,
         "bootstrap": bootstrap,
@@ -107,5 +121,11 @@ def show_merge(result: "MergeRun") -> None:
         typer.echo(f"symmetry: {there.sentence if there else 'none of ' + ', '.join(GROUPS) + ' is there'}")
     if result.comparison is not None:
         typer.echo(f"the known structure: {result.comparison.sentence}")
+    for number, other in enumerate(result.others, start=2):
+        found = other.merged.quality
+        typer.echo(
+            f"particle {number}: {int(other.merged.used.sum())} frames, {found.verdict}, "
+            f"{found.mean_corrected:.3f} expected with the truth"
+        )
     for name, path in result.files.items():
         typer.echo(f"  {name:<12} {path}")

@@ -40,7 +40,8 @@ def validate(
         typer.secho(draw_source(source, draw), fg="green", err=True)
     typer.secho(f"{plan}: every key and value is valid; it is a plan for {read.command}.", fg="green", err=True)
     if draw is None and hasattr(getattr(read, "scan", None), "beamline"):
-        typer.echo("The scan's files weren't opened: --draw geometry.png tries the motors' names on them.", err=True)
+        text = "The scan's files weren't opened; with --draw geometry.png they are, and its motors are looked up there."
+        typer.echo(text, err=True)
 
 
 def doctor(

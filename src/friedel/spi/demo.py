@@ -9,6 +9,7 @@ from friedel.spi.classify.plan import ClassifyPlan
 from friedel.spi.classify.score import Scorer
 from friedel.spi.forward.frames import ParticleRunOptions
 from friedel.spi.frames.files import FrameFiles
+from friedel.spi.hits.selection import SelectionOptions
 from friedel.spi.merge.merge import run_merge
 from friedel.spi.merge.merged import MergeRun
 from friedel.spi.merge.plan import MergePlan
@@ -83,7 +84,8 @@ def run_hits_demo(
     beam = ParticleRunOptions(particles=_PARTICLES, single_fraction=_SINGLE_FRACTION, chunk=_CHUNK, seed=seed)
     path = simulate_hits(SimulationPlan(frames=frames, run=beam), output / RUN_FILE, observer=observer).path
     observer(Note("demo", f"simulated {frames} frames, three in ten of one particle alone, in {path}"))
-    plan = ClassifyPlan(frames=FrameFiles(paths=(path,)))
+    # A fifth as many droplets as particles: one body each, but none of those that are looked for.
+    plan = ClassifyPlan(frames=FrameFiles(paths=(path,)), select=SelectionOptions(mode="main"))
     result = run_classification(plan, output, model=model, device=device, observer=observer)
     single, chosen = read_truth(path, "single").astype(bool), result.run.selected
     right = int((single & chosen).sum())

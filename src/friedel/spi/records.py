@@ -82,7 +82,7 @@ class Beam:
     pixel_size_m: float
 
 
-SIZES = ("diameter", "diameter_error", "fluence", "asphericity")
+SIZES = ("diameter", "diameter_error", "fluence", "asphericity", "unround")
 """Scores that are NaN where no size was measured."""
 
 
@@ -112,6 +112,9 @@ class HitScores:
         that it would scatter along the beam, which go with the fluence. NaN as for the diameter.
     asphericity : float32
         1 − short / long axis of the particle's projected outline. NaN as for the diameter.
+    unround : float32
+        By how many standard deviations the pattern isn't a round one: a ball's has 0 ± 1, whatever its size. NaN as for
+        the diameter.
     reject_band : bool
         The probability lies in the band in which the model errs too often to decide alone.
     good : bool
@@ -137,6 +140,7 @@ class HitScores:
     diameter_error: NDArray[np.float32] = field(default_factory=_unknown)
     fluence: NDArray[np.float32] = field(default_factory=_unknown)
     asphericity: NDArray[np.float32] = field(default_factory=_unknown)
+    unround: NDArray[np.float32] = field(default_factory=_unknown)
     length_unit: str = "px"
 
     def __post_init__(self) -> None:

@@ -5,10 +5,7 @@ import pytest
 import torch
 import yaml
 
-from friedel.bcdi.crystals.wavy_crystal import wavy_crystal
-from friedel.bcdi.forward.bragg import diffract
 from friedel.bcdi.phasing import solve
-from friedel.bcdi.phasing.ambiguities import align_to, phase_difference_rad
 from friedel.bcdi.phasing.iterations.measured import measured_from
 from friedel.bcdi.phasing.iterations.support import autocorrelation_excess
 from friedel.bcdi.phasing.options import PhasingOptions
@@ -17,32 +14,16 @@ from friedel.bcdi.phasing.strategy import Stage, Strategies
 from friedel.bcdi.records import Diffraction
 from friedel.core.errors import PlanError
 
-SHAPE = (48, 48, 48)
-
 
 @pytest.fixture(scope="module")
-def crystal():
-    return wavy_crystal(SHAPE, seed=6)
+def solution(medium):
+    return solve(medium.diffraction, seed=3)
 
 
-@pytest.fixture(scope="module")
-def pattern(crystal):
-    return Diffraction(intensities=diffract(crystal, n_photons=1e8, seed=0), mask=np.ones(SHAPE, bool))
-
-
-@pytest.fixture(scope="module")
-def solution(pattern):
-    return solve(pattern, seed=3)
-
-
-def _error(obj, crystal):
-    return phase_difference_rad(align_to(obj, crystal)[0], crystal, np.abs(crystal) > 0.5)
-
-
-def test_the_photon_limit_is_reached(solution, pattern, crystal):
-    start, support = torch.from_numpy(crystal), torch.from_numpy(np.abs(crystal) > 0)
-    limit = refine(start, support, measured_from(pattern), RefineOptions(early_stop=False)).obj.numpy()
-    assert _error(solution.object, crystal) < 2.5 * _error(limit, crystal)
+def test_the_photon_limit_is_reached(solution, medium):
+    start, support = torch.from_numpy(medium.obj), torch.from_numpy(np.abs(medium.obj) > 0)
+    limit = refine(start, support, measured_from(medium.diffraction), RefineOptions(early_stop=False)).obj.numpy()
+    assert medium.error_rad(solution.object) < 2.5 * medium.error_rad(limit)
     assert solution.quality.noise_factor < 1.12
     assert solution.quality.trusted
 
@@ -54,14 +35,11 @@ def test_the_result_says_what_was_done_and_how_far_it_came(solution):
     assert solution.quality.n_starts == len(solution.starts) >= 4
 
 
-def test_small_patterns_take_the_same_stages_without_a_coarse_grid():
-    crystal = wavy_crystal((32, 32, 32), seed=3)
-    counts = diffract(crystal, n_photons=1e7, seed=0)
-    solution = solve(Diffraction(intensities=counts, mask=np.ones(counts.shape, bool)), seed=0)
-    assert solution.quality.reasons[0].startswith("strategy: small")
-    assert solution.quality.reasons[1].startswith("start: ")
-    assert solution.quality.trusted
-    assert _error(solution.object, crystal) < 0.03  # a refinement begun from the truth is 0.01 off
+def test_small_patterns_take_the_same_stages_without_a_coarse_grid(small, small_solution):
+    assert small_solution.quality.reasons[0].startswith("strategy: small")
+    assert small_solution.quality.reasons[1].startswith("start: ")
+    assert small_solution.quality.trusted
+    assert small.error_rad(small_solution.object) < 0.03  # a refinement begun from the truth is 0.01 off
 
 
 def test_starts_rounds_and_schedule_that_are_asked_for_change_the_stages():
@@ -73,8 +51,9 @@ def test_starts_rounds_and_schedule_that_are_asked_for_change_the_stages():
     assert asked.normal.rounds[0] == Strategies().normal.rounds[0]
 
 
-def test_what_no_compact_object_explains_is_seen_before_phasing(pattern):
-    hot = np.random.default_rng(0).integers(0, SHAPE[0], (30, 3))
+def test_what_no_compact_object_explains_is_seen_before_phasing(medium):
+    pattern = medium.diffraction
+    hot = np.random.default_rng(0).integers(0, 48, (30, 3))
     counts = pattern.intensities.copy()
     counts[tuple(hot.T)] += 5e3
     clean, spoilt = (autocorrelation_excess(measured_from(Diffraction(intensities=one, mask=pattern.mask)))

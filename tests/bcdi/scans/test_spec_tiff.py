@@ -69,6 +69,16 @@ def test_what_is_written_is_read_back(written: ScanSource) -> None:
     assert scan.detector.direct_beam_yx == (9.5, 8.5)
 
 
+def test_readings_asked_for_are_kept_and_absent_ones_named(written: ScanSource) -> None:
+    kept = read_scan(written.model_copy(update={"record": ("gam", "Theta")})).readings
+    scan = made_scan()
+    assert kept["gam"] == pytest.approx(scan.motors_deg["gam"])
+    assert kept["Theta"] == pytest.approx(np.mean(scan.motors_deg["th"]))
+    assert read_scan(written).readings == {}
+    with pytest.raises(InputError, match=r"doesn't record 'oven'; it records .*Gamma"):
+        read_scan(written.model_copy(update={"record": ("oven",)}))
+
+
 def test_the_frames_folder_is_found_from_above(written: ScanSource) -> None:
     above = written.model_copy(update={"path": written.path.parent})
     assert read_scan(above).frames.shape == SHAPE

@@ -37,6 +37,19 @@ def test_every_scan_gets_its_own_plan_and_its_conditions(tmp_path):
     assert SeriesPlan.load(_written(tmp_path, plan)).text() == plan.text()
 
 
+def test_a_condition_may_be_what_the_files_record():
+    values = {"scan": {"path": "data", "beamline": "aps34idc", "record": ["th"]}, "scans": "1-2", "against": "oven"}
+    assert [member.plan.scan.record for member in members_of(SeriesPlan.read(values))] == [("th", "oven")] * 2
+    stated = values | {"conditions": {"oven": (1.0, 2.0)}}
+    assert members_of(SeriesPlan.read(stated))[1].plan.scan.record == ("th",)
+
+
+def test_a_file_a_scan_needs_no_other_path():
+    plan = SeriesPlan.read({"scan": {"beamline": "aps34idc"}, "files": ["a/one.h5", "two.h5"]})
+    assert [str(member.plan.scan.path) for member in members_of(plan)] == ["a/one.h5", "two.h5"]
+    assert [member.name for member in members_of(plan)] == ["001_one", "002_two"]
+
+
 def _written(folder, plan):
     (folder / "series.yaml").write_text(plan.text())
     return folder / "series.yaml"
@@ -88,6 +101,16 @@ def test_a_scan_begins_at_the_last_trusted_one_before_it(tmp_path, monkeypatch):
     assert loaded[3:] == ["scan_0001"]
 
 
+def test_a_damaged_neighbour_is_passed_over(tmp_path):
+    members = members_of(SeriesPlan.read({"scan": {"path": "data"}, "scans": "1-2"}))
+    (tmp_path / "scan_0001").mkdir()
+    (tmp_path / "scan_0001" / "crystal.json").write_text(json.dumps({"kind": "crystal", "trusted": True}))
+    (tmp_path / "scan_0001" / "series.txt").write_text(series_run._stamp(members[0], chained=True))
+    assert series_run._neighbour(members[1], tmp_path, members) is None  # its reconstruction is gone
+    (tmp_path / "scan_0001" / "reconstruction.cxi").write_bytes(b"half a file")
+    assert series_run._neighbour(members[1], tmp_path, members) is None
+
+
 @dataclass
 class _Scan:
     name: str
@@ -116,6 +139,16 @@ def test_the_odd_one_is_named_with_its_reason_and_nobody_else(changes, why):
     outliers = find_outliers(_scans(**changes), None)
     assert list(outliers) == ["scan 5"]
     assert why in outliers["scan 5"]
+
+
+def test_voxels_of_another_size_make_nobody_odd_and_another_volume_does():
+    scans = _scans(voxels=2400)
+    volumes = 1e6 * (1 + 0.01 * np.random.default_rng(1).normal(size=len(scans)))
+    for scan, volume in zip(scans, volumes, strict=True):
+        scan.numbers["volume_nm3"] = float(volume)
+    assert find_outliers(scans, None) == {}
+    scans[5].numbers["volume_nm3"] = 1.3e6
+    assert "volume (nm³) 1.3e+06 where" in find_outliers(scans, None)["scan 5"]
 
 
 @dataclass
@@ -191,6 +224,8 @@ def test_the_crystals_lie_in_one_frame_and_the_files_tell_all(heated):
     assert (folder / "series.gif").read_bytes().startswith(b"GIF8")
     text = (folder / "series.csv").read_text()
     assert len(text.splitlines()) == 5
+    # Nine voxels across: too small for most facets, and each scan says what it has.
+    assert all((folder / name / "facets.csv").read_text().startswith("hkl,normal_x") for name in result.together.names)
     assert "temperature" in text.splitlines()[0]
     page = (folder / "report.html").read_text()
     assert "scan_0041" in page

@@ -4,6 +4,7 @@ import os
 import sys
 import threading
 import time
+from unittest.mock import Mock
 
 import pytest
 
@@ -100,6 +101,26 @@ def test_a_lost_scheduler_ends_the_waiting_with_what_to_do():
         threading.Thread(target=local.close).start()
         with pytest.raises(ClusterLostError, match="give the same command again"):
             next(finished)
+
+
+def test_a_scheduler_that_never_answers_is_named_with_what_to_do() -> None:
+    dask = pytest.importorskip("dask")
+    options = ClusterOptions(scheduler="tcp://127.0.0.1:9")
+    with (
+        dask.config.set({"distributed.comm.timeouts.connect": "1s"}),
+        pytest.raises(ClusterLostError, match=r"127\.0\.0\.1:9 .* start one, then give the same command again"),
+        dask_client(options),
+    ):
+        pass
+
+
+def test_only_what_dask_itself_raises_where_nobody_waits_goes_unsaid() -> None:
+    client = pytest.importorskip("distributed.client")
+    loop = Mock()
+    cluster._untold(loop, {"exception": client.AllExit()})
+    loop.default_exception_handler.assert_not_called()
+    cluster._untold(loop, {"exception": ValueError("own")})
+    loop.default_exception_handler.assert_called_once()
 
 
 def test_slurm_gets_the_jobs_that_the_plan_asks_for(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -232,7 +232,7 @@ def test_bad_frames_are_counted_with_their_reason_and_stop_nothing(stand_in, num
     page = (tmp_path / "hits" / "report.html").read_text()
     assert "1 skipped: all their pixels are equal" in page
     assert "1 skipped: their bytes are missing or damaged" in page
-    assert "20,0.000000,0.000000,0,0,,,,,0,0,0,unreadable" in (tmp_path / "hits" / "scores.csv").read_text()
+    assert "20,0.000000,0.000000,0,0,,,,,,0,0,0,unreadable" in (tmp_path / "hits" / "scores.csv").read_text()
 
 
 def test_files_of_different_sizes_make_one_run(stand_in, numbered, tmp_path):

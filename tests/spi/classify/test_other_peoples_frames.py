@@ -387,3 +387,29 @@ def test_a_mask_that_cannot_be_used_is_said(mask, why, tmp_path):
         (said,) = [text for text in source.notes if "own mask" in text]
     assert why in said
     assert "not used" in said
+
+
+def test_masks_of_each_frame_are_said_in_their_sense_and_one_bad_frame_is_no_doubt(tmp_path):
+    good = np.broadcast_to(1 - BAD, RUN.shape).copy()
+    good[0] = 0
+    for name, mask in (("good_pixels", good), ("mask", 1 - good)):
+        with h5py.File(tmp_path / f"{name}.h5", "w") as file:
+            file["data"], file[name] = RUN, mask.astype(np.uint8)
+        with open_frames(tmp_path / f"{name}.h5", dataset="data") as source:
+            np.testing.assert_array_equal(np.isnan(source.read(0, 2)), good[:2] == 0)
+            assert source.beside.mask == f"{name} (of each frame)"
+            assert source.beside.sense == f"anything but 0 is {'good' if name == 'good_pixels' else 'bad'}"
+
+
+def test_two_masks_of_opposite_senses_are_both_said(tmp_path):
+    with h5py.File(tmp_path / "run.h5", "w") as file:
+        file["data"], file["good_pixels"], file["badpix"] = RUN, 1 - BAD, BAD
+    with open_frames(tmp_path / "run.h5", dataset="data") as source:
+        assert source.beside.sense == "anything but 0 is bad in badpix, good in good_pixels"
+
+
+def test_a_good_mask_that_leaves_little_is_asked_about_in_its_own_sense(tmp_path):
+    with h5py.File(tmp_path / "run.h5", "w") as file:
+        file["data"], file["good_pixels"] = RUN, BAD
+    with pytest.raises(InputError, match=r"anything but 0 is good.*does it mark bad ones.*own_mask=bad.*own_mask=good"):
+        open_frames(tmp_path / "run.h5", dataset="data").__enter__()

@@ -14,6 +14,7 @@ import numpy as np
 import pytest
 from live_doubles import Scripted, frames, plan, rows, write_run
 
+from friedel.core.observer import Recorder
 from friedel.spi.live.watch import HitsWatch, watch_hits
 from friedel.stream.display import Control, Display, Viewer
 from friedel.stream.ledger_file import KILLED, Account
@@ -117,6 +118,46 @@ def test_a_writer_that_stands_still_at_the_end_is_replaced_and_nothing_is_lost(t
     assert sorted(_written(tmp_path / "out")) == list(range(result.counts.processed))
     assert result.counts.processed >= 390, "the message on its way at the stop may not have been read"
     assert result.counts.unsaved == 0
+
+
+def test_a_writer_that_stands_still_in_mid_stream_is_replaced_and_nothing_is_lost(tmp_path, monkeypatch):
+    monkeypatch.setattr("friedel.spi.live.writer_client._STILL_S", 1.0)
+    stack, halted, heard = frames(400), [], Recorder()
+    watch = None
+
+    def halt_writer():
+        halted.append(watch.sink.output.writer.process.pid)
+        os.kill(halted[0], signal.SIGSTOP)
+
+    def replaced():
+        _until(lambda: watch.sink.output.writer.process.pid != halted[0])
+
+    messages = [Message(number=k, frames=stack[k : k + 10]) for k in range(0, 400, 10)]
+    source = Scripted(*messages[:20], 0.2, halt_writer, *messages[20:30], replaced, *messages[30:], patient=True)
+    watch = HitsWatch(plan(tmp_path, None, keep={"flush_s": 0.5}), source=source, observer=heard)
+    result = watch.run()
+    assert not _alive(halted[0])
+    assert sorted(_written(tmp_path / "out")) == list(range(400))
+    assert result.counts.unsaved == 0
+    assert any("was stopped; another writes" in event.text for event in heard.events)
+
+
+def test_the_summary_counts_what_the_end_could_not_write(tmp_path, monkeypatch):
+    monkeypatch.setattr("friedel.spi.live.watch_files._CLOSE_S", 1.0)
+    monkeypatch.setattr("friedel.spi.live.writer_client._STILL_AT_END_S", 60.0)
+    stack = frames(100)
+    watch = None
+
+    def halt_writer():
+        os.kill(watch.sink.output.writer.process.pid, signal.SIGSTOP)
+
+    messages = [Message(number=k, frames=stack[k : k + 10]) for k in range(0, 100, 10)]
+    source = Scripted(*messages[:5], 1.0, halt_writer, *messages[5:], 1.0, lambda: watch.stop(), 60.0, patient=True)
+    watch = HitsWatch(plan(tmp_path, None, keep={"flush_s": 0.1}), source=source)
+    result = watch.run()
+    summary = json.loads((tmp_path / "out" / "summary.json").read_text())
+    assert summary["ledger"]["unsaved"] == result.counts.unsaved > 0
+    assert summary["ledger"]["processed"] == result.counts.processed
 
 
 def test_a_killed_watch_leaves_nothing_behind_and_is_taken_up_again(tmp_path):

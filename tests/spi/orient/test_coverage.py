@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import scipy.sparse as sp
@@ -63,3 +65,12 @@ def _frames(frequency, n_frames=300, seed=5):
 @pytest.mark.parametrize("frequency", [0.1, 0.24])
 def test_fringes_across_rings_are_measured(frequency):
     assert radial_reach(*_frames(frequency), 0.15) == pytest.approx(1.5 * frequency, abs=0.08)
+
+
+@pytest.mark.parametrize(("gap", "reach"), [((20, 24), 0.36), ((8, 33), 0.0)])
+def test_a_gap_between_rings_widens_no_fringes(gap, reach):
+    photons, pixels = _frames(0.24)
+    radius = np.hypot(pixels.q[:, 0], pixels.q[:, 1])
+    weight = np.where((radius > gap[0]) & (radius < gap[1]), 0.0, pixels.weight)
+    # Beside the wide gap no window is left.
+    assert radial_reach(photons, replace(pixels, weight=weight), 0.15) == pytest.approx(reach, abs=0.08)

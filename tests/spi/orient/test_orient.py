@@ -245,12 +245,41 @@ def test_hits_that_crowd_are_not_trusted_however_well_halves_agree(evenness, ver
         named=0,
         evidence=20.0,
         evidence_error=0.1,
-        kept=np.full(6, 0.9),
+        recovered=np.full(6, 0.93),
+        recovered_evenness=0.9,
         evenness=evenness,
     )
     assert quality.verdict == verdict
     assert ("crowd" in quality.sentence) == (verdict != "trust")
-    assert quality.mean_corrected == pytest.approx(0.9**3 * np.sqrt(1.9 / 1.95))
+    assert quality.mean_corrected == pytest.approx(0.93 * np.sqrt(2 / 1.95))
+
+
+@pytest.mark.parametrize(
+    ("recovered", "drawn", "evenness", "verdict"),
+    [
+        (0.85, 1.0, 1.0, "check"),  # drawn frames make mistakes: so do hits
+        (0.99, 1.0, 1.0, "trust"),
+        (0.97, 1.0, 0.5, "check"),  # drawn frames lie evenly where hits don't: hits may prefer directions
+        (0.97, 0.8, 0.5, "don't trust"),  # drawn frames crowd as hits do
+        (0.90, 1.0, 0.5, "don't trust"),
+    ],
+)
+def test_what_drawn_frames_give_back_decides_beside_the_halves(recovered, drawn, evenness, verdict):
+    shells = np.full(6, 0.95)
+    quality = MergeQuality(
+        q=np.arange(6.0),
+        halves=shells,
+        chance=0 * shells,
+        q_resolved=5.0,
+        named=0,
+        evidence=20.0,
+        evidence_error=0.1,
+        recovered=np.full(6, recovered),
+        recovered_evenness=drawn,
+        evenness=evenness,
+    )
+    assert quality.verdict == verdict
+    assert quality.mean_corrected <= corrected(shells)[0]
 
 
 def test_a_march_grows_to_the_edge():

@@ -8,9 +8,9 @@ from numpy.typing import NDArray
 
 from friedel.bcdi.phasing.ambiguities import align_to
 from friedel.bcdi.phasing.candidate import NEUTRAL, Candidate, candidate_of, lifted, ranked, refined, shrunk
-from friedel.bcdi.phasing.iterations.measured import Measured
+from friedel.bcdi.phasing.iterations.measured import Measured, measured_from
 from friedel.bcdi.phasing.iterations.multiscale import lower
-from friedel.bcdi.phasing.iterations.projections import project_modulus
+from friedel.bcdi.phasing.iterations.projections import intensity_of, project_modulus
 from friedel.bcdi.phasing.iterations.schedule import iterations_in
 from friedel.bcdi.phasing.options import PhasingOptions
 from friedel.bcdi.phasing.refine import RefineOptions, refine
@@ -26,11 +26,14 @@ from friedel.bcdi.phasing.support_choice import (
     model_limited,
 )
 from friedel.bcdi.phasing.verdict.assess import AGREE, Finalists
+from friedel.bcdi.phasing.verdict.beam import frame_light
 from friedel.bcdi.records import Start
+from friedel.core.fourier import fourier_corner, to_centre
 from friedel.core.observer import Note, Observer, silent
 
 # Voxels of reciprocal space, each axis: nearly full coherence, but not 0, where the gradient by the width vanishes.
 _COHERENCE_START = 0.3
+_LIGHTS = 2  # times that the frames' light is fitted: the first finds about half of it, as the object has the rest
 _FITS = 3  # rounds of refinement and new support where photons are few
 _DIM_THRESHOLD = 0.2  # of the bulk amplitude, for supports then: above the noise around the object, which is stronger
 _SETTLE = "20*ER"  # as many as take the scatter of RAAR out; three times as many bring seeds no closer
@@ -75,17 +78,22 @@ class Finisher:
     def __init__(self, regime: Regime, search: Search, options: PhasingOptions, observer: Observer) -> None:
         self.regime, self.search, self.how = regime, search, search.finish
         self.options, self.observer, self.low_dose = options, observer, regime.low_dose
+        # What the result is fitted to, and what was done to it, with the reason.
+        self.pattern, self.told = regime.diffraction, list[str]()
         self.grids = regime.grids(search.voxels, search.shortest)
         # Projections onto the square roots of few photons do harm.
         self.projecting = not self.low_dose
-        # What is drawn to one density comes to rest by error reduction, on a support chosen anew.
-        self.settling = self.how.polish.uniform > 0.0
         self.refining = self.unexpecting
         if self.low_dose:
             self.refining = self.refining.model_copy(update={"density_spread": options.low_dose_density_spread})
         start, fine = (" × ".join(map(str, one.shape)) for one in (self.grids.start, self.grids.fine))
         if start != fine:
             self.observer(Note("grids", f"starts on {start} voxels, the result on {fine}"))
+
+    @property
+    def settling(self) -> bool:
+        """Whether candidates come to rest by error reduction, on a support chosen anew: those drawn to one density."""
+        return self.projecting and self.how.polish.uniform > 0.0
 
     @property
     def unexpecting(self) -> RefineOptions:
@@ -232,33 +240,22 @@ class Finisher:
         calm = self.how.betas[-1:]
         return self.finished(best, threshold, self.grids.fine, "refining at full resolution", betas=calm)
 
-    def settled(
-        self, candidates: list[Candidate], threshold: float, measured: Measured, task: str, *, moving: bool = True
-    ) -> list[Candidate]:
-        """Polish candidates, let them come to rest on supports chosen anew, and refine them there.
-
-        Parameters
-        ----------
-        candidates : list of Candidate
-            On the measurement's grid.
-        threshold : float
-            Of the support.
-        measured : Measured
-            The measurement.
-        task : str
-            Name of the progress.
-        moving : bool
-            Whether they are polished; a mean has no need of it.
-        """
+    def settled(self, candidates: list[Candidate], threshold: float, measured: Measured, task: str) -> list[Candidate]:
+        """Polish candidates and refine them; what is drawn to one density comes to rest in between."""
         if not self.settling:
-            betas = None if moving else self.how.betas[-1:]
-            return self.finished(candidates, threshold, measured, task, betas=betas)
-        if moving:
-            confined = [self.confined(one, threshold) for one in candidates]
-            candidates = self.finished(confined, threshold, measured, task, refining=False)
+            return self.finished(candidates, threshold, measured, task)
+        confined = [self.confined(one, threshold) for one in candidates]
+        polished = self.finished(confined, threshold, measured, task, refining=False)
+        return self.rested(polished, threshold, measured, task)
+
+    def rested(self, candidates: list[Candidate], threshold: float, measured: Measured, task: str) -> list[Candidate]:
+        """Let candidates come to rest on supports chosen anew, and refine them there: all that a mean has need of."""
+        calm = self.how.betas[-1:]
+        if not self.settling:
+            return self.finished(candidates, threshold, measured, task, betas=calm)
         confined = [self.confined(one, threshold) for one in candidates]
         rest = self.how.polish.but(schedule=_SETTLE)
-        return self.finished(confined, threshold, measured, task, betas=self.how.betas[-1:], polish=rest)
+        return self.finished(confined, threshold, measured, task, betas=calm, polish=rest)
 
     def confined(self, candidate: Candidate, threshold: float) -> Candidate:
         """Return a candidate cut by its support, and a support chosen from what is left."""
@@ -288,7 +285,7 @@ class Finisher:
         mean = torch.from_numpy(finalists.mean).to(self.regime.device)
         support = mean != 0 if self.settling else finalists.best.support
         start = replace(finalists.best, projected=mean, support=support)
-        (merged,) = self.settled([start], threshold, self.grids.fine, "merging", moving=False)
+        (merged,) = self.rested([start], threshold, self.grids.fine, "merging")
         by_chance = self.low_dose or finalists.best.free_deviance >= PHOTON_LIMITED
         if merged.free_deviance >= finalists.best.free_deviance * (AS_GOOD if by_chance else 1.0):
             return finalists
@@ -311,9 +308,44 @@ class Finisher:
         self.observer(Note("density", f"expected to vary by {spread:.0%}: held-out voxels don't contradict it"))
         return finalists
 
+    def lit(self, finalists: Finalists) -> Finalists:
+        """Bring the frames to one light, where the model limits the fit and they tell that they had different ones.
+
+        The best is refined on them, twice, as it had taken part of the difference in; it is taken if held-out voxels
+        are predicted better.
+        """
+        best, grids = finalists.best, self.grids
+        if self.low_dose or best.free_deviance < PHOTON_LIMITED:
+            return finalists
+        tried, fine, light = best, grids.fine, None
+        for _ in range(_LIGHTS):
+            light = self.light(tried)
+            if light is None:
+                return finalists
+            fine = grids.fine.with_light(torch.from_numpy(light))
+            tried = refined(tried, fine, self.refining)
+        if light is None or tried.free_deviance * AS_GOOD >= best.free_deviance:
+            return finalists
+        brought = (self.pattern.intensities / light[:, None, None]).astype(np.float32)
+        self.pattern, self.grids = replace(self.pattern, intensities=brought), replace(grids, fine=fine)
+        said = (
+            f"frames had {light.min():.2f} to {light.max():.2f} of the light, as bright and dim voxels tell alike; "
+            f"brought to one, the mean deviance of held-out voxels is {tried.free_deviance:.2f}, not "
+            f"{best.free_deviance:.2f}"
+        )
+        self.observer(Note("light", said, {"least": float(light.min()), "most": float(light.max())}))
+        self.told.append(f"light: {said}")
+        return replace(finalists, merged=tried)
+
+    def light(self, candidate: Candidate) -> NDArray[np.float64] | None:
+        """Return how much light each frame had by a candidate on the whole pattern; None where it doesn't tell."""
+        fine = self.grids.fine
+        model = intensity_of(fourier_corner(candidate.confined), fine.blur)
+        return frame_light(*(to_centre(one).cpu().numpy() for one in (model, fine.intensity, fine.fitted > 0)))
+
     def refit(self, finalists: Finalists) -> NDArray[np.complex64]:
         """Refine the best once more with the held-out voxels given back, and return it."""
-        everything = self.regime.everything(self.grids.fine)
+        everything = replace(measured_from(self.pattern, device=self.regime.device), blur=self.grids.fine.blur)
         best = finalists.best
         options = self.refining.model_copy(update={"early_stop": False, "steps": self.options.refine.steps})
         start = project_modulus(best.confined, everything) * best.support

@@ -13,9 +13,6 @@ from friedel.bcdi.phasing.iterations.multiscale import lift, lower
 from friedel.bcdi.phasing.run_strategy import Climbed, Climber
 from friedel.bcdi.phasing.strategy import Stage, Strategy
 
-WITNESSED = 0.95
-"""Least correlation of the neighbour's object with the witness, both refined: what independent starts have to reach for
-a trusted result (`friedel.bcdi.phasing.verdict.assess.MIN_AGREEMENT`)."""
 _WITNESSES = {"network": 1, "random": 2}
 """Starts of which the best bears witness; of random ones a part ends in local minima."""
 

@@ -11,7 +11,7 @@ from friedel.bcdi.phasing.ambiguities import canonical
 from friedel.bcdi.phasing.candidate import Candidate, alike
 from friedel.bcdi.phasing.finish import Finisher, Found
 from friedel.bcdi.phasing.iterations.multiscale import fast_size
-from friedel.bcdi.phasing.neighbour import WITNESSED, continued
+from friedel.bcdi.phasing.neighbour import continued
 from friedel.bcdi.phasing.options import PhasingOptions
 from friedel.bcdi.phasing.prediction.model import PhasingModel, Prediction, load_phasing_model
 from friedel.bcdi.phasing.regime import Regime
@@ -19,7 +19,7 @@ from friedel.bcdi.phasing.rounds import confirmed, from_object, from_predictions
 from friedel.bcdi.phasing.run_strategy import Climbed, Climber
 from friedel.bcdi.phasing.strategy import Search, Strategy
 from friedel.bcdi.phasing.support_choice import PHOTON_LIMITED, Choice
-from friedel.bcdi.phasing.verdict.assess import AGREE, MIN_UNIFORMITY, assess
+from friedel.bcdi.phasing.verdict.assess import AGREE, MIN_AGREEMENT, MIN_UNIFORMITY, assess
 from friedel.bcdi.phasing.verdict.plausible import amplitude_uniformity
 from friedel.bcdi.records import Diffraction, Quality, Start
 from friedel.core.errors import InputError, WeightsError
@@ -41,6 +41,8 @@ class Solution:
     support: NDArray[np.bool_]
     quality: Quality
     starts: tuple[Start, ...]
+    pattern: Diffraction
+    """What the object was fitted to: the pattern as given, or with its frames brought to one light."""
     alternatives: tuple[NDArray[np.complex64], ...] = ()
     """Independent solutions that agree with this one, best first; shift, twin and phase are not aligned."""
 
@@ -203,7 +205,7 @@ class _Run:
         agreement = alike(list(came_to.finished))
         witness = "a prediction of the network" if strategy.rounds[0][0].starts == "network" else "random starts"
         said = f"the neighbour's object, refined, and {witness}, which knows nothing of it, agree at {agreement:.3f}"
-        if agreement >= WITNESSED:
+        if agreement >= MIN_AGREEMENT:
             self.reasons = [f"strategy: {reason}", f"neighbour: {said}"]
             found = self.settled(came_to)
             if isinstance(found, Solution) and found.quality.trusted:
@@ -287,34 +289,42 @@ class _Run:
         """Merge what agrees, refit it to all voxels, judge it, and bring it to the conventions."""
         if not climbed:
             found = self.to_the_limit(finisher, found)
-        finalists = finisher.freed(finisher.merged(found))
+        finalists = finisher.lit(finisher.freed(finisher.merged(found)))
         best = finisher.refit(finalists)
         quality = assess(
             finalists,
             best,
             finisher.grids.fine,
-            self.regime.diffraction,
+            finisher.pattern,
             threshold=found.choice.threshold,
             n_starts=len(found.candidates),
-            reasons=(*self.reasons, f"support: {found.choice.reason}"),
+            reasons=(*self.reasons, f"support: {found.choice.reason}", *finisher.told),
         )
         obj, support = canonical(best, finalists.support)
         starts = finisher.starts(found.candidates, finalists)
         others = tuple(finalists.agreeing[1:])
-        return Solution(object=obj, support=support, quality=quality, starts=starts, alternatives=others)
+        return Solution(
+            object=obj,
+            support=support,
+            quality=quality,
+            starts=starts,
+            pattern=finisher.pattern,
+            alternatives=others,
+        )
 
 
 def _found(finisher: Finisher, came_to: Climbed) -> Found:
     """Return what a strategy came to, with the reason of its support; its solutions aren't projected any more."""
     best = came_to.finished[0]
     reason = (
-        f"threshold {came_to.threshold:.3g} of the bulk amplitude: of supports from tight to loose the tightest that "
+        f"threshold {came_to.threshold:.3g} of the bulk amplitude: of supports from tight to loose, and of what stands "
     )
     reason += (
-        f"predicts the held-out voxels as well as any (mean deviance {best.free_deviance:.2f}); photon noise limits it"
+        f"out of photon noise, the tightest that predicts the held-out voxels as well as any (mean deviance "
+        f"{best.free_deviance:.2f}); photon noise limits it"
     )
     finisher.observer(Note("support", reason))
-    finisher.projecting = finisher.settling = False
+    finisher.projecting = False
     finalists = finisher.compare(list(came_to.finished))
     return Found(candidates=came_to.starts, choice=Choice(came_to.threshold, reason), finalists=finalists)
 

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from friedel.bcdi.geometry.instrument import Beam, Detector, Diffractometer, ReciprocalGrid
-from friedel.bcdi.records.origin import NOTHING_SAID, Origin
+from friedel.bcdi.records.origin import NOTHING_SAID, Origin, shortened
 from friedel.core.errors import InputError
 
 
@@ -32,6 +32,8 @@ class BraggScan:
         Dark counts and relative (or absolute) flat field of the frames' region.
     monitor : (n_rocking,) float64 or None
         Incident intensity per frame, any unit.
+    readings : mapping of str to float
+        What else was asked to be kept: any motor, a temperature, in the files' own units.
     name : str
         Where the scan comes from, for messages and the report.
     origin : Origin
@@ -48,6 +50,7 @@ class BraggScan:
     dark: NDArray[np.float32] | None = None
     flat: NDArray[np.float32] | None = None
     monitor: NDArray[np.float64] | None = None
+    readings: Mapping[str, float] = field(default_factory=dict)
     name: str = "scan"
     origin: Origin = NOTHING_SAID
 
@@ -99,9 +102,10 @@ class Diffraction:
     def __repr__(self) -> str:
         shape = " × ".join(str(n) for n in self.intensities.shape)
         geometry = "no geometry" if self.grid is None else "geometry known"
+        unit = "photons" if self.unit == "photons" else "in all, of an unknown unit"
         return (
-            f"Diffraction({self.name}: {shape} voxels, {self.n_photons:.3g} photons, "
-            f"{self.mask.mean():.1%} of the voxels measured, {geometry})"
+            f"Diffraction({self.name}: {shape} voxels, {self.n_photons:.3g} {unit}, "
+            f"{self.mask.mean():.1%} of the voxels measured, {geometry}{shortened(self.warnings)})"
         )
 
     def _repr_png_(self) -> bytes:
@@ -114,6 +118,11 @@ class Diffraction:
     def warnings(self) -> tuple[str, ...]:
         """What can falsify a result, a sentence each."""
         return self.origin.warnings
+
+    @property
+    def read(self) -> tuple[tuple[str, str], ...]:
+        """What was read, as a result's provenance keeps it: (fact, sentence), and ("warning", sentence)."""
+        return (*self.origin.facts, *(("warning", text) for text in self.warnings))
 
     @property
     def n_photons(self) -> float:

@@ -49,3 +49,10 @@ class Origin:
 
 
 NOTHING_SAID = Origin()
+
+
+def shortened(warnings: tuple[str, ...]) -> str:
+    """Return the first warning, and how many more there are, as the end of a line; nothing where there is none."""
+    if not warnings:
+        return ""
+    return f"; can bend the result: {warnings[0]}" + (f" (and {len(warnings) - 1} more)" if len(warnings) > 1 else "")

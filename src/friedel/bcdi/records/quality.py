@@ -1,6 +1,6 @@
 """How far a reconstruction can be trusted: figures, curves and the reasons in words."""
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -93,6 +93,11 @@ class Quality:
     prtf: Curve | None = None
     fsc: Curve | None = None
     resolution_nm: dict[str, float] | None = None
+
+    def counting(self, warnings: tuple[str, ...]) -> "Quality":
+        """Return it with warnings about the input among the reasons: with one of them a result isn't trusted."""
+        said = tuple(f"input: {text}" for text in warnings)
+        return replace(self, trusted=self.trusted and not warnings, reasons=(*self.reasons, *said))
 
     def as_dict(self) -> dict[str, Any]:
         """Return plain Python values, ready for JSON; NaN becomes None."""

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from friedel.bcdi.geometry.instrument import ReciprocalGrid
+from friedel.bcdi.records.origin import shortened
 from friedel.bcdi.records.quality import Quality
 from friedel.bcdi.records.uncertainty import Uncertainty
 
@@ -114,9 +115,10 @@ class Reconstruction:
     def __repr__(self) -> str:
         shape, quality = " × ".join(str(n) for n in self.object.shape), self.quality
         verdict = "trusted" if quality.trusted else "not trusted"
+        warnings = tuple(text for fact, text in self.provenance.read if fact == "warning")
         return (
             f"Reconstruction({self.provenance.source}: {shape} voxels, {quality.support_voxels} in the support, "
-            f"χ {quality.chi:.3g}, {verdict})"
+            f"χ {quality.chi:.3g}, {verdict}{shortened(warnings)})"
         )
 
     def _repr_png_(self) -> bytes:

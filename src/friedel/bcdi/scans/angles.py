@@ -1,7 +1,7 @@
 """A beamline's description and a scan's motor readings, made into beam, detector, circles and angles."""
 
 from collections.abc import Callable, Collection, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
@@ -42,6 +42,7 @@ class Geometry:
     diffractometer: Diffractometer
     motors_deg: Mapping[str, Reading]
     energies_ev: NDArray[np.float64] | None = None
+    readings: Mapping[str, float] = field(default_factory=dict)
 
 
 def scan_geometry(
@@ -75,7 +76,8 @@ def scan_geometry(
     Raises
     ------
     InputError
-        If an angle, the energy or the distance is neither recorded nor stated, or can't be true.
+        If an angle, the energy or the distance is neither recorded nor stated, or can't be true; or if a reading that
+        the source asks to keep isn't recorded.
     """
     circles = (*beamline.sample_circles, *beamline.detector_circles)
     motors = _still({circle.motor: _angle(circle, look, beamline.name, recorded) for circle in circles})
@@ -104,7 +106,16 @@ def scan_geometry(
         diffractometer=_diffractometer(beamline),
         motors_deg=motors,
         energies_ev=energies,
+        readings={name: _kept(name, look, recorded) for name in source.record},
     )
+
+
+def _kept(name: str, look: Look, recorded: Collection[str]) -> float:
+    """Return a reading that was asked for; of one per frame the mean."""
+    reading = look(name, "")
+    if reading is None or not np.isfinite(reading).any():
+        raise InputError(f"the scan doesn't record {name!r}; it records {_names(recorded)}. Change the option 'record'")
+    return float(np.nanmean(reading))
 
 
 def _energy(
@@ -169,13 +180,16 @@ def _angle(circle: CircleOptions, look: Look, beamline: str, recorded: Collectio
     # The scanned motor is a column under one name, and its start position under another: the column counts.
     reading = next((r for r in readings if np.ndim(r) > 0), readings[0] if readings else circle.fixed_deg)
     if reading is None:
-        names = sorted(recorded, key=str.lower)
-        there = ", ".join(names[:_MOST_NAMES]) + (" …" if len(names) > _MOST_NAMES else "")
         raise InputError(
-            f"the scan doesn't record motor {circle.motor!r} of beamline {beamline!r}; it records {there or 'none'}. "
+            f"the scan doesn't record motor {circle.motor!r} of beamline {beamline!r}; it records {_names(recorded)}. "
             "Give it 'fixed_deg' or other 'names' in the beamline's YAML"
         )
     return circle.sign * _unbroken(reading) + circle.offset_deg
+
+
+def _names(recorded: Collection[str]) -> str:
+    names = sorted(recorded, key=str.lower)
+    return (", ".join(names[:_MOST_NAMES]) + (" …" if len(names) > _MOST_NAMES else "")) or "none"
 
 
 def _unbroken(reading: Reading) -> Reading:

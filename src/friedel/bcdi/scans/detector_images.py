@@ -188,6 +188,7 @@ def scan_of(
         diffractometer=geometry.diffractometer,
         motors_deg=geometry.motors_deg,
         energies_ev=geometry.energies_ev,
+        readings=geometry.readings,
         dark=images.dark,
         flat=images.flat,
         monitor=monitor[:n_frames] if monitor is not None and monitor.size >= n_frames else None,

@@ -55,6 +55,8 @@ class ScanSource(Options):
     """Pixel pitch along rows' numbers (y) and columns' numbers (x) instead of the recorded one."""
     direct_beam_yx: tuple[float, float] | None = None
     """Full-chip pixel of the direct beam with all circles at zero, instead of the beamline's."""
+    record: tuple[str, ...] = ()
+    """Names of further readings to keep, as the files call them: any motor, a temperature, a counter (its mean)."""
 
     @field_validator("scan", mode="before")
     @classmethod

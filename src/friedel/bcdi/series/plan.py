@@ -3,9 +3,9 @@
 import re
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, ClassVar, Literal, Self
+from typing import Annotated, Any, ClassVar, Literal, Self
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from friedel.bcdi.phasing.options import PhasingOptions
 from friedel.bcdi.plan import ReconstructionPlan
@@ -38,7 +38,8 @@ class SeriesPlan(Plan):
     conditions_file: Path | None = None
     """CSV with a column "scan" (number, or the file's name) and a column for each condition."""
     against: str | None = None
-    """Condition that tables and plots run along; None: the first there is, else the scan's place in the series."""
+    """Condition that tables and plots run along, or what the scans' files call a motor, a temperature, a counter; None:
+    the first condition there is, else the scan's place in the series."""
     prepare: PrepareOptions = PrepareOptions()
     """From raw frames to a clean 3D pattern."""
     phasing: PhasingOptions = PhasingOptions()
@@ -48,6 +49,8 @@ class SeriesPlan(Plan):
     begin: Literal["neighbour", "anew"] = "neighbour"
     """Where phasing begins: at the last trusted scan's object, which is kept if a start that knows nothing of it comes
     to the same, else anew; or always anew. Several scans at once (``cluster``) all begin anew."""
+    peak: tuple[int, int, int] | None = None
+    """Miller indices of the Bragg peak (cubic lattices), by which facets are named; None: they are numbered by area."""
     seed: Annotated[int, Field(ge=0)] = 0
     """Seed of every scan's random choices."""
     cluster: ClusterOptions | None = None
@@ -55,6 +58,13 @@ class SeriesPlan(Plan):
     ``begin: anew``."""
     output: Path | None = None
     """Folder for the results; the command line's ``-o`` wins."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _files_are_the_paths(cls, values: Any) -> Any:
+        if not isinstance(values, dict) or not values.get("files") or not isinstance(values.get("scan"), dict):
+            return values
+        return values | {"scan": {"path": values["files"][0], **values["scan"]}}
 
     @classmethod
     def like(cls, single: ReconstructionPlan, scans: str) -> Self:
@@ -80,12 +90,15 @@ class Member(Plan):
         Of the scan's folder within the results.
     plan : ReconstructionPlan
         Its own plan.
+    peak : (int, int, int) or None
+        Miller indices of the Bragg peak.
     conditions : dict of str to float
         What the sample was exposed to.
     """
 
     name: str
     plan: ReconstructionPlan
+    peak: tuple[int, int, int] | None = None
     conditions: dict[str, float] = Field(default_factory=dict)
 
 
@@ -111,10 +124,15 @@ def members_of(plan: SeriesPlan) -> tuple[Member, ...]:
     )
     names = [f"scan_{number:04d}" for number in numbers] if numbers else _names(plan.files)
     keys = [str(number) for number in numbers] or [path.name for path in plan.files]
-    exposed = conditions_of(plan.conditions, plan.conditions_file, keys, against=plan.against)
+    # Files of a beamline record readings by name, so that a condition that isn't stated may be one of them.
+    recorded = plan.scan.beamline is not None
+    exposed = conditions_of(plan.conditions, plan.conditions_file, keys, against=None if recorded else plan.against)
+    if recorded and plan.against is not None and not all(plan.against in one for one in exposed):
+        kept = tuple(dict.fromkeys((*plan.scan.record, plan.against)))
+        sources = [source.model_copy(update={"record": kept}) for source in sources]
     shared = {name: getattr(plan, name) for name in ("prepare", "phasing", "strain", "seed")}
     return tuple(
-        Member(name=name, plan=ReconstructionPlan(scan=source, **shared), conditions=conditions)
+        Member(name=name, plan=ReconstructionPlan(scan=source, **shared), peak=plan.peak, conditions=conditions)
         for name, source, conditions in zip(names, sources, exposed, strict=True)
     )
 

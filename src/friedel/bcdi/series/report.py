@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 from matplotlib.animation import PillowWriter
 
+from friedel.bcdi.series.facets import FILE as FACETS
+from friedel.bcdi.series.facets import followed_figure, followed_table
 from friedel.core.figures import SIGNED_MAP, new_figure
 from friedel.core.files.atomic import replacing
 from friedel.core.series.pages import SeriesPages
@@ -22,6 +24,11 @@ PLOTTED = (
     ("chi", "misfit χ", 1.0),
 )
 """Numbers in plots: name, title, factor."""
+_FACETS_TITLE = "Facets"
+_FACETS_CAPTION = (
+    "Mean strain of the voxels just under each facet, edges and corners left out, about each crystal's mean lattice; "
+    "the largest facets, scans that don't fit in left out. Bars are standard errors. All facets: facets.csv."
+)
 _SCANS_PER_S = 3  # of the movie: each is seen for a third of a second
 
 
@@ -39,9 +46,31 @@ def write_series(folder: Path, result: "SeriesResult") -> dict[str, Path]:
         with replacing(movie) as unfinished:
             write_movie(unfinished, together)
     caption = f"The middle slice across z, each crystal moved and turned onto {together.reference}." if together else ""
+    facets = _write_facets(folder, result)
+    pictures = {_FACETS_TITLE: (facets["facets' strain"], _FACETS_CAPTION)} if "facets' strain" in facets else {}
     pages = series_pages(result)
-    written = pages.write(folder, movie=movie if shown else None, caption=caption)
-    return written | ({"movie": movie} if shown else {})
+    written = pages.write(folder, movie=movie if shown else None, caption=caption, pictures=pictures)
+    return written | facets | ({"movie": movie} if shown else {})
+
+
+def _write_facets(folder: Path, result: "SeriesResult") -> dict[str, Path]:
+    """Write the followed facets' table, and their picture if there is a strain to be drawn."""
+    if not result.facets:
+        return {}
+    written, exposed = {"facets": folder / FACETS}, {scan.name: scan.conditions for scan in result.scans}
+    with replacing(written["facets"]) as unfinished:
+        unfinished.write_text(followed_table(result.facets, exposed), encoding="utf-8")
+    places = {
+        scan.name: scan.conditions.get(result.against, float(place))
+        for place, scan in enumerate(result.scans)
+        if scan.name not in result.outliers
+    }
+    figure = followed_figure(result.facets, places, result.against)
+    if figure is not None:
+        written["facets' strain"] = folder / "facets.png"
+        with replacing(written["facets' strain"]) as unfinished:
+            figure.savefig(unfinished, dpi=150, bbox_inches="tight", format="png")
+    return written
 
 
 def series_pages(result: "SeriesResult") -> SeriesPages:

@@ -5,14 +5,18 @@ A scan's phasing begins at the object of the last trusted one before it, with a 
 """
 
 import hashlib
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from friedel.bcdi.facets import facet_table, find_facets
 from friedel.bcdi.records import CrystalImage, Reconstruction
 from friedel.bcdi.results.numbers import FILE, read_numbers, save_numbers
 from friedel.bcdi.results.save import load_reconstruction
 from friedel.bcdi.run import RunResult, run_scan
 from friedel.bcdi.scans.read import read_scan
+from friedel.bcdi.series.facets import FILE as FACETS
+from friedel.bcdi.series.facets import FollowedFacet, follow_facets
 from friedel.bcdi.series.outliers import find_doubtful, find_outliers
 from friedel.bcdi.series.plan import Member, SeriesPlan, members_of
 from friedel.bcdi.series.together import Together, seen_together
@@ -48,10 +52,13 @@ class SeriesResult(SeriesOutcome[SeriesScan]):
         Scans that fit in although a check of their own failed, and what is said of them.
     together : Together or None
         All crystals in one frame; None where fewer than two came out.
+    facets : tuple of FollowedFacet
+        The reference crystal's facets through all scans; empty where no two came out.
     """
 
     doubtful: dict[str, str]
     together: Together | None
+    facets: tuple[FollowedFacet, ...] = ()
 
     @property
     def scans(self) -> tuple[SeriesScan, ...]:
@@ -107,7 +114,13 @@ def _report(plan: SeriesPlan, scans: tuple[SeriesScan, ...], folder: Path, obser
     for name, why in doubtful.items():
         observer(Warned("series", f"{name}: {why}"))
     result = SeriesResult(
-        members=scans, against=against, outliers=outliers, doubtful=doubtful, together=together, files={}
+        members=scans,
+        against=against,
+        outliers=outliers,
+        doubtful=doubtful,
+        together=together,
+        facets=() if together is None else follow_facets(folder, together),
+        files={},
     )
     result.files.update(write_series(folder, result))
     return result
@@ -138,17 +151,21 @@ def _member(
     notes = [event for event in recorder.events if isinstance(event, Note) and event.step == "neighbour"]
     witnessed = [note.figures["agreement"] for note in notes if "agreement" in note.figures]
     begun = {"witness_correlation": witnessed[0]} if witnessed else {}
-    _remember(member, folder, result, {**begun, "frames": float(scan.frames.shape[0])})
+    exposed = member.conditions | {k: v for k, v in scan.readings.items() if k not in member.conditions}
+    _remember(folder, result, {**begun, "frames": float(scan.frames.shape[0])}, exposed)
+    facets = facet_table(find_facets(result.crystal, peak=member.peak))
+    (folder / FACETS).write_text(facets, encoding="utf-8")
     (folder / _STAMP).write_text(_stamp(member, chained=bool(all_members)) + "\n", encoding="utf-8")
     return _stored(member, folder)
 
 
 def _neighbour(member: Member, series: Path, all_members: tuple[Member, ...]) -> Reconstruction | None:
-    """Return the last trusted result before a member's."""
+    """Return the last trusted result before a member's that can be read."""
     before = all_members[: all_members.index(member)] if all_members else ()
     for other in reversed(before):
-        if _is_done(other, series, chained=True) and read_numbers(series / other.name / FILE).get("trusted"):
-            return load_reconstruction(series / other.name / "reconstruction.cxi")
+        with suppress(InputError):  # a damaged result is no neighbour; the scan's own row will say what it is
+            if _is_done(other, series, chained=True) and read_numbers(series / other.name / FILE).get("trusted"):
+                return load_reconstruction(series / other.name / "reconstruction.cxi")
     return None
 
 
@@ -162,11 +179,11 @@ def _is_done(member: Member, series: Path, *, chained: bool) -> bool:
     return stamp.is_file() and stamp.read_text().strip() == _stamp(member, chained=chained) and numbers.is_file()
 
 
-def _remember(member: Member, folder: Path, result: RunResult, seen: dict[str, float]) -> None:
+def _remember(folder: Path, result: RunResult, seen: dict[str, float], exposed: dict[str, float]) -> None:
     crystal: CrystalImage = result.crystal
     numbers = {**crystal_numbers(crystal), **seen, "photons": result.diffraction.n_photons}
     errors = crystal_errors(crystal)
-    save_numbers(folder / FILE, result.reconstruction, numbers, conditions=member.conditions, errors=errors)
+    save_numbers(folder / FILE, result.reconstruction, numbers, conditions=exposed, errors=errors)
 
 
 def _stored(member: Member, folder: Path, *, again: bool = False) -> SeriesScan:
@@ -175,7 +192,7 @@ def _stored(member: Member, folder: Path, *, again: bool = False) -> SeriesScan:
     chi = quality["chi"]
     return SeriesScan(
         name=member.name,
-        conditions=member.conditions,
+        conditions=values["conditions"],
         numbers=values["numbers"] | ({} if chi is None else {"chi": chi}),
         errors=values["errors"],
         quality=quality,

@@ -26,7 +26,8 @@ Mask = NDArray[np.bool_]
 # the surface errors are several times larger than just below it.
 _SMOOTHING = 0.75
 # Levels of the surface that are tried lie between these: of its own level, below half of which phases aren't used
-# (`friedel.bcdi.strain.analysis.TRUSTED`), and of the bulk's amplitude, where voxels deep inside begin to drop out.
+# (`friedel.bcdi.strain.analysis.TRUSTED`), and of the bulk's amplitude, where voxels deep inside begin to drop out; a
+# level that was asked for may be higher.
 _LEAST, _MOST = 0.5, 0.8
 
 
@@ -92,8 +93,9 @@ def crystal_errors(
 def _change_with_level(placed: Placed, surface: Isosurface, smoothing_voxels: float) -> float:
     """Return by how much the rms strain changes as the surface's level does by the scatter of the bulk's amplitude."""
     amplitude, found = placed.amplitude * np.abs(placed.factor), []
+    least, most = _LEAST * surface.level, max(_MOST, surface.level)
     for level in (surface.level - surface.spread, surface.level + surface.spread):
-        inside, _ = inside_of(amplitude, surface.bulk * float(np.clip(level, _LEAST * surface.level, _MOST)))
+        inside, _ = inside_of(amplitude, surface.bulk * float(np.clip(level, least, most)))
         found.append(float(np.nanstd(_read(replace(placed, inside=inside), smoothing_voxels).strain)))
     return abs(found[1] - found[0]) / 2
 

@@ -31,7 +31,7 @@ _AGAIN = "give the same command again, and it goes on with what is left"
 
 
 class ClusterLostError(FriedelError):
-    """The scheduler can't be reached any more; what it hadn't answered is lost."""
+    """The scheduler can't be reached, or not any more; what it hadn't answered is lost."""
 
 
 class SlurmOptions(Options):
@@ -70,6 +70,8 @@ def dask_client(options: ClusterOptions) -> Iterator[Any]:
     ------
     MissingDependencyError
         Without Dask, or without dask-jobqueue where SLURM is asked for.
+    ClusterLostError
+        If no scheduler answers.
     """
     distributed = load_optional("distributed", package="dask", extra="cluster", purpose="work with several processes")
     Client, LocalCluster = distributed.Client, distributed.LocalCluster
@@ -84,7 +86,21 @@ def dask_client(options: ClusterOptions) -> Iterator[Any]:
             cluster = stack.enter_context(
                 LocalCluster(n_workers=options.workers, threads_per_worker=1, dashboard_address=":0")
             )
-        yield stack.enter_context(Client(cluster))
+        try:
+            client = stack.enter_context(Client(cluster))
+        except OSError as error:  # Dask's time-out is one
+            where = options.scheduler or "the cluster that was started"
+            raise ClusterLostError(
+                f"no Dask scheduler answers at {where} ({error}); start one, then {_AGAIN}"
+            ) from error
+        client.loop.asyncio_loop.set_exception_handler(_untold)
+        yield client
+
+
+def _untold(loop: Any, context: dict[str, Any]) -> None:
+    """Leave unsaid what Dask raises in tasks that nobody waits for: of lost workers, whose results were given up."""
+    if not type(context.get("exception")).__module__.startswith("distributed."):
+        loop.default_exception_handler(context)
 
 
 def _slurm(options: SlurmOptions) -> Any:

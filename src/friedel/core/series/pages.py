@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from io import StringIO
 from pathlib import Path
+from types import MappingProxyType
 
 import numpy as np
 from matplotlib.figure import Figure
@@ -16,6 +17,7 @@ from friedel.core.report import render_page
 from friedel.core.series.members import FEWEST, SeriesMember
 from friedel.core.statistics import with_error
 
+NO_PICTURES: Mapping[str, tuple[Path, str]] = MappingProxyType({})
 Quantity = tuple[str, str, float]
 """Number, title, factor."""
 
@@ -53,7 +55,14 @@ class SeriesPages:
     fits_in: str = ""
     remarks: Mapping[str, str] = field(default_factory=dict)
 
-    def write(self, folder: Path, *, movie: Path | None = None, caption: str = "") -> dict[str, Path]:
+    def write(
+        self,
+        folder: Path,
+        *,
+        movie: Path | None = None,
+        caption: str = "",
+        pictures: Mapping[str, tuple[Path, str]] = NO_PICTURES,
+    ) -> dict[str, Path]:
         """Write table, plots and report into a folder; return them by what they are for.
 
         Parameters
@@ -64,6 +73,8 @@ class SeriesPages:
             Animated picture to put into the report.
         caption : str
             Of the movie.
+        pictures : mapping of str to (Path, str)
+            Further PNGs in the report, each by its title, with its caption.
 
         Raises
         ------
@@ -79,6 +90,7 @@ class SeriesPages:
             "plots": _embedded(written["plots"], "png"),
             "movie": "" if movie is None else _embedded(movie, "gif"),
             "caption": caption,
+            "pictures": [(title, _embedded(path, "png"), text) for title, (path, text) in pictures.items()],
         }
         with replacing(written["report"]) as unfinished:
             unfinished.write_text(render_page("friedel.core", "series.html.j2", values), encoding="utf-8")
@@ -137,9 +149,9 @@ class SeriesPages:
         One aborted member would else press all the others into a line.
         """
         fits = [m.numbers[name] for m in self.members if name in m.numbers and m.name not in self.outliers]
-        if len(fits) < FEWEST:
+        spread = max(fits, default=0.0) - min(fits, default=0.0)
+        if len(fits) < FEWEST or not spread > 0:
             return -np.inf, np.inf
-        spread = max(fits) - min(fits)
         return min(fits) - spread, max(fits) + spread
 
     def _words(self) -> dict[str, object]:

@@ -141,7 +141,8 @@ def _card(card: ModelCard, adapted: Adapted, known: FrameLabels, files: FrameFil
     kept = {name: value for name, value in card.extra.items() if name not in (Isotonic.KEY, Isotonic.VALUES, Platt.KEY)}
     n_single, n_other = int(known.single.sum()), int((~known.single).sum())
     names = ", ".join(path.name for path in files.paths)
-    data = f"{card.data} Its last step was adapted to {names} from {n_single} single hits and {n_other} other frames."
+    own = f"Its last step was adapted to {names} from {n_single} single hits and {n_other} other frames."
+    data = f"{card.data.rstrip('.')}. {own}"
     figures = {"adapted_accuracy": adapted.accuracy, "accuracy_before_adapting": adapted.shipped_accuracy}
     changed = {
         "name": f"{card.name}-adapted",

@@ -25,7 +25,8 @@ from friedel.spi.frames.beam import read_beam
 from friedel.spi.frames.detector_images import read_mask
 from friedel.spi.frames.files import FrameFiles, list_files
 from friedel.spi.frames.series import find_series
-from friedel.spi.hits.selection import precision_estimate, select
+from friedel.spi.hits.selection import OF_SIZE, precision_estimate, select
+from friedel.spi.hits.sizes.droplets import are_droplets
 from friedel.spi.hits.sizes.modes import size_modes
 from friedel.spi.records import Beam, FrameStatus, HitScores
 from friedel.spi.scores.scored_run import ScoredRun
@@ -270,7 +271,8 @@ def _selected_run(outcomes: list[Outcome], plan: ClassifyPlan) -> ScoredRun:
 
 def _figures(run: ScoredRun) -> dict[str, Any]:
     scores = run.scores
-    precision = precision_estimate(scores.single[run.selected], scores.diameter[run.selected])
+    diameter, asphericity, unround = (getattr(scores, name)[run.selected] for name in OF_SIZE)
+    precision = precision_estimate(scores.single[run.selected], diameter)
     counts = {status.name.lower(): int((scores.status == status).sum()) for status in FrameStatus}
     return {
         "frames": run.n_frames,
@@ -283,6 +285,7 @@ def _figures(run: ScoredRun) -> dict[str, Any]:
         "out_of_distribution": int((scores.out_of_distribution > 1).sum()),
         "skipped": run.n_frames - counts["scored"],
         "sizes": _sizes(scores, run.selected),
+        "droplets": int(are_droplets(diameter, asphericity, unround).sum()),
         "status": counts,
         "read": [dict(file.read) for file in run.files if file.read][:_MOST_READ],
         "model": run.model,

@@ -13,7 +13,7 @@ from friedel.spi.evaluation.data import EvaluationData, LabelledFrames, Runs, fr
 from friedel.spi.evaluation.models import EvaluationModels, Floats, Recipe
 from friedel.spi.evaluation.plan import EvaluationPlan, EvaluationSizes
 from friedel.spi.forward.independent import Beads, OtherDomainOptions
-from friedel.spi.hits.model import FRINGES_FROM, HitModel, load_model
+from friedel.spi.hits.model import HitModel, load_model
 
 PAPER_NETWORK = "resnet-2-2"
 """Name of the paper's network among the trained models."""
@@ -81,6 +81,5 @@ def share_right(probabilities: Floats, truth: NDArray[np.bool_]) -> Interval:
 
 def visible(given: Evaluation, run: LabelledFrames) -> NDArray[np.bool_]:
     """Return which frames of a run have fringes that the model's default selection calls visible, ``(n,)``."""
-    least = given.model.card.extra.get("fringes_from", FRINGES_FROM)
     scores = given.model.score(run.frames, run.mask)
-    return np.asarray(scores.fringes >= (least if isinstance(least, int | float) else FRINGES_FROM))
+    return np.asarray(scores.fringes >= given.model.fringes_from)

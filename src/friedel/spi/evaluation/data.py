@@ -21,6 +21,7 @@ from friedel.spi.forward.frames import ParticleRunOptions, SimulatedFrames, simu
 from friedel.spi.forward.independent import Beads, OtherDomainOptions, other_run
 from friedel.spi.forward.scene import Kind
 from friedel.spi.frames.source import open_frames
+from friedel.spi.particles.carved import carved_icosahedron
 from friedel.spi.training.plan import LabelledFile, TrainingData
 from friedel.spi.training.runs import labelled_run
 
@@ -37,6 +38,7 @@ _BRIGHT: dict[str, Any] = {
     "readout": {"background_photons": 0.05, "fluctuation": 0.2, "fringe_blur": 0.2, "centre_jitter_px": 0.5},
     "seed": 70_000_000,
 }
+_CARVED_CHUNK = 32  # frames of one carved body: a quarter of a thousand bodies in the full evaluation
 _PAPER_BAD = {Kind.SEVERAL: 0.8, Kind.EMPTY: 0.1, Kind.DEBRIS: 0.1}  # the same, mostly several particles
 
 
@@ -108,7 +110,9 @@ class EvaluationData:
         found = self._made(f"paper-{'test' if test else 'training'}", makers, options.model_dump(mode="json"))
         return joined(found).rows(np.arange(n_frames))
 
-    def bright(self, shape: str, n_frames: int, *, first: int, contact: bool = False) -> LabelledFrames:
+    def bright(
+        self, shape: str, n_frames: int, *, first: int, contact: bool = False, carved: bool = False
+    ) -> LabelledFrames:
         """Return frames of one shape at an experiment like the paper's: bright, and bad frames are several apart.
 
         Parameters
@@ -121,17 +125,21 @@ class EvaluationData:
             Number of the first chunk: sets that mustn't share frames begin apart.
         contact : bool
             Bad frames show particles that touch, instead.
+        carved : bool
+            Of icosahedra: each chunk's is stretched and carved at random, or left as it is (`carved_icosahedron`).
         """
         y, x = np.indices((128, 128)) - 63.5
         mask = (np.hypot(y, x) > 4) & (np.abs(y) > 1.5)
         about = _BRIGHT | {"particles": (shape,), "bad_kinds": {Kind.TOUCHING: 1.0} if contact else _APART}
-        options = ParticleRunOptions.read(about)
+        options = ParticleRunOptions.read(about | ({"chunk": _CARVED_CHUNK} if carved else {}))
 
         def make(number: int) -> LabelledFrames:
-            return _labelled(simulate_frames(options, first + number, mask=mask))
+            rng = np.random.default_rng([options.seed, first + number])
+            species = carved_icosahedron(rng) if carved else None
+            return _labelled(simulate_frames(options, first + number, mask=mask, species=species))
 
         makers = [lambda number=number: make(number) for number in range(-(-n_frames // options.chunk))]
-        name = f"bright-{shape}-{first}{'-contact' * contact}"
+        name = f"bright-{shape}-{first}{'-contact' * contact}{'-carved' * carved}"
         return joined(self._made(name, makers, options.model_dump(mode="json"))).rows(np.arange(n_frames))
 
     def experiments(self, count: int, frames: int) -> Runs:

@@ -21,6 +21,8 @@ from friedel.spi.frames.assembly import Assembly, odd_shape, read_assembly, requ
 from friedel.spi.frames.emc import open_emc_frames
 from friedel.spi.frames.source import Beside, DifferentFramesError, FrameOptions, FrameSource
 
+# Frames by whose own masks it is judged what they mean: a single one may be bad as a whole.
+_FIRST = 16
 # Zeros are packed to a hundredth and less by any filter, beside some bytes of header.
 PACKED_ZEROS, LEAST_PACKED = 0.02, 256
 
@@ -114,26 +116,26 @@ class Hdf5Frames:
         each: list[list[str]] = []
         if options.own_mask == "none":
             return good, each, Beside()
-        file, said = self._opened.file, []
+        file, used = self._opened.file, []
         shape = (_length(self._parts[0]), *self._recorded)
         for name in layout.mask_names(file, names[0], shape):
             item = file[name]
             _load_filters(item)
             if item.shape == shape and shape[0] > 1:
                 if options.own_mask is None:
-                    first = layout.good_from(np.asarray(item[0]), name)
-                    layout.require_sense(first, f"{name} of the first frame", self.path, "frames.own_mask")
+                    good_first = layout.good_from(np.asarray(item[:_FIRST]), name)
+                    layout.require_sense(good_first, name, self.path, "frames.own_mask")
                 each.append([name] if len(names) == 1 else _alike(name, names))
-                said.append(f"{name} (of each frame)")
+                used.append((name, " (of each frame)"))
                 continue
             own = layout.good_from(np.asarray(item[()]).reshape(self._recorded), name, options.own_mask)
             if options.own_mask is None:
                 layout.require_sense(own, name, self.path, "frames.own_mask")
             own = own if self._assembly is None else self._assembly.put_together(own[None])[0]
             good = own if good is None else good & own
-            said.append(name)
-        sense = layout.sense_of(said, options.own_mask) if said else ""
-        return good, each, Beside(mask=", ".join(said), sense=sense)
+            used.append((name, ""))
+        sense = layout.sense_of([name for name, _ in used], options.own_mask) if used else ""
+        return good, each, Beside(mask=", ".join(name + which for name, which in used), sense=sense)
 
     def _odd(self, names: Sequence[str], options: FrameOptions) -> list[str]:
         odd = [

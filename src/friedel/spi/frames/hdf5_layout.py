@@ -221,8 +221,10 @@ def good_from(values: NDArray[Any], name: str, meaning: str | None = None) -> ND
 
 def sense_of(names: Sequence[str], meaning: str | None) -> str:
     """Return what is said of the sense in which masks were read."""
-    good = meaning == "good" or (meaning is None and any(marks_good(name) for name in names))
-    return f"anything but 0 is {'good' if good else 'bad'}"
+    senses = [meaning or ("good" if marks_good(name) else "bad") for name in names]
+    if len(set(senses)) == 1:
+        return f"anything but 0 is {senses[0]}"
+    return "anything but 0 is " + ", ".join(f"{one} in {name}" for name, one in zip(names, senses, strict=True))
 
 
 def require_sense(good: NDArray[np.bool_], name: str, path: Path, option: str) -> None:
@@ -230,8 +232,8 @@ def require_sense(good: NDArray[np.bool_], name: str, path: Path, option: str) -
 
     Parameters
     ----------
-    good : (y, x) bool
-        The mask, True where the detector would measure.
+    good : (y, x) or (n, y, x) bool
+        The mask, or those of some frames, True where the detector would measure.
     name : str
         Its name inside the file.
     path : Path
@@ -241,7 +243,8 @@ def require_sense(good: NDArray[np.bool_], name: str, path: Path, option: str) -
     """
     left = float(good.mean())
     if left < LEAST_LEFT:
+        read, other = ("good", "bad") if marks_good(name) else ("bad", "good")
         raise InputError(
-            f"{path}: its mask {name} leaves {left:.1%} of the pixels (anything but 0 is bad); does it mark good ones? "
-            f"Say --set {option}=good, or --set {option}=bad if it is right"
+            f"{path}: its mask {name} leaves {left:.1%} of the pixels (anything but 0 is {read}); does it mark {other} "
+            f"ones? Say --set {option}={other}, or --set {option}={read} if it is right"
         )

@@ -26,6 +26,7 @@ from friedel.spi.hits.preparation.run_calibration import measure_run, picked_fra
 from friedel.spi.hits.preparation.standardise import Standardiser
 from friedel.spi.hits.probability.blanks import Background, blank_probability
 from friedel.spi.hits.probability.calibration import calibration_from
+from friedel.spi.hits.sizes.roundness import unround
 from friedel.spi.hits.sizes.spheroid import measured_sizes
 from friedel.spi.networks.hitnet import HitNet
 from friedel.spi.records import FrameStatus, HitScores, joined_scores, no_scores
@@ -72,6 +73,11 @@ class HitModel:
     def name(self) -> str:
         """Name and first part of the hash of the weights."""
         return f"{self.card.name} {self.card.sha256[:12]}".strip()
+
+    @property
+    def fringes_from(self) -> float:
+        """Least fringe visibility of the default selection."""
+        return _number(self.card, "fringes_from", FRINGES_FROM)
 
     def measure(
         self,
@@ -161,7 +167,7 @@ class HitModel:
         single = np.where(scored, alone * (1 - blank), 0.0).astype(np.float32)
         visible = np.where(scored, fringes.numpy(), 0.0).astype(np.float32)
         low, high = _number(self.card, "reject_low", _REJECT[0]), _number(self.card, "reject_high", _REJECT[1])
-        shown = visible >= _number(self.card, "fringes_from", FRINGES_FROM)
+        shown = visible >= self.fringes_from
         return HitScores(
             single=single,
             blank=blank,
@@ -181,14 +187,18 @@ def _may_be_blank(alone: NDArray[np.float64]) -> NDArray[np.float64]:
 
 
 def _sizes(around: Polar, wanted: NDArray[np.bool_]) -> dict[str, Any]:
-    """Return the sizes of the frames wanted, of hits, and NaN for the others, by their names in `HitScores`."""
+    """Return size and roundness of the frames wanted, NaN for the others, by their names in `HitScores`."""
     rows = torch.from_numpy(np.flatnonzero(wanted))
-    sizes = measured_sizes(around.rows(rows)).placed(rows, len(wanted))
+    hits = around.rows(rows)
+    sizes = measured_sizes(hits).placed(rows, len(wanted))
+    angular = torch.full((len(wanted),), torch.nan)
+    angular[rows] = unround(hits)
     return {
         "diameter": sizes.diameter.numpy(),
         "diameter_error": sizes.diameter_error.numpy(),
         "fluence": sizes.forward.numpy(),
         "asphericity": sizes.asphericity.numpy(),
+        "unround": angular.numpy(),
     }
 
 

@@ -1,7 +1,7 @@
 """Which frames to keep, from their scores; by default the model's own selection."""
 
 from collections.abc import Sequence
-from typing import Annotated, Literal
+from typing import Annotated, Literal, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -10,6 +10,7 @@ from pydantic import Field, field_validator
 from friedel.core.options import Options
 from friedel.core.statistics import Interval
 from friedel.spi.hits.probability.calibration import log_odds
+from friedel.spi.hits.sizes.droplets import are_droplets
 from friedel.spi.hits.sizes.modes import SizeMode, size_modes
 from friedel.spi.records import FrameStatus, HitScores
 
@@ -18,6 +19,11 @@ from friedel.spi.records import FrameStatus, HitScores
 _BETWEEN_RUNS = (0.7, 1.4)
 
 
+Column: TypeAlias = NDArray[np.float32]
+OF_SIZE = ("diameter", "asphericity", "unround")
+"""Columns of `HitScores` by which the main mode is chosen."""
+# Particles of one kind: their sizes' relative spread, and their least share of what isn't a droplet.
+_ONE_SIZE, _ONE_KIND = 0.08, 0.75
 _ONE_SPECIES = 0.5  # share of sizes in modes below which sizes are of any kind, and tell nothing
 
 
@@ -35,7 +41,8 @@ class SelectionOptions(Options):
     size: tuple[Annotated[float, Field(gt=0)], Annotated[float, Field(gt=0)]] | None = None
     """Least and greatest diameter, nm where the beam and the detector's place are known, else pixels."""
     mode: Literal["any", "main"] = "any"
-    """``main``: only frames of the commonest size, which leaves out most droplets and dimers."""
+    """``main``: only the run's particles: no round bodies of other sizes (droplets), and where most hits have one size,
+    none of another (dimers)."""
 
     @field_validator("size")
     @classmethod
@@ -49,7 +56,7 @@ def select(scores: HitScores, options: SelectionOptions) -> NDArray[np.bool_]:
     """Return which frames are selected, ``(n,)``; a frame without a score never is.
 
     A limit on ``single`` or ``fringes`` takes the place of the default selection; the others narrow what is left. The
-    main mode is that of the frames selected by all other limits; where there are too few sizes to tell, all are kept.
+    main mode is looked for among the frames selected by all other limits (`of_the_main_mode`).
     """
     chosen = scores.good.copy()
     if options.single is not None or options.fringes is not None:
@@ -61,8 +68,28 @@ def select(scores: HitScores, options: SelectionOptions) -> NDArray[np.bool_]:
     chosen &= scores.status == FrameStatus.SCORED
     if options.size is not None:
         chosen &= (scores.diameter >= options.size[0]) & (scores.diameter <= options.size[1])
-    if options.mode == "main" and (modes := size_modes(scores.diameter[chosen])):
-        chosen &= modes[0].holds(scores.diameter)
+    if options.mode == "main":
+        chosen[chosen] = of_the_main_mode(*(getattr(scores, name)[chosen] for name in OF_SIZE))
+    return chosen
+
+
+def of_the_main_mode(diameter: Column, asphericity: Column, unround: Column) -> NDArray[np.bool_]:
+    """Say which hits are the run's particles by size and roundness, ``(n,)``; too few sizes tell nothing: all are.
+
+    Droplets are not (`are_droplets`). Where nearly all others have one size, neither are those of another: dimers.
+    Particles of several kinds, and long ones, which look smaller or larger from view to view, are all kept. Where
+    nothing is known of roundness, as in the scores of earlier versions, those of the commonest size are.
+
+    Parameters
+    ----------
+    diameter, asphericity, unround : (n,) float32
+        Those columns of `HitScores`.
+    """
+    chosen = ~are_droplets(diameter, asphericity, unround)
+    if modes := size_modes(diameter[chosen]):
+        inside = modes[0].holds(diameter)
+        one_kind = modes[0].spread < _ONE_SIZE and inside[chosen].mean() > _ONE_KIND
+        chosen &= inside if one_kind or not np.isfinite(unround).any() else np.isfinite(diameter)
     return chosen
 
 

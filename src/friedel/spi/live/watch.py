@@ -181,7 +181,7 @@ class HitsSink:
         counts = self.ledger.counts()
         if self.output is not None:
             self.output.note(counts)
-            self.files = self.output.finish(self._summary(counts))
+            self.files = self.output.finish(self._summary)
         if self.merger is not None and self.merger.options.final:
             self.merger.conclude("The watch is over, and all hits are merged anew in the folder merge")
 
@@ -299,13 +299,14 @@ class HitsSink:
         self.ledger.dropped(batch.n, "the model can't score them")
         self._free(batch)
 
-    def _summary(self, counts: LedgerCounts) -> dict[str, Any]:
+    def _summary(self) -> dict[str, Any]:
         figures = {
             "selected": self.statistics.selected,
             "reject_band": self.statistics.reject_band,
             "out_of_distribution": self.statistics.out_of_distribution,
         }
-        return {"ledger": counts.as_dict(), **figures, "model": self._model, "source": self._watch.source.uri}
+        ledger, source = self.ledger.counts().as_dict(), self._watch.source.uri
+        return {"ledger": ledger, **figures, "model": self._model, "source": source}
 
 
 class HitsWatch:

@@ -1,5 +1,6 @@
 """The files of a watch as the watch sees it: taken up again, written through the writing process, closed."""
 
+import json
 import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -23,6 +24,7 @@ from friedel.stream.watching import Watch
 
 LEDGER_COLUMNS = ("time", "seen", "processed", "dropped", "late", "duplicate", "malformed", "waiting", "missing")
 _CLOSE_S = 60.0  # s for the writing process to write what waits and to close its files; then it is ended
+_TELL_S = 5.0  # s after which a person wonders why the watch doesn't end, and is told: a choice
 _POLL_S = 0.01  # s between two looks whether it has
 
 
@@ -128,12 +130,19 @@ class Output:
         values = counts.as_dict() | {"time": time.time()}
         self.writer.note(NoteLedger(tuple(float(values[name]) for name in LEDGER_COLUMNS), line))
 
-    def finish(self, summary: Mapping[str, Any]) -> dict[str, Path]:
-        """Have all files closed; return them by what they are."""
-        self.writer.finish(FinishFiles(summary))
-        began = time.monotonic()
+    def finish(self, summary: Callable[[], Mapping[str, Any]]) -> dict[str, Path]:
+        """Have all files closed; return them by what they are.
+
+        ``summary`` is asked for last, so that it counts what could not be written.
+        """
+        self.writer.finish(FinishFiles())
+        began, told = time.monotonic(), False
         while self.writer.finished is None and not self.writer.gone and time.monotonic() - began < _CLOSE_S:
             self.writer.hear()
+            if not told and time.monotonic() - began > _TELL_S:
+                told = True
+                text = f"closing its files takes the writing process long; waiting up to {_CLOSE_S:.0f} s for the disk"
+                self._observer(Warned("results", f"{self._folder}: {text}"))
             time.sleep(_POLL_S)
         finished = self.writer.finished
         if finished is None:
@@ -142,11 +151,21 @@ class Output:
             reason = "the writing process doesn't answer" if finished is None else finished.refused
             self._observer(Warned("results", f"{self._folder}: not all could be written: {reason}"))
         self.writer.give_up_all("the watch was stopped")  # what a writer that died at the end left to no successor
-        return {} if finished is None else {name: Path(path) for name, path in finished.files.items()}
+        files = {} if finished is None else {name: Path(path) for name, path in finished.files.items()}
+        return files | self._summarise(summary())
 
     def close(self) -> None:
         """End the writing process."""
         self.writer.stop()
+
+    def _summarise(self, summary: Mapping[str, Any]) -> dict[str, Path]:
+        path = self._folder / "summary.json"
+        try:
+            path.write_text(json.dumps(summary, indent=1) + "\n", encoding="utf-8")
+        except OSError as error:
+            self._observer(Warned("results", f"{path}: can't be written ({error.strerror or error})"))
+            return {}
+        return {"summary": path}
 
     def _write_plan(self, text: str) -> None:
         try:

@@ -7,11 +7,10 @@ on as soon as there is room.
 
 import contextlib
 import errno
-import json
 import os
 import sys
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass
 from multiprocessing.connection import Connection
 from pathlib import Path
@@ -73,11 +72,9 @@ class NoteLedger:
     line: str
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True)
 class FinishFiles:
-    """Close the file, write the hits for Dragonfly and the summary."""
-
-    summary: Mapping[str, Any]
+    """Close the file, and write the hits for Dragonfly."""
 
 
 @dataclass(frozen=True)
@@ -179,7 +176,7 @@ class _Stage:
                 self._note(order)
             case FinishFiles():
                 answers = self.flush()
-                return [*answers, Spoilt() if self.spoilt else self._finish(order.summary)]
+                return [*answers, Spoilt() if self.spoilt else self._finish()]
         return []
 
     def until_flush(self) -> float | None:
@@ -278,14 +275,11 @@ class _Stage:
         except _CANT:  # a full disk: the counts are still on the page, and come again with the next row
             return
 
-    def _finish(self, summary: Mapping[str, Any]) -> Finished:
+    def _finish(self) -> Finished:
         self._abandon()
         refused = mend_parts(self._folder, self._account)
         files = {f"part {number}": str(path) for number, path in enumerate(parts(self._folder, STEM), start=1)}
         try:
-            path = self._folder / "summary.json"
-            path.write_text(json.dumps(summary, indent=1) + "\n", encoding="utf-8")
-            files["summary"] = str(path)
             written = write_hits_emc(self._folder, self._options)
         except OSError as error:
             return Finished(files, _reason(error))

@@ -38,9 +38,10 @@ _DEATHS = 3
 _SUSPECT = _DEATHS - 1  # deaths after which its successor gets one batch at a time
 _LIVED_S = 60.0  # s; the death of one that lived so long stands alone, whatever it had flushed
 _LEAVE_S = 10.0  # s to close its files before it is killed
-# s that a writer may stand still (SIGSTOP) once the watch is to end; then another writes what it hasn't: a choice, well
-# below the time for the drain.
-_STILL_S = 2.0
+# s that a writer may stand still (SIGSTOP) with batches to write; then another writes what it hasn't. Once the watch is
+# to end, well below the time for the drain. Choices.
+_STILL_S, _STILL_AT_END_S = 10.0, 2.0
+_GLANCE_S = 0.5  # s between two looks whether it does
 
 
 @dataclass(eq=False)
@@ -92,6 +93,7 @@ class WriterClient:
     _began: float = 0.0
     _over: str = ""
     _still_since: float | None = None
+    _look_again: float = 0.0
     _ending: bool = False
     _unusable: str = ""
 
@@ -128,7 +130,7 @@ class WriterClient:
         self.process.tell(order)
 
     def hurry(self) -> None:
-        """From now on replace a process that stands still, instead of waiting until somebody lets it go on."""
+        """From now on soon replace a process that stands still: the watch is to end."""
         self._ending = True
 
     def finish(self, order: FinishFiles) -> None:
@@ -176,7 +178,7 @@ class WriterClient:
                     return
         if self.process.gone and self.finished is None and not self._over:
             self._replace()
-        elif self._ending and self.finished is None and self._stands_still():
+        elif self.finished is None and (self._ending or self._jobs) and self._stands_still():
             self.observer(Warned("results", "the writing process was stopped; another writes what it hadn't yet"))
             self._renew()
         self._go_on()
@@ -191,12 +193,15 @@ class WriterClient:
         self.process.stop(_LEAVE_S)
 
     def _stands_still(self) -> bool:
-        if not self.process.halted:
-            self._still_since = None
-            return False
         now = time.monotonic()
-        self._still_since = now if self._still_since is None else self._still_since
-        return now - self._still_since > _STILL_S
+        if now >= self._look_again:
+            self._look_again = now + _GLANCE_S
+            if not self.process.halted:
+                self._still_since = None
+            elif self._still_since is None:
+                self._still_since = now
+        patience = _STILL_AT_END_S if self._ending else _STILL_S
+        return self._still_since is not None and now - self._still_since > patience
 
     def _started(self) -> Supervised:
         self._began = time.monotonic()

@@ -50,7 +50,13 @@ class Checkpoints:
         return self.folder / f"start_{seed}_stage_{stage}.npz"
 
 
-def digest(photons: sp.csr_matrix, pixels: Pixels, options: OrientOptions, blank: NDArray[np.float64] | None) -> str:
+def digest(
+    photons: sp.csr_matrix,
+    pixels: Pixels,
+    options: OrientOptions,
+    blank: NDArray[np.float64] | None,
+    mask: NDArray[np.int64] | None = None,
+) -> str:
     """Return a name that only the same merge has.
 
     Parameters
@@ -63,9 +69,11 @@ def digest(photons: sp.csr_matrix, pixels: Pixels, options: OrientOptions, blank
         How to orient.
     blank : (n_pixels,), optional
         The background.
+    mask : (n_frames,) int, optional
+        Which of the pixels' masks each frame has.
     """
     found = hashlib.sha256(f"{__version__} {options}".encode())
-    for values in (photons.indptr, photons.indices, photons.data, pixels.q, pixels.weight, blank):
+    for values in (photons.indptr, photons.indices, photons.data, pixels.q, pixels.weight, blank, mask, pixels.good):
         if values is not None:
             found.update(np.ascontiguousarray(values).tobytes())
     return found.hexdigest()[:24]

@@ -6,9 +6,10 @@ from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
+import scipy.sparse as sp
 
 from friedel.core.errors import InputError, PlanError
-from friedel.spi.frames.dragonfly import DragonflyDetector, read_detector
+from friedel.spi.frames.dragonfly import DragonflyDetector, read_detector, read_photons
 
 _LINK = ":::"
 _SYMMETRIES = {"sym_icosahedral": "I", "sym_octahedral": "O"}
@@ -108,6 +109,25 @@ def detector_for(
     if distance is not None:
         detector = bent(detector, distance)
     return detector if polarisation is None else polarised(detector, polarisation)
+
+
+def read_masks(path: Path) -> sp.csr_matrix:
+    """Read masks of frames, ``(n_frames, n_pixels)``: anything but 0 where a pixel wasn't measured.
+
+    Raises
+    ------
+    InputError
+        If the file is missing, or holds neither masks as ``.npy`` nor counts as ``.emc`` or Dragonfly's HDF5.
+    """
+    if path.suffix != ".npy":
+        return read_photons(path)
+    try:
+        found = np.load(path, mmap_mode="r", allow_pickle=False)
+    except (OSError, ValueError) as error:
+        raise InputError(f"{path}: no array of masks ({error})") from None
+    if found.ndim not in (2, 3) or found.dtype.kind not in "biu":
+        raise InputError(f"{path}: an array {found.shape} of {found.dtype}; masks are whole numbers (n_frames, y, x)")
+    return sp.csr_matrix(sp.vstack([sp.csr_matrix(one.reshape(1, -1) != 0, dtype=np.float32) for one in found]))
 
 
 def bent(detector: DragonflyDetector, distance: float) -> DragonflyDetector:

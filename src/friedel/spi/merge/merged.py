@@ -3,6 +3,7 @@
 from dataclasses import dataclass, field
 from io import BytesIO
 from pathlib import Path
+from typing import Any
 
 import h5py
 import numpy as np
@@ -166,8 +167,9 @@ class Merged:
             quality["chance"] = self.quality.chance
             quality["evidence"] = [self.quality.evidence, self.quality.evidence_error]
             quality["evenness"] = self.quality.evenness
-            if self.quality.kept is not None:
-                quality["kept"] = self.quality.kept
+            if self.quality.recovered is not None:
+                quality["recovered"] = self.quality.recovered
+                quality["recovered_evenness"] = self.quality.recovered_evenness
             quality["verdict"] = self.quality.verdict
             file["notes"] = [f"{step}: {text}" for step, text in self.notes]
 
@@ -189,9 +191,9 @@ class Merged:
                     name: file["quality"][name][()]
                     for name in ("q", "halves", "chance", "q_resolved", "named", "evidence")
                 }
-                # Files of versions that didn't measure these have neither.
-                kept = file["quality"]["kept"][()] if "kept" in file["quality"] else None
-                even = float(file["quality"]["evenness"][()]) if "evenness" in file["quality"] else 1.0
+                # Files of versions that didn't measure these lack them.
+                asked = ("recovered", "recovered_evenness", "evenness")
+                more: dict[str, Any] = {n: file["quality"][n][()] for n in asked if n in file["quality"]}
                 notes = tuple(tuple(line.decode().split(": ", 1)) for line in file["notes"][()])
                 halves, voxel = file["halves"][()], float(file["voxel"][()])
         except (OSError, KeyError) as error:
@@ -204,8 +206,7 @@ class Merged:
             named=int(marks["named"]),
             evidence=float(marks["evidence"][0]),
             evidence_error=float(marks["evidence"][1]),
-            kept=kept,
-            evenness=even,
+            **more,
         )
         none = np.zeros((0, *arrays["intensity"].shape), np.float32)
         return cls(**arrays, voxel=voxel, halves=(halves[0], halves[1]), quality=quality, resampled=none, notes=notes)
@@ -215,6 +216,8 @@ class Merged:
 class MergeRun:
     """What a merge left: the result, the density and its comparison if they were asked for, and the files by name.
 
+    Where several particles were told apart it is the most frequent one's, and ``others`` has the others'.
+
     Of several processes, all but the first have the result alone.
     """
 
@@ -222,6 +225,7 @@ class MergeRun:
     density: Density | None = None
     comparison: Comparison | None = None
     symmetries: list[Symmetry] = field(default_factory=list)
+    others: list["MergeRun"] = field(default_factory=list)
     files: dict[str, Path] = field(default_factory=dict)
 
 

@@ -30,6 +30,12 @@ class MergePlan(Plan):
     """Frames of photons: ``.emc`` or Dragonfly's HDF5; several are taken as one run."""
     detector: Path | None = None
     """Dragonfly detector file (``.h5``, ``.dat``); None: ``NAME_detector.h5`` beside ``NAME.emc``."""
+    detectors: tuple[Path, ...] = ()
+    """Detector files, one a file of frames, where those were measured by different detectors, or by one at different
+    places: q in one unit, on one Ewald sphere."""
+    masks: tuple[Path, ...] = ()
+    """Masks that differ from frame to frame, one file a file of frames: ``.npy`` ``(n_frames, y, x)``, anything but 0
+    where a pixel wasn't measured, or the frames' own formats, with a count there. The detector's mask holds beside."""
     distance: Annotated[float, Field(gt=0)] | None = None
     """Detector distance in pixels, for a detector file that is flat: bends it onto the Ewald sphere, with the pixels'
     solid angle."""
@@ -38,6 +44,9 @@ class MergePlan(Plan):
     classify` don't); None: they do."""
     blanks: tuple[Path, ...] = ()
     """Frames of the same run without a particle, in the same formats: they measure the background."""
+    models: Annotated[int, Field(ge=1, le=10)] = 1
+    """Particles, or conformations, that the frames show: more than one are told apart first, and each is merged from
+    its own frames into a folder of its own (``particle_1`` is the most frequent), with a verdict of its own."""
     symmetry: str = "C1"
     """Point group imposed: C1 (none), Cn, Dn, T, O or I."""
     test_symmetry: bool = False

@@ -13,13 +13,14 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from friedel.core.errors import InputError
-from friedel.spi.orient.expect import Expectation, Judgement, Slices, expect, judge, take_slices
+from friedel.spi.orient.expect import Expectation, Judgement, Slices, expect, judge, slices_by_mask
 from friedel.spi.orient.rings import Pixels, RingFrames
 from friedel.spi.orient.speckle import shell_variance
 
 _BINS = 6
 """Shares told apart, by quantiles: with fluences spread by half (log-normal), frames lie within 15 % of their bin's."""
 _LEAST_SIGNAL = 0.02  # of a ring's mean photons: what is left to the particle where blanks claim all
+_LEAST_MASK = 0.1  # of a ring's weight: where a mask leaves less, what is there tells too little to be scaled up
 _ROUNDS = 3  # of the weighted fit of scales: its weights, from the fit before, change by per cents after two
 
 
@@ -57,7 +58,11 @@ def with_background(frames: RingFrames, blank: NDArray[np.float64], pixels: Pixe
     signal = mean - photons
     speckles = np.maximum(2 * np.pi * rings.radius * extent, 1.0)
     rough = shell_variance(frames, extent) * (mean / signal.clip(1e-9)) ** 2 / speckles
-    share = _shares(frames.everyones(frames.counts).double().numpy(), signal, photons, rough)
+    counts = frames.everyones(frames.counts).double().numpy()
+    if frames.masks is not None and frames.mask is not None:  # as if every frame had the mean mask
+        own = frames.masks[:, 0].real.double().numpy()[frames.everyones(frames.mask).numpy()]
+        counts = counts * frames.weights[0].real.double().numpy() / own.clip(_LEAST_MASK * own.mean(0))
+    share = _shares(counts, signal, photons, rough)
     background = photons / frames.weights[0].real.double().numpy()
     return replace(
         frames,
@@ -105,7 +110,14 @@ def _fluence(
 
 
 def expect_over(
-    frames: RingFrames, volume: Tensor, views: Tensor, *, n_rings: int, beta: float = 1.0, bias: Tensor | None = None
+    frames: RingFrames,
+    volume: Tensor,
+    views: Tensor,
+    *,
+    n_rings: int,
+    beta: float = 1.0,
+    bias: Tensor | None = None,
+    part: Tensor | None = None,
 ) -> tuple[Expectation, Tensor]:
     """Find the posterior over orientations, with the background if frames have one.
 
@@ -123,6 +135,8 @@ def expect_over(
         Inverse temperature.
     bias : (n_views,), optional
         Nats by which each view is more probable before a frame is seen.
+    part : (n_frames,), optional
+        Share of each frame that belongs to this model; None: all of all.
 
     Returns
     -------
@@ -133,10 +147,10 @@ def expect_over(
     """
     parts, order = [], []
     for index, added, chosen, slices in _alike(frames, volume, views, n_rings):
-        part = expect(chosen, slices, beta=beta, bias=bias)
+        found = expect(chosen, slices, beta=beta, bias=bias, part=None if part is None else part[index])
         if added is not None:
-            part = replace(part, photons=part.photons - added[:n_rings, None] * part.exposure)
-        parts.append(part)
+            found = replace(found, photons=found.photons - added[:n_rings, None] * found.exposure)
+        parts.append(found)
         order.append(index)
     return _united(parts, torch.cat(order).argsort()), slices.points
 
@@ -164,21 +178,28 @@ def judge_over(frames: RingFrames, volume: Tensor, views: Tensor, *, n_rings: in
 def _alike(
     frames: RingFrames, volume: Tensor, views: Tensor, n_rings: int
 ) -> Iterator[tuple[Tensor, Tensor | None, RingFrames, Slices]]:
-    """Yield frames of nearly the same share: their numbers, the background in their slices, the frames, the slices.
+    """Yield frames' numbers, of nearly one share and one mask each time, the added background, frames and slices."""
+    for index, added in _by_share(frames):
+        kinds = [frames.weights] if frames.masks is None else list(frames.masks)
+        found = slices_by_mask(volume, frames, views, n_rings, kinds, added=added)
+        for number, slices in enumerate(found):
+            ours = index if frames.mask is None else index[frames.mask[index] == number]
+            if len(ours):  # another process has them otherwise
+                yield ours, added, frames.select(ours), slices
 
-    Which shares are alike is decided by all processes' frames.
-    """
+
+def _by_share(frames: RingFrames) -> Iterator[tuple[Tensor, Tensor | None]]:
+    """Yield numbers of frames of nearly the same share, as all processes' frames tell, and the background to add."""
     if frames.share is None or frames.background is None:
-        yield torch.arange(len(frames)), None, frames, take_slices(volume, frames, views, n_rings)
+        yield torch.arange(len(frames)), None
         return
     ordered = frames.team.joined(frames.share).sort().values
     bins = ordered.chunk(min(_BINS, len(ordered)))
     which = torch.bucketize(frames.share, torch.stack([part[-1] for part in bins[:-1]]))
     for number, part in enumerate(bins):
-        index, added = (which == number).nonzero()[:, 0], float(part.mean()) * frames.background
-        if not len(index):
-            continue  # another process has them
-        yield index, added, frames.select(index), take_slices(volume, frames, views, n_rings, added=added)
+        index = (which == number).nonzero()[:, 0]
+        if len(index):
+            yield index, float(part.mean()) * frames.background
 
 
 def _united(parts: list[Expectation], back: Tensor) -> Expectation:

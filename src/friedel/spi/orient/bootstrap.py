@@ -3,7 +3,8 @@
 Bootstrap: as many frames are drawn from the frames, with replacement, placed by the final model and merged; what the
 intensities of many such draws differ by is their error from the choice of frames and from photon noise (bootstrap of
 EMC: arXiv:1701.00338). Sentinels: frames drawn from one half's intensity, in orientations that are known,
-are oriented by the other half's, as any frame would be.
+are oriented by the other half's, as any frame would be. Recovery: frames drawn from the result are oriented from
+nothing, and what they make is compared with what they were drawn from.
 """
 
 from dataclasses import dataclass, replace
@@ -16,17 +17,32 @@ from scipy.spatial.transform import Rotation
 from torch import Tensor
 
 from friedel.core.machine.threads import in_threads
-from friedel.core.observer import Progress
-from friedel.spi.orient.align import sphere_correlation
+from friedel.core.observer import Progress, silent
+from friedel.spi.orient.align import align, sphere_correlation
 from friedel.spi.orient.background import expect_over
-from friedel.spi.orient.march import THOROUGH, March, Model, compress, iterate, rotations_of, uncertainty_of
+from friedel.spi.orient.coverage import evenness
+from friedel.spi.orient.expect import MOST
+from friedel.spi.orient.march import (
+    THOROUGH,
+    March,
+    Model,
+    NoMemory,
+    compress,
+    iterate,
+    rotations_of,
+    run_march,
+    uncertainty_of,
+)
 from friedel.spi.orient.rings import Pixels, RingFrames, ring_frames
 from friedel.spi.orient.views import turned_views
 from friedel.spi.orient.volume import sample
 
 Floats = NDArray[np.float32]
-_DRAWN, _DRAWN_AT_ONCE = 600, 50
-"""Frames drawn in a set, at most, and at once: a detector of 512² has then 150 MB of places."""
+_OWN_NOISE = 1.0
+"""Nats a frame that the noise of a half's intensity may cost: starts that gave the intensity back lay 0.2 to 0.9 below
+it, those that failed 1.3 to 11."""
+_DRAWN_AT_ONCE = 50
+"""Frames drawn at once: a detector of 512² has then 150 MB of places."""
 
 
 def resampled(frames: RingFrames, model: Model, march: March, n: int, *, seed: int) -> Floats:
@@ -147,64 +163,90 @@ def drawn_frames(
     if frames.background is not None and frames.share is not None:
         glow = np.interp(np.hypot(q[:, 0], q[:, 1]), frames.rings.radius, frames.background.double().numpy())
         share = frames.everyones(frames.share).double().numpy()[like]
+    own = None if frames.mask is None else frames.everyones(frames.mask).numpy()[like]
     rows = []
     for start in range(0, n, _DRAWN_AT_ONCE):
         part = slice(start, start + _DRAWN_AT_ONCE)
         places = torch.from_numpy((q @ known[part].as_matrix().swapaxes(1, 2)).astype(np.float32))
         mean = (sample(intensity, places).double().numpy() + share[part, None] * glow) * weight
-        mean *= (counts[like[part]] / mean.sum(1))[:, None]
+        if own is not None and pixels.good is not None:
+            mean *= pixels.good[own[part]][:, used]
+        mean *= (counts[like[part]] / mean.sum(1).clip(1e-12))[:, None]
         rows.append(sp.csr_matrix(rng.poisson(mean).astype(np.float32)))
     photons = sp.csr_matrix(sp.vstack(rows))
     whole = sp.csr_matrix((photons.data, used[photons.indices], photons.indptr), (n, len(pixels.weight)))
-    made = ring_frames(whole, pixels, frames.rings)
+    made = ring_frames(whole, pixels, frames.rings, mask=own)
     if frames.share is None:
         return made
     return replace(made, background=frames.background, share=torch.from_numpy(share.astype(np.float32)))
 
 
-def kept_by_merging(
-    model: Model, frames: RingFrames, pixels: Pixels, march: March, q: NDArray[np.float64], *, seed: int
-) -> NDArray[np.float64]:
-    """Return how like an intensity what is merged of frames drawn from it is, but for noise, at each |q|.
+@dataclass(frozen=True, eq=False, kw_only=True)
+class Recovery:
+    """What became of frames that were drawn from the merged intensity, evenly, and oriented from nothing.
 
-    Two sets of frames are drawn, oriented by the intensity and merged. What both sets have in common is what their
-    orientations and smoothing leave of it: c₁ c₂ / c₁₂, of their correlations with it and with each other, is its
-    square. Halves of the hits share this loss, so that they don't show it.
+    Attributes
+    ----------
+    likeness : (n_shells,) float64
+        Correlation of what they make with the intensity they were drawn from.
+    evenness : float
+        Share of view directions on which they ended up (`coverage.evenness`).
+    """
+
+    likeness: NDArray[np.float64]
+    evenness: float
+
+
+def recover(
+    model: Model, frames: RingFrames, pixels: Pixels, march: March, q: NDArray[np.float64], *, starts: int, seed: int
+) -> Recovery:
+    """Draw as many frames as are in a half from an intensity, in even orientations, and orient them from nothing.
+
+    Halves of the hits share the mistakes that this particle leads to: frames in a view that looks like their own,
+    structure that smoothing levels. A set drawn from the result makes the same mistakes, and here the truth is known:
+    a parametric bootstrap (Efron & Tibshirani, An Introduction to the Bootstrap, 1993, 6.5) of the whole merge. A start
+    that ends where frames are less likely than by the intensity that they were drawn from has failed, as one of the
+    halves' that disagree may have; it is made again, and the likeliest counts.
 
     Parameters
     ----------
     model : Model
         The merged intensity.
     frames : RingFrames
-        The hits.
+        The hits: their number, brightness and background.
     pixels : Pixels
         The detector.
     march : March
         As for the merge.
     q : (n_shells,)
         Where to compare, voxels.
+    starts : int
+        Tries, at most.
     seed : int
-        Of what is drawn.
+        Of what is drawn, of the starts and views.
     """
-    n = min(_DRAWN, int(frames.team.total(torch.tensor(len(frames)))) // 2)
-
-    def drawn(number: int) -> RingFrames:
-        rng = np.random.default_rng((seed, 11, number))
-        return drawn_frames(model.intensity.cpu(), frames, pixels, Rotation.random(n, random_state=rng), rng)
-
-    def merged(job: tuple[int, RingFrames]) -> Tensor:
-        rng = np.random.default_rng((seed, 12, job[0]))
-        done = iterate(replace(model, bias=None), job[1], march, rng, q_max=march.q_max)
-        return compress(done.merge, done.model, march, q_max=march.q_max, steps=THOROUGH).relative.cpu()
-
-    # Drawn one after the other: other processes are asked for their frames' brightness.
-    first, second = in_threads(merged, [(number, drawn(number)) for number in range(2)])
-    known, unturned = model.relative.cpu(), Rotation.identity()
-    pairs = ((known, first), (known, second), (first, second))
-    one, two, both = (sphere_correlation(a, b, unturned, q) for a, b in pairs)
-    with np.errstate(invalid="ignore", divide="ignore"):
-        kept = np.sqrt(one.clip(0) * two.clip(0) / both.clip(1e-6))
-    return kept.clip(0, 1)
+    team = frames.team
+    n = int(team.total(torch.tensor(len(frames)))) // 2
+    rng = np.random.default_rng((seed, 11))
+    drawn = drawn_frames(model.intensity.cpu(), frames, pixels, Rotation.random(n, random_state=rng), rng)
+    if team.size > 1:
+        drawn = replace(drawn.select(np.arange(n)[team.share(n, MOST)]), team=team)
+    march, low = replace(march, memory=NoMemory(), observer=silent), min(max(0.8 / march.extent, 3), march.q_max / 2)
+    views = turned_views(march.n_views(march.q_max), np.random.default_rng((seed, 13)), march.group)
+    right, _ = expect_over(drawn, model.intensity, views, n_rings=drawn.rings.within(march.q_max))
+    expected = float(team.total(right.log_likelihood.double().sum()))
+    best, likeness = (-np.inf, np.zeros((0, 3, 3), np.float32)), np.zeros(len(q))
+    for start in range(starts):
+        done = run_march(drawn, march, 1000 * seed + 500 + start)
+        likelihood = float(team.total(done.found.log_likelihood.double().sum()))
+        if team.first(likelihood > best[0]):
+            found = compress(done.merge, done.model, march, q_max=march.q_max, steps=THOROUGH).relative.cpu()
+            turn = align(model.relative.cpu(), found, q_min=low, q_max=0.95 * march.q_max)
+            likeness = sphere_correlation(model.relative.cpu(), found, turn, q)
+            best = (likelihood, drawn.everyones(torch.from_numpy(done.rotations)).numpy())
+        if team.first(best[0] >= expected - _OWN_NOISE * n):
+            break
+    return Recovery(likeness=likeness, evenness=evenness(best[1], march.group))
 
 
 def _nearest(known: NDArray[np.float64], found: Floats, group: NDArray[np.float64]) -> Floats:

@@ -7,7 +7,7 @@ model of few frames may be wrong; so whenever their number has doubled all are o
 that costs twice the last time.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import scipy.sparse as sp
@@ -17,6 +17,8 @@ from torch import Tensor
 from friedel.core.machine.threads import single_thread
 from friedel.core.observer import Observer, silent
 from friedel.spi.orient.background import expect_over, judge_over
+from friedel.spi.orient.coverage import evenness
+from friedel.spi.orient.lit import LEAST_PHOTONS, photons_on
 from friedel.spi.orient.march import (
     THOROUGH,
     Iteration,
@@ -25,9 +27,9 @@ from friedel.spi.orient.march import (
     collect_views,
     compress,
 )
-from friedel.spi.orient.quality import DOUBTED, MergeQuality, corrected
+from friedel.spi.orient.quality import DOUBTED, EVEN, SURE, MergeQuality, corrected
 from friedel.spi.orient.rings import Pixels, RingFrames, Rings, ring_frames, upright
-from friedel.spi.orient.solve import LEAST_PHOTONS, OrientOptions, agreeing, compare, joint, photons_on, prepare
+from friedel.spi.orient.solve import OrientOptions, agreeing, compare, joint, prepare, tested
 from friedel.spi.orient.speckle import lay_frames
 from friedel.spi.orient.views import turned_views
 from friedel.spi.orient.volume import Merge
@@ -78,7 +80,17 @@ class Growth:
         halves = np.clip(np.nan_to_num(self.quality.halves), 0, 0.9999)
         ratio = 2 * halves / (1 - halves)
         known = np.isfinite(self.quality.halves)
-        return float(corrected(ratio / (1 + ratio))[known].mean()) if known.any() else 0.0
+        shared = self.quality.corrected / corrected(self.quality.halves).clip(1e-6)  # lost by both halves: it stays
+        return float((shared * corrected(ratio / (1 + ratio)))[known].mean()) if known.any() else 0.0
+
+    @property
+    def _cause(self) -> str:
+        quality = self.quality
+        if quality.evenness < EVEN:
+            return f": hits crowd on {quality.evenness:.0%} of all view directions"
+        if quality.mean_recovered is not None and quality.mean_corrected < SURE:
+            return f": frames drawn from it give it back at {quality.mean_recovered:.2f}"
+        return ""
 
     @property
     def sentence(self) -> str:
@@ -86,17 +98,18 @@ class Growth:
         if self.quality.agreement < DOUBTED:
             return f"{self.n_frames} hits: the halves don't agree yet ({self.quality.mean_halves:.2f}); more are needed"
         now, then = self.quality.mean_corrected, self.expected
+        doubt = "" if self.quality.verdict == "trust" else f" ({self.quality.verdict}{self._cause})"
         helps = "twice as many would make it" if then - now >= ENOUGH else "more hardly help: twice as many make it"
-        return f"{self.n_frames} hits: correlation with the truth {now:.3f}, from the halves; {helps} {then:.3f}"
+        return f"{self.n_frames} hits: correlation with the truth {now:.3f}{doubt}; {helps} {then:.3f}"
 
 
 @dataclass
 class _Half:
-    """One half's model, its sums, and the directions of its frames."""
+    """One half's model, its sums, and the orientations of its frames, ``(n_frames, 3, 3)``."""
 
     model: Model
     merge: Merge
-    views: NDArray[np.float32]
+    turns: NDArray[np.float32]
 
 
 class GrowingMerge:
@@ -127,6 +140,7 @@ class GrowingMerge:
         self._rings: Rings
         self._halves: list[_Half] = []
         self._evidence: list[NDArray[np.float32]] = []
+        self._tested: MergeQuality | None = None
         self._rng = np.random.default_rng(self._options.seed)
 
     @property
@@ -181,7 +195,8 @@ class GrowingMerge:
         parts = [frames.select(np.arange(half, len(frames), 2)) for half in (0, 1)]
 
         done = agreeing(parts, self._march, self._options)
-        self._halves = [_Half(half.model, half.merge, _beams(half)) for half in done]
+        self._tested = None
+        self._halves = [_Half(half.model, half.merge, half.rotations) for half in done]
         self._evidence = [self._foretold(parts[half], self._halves[1 - half]) for half in (0, 1)]
         self._marched = self._done = self.n_frames
 
@@ -211,7 +226,7 @@ class GrowingMerge:
         merge = Merge(kept * half.merge.photons + new.photons, kept * half.merge.exposure + new.exposure)
         model = compress(merge, half.model, march, q_max=march.q_max)
         done = Iteration(model=model, found=found, merge=new, views=views, q_max=march.q_max)
-        return _Half(model, merge, np.concatenate([half.views[: round(kept * len(half.views))], _beams(done)]))
+        return _Half(model, merge, np.concatenate([half.turns[: round(kept * len(half.turns))], done.rotations]))
 
     def _foretold(self, frames: RingFrames, half: _Half) -> NDArray[np.float32]:
         """Return each frame's evidence for a half that it isn't in."""
@@ -225,14 +240,19 @@ class GrowingMerge:
         march, halves = self._march, self._halves
         models = [compress(half.merge, half.model, march, q_max=march.q_max, steps=THOROUGH) for half in halves]
         quality, rotation = compare(models, march, self._pixels, named=0, evidence=np.concatenate(self._evidence))
+        quality = replace(quality, evenness=min(evenness(half.turns, march.group) for half in halves))
+        whole = joint(models, rotation)
+        if self._tested is None:  # once after all were oriented anew: it costs as much as a half's march
+            frames = self._on_rings(np.arange(self._photons.shape[0]))
+            self._tested = tested(quality, whole, frames, self._pixels, march, replace(self._options, starts=1))
+        then = self._tested
+        if then.recovered is not None:  # what halves lose alike stays lost; what they know more since counts
+            shared = then.corrected / corrected(then.halves).clip(1e-6)
+            recovered = shared * np.sqrt(np.nan_to_num(quality.halves).clip(0))
+            quality = replace(quality, recovered=recovered, recovered_evenness=then.recovered_evenness)
         return Growth(
             n_frames=self._done,
-            intensity=joint(models, rotation).intensity.numpy(),
+            intensity=whole.intensity.numpy(),
             quality=quality,
-            views=halves[0].views,
+            views=np.ascontiguousarray(halves[0].turns[:, :, 2]),
         )
-
-
-def _beams(done: Iteration) -> NDArray[np.float32]:
-    """Return the beam's direction in the particle for each frame, ``(n_frames, 3)``."""
-    return np.ascontiguousarray(done.rotations[:, :, 2])

@@ -16,9 +16,11 @@ EVEN, CROWDED = 0.93, 0.85
 """Share of the sphere covered (`coverage.evenness`) from which hits lie evenly, and below which they crowd: 0.95 and
 more for random orientations of 40 frames or more. A molecule, a capsid, a torus and a blob whose halves agreed at
 0.89–0.96 beyond chance on intensities that the truth is like at 0.78–0.88 covered 0.39–0.83."""
-_FIRST_LOSS = 3
-"""Power of `kept` in the promise. The merged intensity is smooth already, so that a merge of frames drawn from it loses
-less than that of the hits did: 1 − kept was 1.4 (the benchmark's balls) to 4.4 times too small on five particles."""
+SURE = 0.9
+"""Least correlation with the truth that is promised with "trust". Halves that agree at `TRUSTED` would promise 0.96;
+what falls below this was lost where both halves make the same mistakes."""
+PREFERRED = 0.95
+"""Promise from which hits that don't lie evenly are believed to lie so, if frames drawn evenly are oriented evenly."""
 SEVENTH = 0.143
 """Correlation of halves at which the whole's with the truth is 0.5: the usual criterion."""
 _JUNK, _OTHER, _POOR = -4.0, -1.75, -2.5
@@ -54,11 +56,13 @@ class MergeQuality:
     evidence, evidence_error : float
         Mean over frames of the log-likelihood ratio of the half that a frame isn't in, over all orientations, and the
         radial mean; and its standard error. Below zero where frames have no structure that orientations explain.
-    kept : (n_shells,) float64, optional
-        What orienting and smoothing leave of an intensity, in correlation, noise aside (`kept_by_merging`): halves
-        share that loss. None where it wasn't measured.
+    recovered : (n_shells,) float64, optional
+        Correlation with this intensity of what half as many frames, drawn from it and oriented from nothing, make
+        (`bootstrap.recover`): what halves do wrong alike shows here. None where it wasn't measured.
     evenness : float
         Share of the sphere of view directions that hits cover.
+    recovered_evenness : float
+        The same of the frames drawn for ``recovered``, which were drawn evenly.
     """
 
     q: Floats
@@ -68,8 +72,9 @@ class MergeQuality:
     named: int
     evidence: float
     evidence_error: float
-    kept: Floats | None = None
+    recovered: Floats | None = None
     evenness: float = 1.0
+    recovered_evenness: float = 1.0
 
     @property
     def evident(self) -> bool:
@@ -78,9 +83,16 @@ class MergeQuality:
 
     @property
     def corrected(self) -> Floats:
-        """Expected correlation of the whole with the truth, by shell: none where nothing is evident."""
+        """Expected correlation of the whole with the truth, by shell: none where nothing is evident.
+
+        A half has √C with the truth if the halves share no mistake, and `recovered` if they make those that the drawn
+        frames make; the whole has √(2 / (1 + C)) times that.
+        """
         found = corrected(self.halves if self.evident else np.zeros_like(self.halves))
-        return found if self.kept is None else found * np.nan_to_num(self.kept) ** _FIRST_LOSS
+        if self.recovered is None:
+            return found
+        half = np.clip(np.nan_to_num(self.recovered), 0, 1)
+        return np.minimum(found, half * np.sqrt(2 / (1 + np.clip(np.nan_to_num(self.halves), 0, 1))))
 
     @property
     def agreement(self) -> float:
@@ -96,6 +108,12 @@ class MergeQuality:
         return float(np.nanmean(self.halves)) if np.isfinite(self.halves).any() else 0.0
 
     @property
+    def mean_recovered(self) -> float | None:
+        """Mean over the shells of `recovered`."""
+        known = np.isfinite(self.halves)
+        return float(np.mean(np.nan_to_num(self.recovered)[known])) if self.recovered is not None else None
+
+    @property
     def mean_corrected(self) -> float:
         """Mean over the shells of the expected correlation with the truth."""
         return float(np.mean(self.corrected[np.isfinite(self.halves)])) if np.isfinite(self.halves).any() else 0.0
@@ -105,9 +123,16 @@ class MergeQuality:
         """One word for it; "unknown" where no half sets were made."""
         if not np.isfinite(self.halves).any():
             return "unknown"
-        if self.agreement < DOUBTED or self.evenness < CROWDED:
+        if self.agreement < DOUBTED or (self.evenness < CROWDED and not self.preferring):
             return "don't trust"
-        return "trust" if self.agreement >= TRUSTED and self.evenness >= EVEN else "check"
+        sure = self.agreement >= TRUSTED and self.mean_corrected >= SURE
+        return "trust" if sure and self.evenness >= EVEN else "check"
+
+    @property
+    def preferring(self) -> bool:
+        """Whether hits seem to prefer directions in truth: frames drawn evenly come out evenly, and so does the map."""
+        known = self.recovered is not None and self.recovered_evenness >= EVEN
+        return known and self.evenness < EVEN and self.mean_corrected >= PREFERRED
 
     @property
     def sentence(self) -> str:
@@ -121,6 +146,11 @@ class MergeQuality:
             f"two halves, oriented from independent starts, agree at {self.mean_halves:.3f} in the mean over shells "
             f"({float(np.nanmean(self.chance)):.2f} by chance); each foretells the other's frames by "
             f"{self.evidence:.1f} nats a frame"
+            + (
+                f"; frames drawn from the result and oriented from nothing give it back at {self.mean_recovered:.3f}"
+                if self.mean_recovered is not None
+                else ""
+            )
             + (f"; hits crowd on {self.evenness:.0%} of all view directions" if self.evenness < EVEN else "")
         )
 

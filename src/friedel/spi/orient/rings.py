@@ -38,10 +38,13 @@ class Pixels:
         (x, y, z) in voxels of the volume, z along the beam.
     weight : (n_pixels,) float64
         Solid angle times polarisation; 0 where nothing is measured or the pixel takes no part.
+    good : (n_masks, n_pixels) bool, optional
+        Which pixels were measured under each of the masks that frames have; None: all frames have all.
     """
 
     q: Floats
     weight: Floats
+    good: NDArray[np.bool_] | None = None
 
     @property
     def used(self) -> NDArray[np.bool_]:
@@ -93,7 +96,9 @@ class RingFrames:
     photons : (n_harmonics, n_frames, n_rings) complex64
         Σ over a ring's photons of exp(−i m φ).
     weights : (n_harmonics, n_rings) complex64
-        The same of the detector's weights.
+        The same of the detector's weights; where frames have masks, in the mean over all frames.
+    weight_power : (n_harmonics, n_rings) float64
+        Mean over all frames of |weights|².
     counts : (n_frames, n_rings) float32
         Photons by ring.
     mean : (n_rings,) float32
@@ -108,11 +113,16 @@ class RingFrames:
         The processes that have the other frames.
     numbers : (n_frames,) int64
         Which of all frames these are, increasing.
+    masks : (n_masks, n_harmonics, n_rings) complex64, optional
+        The weights under each of the masks that frames have.
+    mask : (n_frames,) int64, optional
+        Which one each frame has.
     """
 
     rings: Rings
     photons: Tensor
     weights: Tensor
+    weight_power: Tensor
     counts: Tensor
     mean: Tensor
     shot: Tensor
@@ -120,6 +130,8 @@ class RingFrames:
     background: Tensor | None = None
     share: Tensor | None = None
     team: Team = ALONE
+    masks: Tensor | None = None
+    mask: Tensor | None = None
 
     def __len__(self) -> int:
         return self.photons.shape[1]
@@ -133,6 +145,7 @@ class RingFrames:
             counts=self.counts[index],
             numbers=self.numbers[index],
             share=None if self.share is None else self.share[index],
+            mask=None if self.mask is None else self.mask[index],
         )
 
     def everyones(self, values: Tensor) -> Tensor:
@@ -214,6 +227,7 @@ def ring_frames(
     *,
     team: Team = ALONE,
     numbers: NDArray[np.int64] | None = None,
+    mask: NDArray[np.int64] | None = None,
 ) -> RingFrames:
     """Expand sparse frames of photons in the rings' harmonics.
 
@@ -229,6 +243,8 @@ def ring_frames(
         The processes that share the frames.
     numbers : (n_ours,) int, optional
         This process's frames, increasing; None: all.
+    mask : (n_frames,) int, optional
+        Which of the pixels' masks each of all frames has; needed where they have any.
     """
     used = np.flatnonzero(pixels.used)
     photons = sp.csr_matrix(photons, dtype=np.float32)[:, used]
@@ -239,24 +255,31 @@ def ring_frames(
     place = np.interp(np.hypot(q[:, 0], q[:, 1]), rings.radius, np.arange(len(rings.radius)))
     angle = np.arctan2(q[:, 1], q[:, 0])
     n_harmonics = int(rings.orders.max()) + 1
+    measured, part = np.ones((1, len(used))), np.ones(1)
+    if pixels.good is not None and mask is not None:
+        measured, part = pixels.good[:, used].astype(float), np.bincount(mask, minlength=len(pixels.good)) / len(mask)
     frames = np.zeros((n_harmonics, photons.shape[0], len(rings.radius)), np.complex64)
-    weights = np.zeros((n_harmonics, len(rings.radius)), np.complex64)
+    weights = np.zeros((len(measured), n_harmonics, len(rings.radius)), np.complex64)
     shot, ring_mean = (np.zeros(len(rings.radius), np.float32) for _ in range(2))
     for ring, order in enumerate(rings.orders):
         share = np.maximum(0.0, 1.0 - np.abs(place - ring))
         near = np.flatnonzero(share)
         waves = (share[near, None] * np.exp(-1j * np.outer(angle[near], np.arange(order + 1)))).astype(np.complex64)
         frames[: order + 1, :, ring] = (photons[:, near] @ waves).T
-        weights[: order + 1, ring] = weight[near] @ waves
+        weights[:, : order + 1, ring] = (measured[:, near] * weight[near]) @ waves
         shot[ring], ring_mean[ring] = mean @ share**2, mean @ share
     counts = torch.from_numpy(np.ascontiguousarray(frames[0].real))
+    own = len(measured) > 1 and mask is not None
     return RingFrames(
         rings=rings,
         photons=torch.from_numpy(frames),
-        weights=torch.from_numpy(weights),
+        weights=torch.from_numpy(np.tensordot(part, weights, 1).astype(np.complex64)),
+        weight_power=torch.from_numpy(np.tensordot(part, np.abs(weights.astype(np.complex128)) ** 2, 1)),
         counts=counts,
         mean=torch.from_numpy(ring_mean),
         shot=torch.from_numpy(shot),
         numbers=torch.from_numpy(numbers),
         team=team,
+        masks=torch.from_numpy(weights) if own else None,
+        mask=torch.from_numpy(np.asarray(mask)[numbers]) if own and mask is not None else None,
     )

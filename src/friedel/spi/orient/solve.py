@@ -20,18 +20,16 @@ from friedel.core.machine.threads import in_threads, single_thread
 from friedel.core.observer import Note, Observer, Warned, silent
 from friedel.spi.orient.align import align, chance_correlation, sphere_correlation, turned
 from friedel.spi.orient.background import judge_over, with_background
-from friedel.spi.orient.bootstrap import Sentinels, kept_by_merging, resampled, sentinels
+from friedel.spi.orient.bootstrap import Sentinels, recover, resampled, sentinels
 from friedel.spi.orient.coverage import evenness
 from friedel.spi.orient.expect import MOST, Judgement
+from friedel.spi.orient.lit import lit_frames
 from friedel.spi.orient.march import THOROUGH, Iteration, March, Memory, Model, compress, iterate, run_march
 from friedel.spi.orient.quality import DOUBTED, MergeQuality, outliers, resolved
 from friedel.spi.orient.rings import Pixels, RingFrames, upright
 from friedel.spi.orient.speckle import MARGIN, Speckle, lay_frames, shell_variance
 from friedel.spi.orient.views import symmetry_group, turned_views
 
-LEAST_PHOTONS = 10
-"""Frames of fewer photons than this say nothing about an orientation and are set aside as empty."""
-LEAST_FRAMES = 40  # 20 in each half: below it nothing is tried; a result takes some hundreds
 _LEAST_SHARE = 20  # frames of a process: fewer would leave it waiting for the others
 _FEW = 0.02
 """Share of outliers up to which the halves, made with them, aren't made again: a hundredth costs 0.001 of agreement."""
@@ -115,6 +113,7 @@ def orient(
     pixels: Pixels,
     options: OrientOptions | None = None,
     *,
+    mask: NDArray[np.int64] | None = None,
     blank: NDArray[np.float64] | None = None,
     memory: Memory | None = None,
     observer: Observer = silent,
@@ -131,6 +130,8 @@ def orient(
         Where the pixels lie in the volume, voxels, and their weights.
     options : OrientOptions, optional
         Symmetry, starts, seed.
+    mask : (n_frames,) int, optional
+        Which of the pixels' masks (`Pixels.good`) each frame has; there are no photons outside it.
     blank : (n_pixels,), optional
         Mean photons of a frame without a particle (`with_background`).
     memory : Memory, optional
@@ -149,14 +150,19 @@ def orient(
     # The halves run side by side: no thread waits for another inside an operation.
     with single_thread(), working_together() as team:
         observer = observer if team.rank == 0 else silent
-        lit = _lit(photons, pixels, observer)
+        lit = lit_frames(photons, pixels, observer)
         pixels, turn = upright(pixels)
         if len(lit) < _LEAST_SHARE * team.size:
             raise InputError(f"{len(lit)} frames are too few for {team.size} processes; start fewer of them")
         halves = half_sets(len(lit), options.seed)
         numbers = np.sort(np.concatenate([half[team.share(len(half), MOST)] for half in halves]))
-        speckle, frames = lay_frames(photons[lit], pixels, diameter=options.diameter or 0.0, team=team, numbers=numbers)
+        mask = None if mask is None else mask[lit]
+        speckle, frames = lay_frames(
+            photons[lit], pixels, diameter=options.diameter or 0.0, team=team, numbers=numbers, mask=mask
+        )
         if blank is not None:
+            if mask is not None and pixels.good is not None:
+                blank = blank * (np.bincount(mask, minlength=len(pixels.good)) / len(mask) @ pixels.good)
             frames = with_background(frames, blank, pixels, extent=speckle.extent)
         march = prepare(frames, pixels, speckle, options, observer)
         if memory is not None:
@@ -206,11 +212,8 @@ def _orient(
     chosen = frames if good.all() else frames.select(np.flatnonzero(good))
     last = _together(joint(models, rotation), chosen, march, options)
     figures = _oriented(last, judged, good, parts, frames)
-    quality = replace(
-        quality,
-        kept=kept_by_merging(last.model, chosen, pixels, march, quality.q, seed=options.seed),
-        evenness=evenness(figures["rotations"][figures["used"]], march.group),
-    )
+    quality = replace(quality, evenness=evenness(figures["rotations"][figures["used"]], march.group))
+    quality = tested(quality, last.model, chosen, pixels, march, options)
     march.observer(Note("halves", quality.sentence))
     known = None
     if options.sentinels:
@@ -230,49 +233,6 @@ def _orient(
         quality=quality,
         **figures,
     )
-
-
-def photons_on(photons: sp.csr_matrix, pixels: Pixels) -> NDArray[np.float32]:
-    """Return each frame's photons on the pixels used, ``(n_frames,)``.
-
-    Raises
-    ------
-    InputError
-        If frames and detector don't fit.
-    """
-    if photons.shape[1] != len(pixels.weight):
-        raise InputError(
-            f"frames of {photons.shape[1]} pixels don't fit a detector of {len(pixels.weight)}; "
-            "give the detector file that belongs to these frames"
-        )
-    return np.asarray(photons @ pixels.used.astype(np.float32)).ravel()
-
-
-def _lit(photons: sp.csr_matrix, pixels: Pixels, observer: Observer) -> NDArray[np.int64]:
-    counts = photons_on(photons, pixels)
-    lit = np.flatnonzero(counts >= LEAST_PHOTONS)
-    if len(lit) < LEAST_FRAMES:
-        raise InputError(
-            f"{len(lit)} of {photons.shape[0]} frames have {LEAST_PHOTONS} photons or more on the pixels used; "
-            f"at least {LEAST_FRAMES} are needed, and some hundreds for a result"
-        )
-    copies = len(lit) - _distinct(photons[lit])
-    if len(lit) - copies < LEAST_FRAMES:
-        raise InputError(f"{len(lit)} frames, but only {len(lit) - copies} different ones: nothing to merge")
-    if copies:
-        observer(Warned("frames", f"{copies} frames are exact copies of others; they make the halves agree too well"))
-    if len(lit) < len(counts):
-        observer(
-            Warned("frames", f"{len(counts) - len(lit)} frames with fewer than {LEAST_PHOTONS} photons are set aside")
-        )
-    return lit
-
-
-def _distinct(photons: sp.csr_matrix) -> int:
-    """Return how many frames differ, by two random projections of each."""
-    rng = np.random.default_rng(0)
-    marks = photons @ rng.normal(size=(photons.shape[1], 2))
-    return len(np.unique(np.round(marks, 6), axis=0))
 
 
 def prepare(frames: RingFrames, pixels: Pixels, speckle: Speckle, options: OrientOptions, observer: Observer) -> March:
@@ -419,6 +379,32 @@ def compare(
         evidence_error=float(evidence.std() / np.sqrt(len(evidence))),
     )
     return quality, rotation
+
+
+def tested(
+    quality: MergeQuality, model: Model, frames: RingFrames, pixels: Pixels, march: March, options: OrientOptions
+) -> MergeQuality:
+    """Return the quality with what a set drawn from the result shows (`recover`), where halves agree at all.
+
+    Parameters
+    ----------
+    quality : MergeQuality
+        Of the halves, with q in voxels.
+    model : Model
+        The merged intensity.
+    frames : RingFrames
+        The hits in it.
+    pixels : Pixels
+        Where they were measured.
+    march : March
+        As for the merge.
+    options : OrientOptions
+        Starts and seed.
+    """
+    if not frames.team.first(quality.agreement >= DOUBTED):
+        return quality
+    again = recover(model, frames, pixels, march, quality.q, starts=options.starts, seed=options.seed)
+    return replace(quality, recovered=again.likeness, recovered_evenness=again.evenness)
 
 
 def joint(models: list[Model], rotation: Rotation) -> Model:

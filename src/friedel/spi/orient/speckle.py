@@ -36,15 +36,14 @@ where the radial mean nears zero what is divided by it gets sharp edges."""
 _WINDOW = 16.0
 """Length of a radial window, voxels: it tells frequencies 0.09 cycles per voxel apart, a third of the finest."""
 _LEAK = 1.3  # by which a window of one voxel widens what is seen, cycles per voxel; longer ones in proportion less
+_GAP = 2.0  # voxels along the radius without a pixel from which a window isn't used: one cut short leaks more
 _WIDEST = 0.45
 """Widest ball that is fitted, cycles per voxel. The fit runs there where structure along rings is faint, as a facetted
 body's flares are among round rings; what is seen across rings is taken then: nothing is finer than the diameter."""
 _BALL = 1.5
 """A ball's power falls to nothing at its diameter: it must reach so far beyond fringes to let them pass."""
-_RADIAL_ORDERS, _RADIAL_STEP = (
-    14,
-    0.02,
-)  # harmonics of which radial power is measured, a second's work; frequencies' step
+_RADIAL_ORDERS = 14  # harmonics of which radial power is measured: a second's work
+_RADIAL_STEP = 0.02  # of the radial frequencies, cycles per voxel
 MARGIN = 1.2  # over the frequency to which speckles' power is seen: it goes on below the noise
 # Frames, highest frequency along a ring (cycles per voxel, just below Nyquist's 0.5) and distance of rings (voxels)
 # from which the speckles' size is measured.
@@ -120,7 +119,9 @@ def _reach(frequency: Floats, power: Floats, noise: Floats, extent: float) -> fl
         edge += step
 
 
-def radial_reach(photons: sp.csr_matrix, pixels: Pixels, extent: float) -> float:
+def radial_reach(
+    photons: sp.csr_matrix, pixels: Pixels, extent: float, *, mask: NDArray[np.int64] | None = None
+) -> float:
     """Return the frequency across rings, cycles per voxel, up to which frames vary beyond shot noise; 0 if unseen.
 
     In windows along the radius, photons over their mean are expanded in angular harmonics and radial frequencies. What
@@ -134,6 +135,8 @@ def radial_reach(photons: sp.csr_matrix, pixels: Pixels, extent: float) -> float
         The detector, the beam along z.
     extent : float
         The speckles' ball along rings (`Speckle.extent`).
+    mask : (n_frames,) int, optional
+        Which of the pixels' masks each frame has.
     """
     used = np.flatnonzero(pixels.used)
     frames = sp.csr_matrix(photons[:_SURVEY_FRAMES], dtype=np.float32)[:, used]
@@ -141,13 +144,20 @@ def radial_reach(photons: sp.csr_matrix, pixels: Pixels, extent: float) -> float
     radius, angle = np.hypot(q[:, 0], q[:, 1]), np.arctan2(q[:, 1], q[:, 0])
     mean = np.asarray(frames.mean(axis=0)).ravel()
     near = np.round(2 * radius).astype(int)
-    profile = np.bincount(near, mean) / np.bincount(near, weight).clip(1e-9)
+    had = weight
+    if mask is not None and pixels.good is not None:
+        mask = mask[: frames.shape[0]]
+        had = weight * (np.bincount(mask, minlength=len(pixels.good)) / len(mask) @ pixels.good[:, used])
+    profile = np.bincount(near, mean) / np.bincount(near, had).clip(1e-9)
     expected = (profile[near] * weight).clip(1e-6)
     frequency = np.arange(0, 0.5, _RADIAL_STEP)
     length = min(_WINDOW, np.ptp(radius) / 2)
     power, worth = np.zeros(len(frequency)), np.zeros(len(frequency))
     for centre in np.arange(radius.min() + length / 2, radius.max() - length / 2 + 1, length / 2):
         inside = np.flatnonzero(np.abs(radius - centre) < length / 2)
+        places = np.sort(np.concatenate([radius[inside], centre + np.array([-0.5, 0.5]) * length]))
+        if np.diff(places).max() > _GAP or not mean[inside].any():
+            continue
         window = np.cos(np.pi * (radius[inside] - centre) / length) ** 2
         window /= window.sum() * expected[inside]
         orders = np.arange(2, np.clip(int(2 * np.pi * centre * _BAND * extent), 4, _RADIAL_ORDERS) + 1)
@@ -155,14 +165,19 @@ def radial_reach(photons: sp.csr_matrix, pixels: Pixels, extent: float) -> float
         across = np.exp(-2j * np.pi * np.outer(radius[inside], frequency))
         waves = (around[:, :, None] * across[:, None, :]).reshape(len(inside), -1).astype(np.complex64)
         shot = float(mean[inside] @ window**2)
-        whole = (frames[:, inside] @ waves).var(0).reshape(len(orders), -1)
+        seen = frames[:, inside] @ waves
+        if mask is not None and pixels.good is not None:  # what masks alone make of the mean isn't speckle
+            seen = seen - ((pixels.good[:, used[inside]] * expected[inside]) @ waves)[mask]
+        whole = seen.var(0).reshape(len(orders), -1)
         error = whole.clip(shot).sum(0) / np.sqrt(len(orders) * frames.shape[0])
         power += (whole - shot).sum(0) / error**2
         worth += 1 / error**2
+    if not worth.all():
+        return 0.0
     power, error = power / worth, 1 / np.sqrt(worth)
-    seen = (power > SEEN * error) & (power > _FADED * power.max())
+    above = (power > SEEN * error) & (power > _FADED * power.max())
     peak = int(power.argmax())
-    beyond = int(np.argmin(np.append(seen[peak:], False)))
+    beyond = int(np.argmin(np.append(above[peak:], False)))
     if not beyond:
         return 0.0
     return float(max(_BALL * (frequency[peak + beyond - 1] - _LEAK / length), 0.0))
@@ -187,7 +202,7 @@ def shell_variance(frames: RingFrames, extent: float) -> Floats:
     both = torch.where(m > 0, 2.0, 1.0) * (m <= orders)
     power = frames.team.total(torch.stack([(part.abs() ** 2).sum(0, dtype=torch.float64) for part in frames.photons]))
     power = power / frames.team.total(torch.tensor(float(len(frames)))) - frames.shot
-    weight = frames.weights.abs().double() ** 2
+    weight = frames.weight_power
     ratio = ((power * both).sum(0) / (weight * both).sum(0)) / (power[0] / weight[0]).clamp_min(1e-12) - 1
     speckles = np.maximum(2 * np.pi * frames.rings.radius * extent, 3.0)
     rho = np.clip(np.nan_to_num(ratio.numpy()), 0.0, 1.5)
@@ -197,7 +212,7 @@ def shell_variance(frames: RingFrames, extent: float) -> Floats:
 
 def _power(frames: RingFrames) -> tuple[Floats, Floats, Floats]:
     """Return frequencies (cycles per voxel), relative power density and its error, of all but the inner rings."""
-    rings, weights = frames.rings, frames.weights.numpy()
+    rings, weights = frames.rings, frames.weight_power.numpy()
     measured = (frames.photons.abs() ** 2).mean(1).numpy() - frames.shot.numpy()
     counts = frames.counts.numpy()
     spread = (counts**2).mean(0) - frames.shot.numpy()
@@ -206,7 +221,7 @@ def _power(frames: RingFrames) -> tuple[Floats, Floats, Floats]:
         m = np.arange(2, rings.orders[ring] + 1)
         whole = max(spread[ring], 1e-12)
         # What the pixels' grid and the gaps put there is the ring's mean power times the weights' own spectrum.
-        share = measured[m, ring] / whole - np.abs(weights[m, ring] / weights[0, ring].real) ** 2
+        share = measured[m, ring] / whole - weights[m, ring] / weights[0, ring]
         circumference = 2 * np.pi * rings.radius[ring]
         error = (frames.shot[ring].item() / whole + 0.02) / np.sqrt(len(frames))
         columns.append((m / circumference, share * circumference, np.full(len(m), error * circumference)))
@@ -221,14 +236,15 @@ def _ball(t: Floats) -> Floats:
     return integral / (2 * 0.05)
 
 
-def survey(photons: sp.csr_matrix, pixels: Pixels) -> Speckle:
+def survey(photons: sp.csr_matrix, pixels: Pixels, *, mask: NDArray[np.int64] | None = None) -> Speckle:
     """Return what the first frames say about speckles, before any orientation."""
+    photons, mask = photons[:_SURVEY_FRAMES], None if mask is None else mask[:_SURVEY_FRAMES]
     pixels, _ = upright(pixels)
     rings = lay_rings(pixels, band=_SURVEY_BAND, step=_SURVEY_STEP)
-    found = measure_speckle(ring_frames(photons[:_SURVEY_FRAMES], pixels, rings))
+    found = measure_speckle(ring_frames(photons, pixels, rings, mask=mask))
     if not found.seen:
         return found
-    across = radial_reach(photons, pixels, found.extent)
+    across = radial_reach(photons, pixels, found.extent, mask=mask)
     found = replace(found, across=across)
     if across and found.extent > 0.99 * _WIDEST:
         return replace(found, extent=min(across, _WIDEST), reach=across)
@@ -242,6 +258,7 @@ def lay_frames(
     diameter: float = 0.0,
     team: Team = ALONE,
     numbers: NDArray[np.int64] | None = None,
+    mask: NDArray[np.int64] | None = None,
 ) -> tuple[Speckle, RingFrames]:
     """Return what all frames say about speckles, and this process's on rings whose harmonics hold them.
 
@@ -257,17 +274,19 @@ def lay_frames(
         The processes that share the frames.
     numbers : (n_ours,) int, optional
         This process's frames; None: all.
+    mask : (n_frames,) int, optional
+        Which of the pixels' masks each frame has.
 
     Raises
     ------
     InputError
         If the pixels don't lie on a cap that is symmetric around the beam, or too few are used.
     """
-    speckle = survey(photons, pixels)
+    speckle = survey(photons, pixels, mask=mask)
     speckle = replace(speckle, reach=max(speckle.reach, diameter / MARGIN))
     rings = lay_rings(
         pixels,
         band=min(max(_BAND * speckle.extent, MARGIN * speckle.reach), _WIDEST_BAND),
         step=min(RING_STEP, _RINGS / speckle.finest),
     )
-    return speckle, ring_frames(photons, pixels, rings, team=team, numbers=numbers)
+    return speckle, ring_frames(photons, pixels, rings, team=team, numbers=numbers, mask=mask)

@@ -14,7 +14,7 @@ from friedel.core.files.damage import readable, require_file
 from friedel.spi.frames.detector_images import read_mask
 from friedel.spi.frames.files import FrameFiles
 from friedel.spi.frames.source import open_frames
-from friedel.spi.records import FrameStatus, HitScores
+from friedel.spi.records import SIZES, FrameStatus, HitScores
 from friedel.spi.scores.scored_run import SCORE, ScoredFile, ScoredRun, pack_scores, unpack_scores
 
 MEANINGS = {
@@ -26,6 +26,7 @@ MEANINGS = {
     "diameter_error": "standard deviation of the diameter",
     "fluence": "photons/µm² at the particle where lengths are nm, else photons a pixel along the beam",
     "asphericity": "1 - short / long axis of the particle's projected outline",
+    "unround": "standard deviations by which the pattern isn't a round one",
     "reject_band": "1 where the model errs too often to decide alone",
     "good": "1 in the model's default selection",
     "status": "; ".join(f"{status.value} {status.name.lower()}" for status in FrameStatus),
@@ -97,7 +98,8 @@ def read_scores(path: str | Path) -> HitScores:
     with readable(path), h5py.File(path, "r") as file:
         packed = np.empty(file["scores/single"].shape, SCORE)
         for name in MEANINGS:
-            packed[name] = file["scores"][name][()]
+            # Earlier versions' files lack the newest scores.
+            packed[name] = file["scores"][name][()] if name in file["scores"] or name not in SIZES else np.nan
         unit = str(file["scores/diameter"].attrs["units"])
         return replace(unpack_scores(packed, str(file.attrs["model"])), length_unit=unit)
 
@@ -156,7 +158,7 @@ def write_scores_csv(path: Path, run: ScoredRun) -> None:
     with path.open("w", encoding="utf-8", newline="") as file:
         file.write(
             f"file,frame,single,blank,fringes,out_of_distribution,diameter_{unit},diameter_error_{unit},{flux},asphericity,"
-            "reject_band,good,selected,status\n"
+            "unround,reject_band,good,selected,status\n"
         )
         for index, start in enumerate(run.starts):
             name = '"' + str(run.files[index].path).replace('"', '""') + '"'

@@ -24,7 +24,7 @@ from numpy.typing import NDArray
 from friedel.core.errors import InputError
 from friedel.spi.scores.scored_run import SCORE
 
-_MAGIC = b"FRJ2"
+_MAGIC = b"FRJ3"
 ENTRY = np.dtype([("score", SCORE), ("check", "<u4")])
 """A frame's scores and the checksum of the frame they belong to."""
 # Files written to so shortly before they were read may have been written to again within the clock's step.

@@ -18,7 +18,7 @@ SCORE = np.dtype(
         *((name, "u1") for name in ("reject_band", "good", "status")),
     ]
 )
-"""A frame's scores as they lie in files: 35 bytes."""
+"""A frame's scores as they lie in files: 39 bytes."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -3,9 +3,9 @@
 from collections import Counter
 from collections.abc import Mapping
 from pathlib import Path
-from typing import ClassVar
+from typing import Any, ClassVar
 
-from pydantic import Field
+from pydantic import Field, field_validator
 
 from friedel.core.errors import PlanError
 from friedel.core.machine.cluster import ClusterOptions
@@ -45,6 +45,11 @@ class RunSeriesPlan(Plan):
     """Several runs at once, by Dask or SLURM; None: one after another in this process. The results are the same."""
     output: Path | None = None
     """Folder for the results; the command line's ``-o`` wins."""
+
+    @field_validator("frames", mode="before")
+    @classmethod
+    def _paths_are_the_runs(cls, value: Any) -> Any:
+        return {"paths": (), **value} if isinstance(value, dict) else value
 
 
 class RunMember(Options):

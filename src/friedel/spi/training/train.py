@@ -209,11 +209,19 @@ def _card(plan: TrainingPlan, trained: Trained, truth: NDArray[np.bool_], runs: 
         preprocessing=plan.model.preprocessing,
         plan=Path(MODEL_FILE).with_suffix(".yaml").name,
         seed=plan.seed,
-        data=f"{total} frames of {len(runs)} run(s), {part}; the plan says which",
+        data=f"{total} frames of {len(runs)} run(s), {part}; the plan says which{_begun(plan)}",
         figures={**trained.figures, **measured, "validation_frames": float(len(truth))},
         limits=plan.limits or "Measured on held-back frames of its own training data only.",
         extra=dict(numbers),
     )
+
+
+def _begun(plan: TrainingPlan) -> str:
+    """Return what a card says of the weights that a training began with."""
+    if not plan.model.start:
+        return ""
+    kept = f", and {plan.model.blend:.0%} of what it holds is theirs" if plan.model.blend else ""
+    return f". It goes on from the weights {plan.model.start!r}{kept}"
 
 
 def _calibrated(

@@ -138,7 +138,9 @@ def iterate(
             state = step(state, measured)
             if wrap is not None and wrap.due(state.iteration):
                 sigma = wrap.sigma[0] + (wrap.sigma[1] - wrap.sigma[0]) * min(1.0, state.iteration / total)
-                support = shrink_wrap(state.projected, state.support, threshold=wrap.threshold, sigma=sigma)
+                support = shrink_wrap(
+                    state.projected, state.support, threshold=wrap.threshold, sigma=sigma, box=step.box
+                )
                 state = State(state.obj, state.projected, support, state.iteration)
                 step = _Step(step.method, support, uniform)
             if on_iteration is not None and (state.iteration % 10 == 0 or state.iteration == total):

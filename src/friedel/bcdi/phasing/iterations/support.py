@@ -6,7 +6,9 @@ and a threshold tied to the brightest voxel makes the support collapse onto it.
 
 from functools import lru_cache
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional
 
@@ -93,7 +95,9 @@ def bulk_amplitude(amplitude: Tensor, weight: Tensor) -> Tensor:
     return (fourth / squared.sum(axes, keepdim=True).clamp_min(1e-30)).sqrt()
 
 
-def shrink_wrap(obj: Tensor, support: Tensor, *, threshold: Tensor | float, sigma: float) -> Tensor:
+def shrink_wrap(
+    obj: Tensor, support: Tensor, *, threshold: Tensor | float, sigma: float, box: Box | None = None
+) -> Tensor:
     """Return new supports: where the smoothed amplitude exceeds a fraction of the bulk's.
 
     Marchesini et al., Phys. Rev. B 68, 140101 (2003), with the bulk amplitude as the reference. Only the bounding box
@@ -109,15 +113,21 @@ def shrink_wrap(obj: Tensor, support: Tensor, *, threshold: Tensor | float, sigm
         Fraction of the bulk amplitude; a Tensor ``(n, 1, 1, 1)`` gives each object its own.
     sigma : float
         Width of the Gaussian, voxels.
+    box : Box, optional
+        The supports' bounding box without a margin, if it is known.
 
     Returns
     -------
     (n, z, y, x) bool Tensor
         An empty result is refused: that object keeps its present support.
     """
-    box = bounding_box(support)
-    part = obj[..., *box]
-    inside = support[..., *box].contiguous()
+    if box is None:
+        around = bounding_box(support)
+    else:
+        z, y, x = (_widened(along, _MARGIN, n) for along, n in zip(box, support.shape[-3:], strict=True))
+        around = z, y, x
+    part = obj[..., *around]
+    inside = support[..., *around].contiguous()
     # The box holds all supports of the batch; what each object may look at must not depend on its neighbours.
     near = _own_boxes(inside) if len(support) > 1 else torch.ones_like(inside[..., :1, :1, :1])
     amplitude = torch.mul(part, part.conj()).real.sqrt().mul_(near)
@@ -125,7 +135,7 @@ def shrink_wrap(obj: Tensor, support: Tensor, *, threshold: Tensor | float, sigm
     found = wrapped.view(torch.uint8).amax((1, 2, 3), keepdim=True) > 0
     wrapped = torch.where(found, wrapped, inside)
     result = torch.zeros_like(support)
-    result[..., *box] = wrapped
+    result[..., *around] = wrapped
     return result
 
 
@@ -134,18 +144,22 @@ def bounding_box(support: Tensor, *, margin: int = _MARGIN) -> Box:
     z, y, x = support.shape[-3:]
     # As bytes, over the outermost axes first: that order a CPU reduces many times faster than `any` or the innermost.
     stacked = support.view(torch.uint8).reshape(-1, y, x)
-    plane = stacked.amax(0)
-    rows, columns = _occupied(plane.amax(1), margin), _occupied(plane.amax(0), margin)
-    layers = stacked[:, rows, columns].amax((1, 2)).reshape(-1, z).amax(0)
+    # What is left of it is so little that NumPy's calls, a fifth as long as PyTorch's, decide.
+    plane = stacked.amax(0).cpu().numpy()
+    rows, columns = _occupied(plane.max(1), margin), _occupied(plane.max(0), margin)
+    layers = stacked[:, rows, columns].amax((1, 2)).cpu().numpy().reshape(-1, z).max(0)
     return _occupied(layers, margin), rows, columns
 
 
-def _occupied(line: Tensor, margin: int) -> slice:
-    positions = line.nonzero()
+def _occupied(line: NDArray[np.uint8], margin: int) -> slice:
+    positions = np.flatnonzero(line)
     if not len(positions):
         return slice(0, len(line))
-    first, last = int(positions[0]), int(positions[-1])
-    return slice(max(first - margin, 0), min(last + margin + 1, len(line)))
+    return _widened(slice(int(positions[0]), int(positions[-1]) + 1), margin, len(line))
+
+
+def _widened(along: slice, margin: int, n: int) -> slice:
+    return slice(max(along.start - margin, 0), min(along.stop + margin, n))
 
 
 def _own_boxes(support: Tensor, *, margin: int = _MARGIN) -> Tensor:

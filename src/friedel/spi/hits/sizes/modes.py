@@ -50,13 +50,17 @@ class SizeMode:
         return np.asarray((values >= self.low) & (values <= self.high))
 
 
-def size_modes(diameters: ArrayLike) -> tuple[SizeMode, ...]:
+def size_modes(diameters: ArrayLike, *, widest: float = _WIDEST, may_be_none: bool = False) -> tuple[SizeMode, ...]:
     """Return the modes of a size distribution, the one of most frames first; none for fewer than `FEWEST` sizes.
 
     Parameters
     ----------
     diameters : (n,) float
         Of single hits, any unit; NaN is left out.
+    widest : float
+        Greatest relative width of a mode.
+    may_be_none : bool
+        Return no mode where an even distribution explains the sizes as well.
 
     References
     ----------
@@ -66,7 +70,8 @@ def size_modes(diameters: ArrayLike) -> tuple[SizeMode, ...]:
     logs = np.log(values[np.isfinite(values) & (values > 0)])
     if logs.size < FEWEST:
         return ()
-    mixtures = [_Mixture.fitted(logs, count) for count in range(1, _MOST_MODES + 1) if logs.size >= FEWEST * count]
+    counts = range(0 if may_be_none else 1, _MOST_MODES + 1)
+    mixtures = [_Mixture.fitted(logs, count, widest) for count in counts if logs.size >= FEWEST * count]
     best = min(mixtures, key=lambda mixture: mixture.criterion)
     return tuple(sorted(best.modes(), key=lambda mode: -mode.share))
 
@@ -82,18 +87,18 @@ class _Mixture:
     criterion: float
 
     @classmethod
-    def fitted(cls, logs: Floats, count: int) -> "_Mixture":
+    def fitted(cls, logs: Floats, count: int, widest: float) -> "_Mixture":
         """Return the likeliest mixture of ``count`` modes, by expectation and maximisation from the quantiles."""
         width = max(float(np.ptp(logs)), 3 * _WIDEST)
-        middles = np.quantile(logs, (np.arange(count) + 0.5) / count)
-        spreads, shares = np.full(count, _WIDEST / 2), np.full(count + 1, 1 / (count + 1))
+        middles = np.quantile(logs, (np.arange(count) + 0.5) / max(count, 1))
+        spreads, shares = np.full(count, widest / 2), np.full(count + 1, 1 / (count + 1))
         for _ in range(_ROUNDS):
             parts = _densities(logs, middles, spreads, width) * shares
             belongs = parts / parts.sum(axis=1, keepdims=True)
             weights = belongs.sum(axis=0) + 1e-9
             middles = (logs @ belongs[:, :-1]) / weights[:-1]
             squares = ((logs[:, None] - middles) ** 2 * belongs[:, :-1]).sum(axis=0) / weights[:-1]
-            spreads, shares = np.sqrt(squares).clip(_NARROWEST, _WIDEST), weights / weights.sum()
+            spreads, shares = np.sqrt(squares).clip(_NARROWEST, widest), weights / weights.sum()
         likelihood = np.log((_densities(logs, middles, spreads, width) * shares).sum(axis=1)).sum()
         return cls(middles, spreads, shares, width, float(3 * count * np.log(logs.size) - 2 * likelihood))
 
