@@ -114,7 +114,7 @@ def reconstruct_diffraction(
     solution = solve(diffraction, options, start=start, neighbour=near, seed=seed, device=device, observer=watching)
     surface = find_isosurface(np.abs(solution.object), solution.support)
     quality = replace(solution.quality.counting(diffraction.warnings), isosurface_level=surface.level)
-    uncertainty = _error_bars(diffraction, options, solution, seed=seed, device=device)
+    uncertainty = _error_bars(solution.pattern, options, solution, seed=seed, device=device)
     if uncertainty is not None:
         quality = with_error_bars(quality, uncertainty, watching)
     provenance = Provenance(

@@ -17,6 +17,7 @@ EPILOG = (
     "  friedel merge --plan config.ini -o particle          what was prepared for Dragonfly\n\n"
     "  friedel merge run.emc --detector det.h5 -o particle --set density.write=false          intensity only\n\n"
     "  friedel merge near.emc far.emc --detector near.h5 --detector far.h5 -o particle          two detectors\n\n"
+    "  friedel merge run.emc --detector det.h5 -o both --models 2          two particles, each in a folder\n\n"
     "  torchrun --nproc-per-node 4 --no-python friedel merge run.emc --detector det.h5 -o particle          shared by "
     "four processes\n\n"
     "In the folder: report.html (look here first) · merged.h5 (intensity, orientations, fluences, half sets) · "
@@ -41,6 +42,9 @@ def merge(
     ] = None,
     blanks: Annotated[
         list[Path] | None, typer.Option(help="Frames without a particle: they measure the background.")
+    ] = None,
+    models: Annotated[
+        int | None, typer.Option(help="Particles or conformations that the frames show; they are told apart first.")
     ] = None,
     symmetry: Annotated[str | None, typer.Option(help="Point group: C1 (none), Cn, Dn, T, O, I.")] = None,
     test_symmetry: Annotated[
@@ -73,6 +77,7 @@ def merge(
         "detectors": [path.absolute() for path in detector] if detector and len(detector) > 1 else None,
         "masks": [path.absolute() for path in masks] if masks else None,
         "blanks": [path.absolute() for path in blanks] if blanks else None,
+        "models": models,
         "symmetry": symmetry,
         "diameter": diameter,
         "bootstrap": bootstrap,
@@ -116,5 +121,11 @@ def show_merge(result: "MergeRun") -> None:
         typer.echo(f"symmetry: {there.sentence if there else 'none of ' + ', '.join(GROUPS) + ' is there'}")
     if result.comparison is not None:
         typer.echo(f"the known structure: {result.comparison.sentence}")
+    for number, other in enumerate(result.others, start=2):
+        found = other.merged.quality
+        typer.echo(
+            f"particle {number}: {int(other.merged.used.sum())} frames, {found.verdict}, "
+            f"{found.mean_corrected:.3f} expected with the truth"
+        )
     for name, path in result.files.items():
         typer.echo(f"  {name:<12} {path}")

@@ -113,7 +113,7 @@ def read_yaml(path: Path) -> dict[str, Any]:
     return values
 
 
-class _Unique(yaml.SafeLoader):
+class _Unique(yaml.SafeLoader):  # type: ignore[misc]
     """YAML in which no key stands twice in one mapping; PyYAML would take the last."""
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:

@@ -3,9 +3,10 @@
 import numpy as np
 import pytest
 from known_scan import EXPECTED, N
+from scipy.ndimage import gaussian_filter
 
 import friedel
-from friedel.bcdi.phasing.verdict.beam import beam_drift, steady_beam
+from friedel.bcdi.phasing.verdict.beam import beam_drift, frame_light, steady_beam
 from friedel.bcdi.records import Diffraction
 
 
@@ -32,6 +33,31 @@ def test_too_few_frames_tell_nothing() -> None:
     model, whole = pattern(0.5, 0)
     few = Diffraction(intensities=whole.intensities[20:28], mask=whole.mask[20:28], grid=None)
     assert steady_beam(model[20:28], few)[0]
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_frames_of_different_light_are_told_from_their_bright_and_their_dim_voxels(seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    light = np.exp(rng.normal(0, 0.08, N))
+    photons = rng.poisson(EXPECTED * light[:, None, None]).astype(np.float32)
+    model, everywhere = EXPECTED.astype(np.float32), np.ones(photons.shape, bool)
+    found = frame_light(model, photons, everywhere)
+    assert found is not None
+    some = found != 1.0
+    assert some.sum() >= 12
+    assert np.corrcoef(np.log(found[some]), np.log(light[some]))[0, 1] > 0.9
+    assert frame_light(model, rng.poisson(EXPECTED).astype(np.float32), everywhere) is None
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_what_a_model_misses_and_a_steady_fall_are_no_change_of_light(seed: int) -> None:
+    everywhere = np.ones(EXPECTED.shape, bool)
+    blurred = gaussian_filter(EXPECTED, (0.5, 0.3, 0.3), mode="wrap")
+    photons = np.random.default_rng(seed).poisson(blurred).astype(np.float32)
+    assert frame_light(EXPECTED.astype(np.float32), photons, everywhere) is None
+    falling = np.exp(np.linspace(0.3, -0.3, N))[:, None, None]
+    photons = np.random.default_rng(seed).poisson(EXPECTED * falling).astype(np.float32)
+    assert frame_light(EXPECTED.astype(np.float32), photons, everywhere) is None
 
 
 def test_a_scan_with_a_falling_beam_is_not_trusted() -> None:

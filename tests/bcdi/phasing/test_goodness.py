@@ -6,7 +6,9 @@ import pytest
 import torch
 
 from friedel.bcdi.phasing.iterations.measured import Measured, measured_from
-from friedel.bcdi.phasing.verdict.goodness import goodness
+from friedel.bcdi.phasing.iterations.support import grown
+from friedel.bcdi.phasing.refine import RefineOptions, refine
+from friedel.bcdi.phasing.verdict.goodness import goodness, noise_threshold
 from friedel.bcdi.records import Diffraction
 
 
@@ -41,3 +43,18 @@ def test_free_values_lower_what_fitted_voxels_leave_and_raise_the_others(truth):
     blank = replace(measured, held_out=None)
     assert goodness(obj, 500, measured).expected > goodness(obj, 0, measured).expected
     assert goodness(obj, 500, blank).expected < goodness(obj, 0, blank).expected
+
+
+@pytest.mark.parametrize("photons", [1e6, 1e8])
+def test_of_what_is_empty_hardly_a_voxel_stands_out_of_photon_noise(truth, photons):
+    measured, obj = _noisy(truth, photons, held_out=0.05)
+    scaled, body = obj * (photons / float(obj.abs().square().sum())) ** 0.5, obj != 0
+    wide = grown(body, 1)
+    with torch.no_grad():
+        found = refine(scaled, wide, measured, RefineOptions(steps=12, early_stop=False)).obj
+    level = noise_threshold(found, measured)
+    bulk = float((found.abs() ** 4).sum() / (found.abs() ** 2).sum()) ** 0.5
+    empty = found.abs()[wide & ~body] / bulk
+    assert float((empty > level).float().mean()) < 0.03
+    assert 2.0 < level / float(empty.square().mean().sqrt()) < 6.0
+    assert level < 0.3

@@ -49,5 +49,10 @@ def test_seeds_agree_where_no_crystal_explains_the_pattern(crystal):
     first, second = (solve(pattern, seed=seed) for seed in (0, 1))
     assert first.quality.free_deviance > PHOTON_LIMITED
     assert first.quality.trusted
+    assert any(reason.startswith("light: ") for reason in first.quality.reasons)
+    factor = first.pattern.intensities.sum(axis=(1, 2)) / pattern.intensities.sum(axis=(1, 2))
+    changed = np.abs(factor - 1) > 1e-3
+    assert changed.sum() > 5
+    assert np.corrcoef(np.log(factor[changed]), -np.log(scale[changed]))[0, 1] > 0.7  # of the frames' own light
     assert align_to(second.object, first.object)[1] > 0.995
     assert align_to(first.object, crystal)[1] > 0.99

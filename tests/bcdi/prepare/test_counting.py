@@ -1,4 +1,4 @@
-"""Pixels that don't count every photon once: overflowing counters, wide pixels, dead time, lines filled in."""
+"""Pixels that don't count every photon once: overflow, wide pixels, dead time, lines filled in."""
 
 from collections.abc import Callable
 
@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 from known_scan import EVEN, EXPECTED, OPTIONS, Array, found, scan
 
-from friedel.bcdi.prepare.bad_pixels import mask_dead_pixels
+from friedel.bcdi.prepare.arrays import diffraction_from_array
 from friedel.bcdi.prepare.counting.dead_time import without_dead_time
+from friedel.bcdi.prepare.counting.filled_lines import without_filled_lines
 from friedel.bcdi.prepare.counting.overflow import without_overflow
 from friedel.bcdi.prepare.counting.wide_pixels import without_wide_pixels
 from friedel.bcdi.prepare.counts import Counts
@@ -29,7 +30,7 @@ def checked(check: Check, values: Array) -> tuple[Counts, list[Warned]]:
     return after, [event for event in heard.events if isinstance(event, Warned)]
 
 
-@pytest.mark.parametrize("check", [without_overflow, without_wide_pixels, without_dead_time])
+@pytest.mark.parametrize("check", [without_overflow, without_filled_lines, without_wide_pixels, without_dead_time])
 @pytest.mark.parametrize("factor", [0.02, 1.0, 40.0])
 @pytest.mark.parametrize("seed", SEEDS)
 def test_clean_counts_are_left_as_they_are_without_a_word(check: Check, factor: float, seed: int) -> None:
@@ -95,21 +96,9 @@ def _filled(values: Array, first: int, end: int, how: str) -> Array:
 @pytest.mark.parametrize("width", [1, 3, 10])
 @pytest.mark.parametrize("seed", SEEDS)
 def test_lines_interpolated_from_others_are_unknown_and_no_others(how: str, width: int, seed: int) -> None:
-    heard = Recorder()
-    values = _filled(photons(seed), 28, 28 + width, how)
-    after = mask_dead_pixels(Counts(values.astype(np.float32), np.ones(values.shape, bool)), observer=heard)
-    known = after.mask[:, 8:-8].all(axis=(0, 1))
-    assert list(np.flatnonzero(~known)) == list(range(28, 28 + width))
-    assert any(isinstance(event, Warned) for event in heard.events)
-
-
-@pytest.mark.parametrize("seed", SEEDS)
-def test_no_line_of_photons_is_taken_for_interpolated(seed: int) -> None:
-    for factor in (0.03, 1.0, 100.0):
-        heard = Recorder()
-        values = photons(seed, factor)
-        mask_dead_pixels(Counts(values.astype(np.float32), np.ones(values.shape, bool)), observer=heard)
-        assert not any(isinstance(event, Warned) for event in heard.events)
+    after, said = checked(without_filled_lines, _filled(photons(seed), 28, 28 + width, how))
+    assert list(np.flatnonzero(~after.mask.all(axis=(0, 1)))) == list(range(28, 28 + width))
+    assert len(said) in (1, 2)
 
 
 def test_arrays_and_scans_are_both_looked_at_and_an_option_leaves_scans_alone() -> None:
@@ -122,3 +111,9 @@ def test_arrays_and_scans_are_both_looked_at_and_an_option_leaves_scans_alone() 
         prepare(scan(EVEN, wrapped), OPTIONS.model_copy(update={"counting": counting}), observer=heard)
         said = [event.text for event in heard.events if isinstance(event, Warned)]
         assert any("began again from zero" in text for text in said) == counting
+
+
+def test_it_is_said_which_axis_is_taken_for_the_scan() -> None:
+    heard = Recorder()
+    diffraction_from_array(photons(0), observer=heard)
+    assert any("48 × 48 × 48, taken as (z, y, x)" in text for _, text in heard.notes)

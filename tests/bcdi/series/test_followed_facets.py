@@ -8,6 +8,8 @@ from scipy.spatial.transform import Rotation
 
 from friedel.bcdi.facets import Facet, facet_table, read_facet_table
 from friedel.bcdi.series.facets import FILE, follow_facets, followed_figure, followed_table
+from friedel.bcdi.series.report import write_series
+from friedel.bcdi.series.run import SeriesResult, SeriesScan
 from friedel.bcdi.strain.align import align
 from friedel.core.errors import InputError
 from friedel.core.outlines import cuboctahedron
@@ -22,6 +24,7 @@ class _Together:
     names: tuple
     reference: str
     alignments: tuple
+    strain: None = None
 
 
 def _object(outline):
@@ -97,6 +100,20 @@ def test_the_table_and_the_picture_tell_them_all(series):
     )
     assert len(figure.axes[0].containers) == 8
     assert followed_figure(followed, {"a": 300.0}, "temperature") is None
+
+
+def test_the_report_of_a_series_shows_them(series, tmp_path):
+    scans = tuple(SeriesScan(name=name, conditions={"temperature": 300.0 + k}) for k, name in enumerate("abc"))
+    result = SeriesResult(
+        members=scans, against="temperature", outliers={}, doubtful={}, together=series[1],
+        facets=follow_facets(*series), files={},
+    )  # fmt: skip
+    written = write_series(tmp_path, result)
+    assert written["facets"].read_text().count("\n") == 3 * len(result.facets)
+    assert written["facets' strain"].read_bytes().startswith(b"\x89PNG")
+    page = written["report"].read_text()
+    assert "Mean strain of the voxels just under each facet" in page
+    assert page.count("data:image/png") == 2
 
 
 def test_what_isn_t_known_stays_unknown_in_the_table(series):

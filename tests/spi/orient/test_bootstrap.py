@@ -1,13 +1,22 @@
 """Errors by drawing frames again, and frames of known orientation."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
-from tiny_particle import tiny_data
+import scipy.sparse as sp
+import torch
+from tiny_particle import tiny_data, true_intensity
 
 import friedel
+from friedel.core.observer import silent
 from friedel.spi.density.phase import PhaseOptions
 from friedel.spi.merge.merged import Merged
-from friedel.spi.orient.solve import OrientOptions
+from friedel.spi.orient.bootstrap import recover
+from friedel.spi.orient.march import grid_size, random_model, resized
+from friedel.spi.orient.rings import Pixels
+from friedel.spi.orient.solve import OrientOptions, prepare
+from friedel.spi.orient.speckle import lay_frames
 
 
 @pytest.fixture(scope="module")
@@ -46,3 +55,29 @@ def test_frames_of_known_orientation_are_found_where_they_are(merged):
     off, claimed = (float(sentence.split(mark)[0].split()[-1]) for mark in ("° off", "° were"))
     assert off < 15
     assert claimed < 15
+
+
+def test_frames_drawn_from_the_result_give_it_back_and_the_promise_follows(merged, tmp_path):
+    quality = merged.quality
+    assert quality.recovered.shape == quality.q.shape
+    assert 0.8 < quality.mean_recovered < 1
+    assert quality.recovered_evenness > 0.9
+    assert quality.mean_corrected <= quality.mean_recovered * np.sqrt(2)
+    assert "give it back" in quality.sentence
+    merged.save(tmp_path / "merged.h5")
+    np.testing.assert_array_equal(Merged.load(tmp_path / "merged.h5").quality.recovered, quality.recovered)
+
+
+def test_an_intensity_whose_views_look_alike_is_not_given_back():
+    """Frames of a round body with weak speckle can't be oriented: what they make has little to do with it."""
+    data = tiny_data(n_frames=200, photons=600)
+    pixels = Pixels(q=data.detector.q, weight=(data.detector.mask == 0).astype(float))
+    speckle, frames = lay_frames(sp.csr_matrix(data.frames.astype(np.float32)), pixels)
+    march = prepare(frames, pixels, speckle, OrientOptions(), silent)
+    model = random_model(frames, march, 3)
+    model = resized(model, grid_size(march.q_max))
+    truth = torch.from_numpy(true_intensity(data, model.intensity.shape[0]))
+    weak = 1 + 0.15 * (truth / truth.mean() * model.intensity.mean() / model.intensity - 1).clamp(-1, 1)
+    q, faint = np.arange(3.0, march.q_max), replace(model, intensity=weak * model.intensity)
+    found = recover(faint, frames, pixels, march, q, starts=1, seed=0).likeness
+    assert np.nanmean(found) < 0.75

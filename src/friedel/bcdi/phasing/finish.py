@@ -8,9 +8,9 @@ from numpy.typing import NDArray
 
 from friedel.bcdi.phasing.ambiguities import align_to
 from friedel.bcdi.phasing.candidate import NEUTRAL, Candidate, candidate_of, lifted, ranked, refined, shrunk
-from friedel.bcdi.phasing.iterations.measured import Measured
+from friedel.bcdi.phasing.iterations.measured import Measured, measured_from
 from friedel.bcdi.phasing.iterations.multiscale import lower
-from friedel.bcdi.phasing.iterations.projections import project_modulus
+from friedel.bcdi.phasing.iterations.projections import intensity_of, project_modulus
 from friedel.bcdi.phasing.iterations.schedule import iterations_in
 from friedel.bcdi.phasing.options import PhasingOptions
 from friedel.bcdi.phasing.refine import RefineOptions, refine
@@ -26,11 +26,14 @@ from friedel.bcdi.phasing.support_choice import (
     model_limited,
 )
 from friedel.bcdi.phasing.verdict.assess import AGREE, Finalists
+from friedel.bcdi.phasing.verdict.beam import frame_light
 from friedel.bcdi.records import Start
+from friedel.core.fourier import fourier_corner, to_centre
 from friedel.core.observer import Note, Observer, silent
 
 # Voxels of reciprocal space, each axis: nearly full coherence, but not 0, where the gradient by the width vanishes.
 _COHERENCE_START = 0.3
+_LIGHTS = 2  # times that the frames' light is fitted: the first finds about half of it, as the object has the rest
 _FITS = 3  # rounds of refinement and new support where photons are few
 _DIM_THRESHOLD = 0.2  # of the bulk amplitude, for supports then: above the noise around the object, which is stronger
 _SETTLE = "20*ER"  # as many as take the scatter of RAAR out; three times as many bring seeds no closer
@@ -75,6 +78,8 @@ class Finisher:
     def __init__(self, regime: Regime, search: Search, options: PhasingOptions, observer: Observer) -> None:
         self.regime, self.search, self.how = regime, search, search.finish
         self.options, self.observer, self.low_dose = options, observer, regime.low_dose
+        # What the result is fitted to, and what was done to it, with the reason.
+        self.pattern, self.told = regime.diffraction, list[str]()
         self.grids = regime.grids(search.voxels, search.shortest)
         # Projections onto the square roots of few photons do harm.
         self.projecting = not self.low_dose
@@ -303,9 +308,44 @@ class Finisher:
         self.observer(Note("density", f"expected to vary by {spread:.0%}: held-out voxels don't contradict it"))
         return finalists
 
+    def lit(self, finalists: Finalists) -> Finalists:
+        """Bring the frames to one light, where the model limits the fit and they tell that they had different ones.
+
+        The best is refined on them, twice, as it had taken part of the difference in; it is taken if held-out voxels
+        are predicted better.
+        """
+        best, grids = finalists.best, self.grids
+        if self.low_dose or best.free_deviance < PHOTON_LIMITED:
+            return finalists
+        tried, fine, light = best, grids.fine, None
+        for _ in range(_LIGHTS):
+            light = self.light(tried)
+            if light is None:
+                return finalists
+            fine = grids.fine.with_light(torch.from_numpy(light))
+            tried = refined(tried, fine, self.refining)
+        if light is None or tried.free_deviance * AS_GOOD >= best.free_deviance:
+            return finalists
+        brought = (self.pattern.intensities / light[:, None, None]).astype(np.float32)
+        self.pattern, self.grids = replace(self.pattern, intensities=brought), replace(grids, fine=fine)
+        said = (
+            f"frames had {light.min():.2f} to {light.max():.2f} of the light, as bright and dim voxels tell alike; "
+            f"brought to one, the mean deviance of held-out voxels is {tried.free_deviance:.2f}, not "
+            f"{best.free_deviance:.2f}"
+        )
+        self.observer(Note("light", said, {"least": float(light.min()), "most": float(light.max())}))
+        self.told.append(f"light: {said}")
+        return replace(finalists, merged=tried)
+
+    def light(self, candidate: Candidate) -> NDArray[np.float64] | None:
+        """Return how much light each frame had by a candidate on the whole pattern; None where it doesn't tell."""
+        fine = self.grids.fine
+        model = intensity_of(fourier_corner(candidate.confined), fine.blur)
+        return frame_light(*(to_centre(one).cpu().numpy() for one in (model, fine.intensity, fine.fitted > 0)))
+
     def refit(self, finalists: Finalists) -> NDArray[np.complex64]:
         """Refine the best once more with the held-out voxels given back, and return it."""
-        everything = self.regime.everything(self.grids.fine)
+        everything = replace(measured_from(self.pattern, device=self.regime.device), blur=self.grids.fine.blur)
         best = finalists.best
         options = self.refining.model_copy(update={"early_stop": False, "steps": self.options.refine.steps})
         start = project_modulus(best.confined, everything) * best.support

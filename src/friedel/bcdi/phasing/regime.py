@@ -1,7 +1,7 @@
 """What kind of pattern is it, and on which grids is it phased? Found once, before any phasing."""
 
 import math
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cached_property
 
 import torch
@@ -102,7 +102,3 @@ class Regime:
     def _part(self, voxels: int, shortest: int) -> Measured:
         shape = start_shape(self.middle.shape, self.object_voxels, voxels, shortest=shortest)
         return central_part(self.middle, shape)
-
-    def everything(self, like: Measured) -> Measured:
-        """Return the whole measurement with no voxel held out, and another's blur."""
-        return replace(measured_from(self.diffraction, device=self.device), blur=like.blur)

@@ -20,7 +20,7 @@ from friedel.bcdi.phasing.run_stage import bar_of, drawn, iterated
 from friedel.bcdi.phasing.strategy import Stage, Strategy
 from friedel.bcdi.phasing.subvoxel_shift import placed
 from friedel.bcdi.phasing.support_choice import FILLED, PHOTON_LIMITED
-from friedel.bcdi.phasing.verdict.goodness import EXPLAINED, Goodness, goodness
+from friedel.bcdi.phasing.verdict.goodness import EXPLAINED, Goodness, goodness, noise_threshold
 from friedel.core.observer import Note, Observer, Progress
 
 # Of two thresholds whose held-out deviances differ by less, the tighter is taken: its object has less freedom.
@@ -135,11 +135,21 @@ class Climber:
         """Least held-out deviance of what is finished."""
         return min((one.free_deviance for one, _ in self.finished.values()), default=float("inf"))
 
-    def keep(self, candidates: list[Candidate], threshold: float) -> None:
-        """Take refined candidates among the finished; a start stands there once, with what predicts best."""
+    def keep(self, candidates: list[Candidate], threshold: float, *, as_good: float = 1.0) -> None:
+        """Take refined candidates among the finished; a start stands there once, with what predicts best.
+
+        Parameters
+        ----------
+        candidates : list of Candidate
+            On the whole pattern.
+        threshold : float
+            Of their supports.
+        as_good : float
+            Factor of held-out deviance up to which the later counts as better.
+        """
         for one in candidates:
             known = self.finished.get(one.number)
-            if known is None or one.free_deviance < known[0].free_deviance:
+            if known is None or one.free_deviance < as_good * known[0].free_deviance:
                 self.finished[one.number] = (one, threshold)
 
     def found(self, carried: list[Candidate], stage: Stage) -> list[Candidate]:
@@ -209,9 +219,11 @@ class Climber:
         """Return the candidates refined, best first; the best one's support decides the threshold of the others'."""
         best, *others = ranked([self.refined_first(candidate, stage) for candidate in carried])
         best, threshold = self.descended(best, stage)
+        if stage.to_noise:
+            best, threshold = self.filled(best, threshold, stage)
         if best.free_deviance <= _FAR:
             others = [self.refined(other, threshold, stage) for other in others]
-        self.keep([best, *others], threshold)
+        self.keep([best, *others], threshold, as_good=_AS_GOOD if stage.to_noise else 1.0)
         return ranked([best, *others])
 
     def refined_first(self, candidate: Candidate, stage: Stage) -> Candidate:
@@ -236,6 +248,18 @@ class Climber:
         allowed = [pair for pair in tried if pair[1] >= lowest] or tried[:1]
         least = min(one.free_deviance for one, _ in allowed)
         return next(pair for pair in allowed if pair[0].free_deviance <= _AS_GOOD * least)
+
+    def filled(self, candidate: Candidate, threshold: float, stage: Stage) -> tuple[Candidate, float]:
+        """Return a candidate with all that stands out of photon noise, if that explains its fit, and the threshold.
+
+        Surface voxels filled by a few per cent change the deviance of few held-out voxels less than chance does, so
+        that the descent leaves them out; and the object makes up for each of them.
+        """
+        level = noise_threshold(candidate.confined, self.measured)
+        if level >= threshold or not self.fit(candidate).explained:
+            return candidate, threshold
+        fuller = self.refined(candidate, level, stage)
+        return (fuller, level) if fuller.free_deviance <= _AS_GOOD * candidate.free_deviance else (candidate, threshold)
 
     def lowest_threshold(self, best: Candidate) -> float:
         """Return the loosest support to consider: any where photons limit the fit, the crystal's where the model does.

@@ -41,6 +41,8 @@ class Solution:
     support: NDArray[np.bool_]
     quality: Quality
     starts: tuple[Start, ...]
+    pattern: Diffraction
+    """What the object was fitted to: the pattern as given, or with its frames brought to one light."""
     alternatives: tuple[NDArray[np.complex64], ...] = ()
     """Independent solutions that agree with this one, best first; shift, twin and phase are not aligned."""
 
@@ -287,31 +289,39 @@ class _Run:
         """Merge what agrees, refit it to all voxels, judge it, and bring it to the conventions."""
         if not climbed:
             found = self.to_the_limit(finisher, found)
-        finalists = finisher.freed(finisher.merged(found))
+        finalists = finisher.lit(finisher.freed(finisher.merged(found)))
         best = finisher.refit(finalists)
         quality = assess(
             finalists,
             best,
             finisher.grids.fine,
-            self.regime.diffraction,
+            finisher.pattern,
             threshold=found.choice.threshold,
             n_starts=len(found.candidates),
-            reasons=(*self.reasons, f"support: {found.choice.reason}"),
+            reasons=(*self.reasons, f"support: {found.choice.reason}", *finisher.told),
         )
         obj, support = canonical(best, finalists.support)
         starts = finisher.starts(found.candidates, finalists)
         others = tuple(finalists.agreeing[1:])
-        return Solution(object=obj, support=support, quality=quality, starts=starts, alternatives=others)
+        return Solution(
+            object=obj,
+            support=support,
+            quality=quality,
+            starts=starts,
+            pattern=finisher.pattern,
+            alternatives=others,
+        )
 
 
 def _found(finisher: Finisher, came_to: Climbed) -> Found:
     """Return what a strategy came to, with the reason of its support; its solutions aren't projected any more."""
     best = came_to.finished[0]
     reason = (
-        f"threshold {came_to.threshold:.3g} of the bulk amplitude: of supports from tight to loose the tightest that "
+        f"threshold {came_to.threshold:.3g} of the bulk amplitude: of supports from tight to loose, and of what stands "
     )
     reason += (
-        f"predicts the held-out voxels as well as any (mean deviance {best.free_deviance:.2f}); photon noise limits it"
+        f"out of photon noise, the tightest that predicts the held-out voxels as well as any (mean deviance "
+        f"{best.free_deviance:.2f}); photon noise limits it"
     )
     finisher.observer(Note("support", reason))
     finisher.projecting = False

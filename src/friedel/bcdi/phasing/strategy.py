@@ -44,6 +44,8 @@ class Stage(Options):
     """Threshold of a support on which objects are moved to where they lie between the voxels, and first refined."""
     descend: tuple[float, ...] = ()
     """Thresholds of the refinement's supports, tight to loose, tried while held-out voxels are predicted better."""
+    to_noise: bool = False
+    """Whether all voxels that stand out of photon noise are then taken in, where that noise explains the fit."""
     steps: tuple[int, int] = (12, 20)
     """Steps of each refinement: on a support one voxel wider, then on the one chosen from it."""
     keep: int = Field(default=2, ge=1)
@@ -146,7 +148,7 @@ CLIMB = (_FINER, _ONE_DENSITY, _LIMIT)
 """From a coarse solution to the photon limit. Local minima show as stripes of amplitude, which a crystal of one density
 doesn't have: drawing amplitudes to their average around leaves them (64³, 1e8 photons, strain of 2 to 3 turns: phase
 errors of 17 to 33 times the photon limit become 1.2 to 1.6 times; without the constraint 15 to 30 remain)."""
-_SMALL = (_ONE_DENSITY.but(final=False), _LIMIT)
+_SMALL = (_ONE_DENSITY.but(final=False), _LIMIT.but(to_noise=True))
 """Few voxels are held out of a small pattern, so that its deviance tells stripes of 0.02 rad from none only by chance:
 both stages always (32³, two crystals: 2.5 and 2.5 times the photon limit become 1.3 and 1.6)."""
 _TO_THE_END = (

@@ -7,6 +7,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from friedel.bcdi.prepare.counting.dead_time import without_dead_time
+from friedel.bcdi.prepare.counting.filled_lines import without_filled_lines
 from friedel.bcdi.prepare.counting.overflow import without_overflow
 from friedel.bcdi.prepare.counting.wide_pixels import without_wide_pixels
 from friedel.bcdi.prepare.counts import Counts
@@ -81,7 +82,9 @@ def diffraction_from_array(
     measured = _measured(intensities, array, mask, mask_marks, name, tell)
     counts = unshifted(photons_from(array, measured, name=name, observer=tell), name, tell)
     counts = without_overflow(counts, name=name, observer=tell)
+    say_axes(counts, name=name, observer=tell)
     counts = repaired_frames(counts, name=name, observer=tell)
+    counts = without_filled_lines(counts, name=name, observer=tell)
     counts = without_wide_pixels(counts, name=name, observer=tell)
     counts = without_dead_time(counts, name=name, observer=tell)
     counts = in_place(counts, name=name, observer=tell)
@@ -175,6 +178,13 @@ def centred(counts: Counts, name: str, observer: Observer) -> Counts:
         return counts
     observer(Warned("centre", f"{name}: {where}; the array was moved, and {lost:.1%} of what was measured is lost"))
     return moved
+
+
+def say_axes(counts: Counts, *, name: str, observer: Observer) -> None:
+    """Say which axis of a volume without geometry is taken for the scan: nothing in the counts tells it for sure."""
+    shape = " × ".join(map(str, counts.mask.shape))
+    text = f"{name}: {shape}, taken as (z, y, x): frames, and what is wrong with them, are looked for along the first"
+    observer(Note("axes", text + " axis; np.moveaxis(array, -1, 0) brings a scan that lies along the last one there"))
 
 
 def unshifted(counts: Counts, name: str, observer: Observer) -> Counts:

@@ -21,17 +21,6 @@ GAP_PIXELS = 3
 # A rectangle without a count: so many pixels, this share of its bounding box, and so many counts on average in each
 # pixel beside it. The dark corners of a pattern have neither straight edges nor bright neighbours.
 BLOCK_PIXELS, BLOCK_FILL, BLOCK_BESIDE = 64, 0.97, 30.0
-TWIN_COUNTS = 100.0  # of a line: two lines of so many photons differ
-# Lines between two others, up to so wide a gap (an EIGER's modules are 37 or 38 apart), that lie within rounding of the
-# straight line between them in every voxel: of a mean of 4 photons fewer than half do, so 40 such voxels are no chance.
-WIDEST_GAP, STRAIGHT_FROM, STRAIGHT_VOXELS = 40, 4.0, 40
-ROUNDED = 1.01  # cut to whole numbers, and a little more for the arithmetic
-# Any other interpolation: a line is a fixed sum of those beside it, up to so many on either side, but for rounding. Of
-# the photons in it nothing else can be told from them: what a fit leaves is 1 in units of their noise, or more. In so
-# many voxels of so many photons it is known to a tenth. A recorded line beside a filled one is a sum as well, but with
-# factors above 1.
-NEIGHBOURS, FITTED, FITTED_FROM, MOST_FITTED = 6, 200, 4.0, 4000
-PREDICTED, LARGEST_FACTORS = 0.5, 1.5
 # Hot: the median over the scan exceeds the second-highest neighbour's by this ratio, by as many standard errors (by
 # chance 1e-9, so none of a megapixel), and by so many counts (so that 1 count beside 0 isn't hot). The ratio is a
 # choice: smaller masks true maxima of coarsely sampled patterns, larger keeps warm pixels.
@@ -62,20 +51,11 @@ def mask_dead_pixels(counts: Counts, *, observer: Observer = silent) -> Counts:
     expected = _third_lowest(around)
     dead = alive & (expected >= DEAD_EXPECTED) & (total <= DEAD_RATIO * expected)
     gaps = _gaps(total, alive) | _gaps(total.T, alive.T).T
-    blocks, twins = _dark_blocks(total, alive), _twins(counts)
-    filled = _filled(counts.without(gaps | blocks | twins))
+    blocks = _dark_blocks(total, alive)
     if blocks.any():
         text = f"{int(blocks.sum())} pixels in rectangles have no count in any frame beside bright ones: unknown"
         observer(Warned("dead pixels", text))
-    if twins.any():
-        text = (
-            f"{int(twins.sum())} pixels in whole lines repeat the line beside them, frame after frame: filled in, so "
-        )
-        observer(Warned("dead pixels", text + "unknown"))
-    if filled.any():
-        text = f"{int(filled.sum())} pixels in whole lines were interpolated from those beside them: unknown"
-        observer(Warned("dead pixels", text))
-    gaps |= blocks | twins | filled
+    gaps |= blocks
     n = int((dead | gaps).sum())
     text = f"{n} pixels stay dark while their neighbours count: unknown"
     if (gaps & ~dead).any():
@@ -115,104 +95,6 @@ def _dark_blocks(total: NDArray[np.float64], alive: NDArray[np.bool_]) -> NDArra
         if beside.any() and total[wide][beside].mean() >= BLOCK_BESIDE:
             blocks[box] |= inside
     return blocks
-
-
-def _twins(counts: Counts) -> NDArray[np.bool_]:
-    """Return whole rows and columns that equal the one beside them in every frame, which counted photons never do."""
-    found = np.zeros(counts.mask.shape[1:], bool)
-    for axis in (1, 2):
-        lines = np.moveaxis(counts.values, axis, 0)
-        light = lines.sum(axis=(1, 2), dtype=np.float64)
-        alike = (light[1:] == light[:-1]) & (light[1:] >= TWIN_COUNTS)
-        for place in np.flatnonzero(alike) + 1:
-            if np.array_equal(lines[place], lines[place - 1]):
-                found[(place, slice(None)) if axis == 1 else (slice(None), place)] = True
-    return found
-
-
-def _filled(counts: Counts) -> NDArray[np.bool_]:
-    """Return whole rows and columns that were interpolated from others."""
-    found = np.zeros(counts.mask.shape[1:], bool)
-    if counts.unit != "photons":
-        return found
-    for axis in (1, 2):
-        lines, known = np.moveaxis(counts.values, axis, 0), np.moveaxis(counts.mask, axis, 0)
-        straight = _straight(lines, known)
-        known = known.copy()
-        known[list(straight)] = False
-        for place in straight | _predicted(lines, known):
-            found[(place, slice(None)) if axis == 1 else (slice(None), place)] = True
-    return found
-
-
-def _straight(lines: NDArray[np.float32], known: NDArray[np.bool_]) -> set[int]:
-    """Return the lines ``(n, frames, m)`` that lie on the straight line between two others, in all their voxels."""
-    n, found = len(lines), set[int]()
-    brightest = int(lines.sum(axis=(0, 2)).argmax())
-    probe = np.where(known[:, brightest], lines[:, brightest], np.nan)
-    for width in range(1, min(WIDEST_GAP, n - 2) + 1):
-        # In the brightest frame first: nearly all gaps that there might be are ruled out by it.
-        gap = probe[width + 1 :] - probe[: n - width - 1]
-        middle = (width + 1) // 2
-        expected = probe[: n - width - 1] + gap * np.float32(middle / (width + 1))
-        off = np.abs(probe[middle : n - width - 1 + middle] - expected)
-        bright = expected >= STRAIGHT_FROM
-        starts = np.flatnonzero(bright.any(axis=1) & ((off < ROUNDED) | np.isnan(off) | ~bright).all(axis=1))
-        for start in map(int, starts):
-            if all(_between(lines, known, start, width, k) for k in range(1, width + 1)):
-                found |= set(range(start + 1, start + width + 1))
-    return found
-
-
-def _between(lines: NDArray[np.float32], known: NDArray[np.bool_], start: int, width: int, k: int) -> bool:
-    """Tell whether the k-th line of a gap lies, within rounding, between the two lines at its edges."""
-    low, high = lines[start], lines[start + width + 1]
-    expected = low + (high - low) * np.float32(k / (width + 1))
-    known = known[start] & known[start + width + 1] & known[start + k]
-    off = np.abs(lines[start + k] - expected)[known]
-    return bool((off < ROUNDED).all() and (expected[known] >= STRAIGHT_FROM).sum() >= STRAIGHT_VOXELS)
-
-
-def _predicted(lines: NDArray[np.float32], known: NDArray[np.bool_]) -> set[int]:
-    """Return the lines ``(n, frames, m)`` that are sums of those beside them, by the same factors in all voxels.
-
-    One after the other, smallest factors first: a recorded line is a sum of others only while filled ones are among
-    them.
-    """
-    found = set[int]()
-    factors = {line: _factors(lines, known, line) for line in range(len(lines))}
-    while min(factors.values()) < LARGEST_FACTORS:
-        line = min(factors, key=lambda k: factors[k])
-        found.add(line)
-        known = known.copy()
-        known[line] = False
-        near = range(max(line - WIDEST_GAP, 0), min(line + WIDEST_GAP + 1, len(lines)))
-        factors |= {k: _factors(lines, known, k) for k in near}
-    return found
-
-
-def _factors(lines: NDArray[np.float32], known: NDArray[np.bool_], line: int) -> float:
-    """Return the sum of the squares of the factors by which a line is those beside it; infinity if it isn't."""
-    before = [k for k in range(max(line - WIDEST_GAP, 0), line) if known[k].any()][-NEIGHBOURS:]
-    after = [k for k in range(line + 1, min(line + WIDEST_GAP + 1, len(lines))) if known[k].any()][:NEIGHBOURS]
-    if not (known[line].any() and before and after):
-        return np.inf
-    others = [*before, *after]
-    level = lines[[before[-1], line, after[0]]].mean(axis=0)
-    usable = np.flatnonzero((known[[*others, line]].all(axis=0) & (level >= FITTED_FROM)).ravel())
-    if usable.size < FITTED:
-        return np.inf
-    usable = usable[:: max(1, usable.size // MOST_FITTED)]
-    weight = 1 / np.sqrt(level.ravel()[usable].astype(np.float64))
-    given = lines[others].reshape(len(others), -1)[:, usable] * weight
-    wanted = lines[line].ravel()[usable] * weight
-    # Filled lines were rounded: without the variance of that, sums of them would take ever larger factors.
-    rounding = np.eye(len(others)) * float((weight**2).sum()) / 12
-    factors = np.linalg.solve(given @ given.T + rounding, given @ wanted)
-    # The line's own photons, which are few in a dark fringe, are what scatters.
-    noise = float((wanted * weight).sum())
-    left = float(((wanted - factors @ given) ** 2).sum())
-    return float((factors**2).sum()) if noise > FITTED / 2 and left < PREDICTED * noise else np.inf
 
 
 def mask_hot_pixels(counts: Counts, *, observer: Observer = silent) -> Counts:

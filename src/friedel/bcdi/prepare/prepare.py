@@ -8,10 +8,11 @@ from numpy.typing import NDArray
 from friedel.bcdi.geometry.instrument import ReciprocalGrid
 from friedel.bcdi.geometry.rocking import reciprocal_grid
 from friedel.bcdi.prepare.aliens import mask_aliens
-from friedel.bcdi.prepare.arrays import unshifted
+from friedel.bcdi.prepare.arrays import say_axes, unshifted
 from friedel.bcdi.prepare.bad_pixels import mask_dead_pixels, mask_hot_pixels
 from friedel.bcdi.prepare.corrections import apply_flat, bin_counts, mask_saturated, normalise_monitor, subtract_dark
 from friedel.bcdi.prepare.counting.dead_time import without_dead_time
+from friedel.bcdi.prepare.counting.filled_lines import without_filled_lines
 from friedel.bcdi.prepare.counting.overflow import without_overflow
 from friedel.bcdi.prepare.counting.wide_pixels import without_wide_pixels
 from friedel.bcdi.prepare.counts import Counts, counts_from, require_signal
@@ -59,6 +60,7 @@ def prepare(scan: BraggScan, options: PrepareOptions = DEFAULTS, *, observer: Ob
     scan, order = in_order(scan, observer=tell)
     counts = clean_counts(scan, options, observer=tell)
     if scan.beam is None:
+        say_axes(counts, name=scan.name, observer=tell)
         counts = unshifted(counts, scan.name, tell)
     infer_beam = options.lost_frames and not (options.monitor and scan.monitor is not None)
     even = evened(counts, scan, infer_beam=infer_beam, observer=tell)
@@ -145,6 +147,7 @@ def clean_counts(scan: BraggScan, options: PrepareOptions = DEFAULTS, *, observe
     # Dead and hot are judged on raw counts, whose noise is known, before the flat field scales it.
     if options.dead_pixels:
         counts = mask_dead_pixels(counts, observer=observer)
+        counts = without_filled_lines(counts, name=scan.name, observer=observer)
     if options.hot_pixels:
         counts = mask_hot_pixels(counts, observer=observer)
     if options.flat_field:

@@ -21,7 +21,7 @@ FILE = "facets.csv"
 _SAME_DEG = 6.0
 """Facets of two scans are one where their normals are nearer than this once the crystals are aligned: found facets lie
 within 3° of the true ones, and no two of a crystal are nearer than 12° (`friedel.bcdi.facets`)."""
-_DRAWN = 8  # the largest; more can't be told apart in one picture
+_MARKERS = "os^vD<>p"  # told apart without colours, too; more facets than these can't be in one picture
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -113,8 +113,8 @@ def followed_table(facets: Sequence[FollowedFacet], conditions: Mapping[str, Map
     writer.writerow(["facet", "normal_x", "normal_y", "normal_z", "scan", *names, *told])
     for facet in facets:
         for scan, one in facet.scans.items():
-            numbers = (one.area_nm2, one.distance_nm, one.strain, one.strain_error)
-            numbers = (*numbers, one.displacement_angstrom, one.displacement_error_angstrom)
+            numbers = [one.area_nm2, one.distance_nm, one.strain, one.strain_error]
+            numbers += [one.displacement_angstrom, one.displacement_error_angstrom]
             words = ["" if np.isnan(n) else f"{n:.6g}" for n in numbers]
             given = [conditions.get(scan, {}).get(name, "") for name in names]
             normal = [f"{n:.4f}" for n in facet.normal]
@@ -135,13 +135,15 @@ def followed_figure(facets: Sequence[FollowedFacet], places: Mapping[str, float]
         The condition.
     """
     lines = [(facet.name, _line(facet, places)) for facet in facets]
-    lines = [(name, line) for name, line in lines if line.shape[1] > 1][:_DRAWN]
+    lines = [(name, line) for name, line in lines if line.shape[1] > 1][: len(_MARKERS)]
     if not lines:
         return None
     figure = new_figure(7.0, 3.6)
     axes = figure.subplots()
-    for name, (at, strain, error) in lines:
-        axes.errorbar(at, 1e3 * strain, yerr=1e3 * error, fmt="o-", markersize=3.5, linewidth=1, capsize=2, label=name)
+    for (name, (at, strain, error)), marker in zip(lines, _MARKERS, strict=False):
+        axes.errorbar(
+            at, 1e3 * strain, yerr=1e3 * error, label=name, marker=marker, markersize=4.5, linewidth=1, capsize=2
+        )
     plain_axes(axes, x=against.replace("_", " "), y="mean strain under the facet (10⁻³)")
     axes.legend(frameon=False, fontsize=8, loc="center left", bbox_to_anchor=(1.0, 0.5))
     return figure

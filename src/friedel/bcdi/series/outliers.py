@@ -12,7 +12,7 @@ CHECK_FAILED = "a check failed: see its own report"
 IN_DOUBT = "a check of its own failed (see its report), but it is like its neighbours, which were phased independently"
 FEWER = 0.9
 """A scan with less than this share of the usual frames was aborted."""
-_LEAST_SPREAD = {"chi": 0.1, "voxels": 0.05, "correlation": 0.01, "photons": 0.25}
+_LEAST_SPREAD = {"chi": 0.1, "volume_nm3": 0.05, "voxels": 0.05, "correlation": 0.01, "photons": 0.25}
 """Twice the least standard deviation, relative, that is assumed of each number, however small the scans' scatter is."""
 _BETTER = {"chi": -1, "correlation": 1}
 """On which side a number far from its neighbours' is no fault: a better fit, an image more like the reference."""
@@ -60,9 +60,11 @@ def find_outliers(scans: Sequence[Scan], together: Together | None) -> dict[str,
     for scan, n in zip(made, frames, strict=True):
         if n < FEWER * np.median(frames):
             reasons[scan.name].append(f"{n:.0f} frames where the others have {np.median(frames):.0f}: aborted?")
+    # Voxels are each result's own, of no common size.
+    size = "volume_nm3" if all("volume_nm3" in scan.numbers for scan in made) else "voxels"
     values = {
         "chi": np.array([scan.quality.get("chi") or np.nan for scan in made], dtype=float),
-        "voxels": np.array([scan.numbers["voxels"] for scan in made]),
+        size: np.array([scan.numbers[size] for scan in made]),
         "photons": np.array([scan.numbers["photons"] for scan in made]),
     }
     if together is not None:
@@ -73,7 +75,8 @@ def find_outliers(scans: Sequence[Scan], together: Together | None) -> dict[str,
         for k, usual in far_from_neighbours(found, least=_LEAST_SPREAD[name]).items():
             if _BETTER.get(name, 0) * (found[k] - usual) > 0:
                 continue
-            reasons[made[k].name].append(f"{name} {found[k]:.3g} where its neighbours have {usual:.3g}")
+            words = name.replace("_nm3", " (nm³)")
+            reasons[made[k].name].append(f"{words} {found[k]:.3g} where its neighbours have {usual:.3g}")
     compared = together is not None and len(made) >= FEWEST
     for scan in made:
         if scan.quality.get("trusted") is False and (reasons[scan.name] or not compared):

@@ -128,8 +128,8 @@ def members_of(plan: SeriesPlan) -> tuple[Member, ...]:
     recorded = plan.scan.beamline is not None
     exposed = conditions_of(plan.conditions, plan.conditions_file, keys, against=None if recorded else plan.against)
     if recorded and plan.against is not None and not all(plan.against in one for one in exposed):
-        names = tuple(dict.fromkeys((*plan.scan.record, plan.against)))
-        sources = [source.model_copy(update={"record": names}) for source in sources]
+        kept = tuple(dict.fromkeys((*plan.scan.record, plan.against)))
+        sources = [source.model_copy(update={"record": kept}) for source in sources]
     shared = {name: getattr(plan, name) for name in ("prepare", "phasing", "strain", "seed")}
     return tuple(
         Member(name=name, plan=ReconstructionPlan(scan=source, **shared), peak=plan.peak, conditions=conditions)

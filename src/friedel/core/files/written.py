@@ -6,6 +6,7 @@ A chunk that was never written, a virtual source that is missing or too short: r
 from collections.abc import Iterator
 from itertools import product
 from pathlib import Path
+from typing import Any
 
 import h5py
 
@@ -116,14 +117,38 @@ def _n_chunks(dataset: h5py.Dataset) -> int:
 
 
 def _missing_chunks(dataset: h5py.Dataset) -> Iterator[Box]:
-    if dataset.id.get_num_chunks() >= _n_chunks(dataset):
+    written = written_chunks(dataset)
+    if len(written) == _n_chunks(dataset):
         return
-    written: set[tuple[int, ...]] = set()
-    dataset.id.chunk_iter(lambda chunk: written.add(tuple(chunk.chunk_offset)))
     for box in dataset.iter_chunks():
         # iter_chunks cuts the last box to the shape; offsets are whole chunks.
         if tuple(part.start for part in box) not in written:
             yield tuple(slice(part.start, part.stop) for part in box)
+
+
+def written_chunks(dataset: h5py.Dataset, n_bytes: int | None = None) -> set[tuple[int, ...]]:
+    """Return the places of the chunks that were written, as indices of their first elements.
+
+    Their number isn't enough: in a damaged index chunks may lie elsewhere, and HDF5 reads zeros where they belong.
+
+    Parameters
+    ----------
+    dataset : h5py.Dataset
+        In chunks.
+    n_bytes : int or None
+        Length of a file that was cut off: what lies beyond it isn't there.
+    """
+    written: set[tuple[int, ...]] = set()
+    shape, steps = dataset.shape, dataset.chunks
+
+    def add(chunk: Any) -> None:
+        at = chunk.chunk_offset
+        inside = all(k < n and k % step == 0 for k, n, step in zip(at, shape, steps, strict=True))
+        if inside and (n_bytes is None or chunk.byte_offset + chunk.size <= n_bytes):
+            written.add(tuple(at))
+
+    dataset.id.chunk_iter(add)
+    return written
 
 
 def _cut(part: slice, limit: slice) -> slice:

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from friedel.core.files.damage import readable
 from friedel.core.files.hdf5 import OpenedFile, open_hdf5
-from friedel.core.files.written import SoundChunks, unwritten
+from friedel.core.files.written import SoundChunks, unwritten, written_chunks
 from friedel.spi.frames import hdf5_layout as layout
 from friedel.spi.frames.assembly import Assembly, odd_shape, read_assembly, require_whole
 from friedel.spi.frames.emc import open_emc_frames
@@ -23,6 +23,8 @@ from friedel.spi.frames.source import Beside, DifferentFramesError, FrameOptions
 
 # Frames by whose own masks it is judged what they mean: a single one may be bad as a whole.
 _FIRST = 16
+# Zeros are packed to a hundredth and less by any filter, beside some bytes of header.
+PACKED_ZEROS, LEAST_PACKED = 0.02, 256
 
 
 class Hdf5Frames:
@@ -232,7 +234,24 @@ def _slab(dataset: h5py.Dataset, start: int, stop: int, recorded: tuple[int, ...
     if dataset.ndim > 2:
         SoundChunks(dataset).require(start, stop)
     values = np.asarray(dataset[()] if dataset.ndim == 2 else dataset[start:stop])
+    if dataset.ndim > 2 and dataset.chunks and not dataset.is_virtual:
+        _require_written(dataset, start + np.flatnonzero(~values.reshape(len(values), -1).any(axis=1)))
     return values.reshape(-1, *recorded)
+
+
+def _require_written(dataset: h5py.Dataset, empty: NDArray[np.intp]) -> None:
+    """Raise OSError if frames that read as zeros aren't to be found, or are stored as something else.
+
+    A damaged index may list chunks that are not found; and of some that can't be unpacked the library makes zeros.
+    """
+    packed = dataset.id.get_create_plist().get_nfilters() > 0 and dataset.chunks == (1, *dataset.shape[1:])
+    n_bytes = int(np.prod(dataset.chunks)) * dataset.dtype.itemsize
+    for first in {int(index) // dataset.chunks[0] * dataset.chunks[0] for index in empty}:
+        found = dataset.id.get_chunk_info_by_coord((first, *(0 for _ in dataset.shape[1:])))
+        if found.byte_offset is None:
+            raise OSError(f"{dataset.file.filename}: the chunk of frame {first} isn't found")
+        if packed and PACKED_ZEROS * n_bytes + LEAST_PACKED < found.size < n_bytes:
+            raise OSError(f"{dataset.file.filename}: frame {first} reads as zeros, but is stored in {found.size} bytes")
 
 
 def _assembly(path: Path, name: str, recorded: tuple[int, ...], geometry: Path | None) -> Assembly | None:
@@ -291,15 +310,9 @@ def _missing_frames(dataset: h5py.Dataset, n_bytes: int | None, path: Path) -> t
 
 def _missing_chunks(dataset: h5py.Dataset, n_bytes: int | None) -> NDArray[np.bool_]:
     counts = [-(-size // chunk) for size, chunk in zip(dataset.shape, dataset.chunks, strict=True)]
-    if n_bytes is None and dataset.id.get_num_chunks() == int(np.prod(counts)):
-        return np.zeros(dataset.shape[0], bool)
     per_slab = np.zeros(counts[0], int)
-
-    def count(chunk: Any) -> None:
-        if n_bytes is None or chunk.byte_offset + chunk.size <= n_bytes:
-            per_slab[chunk.chunk_offset[0] // dataset.chunks[0]] += 1
-
-    dataset.id.chunk_iter(count)
+    for place in written_chunks(dataset, n_bytes):
+        per_slab[place[0] // dataset.chunks[0]] += 1
     incomplete = per_slab < int(np.prod(counts[1:]))
     return np.repeat(incomplete, dataset.chunks[0])[: dataset.shape[0]]
 

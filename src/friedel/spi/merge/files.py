@@ -33,6 +33,25 @@ def write_csv(path: Path, merged: Merged, photons: NDArray[np.floating]) -> None
             lines.writerow([k, int(photons[k]), int(merged.used[k]), *numbers])
 
 
+def write_kinds(path: Path, share: NDArray[np.float32], kind: NDArray[np.int64]) -> None:
+    """Write which frame shows which particle: one line a frame, 0 where none is probable enough.
+
+    Parameters
+    ----------
+    path : Path
+        The file.
+    share : (n_frames, n_kinds)
+        Probabilities.
+    kind : (n_frames,)
+        Numbers from 0; -1 for none.
+    """
+    with replacing(path) as unfinished, unfinished.open("w", newline="", encoding="utf-8") as file:
+        lines = csv.writer(file)
+        lines.writerow(["frame", "particle", *(f"p{number + 1}" for number in range(share.shape[1]))])
+        for number, (shares, one) in enumerate(zip(share, kind, strict=True)):
+            lines.writerow([number, int(one) + 1, *(f"{value:.4g}" if np.isfinite(value) else "" for value in shares)])
+
+
 def summary_of(run: MergeRun) -> dict[str, Any]:
     """Return the figures of a merge, for JSON and the report."""
     merged, density, comparison = run.merged, run.density, run.comparison

@@ -19,8 +19,9 @@ from friedel.spi.density.compare import compare, read_reference
 from friedel.spi.density.phase import Density, PhaseOptions
 from friedel.spi.frames.dragonfly import DragonflyDetector, read_photons
 from friedel.spi.merge.checkpoints import Checkpoints, digest
-from friedel.spi.merge.files import write_csv, write_cxi, write_map, write_summary, write_volume
+from friedel.spi.merge.files import write_csv, write_cxi, write_kinds, write_map, write_summary, write_volume
 from friedel.spi.merge.inputs import detector_for, read_masks
+from friedel.spi.merge.kinds import sort_frames
 from friedel.spi.merge.measured import Measured, masked, of_several, unmasked
 from friedel.spi.merge.merged import Merged, MergeRun, quaternions
 from friedel.spi.merge.plan import MergePlan
@@ -253,7 +254,7 @@ def doubts(merged: Merged, photons: sp.csr_matrix) -> list[str]:
             f"hits crowd on {quality.evenness:.0%} of all view directions: the particle has views that look nearly "
             "alike, and frames choose among them; away from these directions the intensity has too little structure, "
             "and halves agree on that. If the particle is symmetric, impose its symmetry; brighter frames tell views "
-            "apart, too"
+            "apart, too. Or the particles do lie in preferred directions, which can't be told here"
         )
     if quality.agreement >= DOUBTED and quality.mean_corrected < SURE and quality.mean_recovered is not None:
         found.append(
@@ -304,6 +305,62 @@ def run_merge(plan: MergePlan, folder: Path | None = None, *, observer: Observer
             "name the frames (FILE.emc) and their detector: friedel merge FILE.emc --detector DET.h5 -o DIR"
         )
     frames, detector, masks = _read_measured(plan)
+    target.mkdir(parents=True, exist_ok=True)
+    if plan.models == 1:
+        return _leave(plan, target, frames, detector, masks, observer)
+    if isinstance(frames, list) or plan.blanks:
+        raise PlanError("several particles are told apart in frames of one detector and without blanks")
+    return _leave_each(plan, target, frames, detector, masks, observer)
+
+
+def _leave_each(plan: MergePlan, target: Path, frames: Any, detector: Any, masks: Any, observer: Observer) -> MergeRun:
+    """Tell particles apart, merge each, and leave its files in a folder of its own."""
+    measured, detectors = _measured(frames, detector, masks, observer)
+    known: dict[str, Any] = {} if measured.alike else {"mask": measured.mask, "good": measured.good}
+    pixels, voxel = sampled_pixels(measured.photons, *detectors, diameter=plan.diameter or 0.0, **known)
+    kinds = sort_frames(
+        measured.photons,
+        pixels,
+        plan.models,
+        OrientOptions(seed=plan.seed, diameter=None if plan.diameter is None else plan.diameter * voxel),
+        mask=None if measured.alike else measured.mask,
+        observer=observer,
+    )
+    write_kinds(target / "kinds.csv", kinds.share, kinds.kind)
+    runs = []
+    for number in range(plan.models):
+        ours = np.flatnonzero(kinds.kind == number)
+        place = target / f"particle_{number + 1}"
+        try:
+            place.mkdir(parents=True, exist_ok=True)
+            part = None if masks is None else masks[ours]
+            done = _leave(plan, place, frames[ours], detector, part, observer)
+        except InputError as error:
+            observer(Warned("kinds", f"particle {number + 1} of {plan.models} isn't merged: {error}"))
+            continue
+        runs.append(replace(done, files={f"{number + 1}: {name}": path for name, path in done.files.items()}))
+    if not runs:
+        raise InputError(
+            f"none of {plan.models} particles has frames enough for a merge; kinds.csv says which has which"
+        )
+    files = {"kinds": target / "kinds.csv"} | {name: path for one in runs for name, path in one.files.items()}
+    return replace(runs[0], others=runs[1:], files=files)
+
+
+def _leave(plan: MergePlan, target: Path, frames: Any, detector: Any, masks: Any, observer: Observer) -> MergeRun:
+    """Merge frames of one particle and leave its files in a folder.
+
+    Parameters
+    ----------
+    plan : MergePlan
+        How.
+    target : Path
+        The folder.
+    frames, detector, masks
+        As `merge` takes them.
+    observer : Observer
+        Told the progress, notes and warnings.
+    """
     options = OrientOptions(
         symmetry=plan.symmetry,
         starts=plan.starts,
@@ -313,7 +370,6 @@ def run_merge(plan: MergePlan, folder: Path | None = None, *, observer: Observer
         sentinels=plan.sentinels,
         seed=plan.seed,
     )
-    target.mkdir(parents=True, exist_ok=True)
     blanks = _read_all(plan.blanks) if plan.blanks else None
     kept = target / "checkpoints"
     with working_together() as team:

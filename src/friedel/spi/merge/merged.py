@@ -216,6 +216,8 @@ class Merged:
 class MergeRun:
     """What a merge left: the result, the density and its comparison if they were asked for, and the files by name.
 
+    Where several particles were told apart it is the most frequent one's, and ``others`` has the others'.
+
     Of several processes, all but the first have the result alone.
     """
 
@@ -223,6 +225,7 @@ class MergeRun:
     density: Density | None = None
     comparison: Comparison | None = None
     symmetries: list[Symmetry] = field(default_factory=list)
+    others: list["MergeRun"] = field(default_factory=list)
     files: dict[str, Path] = field(default_factory=dict)
 
 

@@ -44,6 +44,9 @@ class MergePlan(Plan):
     classify` don't); None: they do."""
     blanks: tuple[Path, ...] = ()
     """Frames of the same run without a particle, in the same formats: they measure the background."""
+    models: Annotated[int, Field(ge=1, le=10)] = 1
+    """Particles, or conformations, that the frames show: more than one are told apart first, and each is merged from
+    its own frames into a folder of its own (``particle_1`` is the most frequent), with a verdict of its own."""
     symmetry: str = "C1"
     """Point group imposed: C1 (none), Cn, Dn, T, O or I."""
     test_symmetry: bool = False

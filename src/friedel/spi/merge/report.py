@@ -18,6 +18,7 @@ from friedel.spi.density.phase import Density
 from friedel.spi.merge.files import summary_of
 from friedel.spi.merge.merged import Merged, MergeRun
 from friedel.spi.merge.plan import MergePlan
+from friedel.spi.orient.quality import CROWDED, DOUBTED
 
 _MOST_NAMED = 60  # outliers named on the page; the table of frames has all
 _SHOWN = 0.1  # of the highest value: what a close-up of a density doesn't cut off
@@ -59,6 +60,8 @@ def write_merge_report(path: Path, plan: MergePlan, run: MergeRun) -> None:
         "name": ", ".join(file.name for file in plan.frames),
         "made": datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC"),
         "figures": summary_of(run),
+        "doubted": DOUBTED,
+        "crowded": CROWDED,
         "named": merged.outliers[:_MOST_NAMED].tolist(),
         "pictures": [{"caption": caption, "uri": _uri(figure)} for caption, figure in pictures],
         "symmetries": [one.sentence for one in run.symmetries],

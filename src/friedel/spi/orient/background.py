@@ -110,7 +110,14 @@ def _fluence(
 
 
 def expect_over(
-    frames: RingFrames, volume: Tensor, views: Tensor, *, n_rings: int, beta: float = 1.0, bias: Tensor | None = None
+    frames: RingFrames,
+    volume: Tensor,
+    views: Tensor,
+    *,
+    n_rings: int,
+    beta: float = 1.0,
+    bias: Tensor | None = None,
+    part: Tensor | None = None,
 ) -> tuple[Expectation, Tensor]:
     """Find the posterior over orientations, with the background if frames have one.
 
@@ -128,6 +135,8 @@ def expect_over(
         Inverse temperature.
     bias : (n_views,), optional
         Nats by which each view is more probable before a frame is seen.
+    part : (n_frames,), optional
+        Share of each frame that belongs to this model; None: all of all.
 
     Returns
     -------
@@ -138,10 +147,10 @@ def expect_over(
     """
     parts, order = [], []
     for index, added, chosen, slices in _alike(frames, volume, views, n_rings):
-        part = expect(chosen, slices, beta=beta, bias=bias)
+        found = expect(chosen, slices, beta=beta, bias=bias, part=None if part is None else part[index])
         if added is not None:
-            part = replace(part, photons=part.photons - added[:n_rings, None] * part.exposure)
-        parts.append(part)
+            found = replace(found, photons=found.photons - added[:n_rings, None] * found.exposure)
+        parts.append(found)
         order.append(index)
     return _united(parts, torch.cat(order).argsort()), slices.points
 

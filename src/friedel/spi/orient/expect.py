@@ -198,7 +198,9 @@ def _promises(values: Tensor, logs: Tensor, radial: Tensor, weight: Tensor) -> t
     return gain, level - total.log(), variance
 
 
-def expect(frames: RingFrames, slices: Slices, *, beta: float, bias: Tensor | None = None) -> Expectation:
+def expect(
+    frames: RingFrames, slices: Slices, *, beta: float, bias: Tensor | None = None, part: Tensor | None = None
+) -> Expectation:
     """Find the posterior over orientations at inverse temperature β, and the views' photons and exposures.
 
     Parameters
@@ -211,19 +213,23 @@ def expect(frames: RingFrames, slices: Slices, *, beta: float, bias: Tensor | No
         Inverse temperature.
     bias : (n_views,), optional
         Nats by which each view is more probable before a frame is seen (`coverage`).
+    part : (n_frames,), optional
+        Share of each frame that belongs to this model, in the photons and exposures; None: all of all.
     """
     n_harmonics, n_rings, n_views = slices.log.shape
     # In double precision, so that it hardly matters in which order, and in how many processes, frames are added.
     photons = torch.zeros((n_views, n_harmonics, n_rings), dtype=torch.complex128, device=slices.log.device)
     exposure = torch.zeros((n_views, n_harmonics), dtype=torch.complex128, device=slices.log.device)
     n_angles = slices.total.shape[1]
-    parts = []
+    parts, start = [], 0
     for harmonics, rings in _blocks(frames, slices):
         scores = _scores(harmonics, rings.sum(1), slices)
         scores.mul_(beta)
         if bias is not None:
             scores += bias
-        found = _posterior(scores, rings.sum(1), slices, (harmonics, photons, exposure))
+        own = None if part is None else part[start : start + len(rings)]
+        start += len(rings)
+        found = _posterior(scores, rings.sum(1), slices, (harmonics, photons, exposure), own)
         parts.append((found[0] / beta + _radial(rings, slices), *found[1:]))
     columns = [torch.cat(column) for column in zip(*parts, strict=True)]
     photons, exposure = (frames.team.total(values).to(torch.complex64) for values in (photons, exposure))
@@ -294,7 +300,7 @@ def _scores(harmonics: Tensor, counts: Tensor, slices: Slices) -> Tensor:
 
 
 def _posterior(
-    scores: Tensor, counts: Tensor, slices: Slices, sums: tuple[Tensor, Tensor, Tensor]
+    scores: Tensor, counts: Tensor, slices: Slices, sums: tuple[Tensor, Tensor, Tensor], part: Tensor | None
 ) -> tuple[Tensor, ...]:
     """Add a block's share to the sums of photons and exposures; return its frames' figures."""
     harmonics, photons, exposure = sums
@@ -311,6 +317,8 @@ def _posterior(
     fluence = counts * torch.zeros_like(best).index_add_(0, frame, inverse.sum(0))
     log_norm = best + norm.log()
     mean = torch.zeros_like(best).index_add_(0, frame, (chance * kept).sum(0))
+    if part is not None:
+        chance, inverse = chance * part[frame], inverse * part[frame]
     spectrum = ring_fourier(chance.T)[:, :n_harmonics]
     seen, place = view.unique(return_inverse=True)  # type: ignore[no-untyped-call]
     pairs = torch.zeros((n_harmonics, len(seen) * n_frames), dtype=torch.complex64, device=scores.device)

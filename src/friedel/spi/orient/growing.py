@@ -18,6 +18,7 @@ from friedel.core.machine.threads import single_thread
 from friedel.core.observer import Observer, silent
 from friedel.spi.orient.background import expect_over, judge_over
 from friedel.spi.orient.coverage import evenness
+from friedel.spi.orient.lit import LEAST_PHOTONS, photons_on
 from friedel.spi.orient.march import (
     THOROUGH,
     Iteration,
@@ -28,7 +29,7 @@ from friedel.spi.orient.march import (
 )
 from friedel.spi.orient.quality import DOUBTED, EVEN, SURE, MergeQuality, corrected
 from friedel.spi.orient.rings import Pixels, RingFrames, Rings, ring_frames, upright
-from friedel.spi.orient.solve import LEAST_PHOTONS, OrientOptions, agreeing, compare, joint, photons_on, prepare, tested
+from friedel.spi.orient.solve import OrientOptions, agreeing, compare, joint, prepare, tested
 from friedel.spi.orient.speckle import lay_frames
 from friedel.spi.orient.views import turned_views
 from friedel.spi.orient.volume import Merge

@@ -248,7 +248,14 @@ def resized(model: Model, n: int) -> Model:
 
 
 def iterate(
-    model: Model, frames: RingFrames, march: March, rng: np.random.Generator, *, q_max: float, beta: float = 1.0
+    model: Model,
+    frames: RingFrames,
+    march: March,
+    rng: np.random.Generator,
+    *,
+    q_max: float,
+    beta: float = 1.0,
+    part: Tensor | None = None,
 ) -> Iteration:
     """Expand, maximise, compress once, with newly drawn views.
 
@@ -266,16 +273,19 @@ def iterate(
         Resolution, voxels.
     beta : float
         Inverse temperature, 0 to 1.
+    part : (n_frames,), optional
+        Share of each frame that belongs to this model; None: all of all.
     """
     n = grid_size(q_max)
     model = resized(model, n)
     views = turned_views(march.n_views(q_max), rng, march.group)
     n_rings = frames.rings.within(q_max)
     bias = bias_at(model.bias, views)
-    found, points = expect_over(frames, model.intensity, views, n_rings=n_rings, beta=beta, bias=bias)
+    found, points = expect_over(frames, model.intensity, views, n_rings=n_rings, beta=beta, bias=bias, part=part)
     merge = collect_views(found, points, n, march.group)
     by_view = found.exposure[:, 0].mean(1)
-    total = int(frames.team.total(torch.tensor(len(frames))))
+    held = torch.tensor(float(len(frames))) if part is None else part.sum().cpu()
+    total = max(round(float(frames.team.total(held))), 1)
     balanced = replace(compress(merge, model, march, q_max=q_max), bias=updated_bias(model.bias, views, by_view, total))
     return Iteration(model=balanced, found=found, merge=merge, views=views, q_max=q_max)
 

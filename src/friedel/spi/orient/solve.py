@@ -23,15 +23,13 @@ from friedel.spi.orient.background import judge_over, with_background
 from friedel.spi.orient.bootstrap import Sentinels, recover, resampled, sentinels
 from friedel.spi.orient.coverage import evenness
 from friedel.spi.orient.expect import MOST, Judgement
+from friedel.spi.orient.lit import lit_frames
 from friedel.spi.orient.march import THOROUGH, Iteration, March, Memory, Model, compress, iterate, run_march
 from friedel.spi.orient.quality import DOUBTED, MergeQuality, outliers, resolved
 from friedel.spi.orient.rings import Pixels, RingFrames, upright
 from friedel.spi.orient.speckle import MARGIN, Speckle, lay_frames, shell_variance
 from friedel.spi.orient.views import symmetry_group, turned_views
 
-LEAST_PHOTONS = 10
-"""Frames of fewer photons than this say nothing about an orientation and are set aside as empty."""
-LEAST_FRAMES = 40  # 20 in each half: below it nothing is tried; a result takes some hundreds
 _LEAST_SHARE = 20  # frames of a process: fewer would leave it waiting for the others
 _FEW = 0.02
 """Share of outliers up to which the halves, made with them, aren't made again: a hundredth costs 0.001 of agreement."""
@@ -152,7 +150,7 @@ def orient(
     # The halves run side by side: no thread waits for another inside an operation.
     with single_thread(), working_together() as team:
         observer = observer if team.rank == 0 else silent
-        lit = _lit(photons, pixels, observer)
+        lit = lit_frames(photons, pixels, observer)
         pixels, turn = upright(pixels)
         if len(lit) < _LEAST_SHARE * team.size:
             raise InputError(f"{len(lit)} frames are too few for {team.size} processes; start fewer of them")
@@ -235,49 +233,6 @@ def _orient(
         quality=quality,
         **figures,
     )
-
-
-def photons_on(photons: sp.csr_matrix, pixels: Pixels) -> NDArray[np.float32]:
-    """Return each frame's photons on the pixels used, ``(n_frames,)``.
-
-    Raises
-    ------
-    InputError
-        If frames and detector don't fit.
-    """
-    if photons.shape[1] != len(pixels.weight):
-        raise InputError(
-            f"frames of {photons.shape[1]} pixels don't fit a detector of {len(pixels.weight)}; "
-            "give the detector file that belongs to these frames"
-        )
-    return np.asarray(photons @ pixels.used.astype(np.float32)).ravel()
-
-
-def _lit(photons: sp.csr_matrix, pixels: Pixels, observer: Observer) -> NDArray[np.int64]:
-    counts = photons_on(photons, pixels)
-    lit = np.flatnonzero(counts >= LEAST_PHOTONS)
-    if len(lit) < LEAST_FRAMES:
-        raise InputError(
-            f"{len(lit)} of {photons.shape[0]} frames have {LEAST_PHOTONS} photons or more on the pixels used; "
-            f"at least {LEAST_FRAMES} are needed, and some hundreds for a result"
-        )
-    copies = len(lit) - _distinct(photons[lit])
-    if len(lit) - copies < LEAST_FRAMES:
-        raise InputError(f"{len(lit)} frames, but only {len(lit) - copies} different ones: nothing to merge")
-    if copies:
-        observer(Warned("frames", f"{copies} frames are exact copies of others; they make the halves agree too well"))
-    if len(lit) < len(counts):
-        observer(
-            Warned("frames", f"{len(counts) - len(lit)} frames with fewer than {LEAST_PHOTONS} photons are set aside")
-        )
-    return lit
-
-
-def _distinct(photons: sp.csr_matrix) -> int:
-    """Return how many frames differ, by two random projections of each."""
-    rng = np.random.default_rng(0)
-    marks = photons @ rng.normal(size=(photons.shape[1], 2))
-    return len(np.unique(np.round(marks, 6), axis=0))
 
 
 def prepare(frames: RingFrames, pixels: Pixels, speckle: Speckle, options: OrientOptions, observer: Observer) -> March:

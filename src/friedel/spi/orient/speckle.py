@@ -42,10 +42,8 @@ _WIDEST = 0.45
 body's flares are among round rings; what is seen across rings is taken then: nothing is finer than the diameter."""
 _BALL = 1.5
 """A ball's power falls to nothing at its diameter: it must reach so far beyond fringes to let them pass."""
-_RADIAL_ORDERS, _RADIAL_STEP = (
-    14,
-    0.02,
-)  # harmonics of which radial power is measured, a second's work; frequencies' step
+_RADIAL_ORDERS = 14  # harmonics of which radial power is measured: a second's work
+_RADIAL_STEP = 0.02  # of the radial frequencies, cycles per voxel
 MARGIN = 1.2  # over the frequency to which speckles' power is seen: it goes on below the noise
 # Frames, highest frequency along a ring (cycles per voxel, just below Nyquist's 0.5) and distance of rings (voxels)
 # from which the speckles' size is measured.

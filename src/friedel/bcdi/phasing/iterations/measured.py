@@ -52,6 +52,12 @@ class Measured:
         """Whether every voxel is fitted."""
         return not bool(self.unfitted.any())
 
+    def with_light(self, light: Tensor) -> "Measured":
+        """Return the measurement with its frames brought to one light, from how much each had, ``(z,)``, centred."""
+        z = len(light)
+        factor = (1.0 / torch.roll(light, -(z // 2)))[:, None, None].to(self.intensity)
+        return replace(self, amplitude=self.amplitude * factor.sqrt(), intensity=self.intensity * factor)
+
 
 def measured_from(
     diffraction: Diffraction, *, held_out_fraction: float = 0.0, seed: int = 0, device: torch.device | None = None

@@ -1,1 +1,1 @@
-"""Whether every pixel counts every photon once: overflowing counters, wide pixels, lost counts at high rates."""
+"""Whether every pixel counts every photon once: overflow, wide pixels, dead time, lines filled in from others."""
