@@ -245,14 +245,8 @@ class Finisher:
 
         Parameters
         ----------
-        candidates : list of Candidate
-            On the measurement's grid.
-        threshold : float
-            Fraction of the bulk amplitude at which supports are cut.
-        measured : Measured
-            The measurement, at full size or a part of it.
-        task : str
-            What progress is called.
+        candidates, threshold, measured, task
+            As for `finished`; one threshold for all.
         """
         if not self.settling:
             return self.finished(candidates, threshold, measured, task)
@@ -266,7 +260,7 @@ class Finisher:
         Parameters
         ----------
         candidates, threshold, measured, task
-            As for `settled`.
+            As for `finished`; one threshold for all.
         """
         calm = self.how.betas[-1:]
         if not self.settling:
