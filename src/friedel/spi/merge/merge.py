@@ -421,8 +421,9 @@ def _read_measured(
             hidden,
         )
     only = plan.detectors[0] if plan.detectors else plan.detector
+    frames = _read_all(plan.frames)
     detector = detector_for(plan.frames[0], only, **asked)
-    return _read_all(plan.frames), detector, None if hidden is None else sp.csr_matrix(sp.vstack(hidden))
+    return frames, detector, None if hidden is None else sp.csr_matrix(sp.vstack(hidden))
 
 
 def _read_all(paths: Sequence[Path]) -> sp.csr_matrix:
