@@ -69,7 +69,7 @@ def hits_at_hand(tmp_path_factory):
     folder = tmp_path_factory.mktemp("frames")
     plan = SimulationPlan.read({"frames": 8, "run": {"particles": ["sphere"]}})
     simulate.simulate_hits(plan, folder / "run.cxi")
-    data = tiny_data(2, n_frames=24, photons=500)
+    data = tiny_data(2, n_frames=60, photons=500)
     return SimpleNamespace(folder=folder, data=data)
 
 
