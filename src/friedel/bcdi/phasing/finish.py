@@ -241,7 +241,19 @@ class Finisher:
         return self.finished(best, threshold, self.grids.fine, "refining at full resolution", betas=calm)
 
     def settled(self, candidates: list[Candidate], threshold: float, measured: Measured, task: str) -> list[Candidate]:
-        """Polish candidates and refine them; what is drawn to one density comes to rest in between."""
+        """Polish candidates and refine them; what is drawn to one density comes to rest in between.
+
+        Parameters
+        ----------
+        candidates : list of Candidate
+            On the measurement's grid.
+        threshold : float
+            Fraction of the bulk amplitude at which supports are cut.
+        measured : Measured
+            The measurement, at full size or a part of it.
+        task : str
+            What progress is called.
+        """
         if not self.settling:
             return self.finished(candidates, threshold, measured, task)
         confined = [self.confined(one, threshold) for one in candidates]
@@ -249,7 +261,13 @@ class Finisher:
         return self.rested(polished, threshold, measured, task)
 
     def rested(self, candidates: list[Candidate], threshold: float, measured: Measured, task: str) -> list[Candidate]:
-        """Let candidates come to rest on supports chosen anew, and refine them there: all that a mean has need of."""
+        """Let candidates come to rest on supports chosen anew, and refine them there: all that a mean has need of.
+
+        Parameters
+        ----------
+        candidates, threshold, measured, task
+            As for `settled`.
+        """
         calm = self.how.betas[-1:]
         if not self.settling:
             return self.finished(candidates, threshold, measured, task, betas=calm)
