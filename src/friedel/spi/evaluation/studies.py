@@ -60,8 +60,8 @@ def shapes(given: Evaluation) -> Section:
 def _shapes_section(given: Evaluation, rows: list[list[str]], misses: Mapping[str, Sequence[float]]) -> Section:
     text = (
         "The model's network is trained anew, once from icosahedra alone, once from icosahedra that were stretched and "
-        "carved at random (no other shape), and once for each shape from all others, at one experiment like the paper's: "
-        "bright frames, of which the bad ones show several particles apart, or nothing. "
+        "carved at random (no other shape), and once for each shape from all others. One experiment like the paper's "
+        "gives bright frames, of which the bad ones show several particles apart, or nothing. "
         f"The threshold lets {100 * _FALSE_POSITIVES:.1f} % of the bad frames of all shapes pass; FP is what "
         "came of it on the shape's own run. FN: single hits missed. The paper has no aggregates; beside it stands how "
         "many frames of touching particles pass at probability ½, none of which was learnt."

@@ -7,7 +7,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from friedel.core.detector_units import beyond_counting, normalised_apart, out_of_range, transformed
+from friedel.core.detector_units import COUNTABLE, beyond_counting, normalised_apart, out_of_range, transformed
 from friedel.core.errors import InputError
 from friedel.core.fourier import convolved
 from friedel.spi.hits.preparation.frame_levels import clipped_at, drifting, frame_levels
@@ -37,7 +37,7 @@ _ROWS, _SCATTER = 16, 1000 * 0.6180339887498949
 # Whole frames looked at for the unit of their numbers and the beam's place; so many at once.
 _OVERVIEW, _AT_ONCE = 128, 32
 _SPARSE = 16  # one value in so many tells their step
-_MOST_VALUES = 1 << 22  # looked at for whether they left the range of their type
+_MOST_VALUES = 1 << 20  # looked at for whether they left the range of their type
 _LEVELS = 32  # frames whose levels are compared
 
 
@@ -106,6 +106,11 @@ def measure_run(
 
 def _countable(sample: NDArray[np.generic], mask: NDArray[np.bool_]) -> NDArray[np.generic]:
     """Return the sample with values that nothing can have counted as NaN."""
+    # fmax and fmin pass over NaN.
+    if sample.dtype.itemsize < 4 or (
+        np.fmax.reduce(sample, axis=None) <= COUNTABLE and np.fmin.reduce(sample, axis=None) >= -COUNTABLE
+    ):
+        return sample
     beyond = beyond_counting(sample[:, mask], name="the frames")
     if beyond is None:
         return sample
@@ -135,7 +140,8 @@ def _require_linear(
     raw: NDArray[np.generic], mask: NDArray[np.bool_], sample: NDArray[np.generic], values: NDArray[np.float64]
 ) -> None:
     """Raise InputError if the numbers are no multiples of photons: their noise would be taken for something else."""
-    odd = out_of_range(raw[:, mask].ravel()[:: max(1, raw.size // _MOST_VALUES)])
+    few = raw[:: max(1, raw.size // _MOST_VALUES)] if raw.dtype.kind in "iu" else raw[:0]
+    odd = out_of_range(few[:, mask].ravel())
     if odd is not None:
         raise InputError(f"the frames' {odd}")
     what = transformed(values) if sample.dtype.kind == "f" else None

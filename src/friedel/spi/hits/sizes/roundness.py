@@ -41,9 +41,9 @@ def unround(frames: Polar) -> Tensor:
     slope, astray = _slopes(photons / area.clamp_min(1e-3))
     found = []
     for rings, sectors in _CELLS:
-        cells = [_pooled(values, rings, sectors) for values in (frames.photons, frames.area)]
-        means = [values.reshape(len(values), 1, RINGS // rings, rings).mean(-1) for values in (slope, astray)]
-        found.append(_agreement(*cells, *means, frames.read_variance))
+        cells, room = (_pooled(values, rings, sectors) for values in (frames.photons, frames.area))
+        growth, error = (v.reshape(len(v), 1, RINGS // rings, rings).mean(-1) for v in (slope, astray))
+        found.append(_agreement(cells, room, growth, error, frames.read_variance))
     return torch.stack(found).amax(0)
 
 
