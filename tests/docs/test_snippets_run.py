@@ -33,6 +33,8 @@ ROOT = Path(__file__).resolve().parents[2]
 PAGES = sorted([ROOT / "README.md", *(ROOT / "docs").rglob("*.md")])
 BLOCK = re.compile(r"^ *```python\n(.*?)^ *```", re.MULTILINE | re.DOTALL)
 WITH_PYTHON = [page for page in PAGES if BLOCK.search(page.read_text(encoding="utf-8"))]
+SLOW = ("live", "merge")
+"""Pages that merge hits, and that start a watch's processes."""
 OTHERS = ("tiled",)
 """Packages whose snippets need a server of the reader's own; they are parsed elsewhere, and not run."""
 
@@ -69,11 +71,15 @@ def hits_at_hand(tmp_path_factory):
     folder = tmp_path_factory.mktemp("frames")
     plan = SimulationPlan.read({"frames": 8, "run": {"particles": ["sphere"]}})
     simulate.simulate_hits(plan, folder / "run.cxi")
-    data = tiny_data(2, n_frames=24, photons=500)
+    data = tiny_data(2, n_frames=60, photons=500)
     return SimpleNamespace(folder=folder, data=data)
 
 
-@pytest.mark.parametrize("path", WITH_PYTHON, ids=lambda path: path.stem)
+def _marked(page):
+    return pytest.param(page, marks=pytest.mark.slow) if page.stem in SLOW else page
+
+
+@pytest.mark.parametrize("path", [_marked(page) for page in WITH_PYTHON], ids=lambda path: path.stem)
 @pytest.mark.timeout(600)
 def test_python_of_a_page_runs(path, at_hand, hits_at_hand, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
