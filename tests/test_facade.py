@@ -138,3 +138,17 @@ def test_errors_are_caught_by_a_public_name():
     with pytest.raises(friedel.FriedelError):
         friedel.predict(np.zeros((32, 32, 32)))
     assert issubclass(friedel.InputError, friedel.FriedelError)
+
+
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        ("scan.h5", r"read the file first: .*friedel\.read_scan"),
+        (np.ones((32, 32, 32), bool), "True and False, as of a mask"),
+        (np.full((32, 32, 32), 7), "every voxel is masked, or holds what marks"),
+        (np.full((32, 32, 32), 2**63, np.uint64), "every voxel is masked, or holds what marks"),
+    ],
+)
+def test_what_is_no_pattern_is_refused_with_what_it_is(given, said):
+    with pytest.raises(InputError, match=said):
+        friedel.predict(given)

@@ -189,6 +189,9 @@ def dark_level(known: NDArray[Any]) -> tuple[float, float]:
     width = max((middle - low) / 40, 1.0 if (some == np.round(some)).all() else 0.0)
     if not width > 0:
         return float(middle), 0.0
+    width = max(
+        width, 4 * float(np.spacing(max(abs(low), abs(middle))))
+    )  # beyond 2**53 whole numbers are farther apart
     edges = np.arange(low - width, middle + 2.5 * width, width) - width / 2
     counts = np.convolve(np.histogram(some, edges)[0], (0.25, 0.5, 0.25), mode="same")
     peaks = [k for k in range(1, counts.size - 1) if counts[k - 1] <= counts[k] >= counts[k + 1]]

@@ -1,6 +1,7 @@
 """An array in memory as a `Diffraction`: the checks behind the public ``reconstruct(intensities, mask=…)``."""
 
 from dataclasses import replace
+from pathlib import PurePath
 from typing import Any
 
 import numpy as np
@@ -126,6 +127,11 @@ def as_diffraction(
 
 
 def _as_array(intensities: ArrayLike, name: str) -> NDArray[Any]:
+    if isinstance(intensities, (str, PurePath)):
+        raise InputError(
+            f"{intensities}: a path, where an array is needed; read the file first: friedel.load for a result, "
+            "friedel.prepare(friedel.read_scan(path)) for a scan or a volume"
+        )
     try:
         return np.asarray(intensities)
     except (ValueError, TypeError) as error:

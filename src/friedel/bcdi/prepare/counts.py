@@ -68,12 +68,12 @@ def counts_from(
         If the values aren't real numbers in 3D, or nothing positive is left.
     """
     array = np.asarray(values)
-    if array.dtype.kind not in "buif":
-        what = "complex: an object or amplitude with phase" if array.dtype.kind == "c" else f"of dtype {array.dtype}"
+    if array.dtype.kind not in "uif":
+        kinds = {"c": "complex: an object or amplitude with phase", "b": "True and False, as of a mask"}
+        what = kinds.get(array.dtype.kind, f"of dtype {array.dtype}")
         raise InputError(f"{name}: values are {what}; intensities must be real numbers (photons)")
     if array.ndim != 3:
         raise InputError(f"{name}: a 3D array (z, y, x) is needed, got shape {array.shape}")
-    array = array.astype(np.uint8) if array.dtype.kind == "b" else array
     marked = find_marks(array)
     measured = np.broadcast_to(True if mask is None else mask, array.shape)
     if marked.unknown is not None:
@@ -111,7 +111,8 @@ def require_signal(counts: Counts, name: str) -> None:
     """Raise InputError if no voxel is measured, or nothing was counted."""
     if not counts.mask.any():
         raise InputError(
-            f"{name}: every voxel is masked or unknown; does the mask mean the opposite (non-zero is bad)?"
+            f"{name}: every voxel is masked, or holds what marks voxels that weren't measured; if a mask was given, does "
+            "it mean the opposite (non-zero is bad)?"
         )
     if not counts.values.max() > 0:
         raise InputError(f"{name}: all measured intensities are zero; check that this is the right scan or dataset")
