@@ -115,7 +115,8 @@ def _countable(array: NDArray[Any], name: str, observer: Observer) -> NDArray[An
     if array.dtype.kind not in "iuf" or array.ndim != 3 or not array.size:
         return array
     with np.errstate(all="ignore"):
-        if not (np.nanmax(array) > COUNTABLE or np.nanmin(array) < -COUNTABLE):
+        # fmax and fmin pass over NaN, and say nothing where all are.
+        if not (np.fmax.reduce(array, axis=None) > COUNTABLE or np.fmin.reduce(array, axis=None) < -COUNTABLE):
             return array
         scale = _scale_of(array)
         if scale is not None:
