@@ -97,5 +97,5 @@ for axis, panel in enumerate(axes):
 figure
 
 # %% [markdown]
-# Four hundred hits of an octahedron give an octahedron's size and its squareness, and a verdict "check": more frames, a lower resolution, or what is known
-# of the symmetry (`--symmetry O`) would be next. [How it works, and what to believe](../howto/merge.md).
+# Four hundred hits of an octahedron, whose views look much alike, give its size, and a verdict that says how far to believe the rest. More frames, a lower
+# resolution, or what is known of the symmetry (`--symmetry O`) would be next. [How it works, and what to believe](../howto/merge.md).
