@@ -111,8 +111,8 @@ def require_signal(counts: Counts, name: str) -> None:
     """Raise InputError if no voxel is measured, or nothing was counted."""
     if not counts.mask.any():
         raise InputError(
-            f"{name}: every voxel is masked, or holds what marks voxels that weren't measured; if a mask was given, does "
-            "it mean the opposite (non-zero is bad)?"
+            f"{name}: every voxel is masked, or holds what marks voxels that weren't measured; if a mask was given, "
+            "does it mean the opposite (non-zero is bad)?"
         )
     if not counts.values.max() > 0:
         raise InputError(f"{name}: all measured intensities are zero; check that this is the right scan or dataset")
