@@ -5,6 +5,7 @@ import pytest
 from known_scan import EVEN, EXPECTED, OPTIONS, PHOTONS, Array, N, changed, found, is_right, scan
 
 from friedel.bcdi.prepare.prepare import prepare
+from friedel.bcdi.prepare.units import photons_from
 from friedel.bcdi.records import Diffraction
 from friedel.core.errors import InputError
 from friedel.core.files.marks import find_marks
@@ -148,3 +149,15 @@ def test_nothing_is_said_of_clean_photons(scale: float) -> None:
     _, said = found(photons)
     assert said == ""
     assert prepared(EVEN, photons.astype(float))[1] == []
+
+
+@pytest.mark.parametrize("dead_s", [1e-7, 1e-8, 1e-9])
+@pytest.mark.parametrize("seed", range(3))
+def test_counts_corrected_for_their_rate_keep_peak_and_scale(dead_s: float, seed: int) -> None:
+    # Weak counts stay whole in float32, many are fractions: neither filled in, nor half photons, nor amplitudes.
+    z, y, x = np.meshgrid(*(np.arange(48) - 23.7,) * 3, indexing="ij")
+    sinc = np.sinc(z / 6) * np.sinc(y / 6) * np.sinc(x / 6)
+    photons = np.random.default_rng(seed).poisson(3e4 * sinc**2 + 0.02)
+    found = photons_from((photons / (1 - photons * dead_s)).astype(np.float32), None, name="corrected")
+    assert found.mask.all()
+    assert abs(float(found.values.sum()) / photons.sum() - 1) < 0.01

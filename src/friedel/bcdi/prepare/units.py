@@ -20,7 +20,9 @@ from friedel.bcdi.prepare.counts import Counts, counts_from
 from friedel.core.detector_units import (
     COUNTABLE,
     LEAST_KINDS,
+    QUANTA,
     SCALES,
+    TOLERANCE,
     beyond_counting,
     detector_units,
     out_of_range,
@@ -64,6 +66,11 @@ OUTER = 0.42
 LEAST_STRAIGHT = 0.03
 # Scales of logarithms that are this near a usual one are that one, in float32, too.
 NEAR = 1e-4
+# So many times the median of whole counts are many.
+MANY = 10
+# Of multiples of a half or a third of the least value, so large a share aren't multiples of the least itself; of photons
+# it is half of them and more.
+LEAST_ODD = 0.05
 # So large a share of a detector's pixels may hold fractions among whole counts: gaps that were filled in.
 MOST_FILLED = 0.2
 
@@ -141,6 +148,9 @@ def _without_fractions(
     filled = (known & (array != np.round(array))).any(axis=0)
     whole = known & ~filled & (array > 0)
     if not 0 < filled.mean() <= MOST_FILLED or np.unique(array[whole][:SAMPLE]).size < LEAST_KINDS:
+        return array, mask
+    # Counts whose rate was corrected hold fractions where they are many; between neighbours there are some of few, too.
+    if array[known & (array != np.round(array))].min() > MANY * np.median(array[whole]):
         return array, mask
     text = f"{name}: {int(filled.sum())} pixels hold fractions, all others whole counts: filled in, so unknown"
     observer(Warned("dead pixels", text))
@@ -278,10 +288,13 @@ def _scale_of(array: NDArray[Any]) -> tuple[str, Callable[[Any], Any]] | None:
     least = float(positive.min())
     for divisor in (1, 2, 3):
         quantum = least / divisor
-        if whole_numbers(some / quantum):
+        odd = (np.round(some[some < QUANTA * quantum] / quantum) % divisor != 0).mean() if divisor > 1 else 1.0
+        if odd > LEAST_ODD and whole_numbers(some / quantum):
             return f"multiples of {quantum:.4g}, normalised photons", _divided_by(quantum)
     square = float(np.square(least))  # infinite where Python's own would raise
-    if whole_numbers((some / least) ** 2):
+    # Squares of whole numbers are whole, too: of amplitudes the greater part isn't whole itself.
+    uneven = np.abs(some / least - np.round(some / least)) > TOLERANCE
+    if uneven[some < np.sqrt(QUANTA) * least].mean() > LEAST_ODD and whole_numbers((some / least) ** 2):
         return f"amplitudes, of which one photon's is {least:.4g}", _squared_over(square)
     for scale in () if (array < 0).any() else (least / np.log(2), least / np.log(3)):
         # Logarithms of 1 + photons to any base, decibels too; where no voxel has one photon, the least has two.
