@@ -68,8 +68,8 @@ LEAST_STRAIGHT = 0.03
 NEAR = 1e-4
 # So many times the median of whole counts are many.
 MANY = 10
-# Of multiples of a half or a third of the least value, so large a share aren't multiples of the least itself; of photons
-# it is half of them and more.
+# Of multiples of a half or a third of the least value, so large a share aren't multiples of the least itself; of
+# photons it is half of them and more.
 LEAST_ODD = 0.05
 # So large a share of a detector's pixels may hold fractions among whole counts: gaps that were filled in.
 MOST_FILLED = 0.2
