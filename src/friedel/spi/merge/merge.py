@@ -114,7 +114,7 @@ def merge(
         resampled=oriented.resampled,
         **_errors(oriented),
     )
-    for warning in doubts(merged, photons):
+    for warning in doubts(merged, photons, options.symmetry):
         tee(recorder, observer)(Warned("verdict", warning))
     return replace(merged, notes=recorder.notes)
 
@@ -240,8 +240,8 @@ def _reached(n: int, pixels: Pixels) -> NDArray[np.bool_]:
     return (radius >= q.min() - 0.5) & (radius <= q.max() + 0.5)
 
 
-def doubts(merged: Merged, photons: sp.csr_matrix) -> list[str]:
-    """Return, in words, what speaks against the result."""
+def doubts(merged: Merged, photons: sp.csr_matrix, symmetry: str) -> list[str]:
+    """Return, in words, what speaks against a result that was made under a symmetry."""
     found, quality = [], merged.quality
     if quality.preferring:
         found.append(
@@ -253,8 +253,8 @@ def doubts(merged: Merged, photons: sp.csr_matrix) -> list[str]:
         found.append(
             f"hits crowd on {quality.evenness:.0%} of all view directions: the particle has views that look nearly "
             "alike, and frames choose among them; away from these directions the intensity has too little structure, "
-            "and halves agree on that. If the particle is symmetric, impose its symmetry; brighter frames tell views "
-            "apart, too. Or the particles do lie in preferred directions, which can't be told here"
+            f"and halves agree on that. {_what_helps(symmetry)} Or the particles do lie in preferred directions, which "
+            "can't be told here"
         )
     if quality.agreement >= DOUBTED and quality.mean_corrected < SURE and quality.mean_recovered is not None:
         found.append(
@@ -274,6 +274,12 @@ def doubts(merged: Merged, photons: sp.csr_matrix) -> list[str]:
     if share > 0.02:
         found.append(f"{len(merged.outliers)} frames ({share:.0%}) fit no orientation; frames.csv names them")
     return found
+
+
+def _what_helps(symmetry: str) -> str:
+    if len(symmetry_group(symmetry)) > 1:
+        return "Brighter frames tell views apart."
+    return "If the particle is symmetric, impose its symmetry; brighter frames tell views apart, too."
 
 
 def run_merge(plan: MergePlan, folder: Path | None = None, *, observer: Observer = silent) -> MergeRun:
