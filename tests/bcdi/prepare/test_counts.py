@@ -2,7 +2,10 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from friedel.bcdi.prepare.counts import counts_from
+from friedel.bcdi.crystals.random_crystal import random_crystal
+from friedel.bcdi.forward.bragg import diffract
+from friedel.bcdi.prepare.arrays import diffraction_from_array
+from friedel.bcdi.prepare.counts import Counts, counts_from, require_structure
 from friedel.core.errors import InputError
 from friedel.core.observer import Recorder, Warned
 
@@ -82,3 +85,18 @@ def test_a_pixel_mask_holds_for_every_frame_and_the_input_stays() -> None:
 def test_everything_masked_is_refused() -> None:
     with pytest.raises(InputError, match="non-zero is bad"):
         counts_from(values(), np.zeros(SHAPE, bool), name="a")
+
+
+@pytest.mark.parametrize("mean", [0.05, 5.0, 300.0])
+@pytest.mark.parametrize("seed", range(3))
+def test_noise_alone_is_no_pattern(mean: float, seed: int) -> None:
+    with pytest.raises(InputError, match="no more alike than noise"):
+        diffraction_from_array(np.random.default_rng(seed).poisson(mean, (32, 32, 32)))
+
+
+@pytest.mark.parametrize("oversampling", [1.3, 2.5])
+@pytest.mark.parametrize("seed", range(3))
+def test_a_crystal_of_few_photons_is_one(oversampling: float, seed: int) -> None:
+    crystal = random_crystal((32, 32, 32), seed=seed, oversampling=oversampling, phase_range_rad=6.0)
+    photons = diffract(crystal.object, n_photons=100, seed=seed).astype(np.float32)
+    require_structure(Counts(photons, np.ones(photons.shape, bool)), "few")
