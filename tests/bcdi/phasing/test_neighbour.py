@@ -52,12 +52,12 @@ def test_an_object_keeps_its_field_of_view_on_another_grid(small):
 
 
 @pytest.mark.parametrize(("changed", "alike"), [((1.0, 1.005, 1.0), True), ((1.05, 1.0, 1.0), False)])
-def test_a_field_of_view_is_compared_along_each_axis(pattern, changed, alike):
+def test_a_field_of_view_is_compared_along_each_axis(small, changed, alike):
     # Frames of a rocking scan lie closer together than pixels: their step counts by its own size.
     basis = np.diag([1e-4, 1e-3, 1e-3])
     grids = [
         ReciprocalGrid(basis=np.array(scale)[:, None] * basis, q_bragg=np.array([0.0, 0.0, 2.0]), wavelength_angstrom=1)
         for scale in ((1.0, 1.0, 1.0), changed)
     ]
-    one, other = (replace(pattern, grid=grid) for grid in grids)
+    one, other = (replace(small.diffraction, grid=grid) for grid in grids)
     assert _seen_alike(one, other) == alike
