@@ -1,6 +1,7 @@
 """What every test shares: the folder of real measurements, and a made-up finished reconstruction."""
 
 import os
+import signal
 from collections.abc import Callable
 from pathlib import Path
 
@@ -26,6 +27,11 @@ REAL_DATA = Path(__file__).resolve().parents[2] / "shared" / "data"
 
 # Tests of processes that talk to each other while time passes: beside others they would wait for a core.
 ALONE = ("tests/stream/", "tests/spi/live/", "tests/bcdi/live/", "tests/web/")
+
+
+def pytest_configure() -> None:
+    """Heed Ctrl-C: a shell's background jobs ignore it, and so would the commands that tests start and end by it."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
