@@ -124,13 +124,18 @@ def _predicted(lines: NDArray[np.float32], known: NDArray[np.bool_]) -> set[int]
 
 def _factors(lines: NDArray[np.float32], known: NDArray[np.bool_], line: int) -> float:
     """Return the sum of the squares of the factors by which a line is those beside it; infinity if it isn't."""
-    before = [k for k in range(max(line - WIDEST_GAP, 0), line) if known[k].any()][-NEIGHBOURS:]
-    after = [k for k in range(line + 1, min(line + WIDEST_GAP + 1, len(lines))) if known[k].any()][:NEIGHBOURS]
-    if not (known[line].any() and before and after):
+    first = max(line - WIDEST_GAP, 0)
+    some = np.asarray(known[first : line + WIDEST_GAP + 1].any(axis=(1, 2)))
+    measured = first + np.flatnonzero(some)
+    before, after = measured[measured < line][-NEIGHBOURS:], measured[measured > line][:NEIGHBOURS]
+    if not (some[line - first] and before.size and after.size):
         return np.inf
-    others = [*before, *after]
+    others = np.r_[before, after]
     level = lines[[before[-1], line, after[0]]].mean(axis=0)
-    usable = np.flatnonzero((known[[*others, line]].all(axis=0) & (level >= FITTED_FROM)).ravel())
+    bright = np.flatnonzero((level >= FITTED_FROM).ravel())
+    if bright.size < FITTED:  # of most lines
+        return np.inf
+    usable = bright[known.reshape(len(known), -1)[np.r_[others, line]][:, bright].all(axis=0)]
     if usable.size < FITTED:
         return np.inf
     usable = usable[:: max(1, usable.size // MOST_FITTED)]
