@@ -39,11 +39,17 @@ print(
 )
 
 # %% [markdown]
-# **Not a crystal at all.** Noise has a χ as well, and a support is found for it. The verdict and its reasons say that nothing is there.
+# **Not a crystal at all.** Noise, as an array or from a scan, is refused. If it is called a prepared pattern all the same, it has a χ as well, and a
+# support is found for it. The verdict and its reasons say that nothing is there.
 
 # %%
-noise = np.random.default_rng(0).poisson(3.0, (24, 24, 24)).astype(float)
-nothing = friedel.reconstruct(noise, plan=quick, seed=0)
+noise = np.random.default_rng(0).poisson(3.0, (24, 24, 24)).astype(np.float32)
+try:
+    friedel.reconstruct(noise)
+except friedel.InputError as error:
+    print(error)
+called_prepared = friedel.Diffraction(intensities=noise, mask=np.ones(noise.shape, bool), name="noise")
+nothing = friedel.reconstruct(called_prepared, plan=quick, seed=0)
 print(f"χ {nothing.quality.chi:.3f}; trusted: {nothing.quality.trusted}")
 for reason in nothing.quality.reasons:
     print("-", reason)
