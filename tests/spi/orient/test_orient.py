@@ -234,10 +234,10 @@ def test_a_verdict_asks_for_agreement_beyond_chance_and_for_evidence(halves, cha
     assert (quality.mean_corrected > 0.5) == (evidence > 0)
 
 
-@pytest.mark.parametrize(("evenness", "verdict"), [(0.97, "trust"), (0.9, "check"), (0.5, "don't trust")])
-def test_hits_that_crowd_are_not_trusted_however_well_halves_agree(evenness, verdict):
+def _agreeing(*, recovered, drawn, evenness):
+    """Return the quality of halves that agree at 0.95 in every shell."""
     shells = np.full(6, 0.95)
-    quality = MergeQuality(
+    return MergeQuality(
         q=np.arange(6.0),
         halves=shells,
         chance=0 * shells,
@@ -245,10 +245,15 @@ def test_hits_that_crowd_are_not_trusted_however_well_halves_agree(evenness, ver
         named=0,
         evidence=20.0,
         evidence_error=0.1,
-        recovered=np.full(6, 0.93),
-        recovered_evenness=0.9,
+        recovered=np.full(6, recovered),
+        recovered_evenness=drawn,
         evenness=evenness,
     )
+
+
+@pytest.mark.parametrize(("evenness", "verdict"), [(0.97, "trust"), (0.9, "check"), (0.5, "don't trust")])
+def test_hits_that_crowd_are_not_trusted_however_well_halves_agree(evenness, verdict):
+    quality = _agreeing(recovered=0.93, drawn=0.9, evenness=evenness)
     assert quality.verdict == verdict
     assert ("crowd" in quality.sentence) == (verdict != "trust")
     assert quality.mean_corrected == pytest.approx(0.93 * np.sqrt(2 / 1.95))
@@ -265,21 +270,9 @@ def test_hits_that_crowd_are_not_trusted_however_well_halves_agree(evenness, ver
     ],
 )
 def test_what_drawn_frames_give_back_decides_beside_the_halves(recovered, drawn, evenness, verdict):
-    shells = np.full(6, 0.95)
-    quality = MergeQuality(
-        q=np.arange(6.0),
-        halves=shells,
-        chance=0 * shells,
-        q_resolved=5.0,
-        named=0,
-        evidence=20.0,
-        evidence_error=0.1,
-        recovered=np.full(6, recovered),
-        recovered_evenness=drawn,
-        evenness=evenness,
-    )
+    quality = _agreeing(recovered=recovered, drawn=drawn, evenness=evenness)
     assert quality.verdict == verdict
-    assert quality.mean_corrected <= corrected(shells)[0]
+    assert quality.mean_corrected <= corrected(quality.halves)[0]
 
 
 def test_a_march_grows_to_the_edge():
