@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from friedel.core.errors import InputError
 from friedel.core.files.marks import LARGEST
+from friedel.core.statistics import quantiles
 
 Floats: TypeAlias = NDArray[np.float64]
 SAMPLE = 20_000
@@ -185,7 +186,7 @@ def _lost_range(values: NDArray[Any], span: int) -> str | None:
 def dark_level(known: NDArray[Any]) -> tuple[float, float]:
     """Return where dark voxels lie, and their root mean square distance below it: the lowest place of many values."""
     some = known[:: max(1, known.size // (10 * SAMPLE))].astype(np.float64)
-    low, middle = np.quantile(some, (0.001, 0.5))
+    low, middle = quantiles(some, (0.001, 0.5))
     width = max((middle - low) / 40, 1.0 if (some == np.round(some)).all() else 0.0)
     if not width > 0:
         return float(middle), 0.0
@@ -204,7 +205,7 @@ def dark_level(known: NDArray[Any]) -> tuple[float, float]:
 
 def _sampled(values: NDArray[Any], share: float) -> Floats:
     some = values[:: max(1, values.size // SAMPLE)].astype(np.float64)
-    return np.asarray(some[some <= np.quantile(some, share)])
+    return np.asarray(some[some <= quantiles(some, (share,))])
 
 
 def _step(some: Floats) -> tuple[float, float] | None:
@@ -264,7 +265,7 @@ def _on_rungs(photons: Floats) -> bool:
 def _dense_units(known: NDArray[Any]) -> DetectorUnits | None:
     """Return the units where many voxels have photons: the lowest rung is the one next to the lowest values."""
     some = known[:: max(1, known.size // SAMPLE)].astype(np.float64)
-    low, high = np.quantile(some, (0.01, 0.9))
+    low, high = quantiles(some, (0.01, 0.9))
     some = some[some <= high] - low
     if (some == np.round(some)).all() and high - low < 4 * SMALLEST_GAIN:
         return None

@@ -234,7 +234,7 @@ def _without_lifted(counts: Counts, name: str, observer: Observer) -> Counts:
     """Take up to three frames in a row as unknown that have counts everywhere, though those next to them are dark."""
     dim = np.quantile(counts.values[:, ::2, ::2], 0.02, axis=(1, 2))
     lifted: set[int] = set()
-    for length in (1, 2, 3):
+    for length in (1, 2, 3) if dim.max() > LEAST_EXPECTED else ():
         for first in range(len(dim) - length + 1):
             beside = [dim[k] for k in (first - 1, first + length) if 0 <= k < len(dim)]
             if dim[first : first + length].min() > LIFTED_TIMES * max(beside) + LEAST_EXPECTED:

@@ -32,6 +32,7 @@ from friedel.core.errors import InputError
 from friedel.core.files.marks import LARGEST
 from friedel.core.fourier import fourier
 from friedel.core.observer import Note, Observer, Warned, silent
+from friedel.core.statistics import quantiles
 
 Floats: TypeAlias = NDArray[np.float64]
 MOST_ASKED = 64  # frames asked whether their values left the range of their type
@@ -220,16 +221,15 @@ def photon_size(counts: Counts) -> float | None:
     of mean m their mean square is 20 m g, if one photon is g units. Bright voxels' fringes add to it, so the dim count;
     where these scatter in proportion to m² instead, there is no noise to see.
     """
-    size = _noise_size(counts, 1)
+    size = _noise_size(_scatter(counts, 1))
     # Smoothed or interpolated counts differ less from the nearest than from those farther on: not photons any more.
-    if size is None or (far := _noise_size(counts, 2)) is None:
+    if size is None or (far := _noise_size(_scatter(counts, 2))) is None:
         return size
     return size if far < MOST_CORRELATED * size else None
 
 
-def _noise_size(counts: Counts, stride: int) -> float | None:
-    """Return the size of a photon that pixels ``stride`` apart along rows speak for, as `photon_size` has it."""
-    found = _scatter(counts, stride)
+def _noise_size(found: tuple[list[float], list[float]] | None) -> float | None:
+    """Return the size of a photon that what `_scatter` found speaks for, as `photon_size` has it."""
     if found is None:
         return None
     gains, means = found
@@ -253,7 +253,7 @@ def _scatter(counts: Counts, stride: int) -> tuple[list[float], list[float]] | N
     if m.size < 1000:
         return None
     # Of few different means, of hardly any counts, several quantiles are one value.
-    edges = np.unique(np.quantile(m, (0.05, 0.2, 0.4, 0.6)))
+    edges = np.unique(quantiles(m, (0.05, 0.2, 0.4, 0.6)))
     parts = [(m >= low) & (m < high) for low, high in pairwise(edges)]
     if len(parts) < 2 or any(not part.any() for part in parts):
         return None
@@ -371,9 +371,10 @@ def _thresholded(counts: Counts, name: str, observer: Observer) -> Counts:
 
 def _filtered(counts: Counts, name: str, observer: Observer) -> Counts:
     """Say where neighbouring voxels scatter by less than photons do: a median or a mean over them was taken."""
-    sizes = ((stride, _noise_size(counts, stride)) for stride in LEAST_NOISE)
-    stride, low = next(((stride, size) for stride, size in sizes if size is not None), (1, None))
     parts = _scatter(counts, 1)
+    stride, low = 1, _noise_size(parts)
+    if low is None:
+        stride, low = 2, _noise_size(_scatter(counts, 2))
     if parts is not None and min(parts[0]) < LEAST_OF_PARTS:
         stride, low = 1, min(parts[0])
     if low is None or low >= LEAST_NOISE[stride]:

@@ -78,22 +78,29 @@ def _loss(values: Floats, mask: NDArray[np.bool_], axis: int, top: float) -> _Lo
     lines = lines[known & (lines.max(axis=-1) > BRIGHT)]
     if lines.shape[-1] < LEAST_LINE or not len(lines):
         return None
-    # At every loss: the lines without it, and their photon noise's variance.
-    gains = 1 / (1 - SHARES[:, None, None] * lines)
-    undone, noise = lines * gains, lines * gains**4 / top
-    power = (undone**2).sum(axis=(1, 2))
     best: _Loss | None = None
     for band in BANDS:
         inverse = _inverse(lines.shape[-1], band)
-        noisy = (noise @ np.diag(inverse)).sum(axis=1) / power
-        fine = ((undone @ inverse) * undone).sum(axis=(1, 2)) / power - noisy
-        k = int(fine.argmin())
-        if k == 0 or fine[0] < LEAST_FINE * noisy[0] + EDGES:
+        now, noise = _too_fine(lines, SHARES[:1], inverse, top)
+        if now[0] < LEAST_FINE * noise[0] + EDGES:
             continue
+        fine = _too_fine(lines, SHARES, inverse, top)[0]
+        k = int(fine.argmin())
+        if k == 0:
+            break  # the pattern itself has such periods, and longer ones in every narrower band
         left = max(float(fine[k] / fine[0]), 0.0)
         if best is None or left < best.left:
             best = _Loss(share=float(SHARES[k]), left=left)
     return best
+
+
+def _too_fine(lines: Floats, shares: Floats, inverse: Floats, top: float) -> tuple[Floats, Floats]:
+    """Return what of the power of lines ``(n, m)``, with losses of some shares undone, is too fine, and of that noise."""
+    gains = 1 / (1 - shares[:, None, None] * lines)
+    undone = lines * gains
+    power = (undone**2).sum(axis=(1, 2))
+    noise = (lines * gains**4).sum(axis=1) @ np.diag(inverse) / (top * power)
+    return ((undone @ inverse) * undone).sum(axis=(1, 2)) / power - noise, noise
 
 
 @lru_cache(maxsize=2 * len(BANDS))

@@ -4,6 +4,8 @@ What is filled in is a fixed sum of other lines, in every voxel. Counted photons
 told from its neighbours'.
 """
 
+from dataclasses import dataclass
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -88,7 +90,7 @@ def _straight(lines: NDArray[np.float32], known: NDArray[np.bool_]) -> set[int]:
         expected = probe[: n - width - 1] + gap * np.float32(middle / (width + 1))
         off = np.abs(probe[middle : n - width - 1 + middle] - expected)
         bright = expected >= STRAIGHT_FROM
-        starts = np.flatnonzero(bright.any(axis=1) & ((off < ROUNDED) | np.isnan(off) | ~bright).all(axis=1))
+        starts = np.flatnonzero(bright.any(axis=1) & ~((off >= ROUNDED) & bright).any(axis=1))
         for start in map(int, starts):
             if all(_between(lines, known, start, width, k) for k in range(1, width + 1)):
                 found |= set(range(start + 1, start + width + 1))
@@ -111,41 +113,75 @@ def _predicted(lines: NDArray[np.float32], known: NDArray[np.bool_]) -> set[int]
     them.
     """
     found = set[int]()
-    factors = {line: _factors(lines, known, line) for line in range(len(lines))}
-    while min(factors.values()) < LARGEST_FACTORS:
-        line = min(factors, key=lambda k: factors[k])
+    values, known = lines.reshape(len(lines), -1), known.reshape(len(lines), -1)
+    squares = _squares(values, known, range(len(lines)))
+    while min(squares.values()) < LARGEST_FACTORS:
+        line = min(squares, key=lambda k: squares[k])
         found.add(line)
         known = known.copy()
         known[line] = False
-        near = range(max(line - WIDEST_GAP, 0), min(line + WIDEST_GAP + 1, len(lines)))
-        factors |= {k: _factors(lines, known, k) for k in near}
+        squares |= _squares(values, known, range(max(line - WIDEST_GAP, 0), min(line + WIDEST_GAP + 1, len(lines))))
     return found
 
 
-def _factors(lines: NDArray[np.float32], known: NDArray[np.bool_], line: int) -> float:
-    """Return the sum of the squares of the factors by which a line is those beside it; infinity if it isn't."""
-    first = max(line - WIDEST_GAP, 0)
-    some = np.asarray(known[first : line + WIDEST_GAP + 1].any(axis=(1, 2)))
-    measured = first + np.flatnonzero(some)
-    before, after = measured[measured < line][-NEIGHBOURS:], measured[measured > line][:NEIGHBOURS]
-    if not (some[line - first] and before.size and after.size):
-        return np.inf
-    others = np.r_[before, after]
-    level = lines[[before[-1], line, after[0]]].mean(axis=0)
-    bright = np.flatnonzero((level >= FITTED_FROM).ravel())
-    if bright.size < FITTED:  # of most lines
-        return np.inf
-    usable = bright[known.reshape(len(known), -1)[np.r_[others, line]][:, bright].all(axis=0)]
-    if usable.size < FITTED:
-        return np.inf
-    usable = usable[:: max(1, usable.size // MOST_FITTED)]
-    weight = 1 / np.sqrt(level.ravel()[usable].astype(np.float64))
-    given = lines[others].reshape(len(others), -1)[:, usable] * weight
-    wanted = lines[line].ravel()[usable] * weight
-    # Filled lines were rounded: without the variance of that, sums of them would take ever larger factors.
-    rounding = np.eye(len(others)) * float((weight**2).sum()) / 12
-    factors = np.linalg.solve(given @ given.T + rounding, given @ wanted)
-    # The line's own photons, which are few in a dark fringe, are what scatters.
-    noise = float((wanted * weight).sum())
-    left = float(((wanted - factors @ given) ** 2).sum())
-    return float((factors**2).sum()) if noise > FITTED / 2 and left < PREDICTED * noise else np.inf
+def _squares(values: NDArray[np.float32], known: NDArray[np.bool_], asked: range) -> dict[int, float]:
+    """Return the sums of the squares of the factors by which lines are those beside them; infinity if they aren't."""
+    squares = dict.fromkeys(asked, np.inf)
+    fits = _fits(values, known, asked)
+    if not fits:
+        return squares
+    products, sums = (np.stack(part) for part in zip(*((fit.products, fit.sums) for fit in fits), strict=True))
+    rounding = np.array([fit.rounding for fit in fits])[:, None, None] * np.eye(2 * NEIGHBOURS)
+    factors = np.linalg.solve(products + rounding, sums[..., None])[..., 0]
+    explained = (factors * (2 * sums - (products @ factors[..., None])[..., 0])).sum(axis=1)
+    for fit, one, power in zip(fits, factors, explained, strict=True):
+        if fit.power - power < PREDICTED * fit.noise:
+            squares[fit.line] = float(one @ one)
+    return squares
+
+
+@dataclass(frozen=True, eq=False)
+class _Fit:
+    """The normal equations of a line as a sum of those beside it, in units of photon noise; 0 where none is beside."""
+
+    line: int
+    products: NDArray[np.float64]
+    sums: NDArray[np.float64]
+    rounding: float  # filled lines were rounded: without its variance sums of them would take ever larger factors
+    power: float
+    noise: float  # the line's own photons, which are few in a dark fringe, are what scatters
+
+
+def _fits(values: NDArray[np.float32], known: NDArray[np.bool_], asked: range) -> list[_Fit]:
+    """Return the normal equations of the lines that have others on both sides, and photons enough."""
+    measured, whole = np.flatnonzero(known.any(axis=1)), known.all(axis=1)
+    fits = []
+    for line in asked:
+        near = measured[np.abs(measured - line) <= WIDEST_GAP]
+        before, after = near[near < line][-NEIGHBOURS:], near[near > line][:NEIGHBOURS]
+        if not (line in near and before.size and after.size):
+            continue
+        # The lines beside it tell, too, how many photons are to be expected.
+        level = (values[before[-1]] + values[line] + values[after[0]]) / np.float32(3)
+        others = np.concatenate([before, after])
+        usable = np.flatnonzero(level >= FITTED_FROM)
+        if usable.size >= FITTED and not (whole[line] and whole[others].all()):
+            usable = usable[known[np.append(others, line)][:, usable].all(axis=0)]
+        if usable.size < FITTED:  # of most lines
+            continue
+        usable = usable[:: max(1, usable.size // MOST_FITTED)]
+        weight = 1 / np.sqrt(level[usable].astype(np.float64))
+        wanted = values[line, usable] * weight
+        given = np.zeros((2 * NEIGHBOURS, usable.size))
+        np.multiply(values[others].take(usable, axis=1), weight, out=given[: others.size])
+        fit = _Fit(
+            line=line,
+            products=given @ given.T,
+            sums=given @ wanted,
+            rounding=float(weight @ weight) / 12,
+            power=float(wanted @ wanted),
+            noise=float(wanted @ weight),
+        )
+        if fit.noise > FITTED / 2:
+            fits.append(fit)
+    return fits
