@@ -4,6 +4,7 @@ What is filled in is a fixed sum of other lines, in every voxel. Counted photons
 told from its neighbours'.
 """
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 import numpy as np
@@ -23,6 +24,9 @@ ROUNDED = 1.01  # cut to whole numbers, and a little more for the arithmetic
 # factors above 1.
 NEIGHBOURS, FITTED, FITTED_FROM, MOST_FITTED = 6, 200, 4.0, 4000
 PREDICTED, LARGEST_FACTORS = 0.5, 1.5
+# By the first few voxels alone what is left is known to a tenth: a recorded line is rarely so low, a filled one never
+# so high.
+LIKELY = 0.75
 
 
 def without_filled_lines(counts: Counts, *, name: str, observer: Observer = silent) -> Counts:
@@ -126,8 +130,33 @@ def _predicted(lines: NDArray[np.float32], known: NDArray[np.bool_]) -> set[int]
 
 def _squares(values: NDArray[np.float32], known: NDArray[np.bool_], asked: range) -> dict[int, float]:
     """Return the sums of the squares of the factors by which lines are those beside them; infinity if they aren't."""
-    squares = dict.fromkeys(asked, np.inf)
-    fits = _fits(values, known, asked)
+    likely = _explained(values, known, asked, FITTED, LIKELY)
+    return dict.fromkeys(asked, np.inf) | _explained(values, known, likely, MOST_FITTED, PREDICTED)
+
+
+def _explained(
+    values: NDArray[np.float32], known: NDArray[np.bool_], asked: Iterable[int], most: int, left: float
+) -> dict[int, float]:
+    """Return the lines of which sums of those beside them leave less than a share of their noise.
+
+    Parameters
+    ----------
+    values, known : (n, m)
+        All lines, and where they were measured.
+    asked : iterable of int
+        The lines in question.
+    most : int
+        Voxels of a line looked at.
+    left : float
+        In units of the line's photon noise.
+
+    Returns
+    -------
+    dict[int, float]
+        Of each such line the sum of the factors' squares.
+    """
+    squares: dict[int, float] = {}
+    fits = _fits(values, known, asked, most)
     if not fits:
         return squares
     products, sums = (np.stack(part) for part in zip(*((fit.products, fit.sums) for fit in fits), strict=True))
@@ -135,7 +164,7 @@ def _squares(values: NDArray[np.float32], known: NDArray[np.bool_], asked: range
     factors = np.linalg.solve(products + rounding, sums[..., None])[..., 0]
     explained = (factors * (2 * sums - (products @ factors[..., None])[..., 0])).sum(axis=1)
     for fit, one, power in zip(fits, factors, explained, strict=True):
-        if fit.power - power < PREDICTED * fit.noise:
+        if fit.power - power < left * fit.noise:
             squares[fit.line] = float(one @ one)
     return squares
 
@@ -152,7 +181,7 @@ class _Fit:
     noise: float  # the line's own photons, which are few in a dark fringe, are what scatters
 
 
-def _fits(values: NDArray[np.float32], known: NDArray[np.bool_], asked: range) -> list[_Fit]:
+def _fits(values: NDArray[np.float32], known: NDArray[np.bool_], asked: Iterable[int], most: int) -> list[_Fit]:
     """Return the normal equations of the lines that have others on both sides, and photons enough."""
     measured, whole = np.flatnonzero(known.any(axis=1)), known.all(axis=1)
     fits = []
@@ -169,7 +198,7 @@ def _fits(values: NDArray[np.float32], known: NDArray[np.bool_], asked: range) -
             usable = usable[known[np.append(others, line)][:, usable].all(axis=0)]
         if usable.size < FITTED:  # of most lines
             continue
-        usable = usable[:: max(1, usable.size // MOST_FITTED)]
+        usable = usable[:: max(1, usable.size // most)]
         weight = 1 / np.sqrt(level[usable].astype(np.float64))
         wanted = values[line, usable] * weight
         given = np.zeros((2 * NEIGHBOURS, usable.size))
