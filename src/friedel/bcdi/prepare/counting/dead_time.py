@@ -95,7 +95,7 @@ def _loss(values: Floats, mask: NDArray[np.bool_], axis: int, top: float) -> _Lo
 
 
 def _too_fine(lines: Floats, shares: Floats, inverse: Floats, top: float) -> tuple[Floats, Floats]:
-    """Return what share of the power of lines ``(n, m)``, losses undone, is too fine, and that of their photon noise."""
+    """Return what share of lines' power ``(n, m)``, losses undone, is too fine, and that of their photon noise."""
     gains = 1 / (1 - shares[:, None, None] * lines)
     undone = lines * gains
     power = (undone**2).sum(axis=(1, 2))

@@ -183,7 +183,7 @@ class _Fit:
 
 def _fits(values: NDArray[np.float32], known: NDArray[np.bool_], asked: Iterable[int], most: int) -> list[_Fit]:
     """Return the normal equations of the lines that have others on both sides, and photons enough."""
-    measured, whole = np.flatnonzero(known.any(axis=1)), known.all(axis=1)
+    measured, whole = np.flatnonzero(known.any(axis=1)), np.asarray(known.all(axis=1))
     fits = []
     for line in asked:
         near = measured[np.abs(measured - line) <= WIDEST_GAP]
