@@ -3,6 +3,7 @@
 A dozen projections relax it; nothing here refines it, and the fit it reaches is only measured.
 """
 
+from contextlib import nullcontext
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -25,7 +26,7 @@ from friedel.core.errors import WeightsError
 from friedel.core.fourier import fourier_corner
 from friedel.core.machine.device import quick_in_bfloat16, resolve_device
 from friedel.core.machine.memory import in_smaller_batches
-from friedel.core.machine.threads import threads_for
+from friedel.core.machine.threads import single_thread, threads_for
 from friedel.core.networks import ModelCard, WeightsStamp, folded, held_in_bfloat16, load_weights, weights_stamp
 from friedel.core.observer import Observer, silent
 
@@ -133,8 +134,9 @@ class PhasingModel:
         size = diffraction.intensities.size
         with torch.inference_mode(), threads_for(size):
             pattern = network_pattern(diffraction, size=self.size, oversampling=self.oversampling)
-        # The network gains by every thread, whatever the pattern's size: two take half as long as one.
-        with torch.inference_mode():
+        # Many at once gain by every thread. One takes some 10 ms: where cores are busy, its layers would wait for each
+        # other's threads a hundred times as long.
+        with torch.inference_mode(), single_thread() if n == 1 else nullcontext():
             objects = self._predicted(torch.from_numpy(pattern.intensities), SYMMETRIES[:n], observer)
         with torch.inference_mode(), threads_for(size):
             measured = measured_from(diffraction)
