@@ -223,10 +223,7 @@ def expect(
     n_angles = slices.total.shape[1]
     parts, start = [], 0
     for harmonics, rings in _blocks(frames, slices):
-        scores = _scores(harmonics, rings.sum(1), slices)
-        scores.mul_(beta)
-        if bias is not None:
-            scores += bias
+        scores = _scores(beta * harmonics, beta * rings.sum(1), slices, bias)
         own = None if part is None else part[start : start + len(rings)]
         start += len(rings)
         found = _posterior(scores, rings.sum(1), slices, (harmonics, photons, exposure), own)
@@ -287,16 +284,18 @@ def _fit(peak: Tensor, view: Tensor, rings: Tensor, slices: Slices) -> tuple[Ten
     return peak / promised.clamp_min(1e-6), surprise
 
 
-def _scores(harmonics: Tensor, counts: Tensor, slices: Slices) -> Tensor:
-    """Return log-likelihoods ``(n_angles, n_frames, n_views)`` beyond the radial mean's."""
+def _scores(harmonics: Tensor, counts: Tensor, slices: Slices, bias: Tensor | None = None) -> Tensor:
+    """Return log-likelihoods ``(n_angles, n_frames, n_views)`` beyond the radial mean's, and the views' bias."""
     n_harmonics, _, n_views = slices.log.shape
     conjugate = harmonics.conj()
     products = torch.empty((n_harmonics, len(counts), n_views), dtype=torch.complex64, device=harmonics.device)
     for m, ring in enumerate(slices.first):
         torch.mm(conjugate[m, :, ring:], slices.log[m, ring:], out=products[m])
+    if bias is not None:  # the harmonic of order zero is the same at all angles
+        products[0] += bias
     scores = ring_values(products, slices.total.shape[1], dim=0)
-    scores -= counts[:, None] * (slices.total / (slices.radial @ slices.weights[0].real)).T.log()[:, None, :]
-    return scores
+    expected = (slices.total / (slices.radial @ slices.weights[0].real)).T.log()
+    return scores.addcmul_(counts[:, None], expected[:, None, :], value=-1)
 
 
 def _posterior(

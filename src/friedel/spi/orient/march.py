@@ -38,7 +38,7 @@ VIEW_STEP = 0.87
 LEAST_VIEWS = 100  # of the whole sphere: some 20° apart
 ANNEALED = (0.25, 0.35, 0.5, 0.7)
 """β of the first stage's first iterations; later stages begin with the last."""
-SETTLED, LAST_SETTLED = 0.99, 0.98
+SETTLED, LAST_SETTLED = 0.99, 0.93
 """Correlation of the outer shells of successive iterations at which a stage ends, and at which the last does: two more
 iterations there cost an eighth of the whole and gain 0.0003."""
 MOST_ITERATIONS = 15

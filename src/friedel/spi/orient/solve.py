@@ -403,7 +403,7 @@ def tested(
     """
     if not frames.team.first(quality.agreement >= DOUBTED):
         return quality
-    again = recover(model, frames, pixels, march, quality.q, starts=options.starts, seed=options.seed)
+    again = recover(model, frames, pixels, march, quality.halves, starts=options.starts, seed=options.seed)
     return replace(quality, recovered=again.likeness, recovered_evenness=again.evenness)
 
 
