@@ -135,7 +135,14 @@ def take_slices(
 
 
 def slices_by_mask(
-    volume: Tensor, frames: RingFrames, views: Tensor, n_rings: int, masks: list[Tensor], *, added: Tensor | None = None
+    volume: Tensor,
+    frames: RingFrames,
+    views: Tensor,
+    n_rings: int,
+    masks: list[Tensor],
+    *,
+    added: Tensor | None = None,
+    promised: bool = True,
 ) -> Iterator[Slices]:
     """Sample a volume in all views, and yield the slices under each of several masks.
 
@@ -153,6 +160,8 @@ def slices_by_mask(
         Weights (`RingFrames.masks`).
     added : (n_all_rings,), optional
         Background to add to each ring.
+    promised : bool
+        Whether to compute what `judge` compares with; empty otherwise.
     """
     rings = frames.rings
     order = int(rings.orders[n_rings - 1])
@@ -170,7 +179,10 @@ def slices_by_mask(
     for mask in masks:
         weights = mask[: order + 1, :n_rings].to(values.device)
         total = ring_values(torch.einsum("vrm,mr->vm", harmonics, weights.conj()), n_angles)
-        gain, level, variance = _promises(values, logs, radial, weights[0].real)
+        nothing = radial[:0]
+        gain, level, variance = (
+            _promises(values, logs, radial, weights[0].real) if promised else (nothing, nothing, nothing)
+        )
         yield Slices(
             points=points,
             log=log,
