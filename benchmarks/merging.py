@@ -238,7 +238,7 @@ def run_density(seeds: range, report: Report) -> None:
         frames, _, particle = frames_of(seed, *SETS["A"])
         density = friedel.merge(frames, detector(), options=OrientOptions(seed=seed)).phase()
         truth = inverse_fourier(torch.from_numpy(amplitude(on_grid(), particle))).real.numpy().astype(np.float32)
-        found.append(compare(density, truth, density.voxel * density.density.shape[0] / BOX).correlation)
+        found.append(compare(density, truth, 1 / BOX).correlation)
     report.add(
         "density of A against truth: correlation, worst", f"{min(found):.3f}", bar="0.95", met=min(found) >= 0.95
     )
