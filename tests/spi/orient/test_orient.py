@@ -1,3 +1,5 @@
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 import scipy.sparse as sp
@@ -7,12 +9,15 @@ from tiny_particle import intensity_at, radial_mean, tiny_data, true_intensity
 
 from friedel.core.errors import InputError, PlanError
 from friedel.core.fourier import inverse_real_fourier_corner, real_fourier_corner
+from friedel.core.machine.team import ALONE
 from friedel.core.observer import silent
+from friedel.spi.orient import solve
 from friedel.spi.orient.align import align, chance_correlation, sphere_correlation, turned
 from friedel.spi.orient.expect import expect, take_slices
 from friedel.spi.orient.march import March, collect_views, grid_size
 from friedel.spi.orient.quality import MergeQuality, corrected, resolved
 from friedel.spi.orient.rings import Pixels, lay_rings, ring_frames, upright
+from friedel.spi.orient.solve import OrientOptions
 from friedel.spi.orient.speckle import measure_speckle, shell_variance
 from friedel.spi.orient.views import in_plane, sphere, symmetry_group, turned_views
 from friedel.spi.orient.volume import collect, friedel_mean, sample, smooth_field, speckle_spectrum
@@ -77,7 +82,7 @@ def test_photons_are_neither_lost_nor_doubled(data, frames):
     slices = take_slices(volume, frames, views, len(frames.rings.q))
     found = expect(frames, slices, beta=1.0)
     assert float(found.photons.mean(2).sum()) * 1.0 == pytest.approx(float(frames.counts.sum()) / 1.0, rel=1e-3)
-    merge = collect_views(found, slices.points, 35, symmetry_group("C1"))
+    merge = collect_views(found, slices.points, 35, symmetry_group("C1"), frames.rings.orders)
     assert float(merge.photons.sum()) == pytest.approx(float(frames.counts.sum()), rel=1e-3)
     assert float((merge.exposure * volume).sum()) == pytest.approx(float(frames.counts.sum()), rel=1e-3)
 
@@ -253,7 +258,7 @@ def _agreeing(*, recovered, drawn, evenness):
 
 @pytest.mark.parametrize(("evenness", "verdict"), [(0.97, "trust"), (0.9, "check"), (0.5, "don't trust")])
 def test_hits_that_crowd_are_not_trusted_however_well_halves_agree(evenness, verdict):
-    quality = _agreeing(recovered=0.93, drawn=0.9, evenness=evenness)
+    quality = _agreeing(recovered=0.93, drawn=1.0, evenness=evenness)
     assert quality.verdict == verdict
     assert ("crowd" in quality.sentence) == (verdict != "trust")
     assert quality.mean_corrected == pytest.approx(0.93 * np.sqrt(2 / 1.95))
@@ -267,6 +272,9 @@ def test_hits_that_crowd_are_not_trusted_however_well_halves_agree(evenness, ver
         (0.97, 1.0, 0.5, "check"),  # drawn frames lie evenly where hits don't: hits may prefer directions
         (0.97, 0.8, 0.5, "don't trust"),  # drawn frames crowd as hits do
         (0.90, 1.0, 0.5, "don't trust"),
+        (0.97, 0.9, 0.9, "trust"),  # drawn frames crowd as hits do, and give the intensity back
+        (0.97, 0.5, 0.5, "check"),
+        (0.85, 0.5, 0.5, "don't trust"),
     ],
 )
 def test_what_drawn_frames_give_back_decides_beside_the_halves(recovered, drawn, evenness, verdict):
@@ -288,3 +296,27 @@ def test_a_march_grows_to_the_edge():
     assert march.stages[-1] == 39.4
     assert all(b > a for a, b in zip(march.stages, march.stages[1:], strict=False))
     assert grid_size(39.4) == 81
+
+
+@pytest.mark.parametrize(
+    ("even", "likelihoods", "kept", "starts"),
+    [
+        ([1.0, 1.0, 1.0], [-5, -4, -3], 0, 1),  # halves that agree and lie evenly: one start is enough
+        ([0.5, 0.9, 1.0], [-5, -4, -3], 2, 3),  # a crowded half is started again; the likeliest counts
+        ([0.5, 0.9, 1.0], [-5, -6, -3], 0, 2),  # another start gained nothing: no more of them
+    ],
+)
+def test_halves_that_crowd_are_started_again_and_the_likeliest_kept(even, likelihoods, kept, starts, monkeypatch):
+    asked = []
+
+    def march_of(frames, march, seed):
+        asked.append(seed)
+        return float(likelihoods[seed // 2]), SimpleNamespace(model=seed // 2)
+
+    monkeypatch.setattr(solve, "_march", march_of)
+    monkeypatch.setattr(solve, "_agreement", lambda models, march: 0.95)
+    monkeypatch.setattr(solve, "_evenness", lambda half, share, march: even[half.model])
+    shares = [SimpleNamespace(team=ALONE)] * 2
+    halves = solve.agreeing(shares, SimpleNamespace(observer=silent), OrientOptions())
+    assert [half.model for half in halves] == [kept, kept]
+    assert len(asked) == 2 * starts

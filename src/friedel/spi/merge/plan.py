@@ -55,7 +55,7 @@ class MergePlan(Plan):
     """The particle's diameter, in inverse units of the detector's q; None: as frames and intensity show it. A particle
     with thin ends, or all alike inside, shows less of it than there is: say it where it is known."""
     starts: Annotated[int, Field(ge=1, le=50)] = 3
-    """Tries that each half of the frames gets while the halves disagree."""
+    """Tries that each half of the frames gets while the halves disagree or crowd on some view directions."""
     name_outliers: bool = True
     """Leave out, and name, frames that fit no orientation."""
     bootstrap: Annotated[int, Field(ge=0, le=500)] = 0

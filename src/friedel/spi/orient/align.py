@@ -3,7 +3,6 @@
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from scipy.optimize import minimize
 from scipy.spatial.transform import Rotation
 from torch import Tensor
 
@@ -55,17 +54,42 @@ class Likeness:
             found.append((self._centred(sample(self.moving, turned)) * self.wanted).sum(-1).mean(-1))
         return torch.cat(found).double().numpy()
 
-    def climb(self, start: Rotation, reach: float, steps: int) -> tuple[float, Rotation]:
-        """Return the best likeness near a rotation, and where."""
-        simplex = np.vstack([np.zeros(3), reach * np.eye(3)])
-        options = {"initial_simplex": simplex, "maxfev": steps, "xatol": 1e-4, "fatol": 1e-6}
-        found = minimize(
-            lambda v: -float(self((Rotation.from_rotvec(v) * start).as_matrix()[None])[0]),
-            np.zeros(3),
-            method="Nelder-Mead",
-            options=options,
-        )
-        return -float(found.fun), Rotation.from_rotvec(found.x) * start
+    def climb(self, starts: Rotation, reach: float, rounds: int) -> tuple[Floats, Rotation]:
+        """Return the best likeness near each of several rotations, ``(n,)``, and where.
+
+        In each round a parabola along each axis tells where the top is; what is best of it and the places tried is the
+        next centre.
+
+        Parameters
+        ----------
+        starts : n rotations
+            Where to begin.
+        reach : float
+            First step, rad; a third of it where the centre's surroundings are no better.
+        rounds : int
+            Of seven likenesses each.
+        """
+        places = starts.as_matrix()
+        likeness, every = self(places), np.arange(len(places))
+        steps = np.full((len(places), 1), reach)
+
+        def at(moves: Floats) -> tuple[Floats, Floats]:
+            """Return places after moves ``(n, m, 3)``, ``(n, m, 3, 3)``, and their likenesses ``(n, m)``."""
+            turns = Rotation.from_rotvec(moves.reshape(-1, 3)).as_matrix().reshape(*moves.shape, 3)
+            moved = turns @ places[:, None]
+            return moved, self(moved.reshape(-1, 3, 3)).reshape(moves.shape[:2])
+
+        for _ in range(rounds):
+            around, values = at(steps[:, None] * np.concatenate([np.eye(3), -np.eye(3)]))
+            slope, bend = values[:, :3] - values[:, 3:], values[:, :3] + values[:, 3:] - 2 * likeness[:, None]
+            top = np.where(bend < 0, -slope / (2 * bend - 1e-20), np.sign(slope)).clip(-1, 1)
+            summit, its = at(steps[:, None] * top[:, None])
+            places = np.concatenate([places[:, None], summit, around], axis=1)
+            values = np.concatenate([likeness[:, None], its, values], axis=1)
+            best = values.argmax(1)
+            places, likeness = places[every, best], values[every, best]
+            steps = np.where(best[:, None] < 2, steps / 3, steps)
+        return likeness, Rotation.from_matrix(places)
 
 
 def align(fixed: Tensor, moving: Tensor, *, q_min: float, q_max: float, seed: int = 0) -> Rotation:
@@ -84,22 +108,22 @@ def align(fixed: Tensor, moving: Tensor, *, q_min: float, q_max: float, seed: in
     rotations = Rotation.random(_TRIED, random_state=seed)
     survey = Likeness(fixed, moving, np.linspace(q_min, reach, 4), 160)(rotations.as_matrix())
     coarse = Likeness(fixed, moving, np.linspace(q_min, reach, 6), 200)
-    best = [coarse.climb(rotations[int(k)], 0.15, 70) for k in np.argsort(-survey)[:_REFINED]]
+    best = coarse.climb(rotations[np.argsort(-survey)[:_REFINED]], 0.15, 6)
     finer = Likeness(fixed, moving, np.linspace(q_min, reach, 10), 400)
     whole = Likeness(fixed, moving, np.linspace(q_min, q_max, 10), 400)
     # Inner shells of a compact particle are nearly alike in several orientations; the outer ones decide between them.
-    climbed = [finer.climb(start, 0.05, 100)[1] for start in _distinct(best)]
-    likeness = whole(np.stack([rotation.as_matrix() for rotation in climbed]))
-    return whole.climb(climbed[int(likeness.argmax())], 0.02, 100)[1]
+    _, climbed = finer.climb(_distinct(*best), 0.05, 6)
+    likeness = whole(climbed.as_matrix())
+    return whole.climb(climbed[[int(likeness.argmax())]], 0.02, 8)[1][0]
 
 
-def _distinct(found: list[tuple[float, Rotation]]) -> list[Rotation]:
+def _distinct(likeness: Floats, found: Rotation) -> Rotation:
     """Return the best rotations that lie apart from better ones, `_DECIDED` at most."""
-    kept: list[Rotation] = []
-    for _, rotation in sorted(found, key=lambda pair: -pair[0]):
-        if all((rotation * other.inv()).magnitude() > _APART for other in kept):
-            kept.append(rotation)
-    return kept[:_DECIDED]
+    kept: list[int] = []
+    for k in np.argsort(-likeness):
+        if all((found[k] * found[other].inv()).magnitude() > _APART for other in kept):
+            kept.append(int(k))
+    return found[kept[:_DECIDED]]
 
 
 def turned(volume: Tensor, rotation: Rotation) -> Tensor:

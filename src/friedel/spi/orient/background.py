@@ -146,7 +146,7 @@ def expect_over(
         Where in the volume they belong.
     """
     parts, order = [], []
-    for index, added, chosen, slices in _alike(frames, volume, views, n_rings):
+    for index, added, chosen, slices in _alike(frames, volume, views, n_rings, promised=False):
         found = expect(chosen, slices, beta=beta, bias=bias, part=None if part is None else part[index])
         if added is not None:
             found = replace(found, photons=found.photons - added[:n_rings, None] * found.exposure)
@@ -176,12 +176,12 @@ def judge_over(frames: RingFrames, volume: Tensor, views: Tensor, *, n_rings: in
 
 
 def _alike(
-    frames: RingFrames, volume: Tensor, views: Tensor, n_rings: int
+    frames: RingFrames, volume: Tensor, views: Tensor, n_rings: int, *, promised: bool = True
 ) -> Iterator[tuple[Tensor, Tensor | None, RingFrames, Slices]]:
     """Yield frames' numbers, of nearly one share and one mask each time, the added background, frames and slices."""
     for index, added in _by_share(frames):
         kinds = [frames.weights] if frames.masks is None else list(frames.masks)
-        found = slices_by_mask(volume, frames, views, n_rings, kinds, added=added)
+        found = slices_by_mask(volume, frames, views, n_rings, kinds, added=added, promised=promised)
         for number, slices in enumerate(found):
             ours = index if frames.mask is None else index[frames.mask[index] == number]
             if len(ours):  # another process has them otherwise

@@ -135,7 +135,14 @@ def take_slices(
 
 
 def slices_by_mask(
-    volume: Tensor, frames: RingFrames, views: Tensor, n_rings: int, masks: list[Tensor], *, added: Tensor | None = None
+    volume: Tensor,
+    frames: RingFrames,
+    views: Tensor,
+    n_rings: int,
+    masks: list[Tensor],
+    *,
+    added: Tensor | None = None,
+    promised: bool = True,
 ) -> Iterator[Slices]:
     """Sample a volume in all views, and yield the slices under each of several masks.
 
@@ -153,6 +160,8 @@ def slices_by_mask(
         Weights (`RingFrames.masks`).
     added : (n_all_rings,), optional
         Background to add to each ring.
+    promised : bool
+        Whether to compute what `judge` compares with; empty otherwise.
     """
     rings = frames.rings
     order = int(rings.orders[n_rings - 1])
@@ -170,7 +179,10 @@ def slices_by_mask(
     for mask in masks:
         weights = mask[: order + 1, :n_rings].to(values.device)
         total = ring_values(torch.einsum("vrm,mr->vm", harmonics, weights.conj()), n_angles)
-        gain, level, variance = _promises(values, logs, radial, weights[0].real)
+        nothing = radial[:0]
+        gain, level, variance = (
+            _promises(values, logs, radial, weights[0].real) if promised else (nothing, nothing, nothing)
+        )
         yield Slices(
             points=points,
             log=log,
@@ -223,10 +235,7 @@ def expect(
     n_angles = slices.total.shape[1]
     parts, start = [], 0
     for harmonics, rings in _blocks(frames, slices):
-        scores = _scores(harmonics, rings.sum(1), slices)
-        scores.mul_(beta)
-        if bias is not None:
-            scores += bias
+        scores = _scores(beta * harmonics, beta * rings.sum(1), slices, bias)
         own = None if part is None else part[start : start + len(rings)]
         start += len(rings)
         found = _posterior(scores, rings.sum(1), slices, (harmonics, photons, exposure), own)
@@ -287,16 +296,18 @@ def _fit(peak: Tensor, view: Tensor, rings: Tensor, slices: Slices) -> tuple[Ten
     return peak / promised.clamp_min(1e-6), surprise
 
 
-def _scores(harmonics: Tensor, counts: Tensor, slices: Slices) -> Tensor:
-    """Return log-likelihoods ``(n_angles, n_frames, n_views)`` beyond the radial mean's."""
+def _scores(harmonics: Tensor, counts: Tensor, slices: Slices, bias: Tensor | None = None) -> Tensor:
+    """Return log-likelihoods ``(n_angles, n_frames, n_views)`` beyond the radial mean's, and the views' bias."""
     n_harmonics, _, n_views = slices.log.shape
     conjugate = harmonics.conj()
     products = torch.empty((n_harmonics, len(counts), n_views), dtype=torch.complex64, device=harmonics.device)
     for m, ring in enumerate(slices.first):
         torch.mm(conjugate[m, :, ring:], slices.log[m, ring:], out=products[m])
+    if bias is not None:  # the harmonic of order zero is the same at all angles
+        products[0] += bias
     scores = ring_values(products, slices.total.shape[1], dim=0)
-    scores -= counts[:, None] * (slices.total / (slices.radial @ slices.weights[0].real)).T.log()[:, None, :]
-    return scores
+    expected = (slices.total / (slices.radial @ slices.weights[0].real)).T.log()
+    return scores.addcmul_(counts[:, None], expected[:, None, :], value=-1)
 
 
 def _posterior(

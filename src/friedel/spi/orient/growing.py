@@ -222,7 +222,7 @@ class GrowingMerge:
         march, n, kept = self._march, half.model.intensity.shape[0], max(1 - taken, 0.0)
         views = self._turned()
         found, points = expect_over(frames, half.model.intensity, views, n_rings=frames.rings.within(march.q_max))
-        new = collect_views(found, points, n, march.group)
+        new = collect_views(found, points, n, march.group, self._rings.orders)
         merge = Merge(kept * half.merge.photons + new.photons, kept * half.merge.exposure + new.exposure)
         model = compress(merge, half.model, march, q_max=march.q_max)
         done = Iteration(model=model, found=found, merge=new, views=views, q_max=march.q_max)

@@ -282,7 +282,7 @@ def iterate(
     n_rings = frames.rings.within(q_max)
     bias = bias_at(model.bias, views)
     found, points = expect_over(frames, model.intensity, views, n_rings=n_rings, beta=beta, bias=bias, part=part)
-    merge = collect_views(found, points, n, march.group)
+    merge = collect_views(found, points, n, march.group, frames.rings.orders)
     by_view = found.exposure[:, 0].mean(1)
     held = torch.tensor(float(len(frames))) if part is None else part.sum().cpu()
     total = max(round(float(frames.team.total(held))), 1)
@@ -290,7 +290,9 @@ def iterate(
     return Iteration(model=balanced, found=found, merge=merge, views=views, q_max=q_max)
 
 
-def collect_views(found: Expectation, points: Tensor, n: int, group: NDArray[np.float64]) -> Merge:
+def collect_views(
+    found: Expectation, points: Tensor, n: int, group: NDArray[np.float64], orders: NDArray[np.int64]
+) -> Merge:
     """Add the views' photons and exposures to the voxels around their points, under all symmetries and Friedel's.
 
     Parameters
@@ -303,11 +305,17 @@ def collect_views(found: Expectation, points: Tensor, n: int, group: NDArray[np.
         Edge of the volume, voxels.
     group : (order, 3, 3)
         Rotations of the particle's symmetry.
+    orders : (n_all_rings,) int
+        Highest harmonic of each ring: where it allows, every other or every fourth angle holds all of it.
     """
     total = torch.zeros((n, n, n), dtype=torch.complex64, device=points.device)
-    values = torch.complex(found.photons, found.exposure) / points.shape[2]
-    for rotation in torch.as_tensor(group, dtype=torch.float32, device=points.device):
-        collect(total, points @ rotation.T if len(group) > 1 else points, values)
+    values, n_angles = torch.complex(found.photons, found.exposure), points.shape[2]
+    needed, turns = 2 * orders[: points.shape[1]] + 1, torch.as_tensor(group, dtype=torch.float32, device=points.device)
+    inner = [int(np.searchsorted(needed, n_angles // step, side="right")) for step in (4, 2, 1)]
+    for step, first, last in zip((4, 2, 1), [0, *inner], inner, strict=False):
+        places, share = points[:, first:last, ::step], values[:, first:last, ::step] * (step / n_angles)
+        for rotation in turns:
+            collect(total, places @ rotation.T if len(group) > 1 else places, share)
     total = friedel_mean(total)
     return Merge(total.real.contiguous(), total.imag.contiguous())
 

@@ -25,7 +25,7 @@ from friedel.spi.orient.coverage import evenness
 from friedel.spi.orient.expect import MOST, Judgement
 from friedel.spi.orient.lit import lit_frames
 from friedel.spi.orient.march import THOROUGH, Iteration, March, Memory, Model, compress, iterate, run_march
-from friedel.spi.orient.quality import DOUBTED, MergeQuality, outliers, resolved
+from friedel.spi.orient.quality import DOUBTED, EVEN, MergeQuality, outliers, resolved
 from friedel.spi.orient.rings import Pixels, RingFrames, upright
 from friedel.spi.orient.speckle import MARGIN, Speckle, lay_frames, shell_variance
 from friedel.spi.orient.views import symmetry_group, turned_views
@@ -44,7 +44,7 @@ class OrientOptions:
     symmetry : str
         Point group imposed: "C1" (none), "C5", "D2", "T", "O", "I".
     starts : int
-        Tries a half gets, at most, while the halves disagree.
+        Tries a half gets, at most, while the halves disagree or crowd on some view directions.
     name_outliers : bool
         Leave out frames that fit no orientation.
     diameter : float, optional
@@ -293,17 +293,27 @@ def half_sets(n: int, seed: int) -> list[NDArray[np.int64]]:
 
 
 def agreeing(shares: list[RingFrames], march: March, options: OrientOptions) -> list[Iteration]:
-    """Orient two halves from independent starts; while they disagree, try again and keep each half's likeliest."""
-    team = shares[0].team
+    """Orient two halves from independent starts; while they disagree or crowd, try again, keep each half's likeliest.
+
+    Where no half of two that agree gets likelier by another start, more of them are left.
+    """
     best: list[tuple[float, Iteration]] = []
     for start in range(options.starts):
         seeds = [1000 * options.seed + 2 * start + half for half in range(2)]
         tried = list(in_threads(lambda job: _march(job[0], march, job[1]), zip(shares, seeds, strict=True)))
+        gained = not best or any(new[0] > old[0] for new, old in zip(tried, best, strict=True))
         best = [max(pair, key=lambda one: one[0]) for pair in zip(best, tried, strict=True)] if best else tried
-        if team.first(_agreement([half.model for _, half in best], march) >= DOUBTED):
+        agree = _agreement([half.model for _, half in best], march) >= DOUBTED
+        even = min(_evenness(half, share, march) for (_, half), share in zip(best, shares, strict=True)) >= EVEN
+        if shares[0].team.first(agree and (even or not gained)):
             break
-        march.observer(Note("starts", f"after {start + 1} starts the halves don't agree"))
+        said = "hits crowd on some view directions" if agree else "the halves don't agree"
+        march.observer(Note("starts", f"after {start + 1} starts {said}"))
     return [half for _, half in best]
+
+
+def _evenness(half: Iteration, share: RingFrames, march: March) -> float:
+    return evenness(share.everyones(torch.from_numpy(half.rotations)).numpy(), march.group)
 
 
 def _march(frames: RingFrames, march: March, seed: int) -> tuple[float, Iteration]:
@@ -403,7 +413,7 @@ def tested(
     """
     if not frames.team.first(quality.agreement >= DOUBTED):
         return quality
-    again = recover(model, frames, pixels, march, quality.q, starts=options.starts, seed=options.seed)
+    again = recover(model, frames, pixels, march, quality.halves, starts=options.starts, seed=options.seed)
     return replace(quality, recovered=again.likeness, recovered_evenness=again.evenness)
 
 

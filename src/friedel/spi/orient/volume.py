@@ -12,6 +12,9 @@ from torch.nn.functional import grid_sample
 
 from friedel.core.fourier import inverse_real_fourier_corner, real_fourier_corner, to_corner
 
+_COLLECTED = 1 << 15
+"""Points collected at once: what is computed for them stays in a core's cache; a quarter less time."""
+
 
 def radii(n: int, *, device: torch.device | str | None = None) -> Tensor:
     """Return each voxel's distance from the origin, ``(n, n, n)`` float32."""
@@ -43,10 +46,11 @@ def sample(volume: Tensor, points: Tensor) -> Tensor:
 
 def collect(total: Tensor, points: Tensor, values: Tensor) -> None:
     """Add values to the voxels around points, in place: the adjoint of `sample`."""
-    base, around = _corners(points, total.shape[0])
-    flat, values = total.view(-1), values.reshape(-1)
-    for offset, weight in around:
-        flat.index_add_(0, (base + offset).reshape(-1), values * weight.reshape(-1))
+    flat, points, values = total.view(-1), points.reshape(-1, 3), values.reshape(-1)
+    for place, value in zip(points.split(_COLLECTED), values.split(_COLLECTED), strict=True):
+        base, around = _corners(place, total.shape[0])
+        for offset, weight in around:
+            flat.index_add_(0, base + offset, value * weight)
 
 
 def friedel_mean(volume: Tensor) -> Tensor:
@@ -118,27 +122,33 @@ def smooth_field(
     field, white : (n, n, n)
         The field, and the white speckle behind it, from which the next estimate may begin.
     """
+    # On spectra, where each step takes two transforms; of the half spectrum all but the first plane counts twice.
     root, shape, weight = spectrum.sqrt(), photons.shape, deviation**2 * expected
 
-    def colour(values: Tensor) -> Tensor:
-        return inverse_real_fourier_corner(real_fourier_corner(values) * root, shape)
+    def coloured(values: Tensor) -> Tensor:
+        return inverse_real_fourier_corner(values * root, shape)
 
     def normal(values: Tensor) -> Tensor:
-        return colour(weight * colour(values)) + values
+        return real_fourier_corner(weight * coloured(values)) * root + values
 
-    residual = colour(deviation * (photons - expected))
-    first = float((residual * residual).sum())
-    white = torch.zeros_like(residual) if start is None else start.clone()
+    def product(one: Tensor, other: Tensor) -> float:
+        first, second = torch.view_as_real(one), torch.view_as_real(other)
+        plane = float((first[..., 0, :] * second[..., 0, :]).sum())
+        return 2 * float(first.reshape(-1) @ second.reshape(-1)) - plane
+
+    residual = real_fourier_corner(deviation * (photons - expected)) * root
+    first = product(residual, residual)
+    white = torch.zeros_like(residual) if start is None else real_fourier_corner(start)
     if start is not None:
         residual -= normal(white)
-    direction, power = residual.clone(), float((residual * residual).sum())
+    direction, power = residual.clone(), product(residual, residual)
     for _ in range(steps):
         if power <= 1e-5 * first:
             break
         image = normal(direction)
-        length = power / float((direction * image).sum())
-        white += length * direction
-        residual -= length * image
-        previous, power = power, float((residual * residual).sum())
-        direction = residual + (power / previous) * direction
-    return 1 + deviation * colour(white), white
+        length = power / product(direction, image)
+        white.add_(direction, alpha=length)
+        residual.sub_(image, alpha=length)
+        previous, power = power, product(residual, residual)
+        direction.mul_(power / previous).add_(residual)
+    return 1 + deviation * coloured(white), inverse_real_fourier_corner(white, shape)
