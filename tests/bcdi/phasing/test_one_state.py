@@ -61,7 +61,13 @@ def test_a_crystal_that_stays_is_one_state(seed: int) -> None:
     assert one_state(*solved(steady * flicker, crystal, seed))[0]
 
 
-def test_nothing_measured_tells_nothing() -> None:
-    crystal = wavy_crystal((N, N, N), seed=0)
-    empty = Diffraction(intensities=np.zeros((N, N, N), np.float32), mask=np.ones((N, N, N), bool))
+def test_nothing_measured_tells_nothing_and_thin_objects_are_no_obstacle() -> None:
+    crystal, everywhere = wavy_crystal((N, N, N), seed=0), np.ones((N, N, N), bool)
+    empty = Diffraction(intensities=np.zeros((N, N, N), np.float32), mask=everywhere)
     assert find_jump(crystal, empty) is None
+    flat = np.zeros((N, N, N), np.complex64)
+    flat[N // 2, 12:20, 13:19] = 1.0
+    photons = np.random.default_rng(0).poisson(expected_intensities(flat, n_photons=1e6)).astype(np.float32)
+    assert one_state(flat, Diffraction(intensities=photons, mask=everywhere))[0]
+    point = np.where(np.abs(crystal) == np.abs(crystal).max(), crystal, 0).astype(np.complex64)
+    assert one_state(point, Diffraction(intensities=photons, mask=everywhere))[0]

@@ -29,6 +29,7 @@ _BY_CHANCE = 60.0
 MOST_ALONG = 3.0
 # All frames' evidence, absolute, over its sum: 1.0 to 1.6 of jumps, 2.1 and 2.3 of angles that jitter.
 _CONTRADICTED = 1.8
+_NOTHING = 1e-6  # of the largest change's power
 # Share of the evidence that the frames beside a jump have, each and together: of jumps 0.2 and 0.55 at least.
 _BESIDE, _BOTH = 0.15, 0.5
 
@@ -68,7 +69,7 @@ def find_jump(obj: NDArray[np.complex64], diffraction: Diffraction) -> Jump | No
     Returns
     -------
     Jump or None
-        None where nothing was measured beside the peak.
+        None where nothing was measured, or the object is a single voxel.
     """
     shape = limited_shape(obj.shape, _MIDDLE)
     centre = tuple(slice(n // 2 - m // 2, n // 2 - m // 2 + m) for n, m in zip(obj.shape, shape, strict=True))
@@ -83,7 +84,12 @@ def find_jump(obj: NDArray[np.complex64], diffraction: Diffraction) -> Jump | No
     model = model * scale
     weight = known / np.maximum(model, 1.0)
     wanted = _without_light(counts - model, model, weight)
-    changes = [_without_light(scale * one, model, weight) for one in _changes(coarse, field)]
+    made = [_without_light(scale * one, model, weight) for one in _changes(coarse, field)]
+    power = [float((weight * one**2).sum()) for one in made]
+    # An object one voxel thick can't change along that axis.
+    changes = [one for one, much in zip(made, power, strict=True) if much > _NOTHING * max(power)]
+    if not changes:
+        return None
     gram = np.array([[float((weight * one * other).sum()) for other in changes] for one in changes])
     whitened = np.linalg.cholesky(gram + 1e-3 * np.diag(np.diag(gram)))
     along = []
