@@ -6,6 +6,9 @@ from known_scan import EXPECTED, N
 from scipy.ndimage import gaussian_filter
 
 import friedel
+from friedel.bcdi.crystals.wavy_crystal import wavy_crystal
+from friedel.bcdi.forward.bragg import expected_intensities
+from friedel.bcdi.phasing.ambiguities import align_to, phase_difference_rad
 from friedel.bcdi.phasing.verdict.beam import beam_drift, frame_light, steady_beam
 from friedel.bcdi.records import Diffraction
 
@@ -66,3 +69,13 @@ def test_a_scan_with_a_falling_beam_is_not_trusted() -> None:
     found = friedel.reconstruct(photons, seed=1)
     assert not found.quality.trusted
     assert any("use a monitor" in reason for reason in found.quality.reasons)
+
+
+def test_a_beam_that_flickers_is_brought_to_one_light_where_photons_are_many() -> None:
+    truth = wavy_crystal((32, 32, 32), seed=3)
+    flicker = np.exp(np.random.default_rng(3).normal(0, 0.08, (32, 1, 1)))
+    photons = np.random.default_rng(4).poisson(expected_intensities(truth, n_photons=1e7) * flicker)
+    found = friedel.reconstruct(photons, seed=1)
+    assert any(reason.startswith("light: ") for reason in found.quality.reasons)
+    aligned, _ = align_to(found.object, truth)
+    assert phase_difference_rad(aligned, truth, np.abs(truth) > 0.5) < 0.05

@@ -12,6 +12,8 @@ from friedel.bcdi.phasing.iterations.support import (
     autocorrelation_support,
     bounding_box,
     bulk_amplitude,
+    grown,
+    interior,
     shrink_wrap,
     smooth,
 )
@@ -71,10 +73,10 @@ def test_a_support_grows_by_no_more_than_the_margin() -> None:
     shape = SHAPES[0]
     everywhere = torch.ones((1, *shape), dtype=torch.complex64)
     small = ellipsoid(shape, (3, 3, 3))
-    grown = shrink_wrap(everywhere, small[None], threshold=0.5, sigma=0.0)[0]
+    wrapped = shrink_wrap(everywhere, small[None], threshold=0.5, sigma=0.0)[0]
     box = bounding_box(small)
-    assert torch.equal(grown.nonzero().amin(0), torch.tensor([s.start for s in box]))
-    assert torch.equal(grown.nonzero().amax(0) + 1, torch.tensor([s.stop for s in box]))
+    assert torch.equal(wrapped.nonzero().amin(0), torch.tensor([s.start for s in box]))
+    assert torch.equal(wrapped.nonzero().amax(0) + 1, torch.tensor([s.stop for s in box]))
     assert [s.stop - s.start for s in box] == [7 + 2 * 4] * 3
 
 
@@ -127,3 +129,14 @@ def test_smoothing_multiplies_no_subnormal_numbers(sigma: float) -> None:
     tiny = torch.finfo(torch.float32).tiny
     assert not ((along > 0) & (along < tiny)).any()
     assert float(along[int(5 * sigma)]) > 0
+
+
+@pytest.mark.parametrize("voxels", [1, 2])
+def test_a_region_grows_by_a_cube_and_shrinks_to_what_has_all_its_neighbours(voxels: int) -> None:
+    inside = torch.rand((2, 9, 8, 7), generator=torch.Generator().manual_seed(voxels)) < 0.1
+    size = (1, *[2 * voxels + 1] * 3)
+    cube = ndimage.maximum_filter(inside.numpy(), size, mode="constant")
+    assert np.array_equal(grown(inside, voxels), cube)
+    body = grown(inside, voxels)
+    eroded = ndimage.binary_erosion(body.numpy(), np.ones((1, 3, 3, 3)), border_value=1)
+    assert np.array_equal(interior(body), eroded)

@@ -68,6 +68,28 @@ def align_to(obj: Object, reference: Object) -> tuple[Object, float]:
     return candidates[best] * phase, float(abs(agreements[best]))
 
 
+def even_phase(obj: Object) -> tuple[NDArray[np.float32], float]:
+    """Return the part of the phase that has one sign at a point and at its inversion, and how symmetric the body is.
+
+    Parameters
+    ----------
+    obj : (z, y, x) complex64
+        ψ, in any place.
+
+    Returns
+    -------
+    even : (z, y, x) float32, radians
+        Half the phase between the object and its twin in the same place; of a real, symmetric body 0.
+    symmetry : float
+        Correlation of the amplitudes of both; 1 for a centro-symmetric body.
+    """
+    other = _moved(twin(obj), obj)
+    turn = np.angle(correlation(other, obj)).astype(np.float32)
+    even = np.angle(obj * np.conj(other) * np.exp(1j * turn)) / 2
+    symmetry = abs(correlation(np.abs(other).astype(np.complex64), np.abs(obj).astype(np.complex64)))
+    return even.astype(np.float32), float(symmetry)
+
+
 def _moved(obj: Object, reference: Object) -> Object:
     # It wants the zero frequency at the corner; the ramp that centred objects leave there is common to both.
     spectra = [fourier_corner(torch.from_numpy(np.ascontiguousarray(array))).numpy() for array in (reference, obj)]

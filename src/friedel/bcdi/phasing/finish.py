@@ -33,6 +33,10 @@ from friedel.core.observer import Note, Observer, silent
 
 # Voxels of reciprocal space, each axis: nearly full coherence, but not 0, where the gradient by the width vanishes.
 _COHERENCE_START = 0.3
+# Mean held-out deviance from which frames are asked for their light. Beams that flicker by 5 to 10 % leave 1.4 to 1.7
+# beside photon noise alone; brought to one light, the phase errors of six such images fell by 4 to 21 %. Of 14 in all,
+# by three generators, with and without blur, background and angles that jitter, the change was -40 to +1 %.
+_LIGHT_FROM = 1.2
 _LIGHTS = 2  # times that the frames' light is fitted: the first finds about half of it, as the object has the rest
 _FITS = 3  # rounds of refinement and new support where photons are few
 _DIM_THRESHOLD = 0.2  # of the bulk amplitude, for supports then: above the noise around the object, which is stronger
@@ -321,13 +325,13 @@ class Finisher:
         return finalists
 
     def lit(self, finalists: Finalists) -> Finalists:
-        """Bring the frames to one light, where the model limits the fit and they tell that they had different ones.
+        """Bring the frames to one light, where photon noise doesn't explain the fit and they tell that they differed.
 
         The best is refined on them, twice, as it had taken part of the difference in; it is taken if held-out voxels
         are predicted better.
         """
         best, grids = finalists.best, self.grids
-        if self.low_dose or best.free_deviance < PHOTON_LIMITED:
+        if self.low_dose or best.free_deviance < _LIGHT_FROM:
             return finalists
         tried, fine, light = best, grids.fine, None
         for _ in range(_LIGHTS):

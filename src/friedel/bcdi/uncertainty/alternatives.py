@@ -14,6 +14,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from friedel.bcdi.phasing.ambiguities import even_phase
 from friedel.bcdi.phasing.iterations.iterate import ShrinkWrap, iterate, start_from
 from friedel.bcdi.phasing.iterations.likelihood import mean_deviance
 from friedel.bcdi.phasing.iterations.measured import Measured
@@ -33,6 +34,9 @@ _SCHEDULE, _BETA = parse_schedule("60*RAAR+10*ER"), 0.9
 # (`LOOSE` in `friedel.bcdi.phasing.strategy`), so that the support may move.
 _SIGMA, _UPDATE_EVERY = 0.5, 20
 _DIM_SIGMA = 1.0  # where photons are few: noise from voxel to voxel must not make holes in the support
+# Correlation of a body's amplitudes with their inversion from which it counts as centro-symmetric (crystals of random
+# faces have 0.63 to 0.94, a plate 0.99), and the even phase, rms, beyond which it isn't weak: it counts in proportion.
+_SYMMETRIC, _WEAK_RAD = 0.97, 0.7
 _STEPS = 30  # of L-BFGS on each support; more fit the alternatives a little better, for as much more time
 
 
@@ -77,6 +81,28 @@ def nearby(
         refined = refine(start, followed, measured, RefineOptions(steps=_STEPS, early_stop=False)).obj
         found.append(judged(refined.cpu().numpy(), measured))
     return found
+
+
+def without_even_phase(obj: Tensor, support: Tensor, measured: Measured) -> Alternative | None:
+    """Return where the fit leads from the solution without its even phase; None unless the body is symmetric.
+
+    Of a centro-symmetric body the odd part of a weak phase changes the intensities in proportion, the even part, which
+    is what differs between the twins, only as its square. It fills the dark fringes, as everything does that the model
+    lacks (partial coherence, background), so that a fit can put that into the phase.
+
+    Parameters
+    ----------
+    obj, support, measured
+        As for `nearby`.
+    """
+    solution: Object = obj.cpu().numpy()
+    even, symmetry = even_phase(solution)
+    density = np.abs(solution).astype(np.float64) ** 2
+    if symmetry < _SYMMETRIC or (density * even**2).sum() > _WEAK_RAD**2 * density.sum():
+        return None
+    start = torch.from_numpy(solution * np.exp(-1j * even).astype(np.complex64)).to(obj.device)
+    refined = refine(start, support, measured, RefineOptions(steps=_STEPS, early_stop=False)).obj
+    return judged(refined.cpu().numpy(), measured)
 
 
 def _gone_on(obj: Tensor, support: Tensor, measured: Measured, level: float) -> tuple[Tensor, Tensor]:

@@ -17,7 +17,7 @@ from friedel.bcdi.phasing.ambiguities import align_to
 from friedel.bcdi.phasing.iterations.measured import Measured, measured_from, with_coherence
 from friedel.bcdi.phasing.refine import is_low_dose, refine
 from friedel.bcdi.records import Diffraction, Uncertainty
-from friedel.bcdi.uncertainty.alternatives import Alternative, judged, nearby, own_share
+from friedel.bcdi.uncertainty.alternatives import Alternative, judged, nearby, own_share, without_even_phase
 from friedel.bcdi.uncertainty.photons import LinearFit, photon_draws
 from friedel.core.fourier import fourier, frequencies, inverse_fourier
 from friedel.core.machine.device import generator, resolve_device
@@ -91,7 +91,7 @@ def estimate_uncertainty(
         The solution.
     kind : "photons" or "full"
         Photons takes photon noise and ``solved.others`` alone. Full also goes on from the solution on three supports,
-        unless photon noise explains the fit and there are others.
+        unless photon noise explains the fit and there are others, and asks what a symmetric body's even phase rests on.
     seed : int
         Seed of the redrawn counts.
     device : str or torch.device, optional
@@ -118,15 +118,21 @@ def _estimated(diffraction: Diffraction, solved: Solved, kind: Kind, seed: int, 
     # iterations that leave the solution end in minima that phasing has left behind (0.80 to 0.93 of voxels within one
     # standard error; 0.68 to 0.81 without them, nine crystals, 32³ and 64³).
     settled = bool(others) and own <= _NO_MISFIT * expected and not low_dose
+    turned = None
     if kind == "full" and not settled:
+        turned = None if low_dose else without_even_phase(obj, support, measured)
         most = 1 if measured.intensity.numel() > _LARGE else 3
         others += nearby(obj, support, measured, threshold=solved.threshold, low_dose=low_dose, n_most=most)
     unit = 2.0 * float(support.sum()) / max(float(measured.fitted.sum()), 1.0)
     misfit = min([own, *(other.deviance for other in others)]) / max(expected, 1e-3)
     limit, scatter = _NO_MISFIT * expected, float(deviances.std())
     shares = own_share(own, [other.deviance for other in others], limit=limit, scatter=scatter)
+    even = own_share(own, [] if turned is None else [turned.deviance], limit=limit, scatter=scatter)
     photons = draws * np.float32(np.sqrt(_inflation(misfit, expected / unit) / len(draws)))
     solutions = _differences(others, shares, solved.object, solved.support)
+    if turned is not None:
+        # Not one more of the same kind, over which a mean is taken, but an error of its own.
+        solutions = np.concatenate([solutions, _differences([turned], even, solved.object, solved.support)])
     found = _summarised(solved, photons, solutions, misfit)
     return replace(found, diameter_error_voxels=_size_error(found, solved, others, shares))
 

@@ -16,6 +16,7 @@ from friedel.bcdi.phasing.support_choice import PHOTON_LIMITED
 from friedel.bcdi.phasing.verdict.beam import steady_beam
 from friedel.bcdi.phasing.verdict.goodness import goodness
 from friedel.bcdi.phasing.verdict.modes import modes
+from friedel.bcdi.phasing.verdict.one_state import one_state
 from friedel.bcdi.phasing.verdict.plausible import amplitude_uniformity, count_fringes, largest_piece
 from friedel.bcdi.phasing.verdict.resolution import Shells, fsc, period, prtf, shells
 from friedel.bcdi.records import Curve, Diffraction, Quality
@@ -163,7 +164,7 @@ def assess(
         reasons=reasons,
     )
     checks = [*_checks(quality, len(finalists.candidates)), *_of_one_crystal(best, finalists, diffraction, quality)]
-    checks.append(steady_beam(_intensity(best, measured).numpy(), diffraction))
+    checks += [steady_beam(_intensity(best, measured).numpy(), diffraction), one_state(best, diffraction)]
     return replace(
         quality, trusted=all(passed for passed, _ in checks), reasons=(*reasons, *(why for _, why in checks))
     )
