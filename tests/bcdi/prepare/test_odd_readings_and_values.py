@@ -161,3 +161,75 @@ def test_counts_corrected_for_their_rate_keep_peak_and_scale(dead_s: float, seed
     found = photons_from((photons / (1 - photons * dead_s)).astype(np.float32), None, name="corrected")
     assert found.mask.all()
     assert abs(float(found.values.sum()) / photons.sum() - 1) < 0.01
+
+
+@pytest.mark.parametrize("share", [0.02, 0.15])
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_a_flat_field_that_is_one_on_most_pixels_hides_none(share: float, dtype: type) -> None:
+    rng = np.random.default_rng(6)
+    flat = np.where(rng.random((N, N)) < share, rng.uniform(0.7, 1.4, (N, N)), 1.0)
+    pattern, said = found((PHOTONS / flat).astype(dtype))
+    assert said == ""
+    assert pattern.unit == "photons"
+    assert pattern.mask.all()
+
+
+@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize(
+    "values",
+    [
+        lambda photons: np.round(1000 * np.log1p(photons)).astype(np.int16),
+        lambda photons: np.round(1000 * np.log10(1 + photons)).astype(np.float32),
+        lambda photons: np.round(100 * np.sqrt(photons)).astype(np.uint16),
+    ],
+)
+def test_rounded_logarithms_and_roots_are_turned_back(values: object, seed: int) -> None:
+    photons = np.random.default_rng(seed).poisson(EXPECTED).astype(float)
+    pattern, said = found(values(photons))  # type: ignore[operator]
+    assert "rounded; turned back to photons" in said
+    few = photons < 100
+    assert np.abs(pattern.intensities - photons)[few].max() <= 1
+    assert abs(float(pattern.intensities.sum()) / photons.sum() - 1) < 0.01
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_multiples_of_a_gain_are_no_rounded_roots(seed: int) -> None:
+    photons = np.random.default_rng(seed).poisson(EXPECTED)
+    _, said = found(photons * 137)
+    assert "multiples of 137" in said
+
+
+@pytest.mark.parametrize("level", [0.2, 1.0, 3.0])
+@pytest.mark.parametrize("seed", range(3))
+def test_a_background_shows_where_the_pattern_is_but_a_small_part(level: float, seed: int) -> None:
+    z, y, x = np.meshgrid(*(np.arange(n) - n // 2 for n in (40, 96, 96)), indexing="ij")
+    expected = 3e4 * (np.sinc(z / 4) * np.sinc(y / 4) * np.sinc(x / 4)) ** 2
+    rng = np.random.default_rng(seed)
+    heard = Recorder()
+    counts = photons_from(rng.poisson(expected + level), None, name="s", observer=heard)
+    assert "background of" in " ".join(text for _, text in heard.notes)
+    assert abs(float(counts.values.sum()) / expected.sum() - 1) < 0.05  # without it 0.04 (level 0.2) to 0.6
+    assert "background" not in found(rng.poisson(EXPECTED))[1]
+
+
+def test_a_part_that_was_not_read_out_lost_no_counters_range() -> None:
+    values = PHOTONS * 40000 / PHOTONS.max()
+    values = np.random.default_rng(3).poisson(values).astype(float)
+    values[N // 2 - 1, :, N // 2 :] = 0
+    pattern, said = found(values)
+    assert "range of a counter" not in said
+    assert "lost, not dark" in said
+    assert not pattern.mask[N // 2 - 1, :, N // 2 :].any()
+
+
+def test_a_motor_without_any_number_is_named() -> None:
+    with pytest.raises(InputError, match="no position of th is a number"):
+        prepared(np.full(N, np.nan))
+
+
+def test_marks_that_are_masked_anyway_are_no_warning() -> None:
+    values, mask = PHOTONS.copy(), np.zeros((N, N), np.uint8)
+    values[:, 10:12], mask[10:12] = 65535, 1
+    pattern, said = found(values, mask)
+    assert said == ""
+    assert is_right(pattern)

@@ -205,6 +205,17 @@ def test_tags_of_one_file_make_one_run(tmp_path):
         assert source.read(0, 3)[:, 0, 0].tolist() == [9, 10, 100]
 
 
+def test_panels_of_one_frame_are_no_frames_of_their_own(tmp_path):
+    with h5py.File(tmp_path / "run.h5", "w") as file:
+        for panel in range(1, 9):
+            for tag in (9, 10):
+                file[f"run_1/detector_2d_{panel}/tag_{tag}/detector_data"] = np.full((64, 64), float(panel))
+    with pytest.raises(InputError, match=r"8 parts.*--dataset 'run_1/detector_2d_1/tag_\*/detector_data'"):
+        open_frames(tmp_path / "run.h5").__enter__()
+    with open_frames(tmp_path / "run.h5", dataset="run_1/detector_2d_3/tag_*/detector_data") as source:
+        assert source.read(0, 2)[:, 0, 0].tolist() == [3, 3]
+
+
 def test_an_eiger_master_reads_its_data_files_and_its_mask(tmp_path):
     for number in (1, 2):
         with h5py.File(tmp_path / f"run_data_{number:06d}.h5", "w") as file:

@@ -145,3 +145,25 @@ def test_modules_without_a_geometry_are_refused_with_the_option_that_is_there(tm
     runs = pytest.importorskip("xfel_runs")
     with pytest.raises(InputError, match="name its CrystFEL geometry file with --geometry"):
         opened(runs.write_agipd(tmp_path / "r", modules=[0, 1, 2]), None).__enter__()
+
+
+def test_corrected_data_beside_raw_ones_are_another_detectors(tmp_path, geometry):
+    runs = pytest.importorskip("xfel_runs")
+    runs.write_agipd(tmp_path / "r", device="SPB_DET_AGIPD1M-1/CORR/{}CH0", channel="output")
+    runs.write_agipd(tmp_path / "r", raw=True)
+    with pytest.raises(InputError, match=r"CORR/0CH0:output image\.data.*DET/0CH0:xtdf image\.data.*--dataset"):
+        opened(tmp_path / "r", geometry).__enter__()
+    with opened(tmp_path / "r", geometry, dataset="SPB_DET_AGIPD1M-1/CORR/0CH0:output image.data") as source:
+        assert source.notes == ()
+        assert [where_from(frame, 5) for frame in source.read(0, 9)] == expected(source)
+    with opened(tmp_path / "r", geometry, dataset=MODULE) as source:
+        assert "are raw" in " ".join(source.notes)
+        assert np.nanmax(source.read(0, 1)) == 15  # the first image of each pair; the other is the gain's
+
+
+def test_modules_that_miss_the_same_frames_are_named_together(tmp_path, geometry):
+    runs = pytest.importorskip("xfel_runs")
+    with opened(runs.write_agipd(tmp_path / "r", trains={3: 2, 4: 2, 9: 1}), geometry) as source:
+        said = " ".join(source.notes)
+    assert "modules 3–4 each miss 3 of 9 frames" in said
+    assert "module 9 of SPB_DET_AGIPD1M-1 misses 6 of 9 frames" in said

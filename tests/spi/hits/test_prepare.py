@@ -135,3 +135,19 @@ def test_a_hot_pixel_amid_the_light_of_hits_is_found_in_the_darker_frames() -> N
     assert faulty is not None
     assert faulty[66, 60]
     assert faulty.sum() < 4
+
+
+@pytest.mark.parametrize("sides", [(20, 20), (16, 24)])
+@pytest.mark.parametrize("seed", range(3))
+def test_dark_fringes_and_crests_of_one_particle_are_no_faulty_pixels(sides: tuple[int, int], seed: int) -> None:
+    body = np.zeros((256, 256))
+    body[128 - sides[0] // 2 : 128 + sides[0] // 2, 128 - sides[1] // 2 : 128 + sides[1] // 2] = 1
+    light = np.abs(np.fft.fftshift(np.fft.fft2(body))) ** 2
+    light[126:131, 126:131] = 0
+    frames = np.random.default_rng(seed).poisson(light / light.sum() * 6e4 + 0.005, (20, 256, 256))
+    faulty = measure_run(frames, np.ones((256, 256), dtype=bool)).faulty
+    assert faulty is not None
+    stop = np.zeros((128, 128), bool)
+    stop[62:67, 62:67] = True
+    assert (faulty.numpy() & ~stop).sum() <= 3
+    assert faulty.numpy()[stop].all()

@@ -92,6 +92,9 @@ def counts_from(
 def _say_marks(marked: Marked, measured: NDArray[np.bool_], name: str, observer: Observer) -> None:
     """Say what is unknown for a mark; a part of the detector is usual, most of what a mask leaves is not."""
     assert marked.unknown is not None
+    if not (marked.unknown & measured).any():
+        observer(Note("marks", f"{name}: all that hold {', '.join(marked.values)} are masked"))
+        return
     fraction = float(marked.unknown.mean())
     text = f"{name}: {fraction:.2%} of voxels hold {', '.join(marked.values)}, marks of what wasn't measured: unknown"
     if marked.values in (("NaN",), ()):

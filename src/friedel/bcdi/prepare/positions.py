@@ -173,6 +173,9 @@ def _q(counts: Counts, scan: BraggScan) -> Floats | None:
     row, column = np.unravel_index(int(image.argmax()), image.shape)
     q = _q_at(scan, (float(row), float(column)))
     n = len(counts.mask)
+    unknown = [name for name, value in scan.motors_deg.items() if not np.isfinite(value).any()]
+    if unknown:
+        raise InputError(f"{scan.name}: no position of {', '.join(unknown)} is a number; check its column in the file")
     if len(q) == 1:
         raise InputError(
             f"{scan.name}: a rocking scan moves a circle of sample or detector, or the energy; this one moves none"

@@ -312,10 +312,15 @@ Pixels = NDArray[np.bool_]
 _BRIGHT = 40.0
 # No fringe falls to this share of its light from one pixel to the next.
 _DIMMER = 0.02
+# Two pixels from where a fringe is dark there is four times the light that there is one pixel from it, and 2.8 times
+# where fringes are six pixels wide; beside a blind pixel there is about as much, and half beside a gap of two.
+_FRINGE = 0.42
 # A hot pixel's sum over the sample exceeds so many times the median of the 5 × 5 pixels about it, plus so many standard
 # deviations. Eight aren't reached by chance; the factor is a choice: smaller, and bright narrow fringes would be hot.
 _HOTTER = 4.0
 _SIGMAS = 8.0
+# On a fringe's crest, narrow or beside a beamstop, three of the pixels next to one have more than half of its light.
+_CREST = 2.0
 _MOST_OF_A_PIXEL = 3.0  # photons: a frame with a hot pixel is not yet a bright one
 _WIDEST_PX = 48  # of a hole or gap that is filled in between blind pixels
 
@@ -363,7 +368,14 @@ def _hot(photons: Tensor, read_variance: float) -> Tensor:
     total = _fair_sum(photons)[0]
     around = torch.from_numpy(_median_about(total.numpy())).clamp_min(0)
     spread = (around + 1 + read_variance * len(photons)).sqrt()
-    return total > _HOTTER * around + _SIGMAS * spread + _SIGMAS
+    hot = total > _HOTTER * around + _SIGMAS * spread + _SIGMAS
+    return hot & (total > _CREST * _third_about(total)) if hot.any() else hot
+
+
+def _third_about(total: Tensor) -> Tensor:
+    """Return the third greatest of the eight pixels next to each."""
+    steps = [(y, x) for y in (-1, 0, 1) for x in (-1, 0, 1) if (y, x) != (0, 0)]
+    return torch.stack([total.roll(step, (0, 1)) for step in steps]).kthvalue(6, dim=0).values
 
 
 def _darker_half(prepared: Prepared) -> Tensor:
@@ -395,8 +407,10 @@ def _median_about(values: NDArray[np.float32]) -> NDArray[np.float32]:
 
 def _blind(total: NDArray[np.float32], known: Pixels, still: Pixels, bright: float) -> Pixels:
     """Return pixels that get nothing beside ones that get much, and what hangs together with them, so many deep."""
-    beside = _greatest_about(np.where(known, total, 0))
-    seeds = known & (beside > bright) & ((total < _DIMMER * beside) | still)
+    light = np.where(known, total, 0)
+    beside = _greatest_about(light)
+    even = _beside(light, 1) > _FRINGE * _beside(light, 2)
+    seeds = known & (beside > bright) & np.where(total < _DIMMER * beside, even, still)
     if not seeds.any():
         return seeds
     dark = known & (still | (total < _DIMMER * np.median(beside[seeds])))
@@ -409,6 +423,11 @@ def _between(seeds: Pixels, dark: Pixels, axis: int) -> Pixels:
     for _ in range(_WIDEST_PX):
         ahead, behind = (seeds | (np.roll(some, step, axis) & dark) for some, step in ((ahead, 1), (behind, -1)))
     return ahead & behind
+
+
+def _beside(values: NDArray[np.float32], distance: int) -> NDArray[np.float32]:
+    """Return the sum of the four pixels so far from each along rows and columns."""
+    return np.sum([np.roll(values, step, axis) for axis in (0, 1) for step in (-distance, distance)], axis=0)
 
 
 def _greatest_about(values: NDArray[np.float32]) -> NDArray[np.float32]:
