@@ -1,11 +1,15 @@
 """Readings and values as other programs leave them: what is meant is found, or it is said and counted."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from known_scan import EVEN, EXPECTED, OPTIONS, PHOTONS, Array, N, changed, found, is_right, scan
 
+from friedel.bcdi.prepare.arrays import diffraction_from_array
 from friedel.bcdi.prepare.prepare import prepare
 from friedel.bcdi.prepare.units import photons_from
+from friedel.bcdi.reconstruct import reconstruct
 from friedel.bcdi.records import Diffraction
 from friedel.core.errors import InputError
 from friedel.core.files.marks import find_marks
@@ -233,3 +237,51 @@ def test_marks_that_are_masked_anyway_are_no_warning() -> None:
     pattern, said = found(values, mask)
     assert said == ""
     assert is_right(pattern)
+
+
+def test_noise_is_prepared_with_its_mask_and_phased_by_nobody() -> None:
+    mask = np.zeros((32, 32, 32), bool)
+    mask[:, 10:12] = True
+    noise = np.ma.masked_array(np.random.default_rng(0).poisson(5, (32, 32, 32)).astype(float), mask)
+    assert diffraction_from_array(noise).mask.mean() == 1 - mask.mean()
+    with pytest.raises(InputError, match="no pattern to phase"):
+        reconstruct(noise)
+
+
+@pytest.mark.parametrize("part", [(slice(0, None, 2), slice(None)), (slice(None), slice(1, None, 2))])
+def test_every_second_line_of_a_frame_without_counts_is_lost(part: tuple[slice, slice]) -> None:
+    def lose(photons: Array) -> None:
+        photons[(N // 2 - 2, *part)] = 0
+
+    pattern, said = found(changed(lose))
+    assert f"parts of frames {N // 2 - 2} have no counts" in said
+    assert not pattern.mask[(N // 2 - 2, *part)].any()
+    assert is_right(pattern)
+
+
+def test_a_frame_of_one_value_is_no_measurement() -> None:
+    def fill(photons: Array) -> None:
+        photons[N // 2 - 3] = 3
+
+    pattern, said = found(changed(fill))
+    assert f"all pixels of frames {N // 2 - 3} hold one value" in said
+    assert is_right(pattern)
+
+
+def test_marks_divided_by_a_monitor_that_begins_at_one_are_marks() -> None:
+    values = PHOTONS.copy()
+    values[:, :, 10:13] = 2**32 - 1
+    pattern, said = found((values / np.linspace(1, 1.3, N)[:, None, None]).astype(np.float32))
+    assert "each frame's highest value, on the same pixels" in said
+    assert not pattern.mask[:, :, 10:13].any()
+    assert pattern.mask.mean() == 1 - 3 / N
+
+
+@pytest.mark.parametrize("spread", [0, 5])
+def test_pixels_without_a_photon_are_not_stuck_at_their_dark_value(spread: int) -> None:
+    dark = 100 + np.random.default_rng(2).integers(-spread, spread + 1, (N, N)).astype(np.float32)
+    heard = Recorder()
+    raw = replace(scan(EVEN, PHOTONS + dark), dark=dark)
+    pattern = prepare(raw, OPTIONS, observer=heard)
+    np.testing.assert_array_equal(pattern.mask, prepared(EVEN)[0].mask)
+    assert not any("one value in every frame" in text for _, text in heard.notes)

@@ -15,6 +15,7 @@ from friedel.spi.classify.photons import write_detector_file
 from friedel.spi.classify.plan import ClassifyPlan
 from friedel.spi.frames.dragonfly import read_detector
 from friedel.spi.frames.files import FrameFiles, list_files
+from friedel.spi.frames.labels import read_labels
 from friedel.spi.frames.source import open_frames
 from friedel.spi.records import Beam
 
@@ -424,3 +425,22 @@ def test_a_good_mask_that_leaves_little_is_asked_about_in_its_own_sense(tmp_path
         file["data"], file["good_pixels"] = RUN, BAD
     with pytest.raises(InputError, match=r"anything but 0 is good.*does it mark bad ones.*own_mask=bad.*own_mask=good"):
         open_frames(tmp_path / "run.h5", dataset="data").__enter__()
+
+
+def test_what_is_written_and_shown_of_selected_frames_is_less_the_dark(classify, tmp_path):
+    dark = np.arange(256, dtype=np.float32)[:, None] + np.full((256, 256), 100, np.float32)
+    np.save(tmp_path / "dark.npy", dark)
+    plain = classify(save(tmp_path / "plain.npy", SINGLES), out="plain")
+    result = classify(save(tmp_path / "run.npy", SINGLES + dark), dark=tmp_path / "dark.npy")
+    assert result.figures["selected"] == plain.figures["selected"] == 12
+    assert photons(tmp_path / "hits" / "selection.emc") == photons(tmp_path / "plain" / "selection.emc")
+
+
+@pytest.mark.parametrize("word", ["No Hit", "no_hit", "non-hit", "multi-hit", "Multiple  hits", "0,0", "0.0"])
+@pytest.mark.parametrize("name", ["label", "class", "Labels"])
+def test_labels_as_people_write_them(word, name, tmp_path):
+    path = tmp_path / "labels.csv"
+    path.write_text(f"frame;{name}\n0,0;Single-Hit\n1,0;{word}\n2;\n3;-1\n")
+    labels = read_labels(path, n_frames=5)
+    assert labels.frames.tolist() == [0, 1]
+    assert labels.single.tolist() == [True, False]

@@ -211,15 +211,16 @@ def judged_unit(counts: Counts, *, name: str, observer: Observer = silent) -> Co
     before = counts
     counts = without_background(counts, name, observer)
     taken_off = float(np.median((before.values - counts.values)[counts.mask])) if counts is not before else 0.0
-    if whole and taken_off > 0 and not scatters_as_photons(before, taken_off):
+    photons_taken_off = taken_off > 0 and scatters_as_photons(before, taken_off)
+    if whole and taken_off > 0 and not photons_taken_off:
         counts = _of_unknown_gain(counts, name, observer)
         if counts.unit == "unknown":
             return counts
     if whole:
         observer(Note("unit", f"{name}: whole numbers, taken as photons"))
         kept = _thresholded(counts, name, observer) if counts is before else counts
-        # Without its background a pattern's dim voxels scatter by more than their mean, or were set to zero.
-        return _filtered(kept, before, name, observer)
+        # Without a background of photons a pattern's dim voxels scatter by more than their mean, or were set to zero.
+        return _filtered(kept, before if photons_taken_off else kept, name, observer)
     noise = photon_size(counts)
     if noise is not None and counts.values.max() < LEAST_PEAK * noise:
         noise = None  # nothing with so few photons scatters like them over the whole pattern: logarithms, cut to digits
@@ -389,7 +390,8 @@ def _rounded(some: Floats, least: float) -> tuple[str, Callable[[Any], Any]] | N
             wrong = 0.5 + 0.5 * value / least
             clear = (numbers >= 1) & (one * (do(numbers + 1) - do(numbers)) * ROUNDED > wrong)
             near = np.abs(some - value)[clear] <= wrong[clear]
-            if np.unique(numbers[clear]).size >= LEAST_KINDS and near.mean() > MOST_NEAR:
+            # Of multiples of a gain, taken for roots, only square numbers would come out.
+            if np.isin(first + np.arange(LEAST_KINDS), numbers[clear]).all() and near.mean() > MOST_NEAR:
                 return f"{what}, rounded", undo
     return None
 
