@@ -444,3 +444,25 @@ def test_labels_as_people_write_them(word, name, tmp_path):
     labels = read_labels(path, n_frames=5)
     assert labels.frames.tolist() == [0, 1]
     assert labels.single.tolist() == [True, False]
+
+
+def test_numbers_of_8_bits_that_reach_their_end_are_said(classify, tmp_path):
+    bright = RNG.poisson(5.0 * SINGLES).astype(np.uint8)
+    odd = classify(save(tmp_path / "bright.npy", bright)).figures["read"][0]["odd"]
+    assert any("began again from zero" in text for text in odd)
+    dim = RNG.poisson(SINGLES / 4).astype(np.uint8)
+    odd = classify(save(tmp_path / "dim.npy", dim), out="dim").figures["read"][0]["odd"]
+    assert not any("began again from zero" in text for text in odd)
+
+
+def test_a_file_of_other_frames_in_a_folder_is_named(model, tmp_path):
+    (tmp_path / "run").mkdir()
+    for number in range(3):
+        save(tmp_path / "run" / f"r{number}.npy", SINGLES[:4])
+    save(tmp_path / "run" / "dark.npy", RNG.poisson(3, (4, 100, 120)).astype(np.uint16))
+    heard = Recorder()
+    plan = ClassifyPlan(frames=FrameFiles(paths=(tmp_path / "run",)), gallery=0)
+    run_classification(plan, tmp_path / "hits", model=model, observer=heard)
+    said = [text for name, text in heard.notes if "of this run?" in text]
+    assert len(said) == 1
+    assert "100 × 120" in said[0]
