@@ -285,3 +285,27 @@ def test_pixels_without_a_photon_are_not_stuck_at_their_dark_value(spread: int) 
     pattern = prepare(raw, OPTIONS, observer=heard)
     np.testing.assert_array_equal(pattern.mask, prepared(EVEN)[0].mask)
     assert not any("one value in every frame" in text for _, text in heard.notes)
+
+
+@pytest.mark.parametrize("of", [np.max, np.sum])
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_frames_normalised_one_by_one_are_turned_back(of: object, dtype: type) -> None:
+    pattern, said = found((PHOTONS / of(PHOTONS, axis=(1, 2), keepdims=True)).astype(dtype))  # type: ignore[operator]
+    assert "normalised one by one" in said
+    assert is_right(pattern)
+    monitor = np.random.default_rng(2).uniform(0.8, 1.2, (N, 1, 1))
+    pattern, said = found(PHOTONS / monitor)
+    assert "one by one" not in said
+    assert np.allclose(pattern.intensities, PHOTONS / monitor, rtol=1e-4)
+
+
+@pytest.mark.parametrize("level", [0.3, 2.0])
+def test_a_background_taken_off_is_no_filter(level: float) -> None:
+    z, y, x = np.meshgrid(*(np.arange(n) - n // 2 for n in (40, 96, 96)), indexing="ij")
+    expected = 3e5 * (np.sinc(z / 4) * np.sinc(y / 4) * np.sinc(x / 4)) ** 2
+    heard = Recorder()
+    counts = photons_from(np.random.default_rng(0).poisson(expected + level), None, name="s", observer=heard)
+    text = " ".join(text for _, text in heard.notes)
+    assert "background of" in text
+    assert "filtered" not in text
+    assert counts.unit == "photons"

@@ -322,7 +322,8 @@ def _resampled(counts: Counts, scan: BraggScan, along: Floats, observer: Observe
     if (~sure).sum() > MOST_EMPTY * target.size:
         raise InputError(
             f"{scan.name}: the frames lie in bunches: none is near {int((~sure).sum())} of {target.size} even steps "
-            "along the scan; is it a mesh of two motors, or are readings wrong? Choose one line of it"
+            "along the scan; is it a mesh of two motors (choose one line of it), are readings wrong, or are "
+            "steps too coarse for the crystal?"
         )
     gaps = np.diff(places) / step
     text = (

@@ -25,6 +25,7 @@ from friedel.core.detector_units import (
     TOLERANCE,
     beyond_counting,
     detector_units,
+    normalised_apart,
     out_of_range,
     whole_numbers,
 )
@@ -78,6 +79,8 @@ MOST_FILLED = 0.2
 FLAT = (0.55, 1.9)
 MOST_PIXELS = 200
 SCALED_SHARE = 0.8
+# The size of a photon differs by so many times between frames that were normalised one by one; by less after a monitor.
+OWN_UNIT = 3.0
 # Whole numbers may be roots or logarithms times a number of at least so much, rounded: values that rounding moves by
 # less than such a share of a photon must come out whole to within it, but for so few.
 LEAST_ROUNDED = 50
@@ -105,7 +108,7 @@ def photons_from(
     InputError
         As `counts_from`.
     """
-    array, mask = _without_fractions(np.asarray(values), mask, name, observer)
+    array, mask = _without_fractions(_frames_alike(np.asarray(values), name, observer), mask, name, observer)
     array = _countable(array, name, observer)
     odd = out_of_range(array[:: max(1, len(array) // MOST_ASKED)].ravel()) if array.ndim == 3 else None
     if odd is not None:
@@ -172,6 +175,20 @@ def _without_fractions(
     return np.where(filled, array.dtype.type(0), array), ~filled & (True if mask is None else mask)
 
 
+def _frames_alike(array: NDArray[Any], name: str, observer: Observer) -> NDArray[Any]:
+    """Return photons where each frame was divided by its own highest value or sum; a monitor varies by far less."""
+    if array.dtype.kind != "f" or array.ndim != 3 or not normalised_apart(array):
+        return array
+    least = np.where(array > 0, array, np.inf).min(axis=(1, 2), initial=np.inf)
+    known = least[np.isfinite(least)]
+    if known.max() < OWN_UNIT * known.min():
+        return array
+    text = f"{name}: every frame is multiples of a number of its own, from {known.min():.3g} to {known.max():.3g}:"
+    observer(Warned("unit", text + " normalised one by one; turned back to photons"))
+    units = np.where(np.isfinite(least), least, 1.0)[:, None, None]
+    return np.where(np.isfinite(array), np.round(array / units), array)
+
+
 def _scaled_counts(array: NDArray[Any], filled: NDArray[np.bool_], known: NDArray[np.bool_]) -> bool:
     """Tell whether pixels with fractions hold whole counts times a number of each pixel's own, as of a flat field.
 
@@ -211,7 +228,8 @@ def judged_unit(counts: Counts, *, name: str, observer: Observer = silent) -> Co
     before = counts
     counts = without_background(counts, name, observer)
     taken_off = float(np.median((before.values - counts.values)[counts.mask])) if counts is not before else 0.0
-    photons_taken_off = taken_off > 0 and scatters_as_photons(before, taken_off)
+    # Of a faint background most voxels have none: what is taken off the median is nothing.
+    photons_taken_off = counts is not before and (taken_off <= 0 or scatters_as_photons(before, taken_off))
     if whole and taken_off > 0 and not photons_taken_off:
         counts = _of_unknown_gain(counts, name, observer)
         if counts.unit == "unknown":
