@@ -18,6 +18,7 @@ from friedel._version import __version__
 from friedel.bcdi.phasing import Solution, solve
 from friedel.bcdi.phasing.options import PhasingOptions
 from friedel.bcdi.prepare.arrays import as_diffraction
+from friedel.bcdi.prepare.counts import Counts, require_structure
 from friedel.bcdi.records import Diffraction, Provenance, Reconstruction, Uncertainty
 from friedel.bcdi.strain.surface import find_isosurface
 from friedel.bcdi.uncertainty import Solved, estimate_uncertainty, with_error_bars
@@ -105,7 +106,13 @@ def reconstruct_diffraction(
         same and the field of view is the same (`friedel.bcdi.phasing.neighbour`).
     options, seed, device, observer
         As for `reconstruct`.
+
+    Raises
+    ------
+    InputError
+        If neighbouring pixels have no more in common than noise has.
     """
+    require_structure(Counts(diffraction.intensities, diffraction.mask), diffraction.name)
     keep_freed_memory()
     options = options or PhasingOptions()
     recorder, started, clock = Recorder(), datetime.now(UTC), time.perf_counter()

@@ -4,8 +4,8 @@ from numpy.typing import NDArray
 
 from friedel.bcdi.crystals.random_crystal import random_crystal
 from friedel.bcdi.forward.bragg import diffract
-from friedel.bcdi.prepare.arrays import diffraction_from_array
 from friedel.bcdi.prepare.counts import Counts, counts_from, require_structure
+from friedel.bcdi.reconstruct import reconstruct
 from friedel.core.errors import InputError
 from friedel.core.observer import Recorder, Warned
 
@@ -91,7 +91,7 @@ def test_everything_masked_is_refused() -> None:
 @pytest.mark.parametrize("seed", range(3))
 def test_noise_alone_is_no_pattern(mean: float, seed: int) -> None:
     with pytest.raises(InputError, match="no more alike than noise"):
-        diffraction_from_array(np.random.default_rng(seed).poisson(mean, (32, 32, 32)))
+        reconstruct(np.random.default_rng(seed).poisson(mean, (32, 32, 32)))
 
 
 @pytest.mark.parametrize("oversampling", [1.3, 2.5])

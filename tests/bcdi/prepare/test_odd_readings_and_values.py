@@ -1,11 +1,15 @@
 """Readings and values as other programs leave them: what is meant is found, or it is said and counted."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from known_scan import EVEN, EXPECTED, OPTIONS, PHOTONS, Array, N, changed, found, is_right, scan
 
+from friedel.bcdi.prepare.arrays import diffraction_from_array
 from friedel.bcdi.prepare.prepare import prepare
 from friedel.bcdi.prepare.units import photons_from
+from friedel.bcdi.reconstruct import reconstruct
 from friedel.bcdi.records import Diffraction
 from friedel.core.errors import InputError
 from friedel.core.files.marks import find_marks
@@ -161,3 +165,147 @@ def test_counts_corrected_for_their_rate_keep_peak_and_scale(dead_s: float, seed
     found = photons_from((photons / (1 - photons * dead_s)).astype(np.float32), None, name="corrected")
     assert found.mask.all()
     assert abs(float(found.values.sum()) / photons.sum() - 1) < 0.01
+
+
+@pytest.mark.parametrize("share", [0.02, 0.15])
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_a_flat_field_that_is_one_on_most_pixels_hides_none(share: float, dtype: type) -> None:
+    rng = np.random.default_rng(6)
+    flat = np.where(rng.random((N, N)) < share, rng.uniform(0.7, 1.4, (N, N)), 1.0)
+    pattern, said = found((PHOTONS / flat).astype(dtype))
+    assert said == ""
+    assert pattern.unit == "photons"
+    assert pattern.mask.all()
+
+
+@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize(
+    "values",
+    [
+        lambda photons: np.round(1000 * np.log1p(photons)).astype(np.int16),
+        lambda photons: np.round(1000 * np.log10(1 + photons)).astype(np.float32),
+        lambda photons: np.round(100 * np.sqrt(photons)).astype(np.uint16),
+    ],
+)
+def test_rounded_logarithms_and_roots_are_turned_back(values: object, seed: int) -> None:
+    photons = np.random.default_rng(seed).poisson(EXPECTED).astype(float)
+    pattern, said = found(values(photons))  # type: ignore[operator]
+    assert "rounded; turned back to photons" in said
+    few = photons < 100
+    assert np.abs(pattern.intensities - photons)[few].max() <= 1
+    assert abs(float(pattern.intensities.sum()) / photons.sum() - 1) < 0.01
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_multiples_of_a_gain_are_no_rounded_roots(seed: int) -> None:
+    photons = np.random.default_rng(seed).poisson(EXPECTED)
+    _, said = found(photons * 137)
+    assert "multiples of 137" in said
+
+
+@pytest.mark.parametrize("level", [0.2, 1.0, 3.0])
+@pytest.mark.parametrize("seed", range(3))
+def test_a_background_shows_where_the_pattern_is_but_a_small_part(level: float, seed: int) -> None:
+    z, y, x = np.meshgrid(*(np.arange(n) - n // 2 for n in (40, 96, 96)), indexing="ij")
+    expected = 3e4 * (np.sinc(z / 4) * np.sinc(y / 4) * np.sinc(x / 4)) ** 2
+    rng = np.random.default_rng(seed)
+    heard = Recorder()
+    counts = photons_from(rng.poisson(expected + level), None, name="s", observer=heard)
+    assert "background of" in " ".join(text for _, text in heard.notes)
+    assert abs(float(counts.values.sum()) / expected.sum() - 1) < 0.05  # without it 0.04 (level 0.2) to 0.6
+    assert "background" not in found(rng.poisson(EXPECTED))[1]
+
+
+def test_a_part_that_was_not_read_out_lost_no_counters_range() -> None:
+    values = PHOTONS * 40000 / PHOTONS.max()
+    values = np.random.default_rng(3).poisson(values).astype(float)
+    values[N // 2 - 1, :, N // 2 :] = 0
+    pattern, said = found(values)
+    assert "range of a counter" not in said
+    assert "lost, not dark" in said
+    assert not pattern.mask[N // 2 - 1, :, N // 2 :].any()
+
+
+def test_a_motor_without_any_number_is_named() -> None:
+    with pytest.raises(InputError, match="no position of th is a number"):
+        prepared(np.full(N, np.nan))
+
+
+def test_marks_that_are_masked_anyway_are_no_warning() -> None:
+    values, mask = PHOTONS.copy(), np.zeros((N, N), np.uint8)
+    values[:, 10:12], mask[10:12] = 65535, 1
+    pattern, said = found(values, mask)
+    assert said == ""
+    assert is_right(pattern)
+
+
+def test_noise_is_prepared_with_its_mask_and_phased_by_nobody() -> None:
+    mask = np.zeros((32, 32, 32), bool)
+    mask[:, 10:12] = True
+    noise = np.ma.masked_array(np.random.default_rng(0).poisson(5, (32, 32, 32)).astype(float), mask)
+    assert diffraction_from_array(noise).mask.mean() == 1 - mask.mean()
+    with pytest.raises(InputError, match="no pattern to phase"):
+        reconstruct(noise)
+
+
+@pytest.mark.parametrize("part", [(slice(0, None, 2), slice(None)), (slice(None), slice(1, None, 2))])
+def test_every_second_line_of_a_frame_without_counts_is_lost(part: tuple[slice, slice]) -> None:
+    def lose(photons: Array) -> None:
+        photons[(N // 2 - 2, *part)] = 0
+
+    pattern, said = found(changed(lose))
+    assert f"parts of frames {N // 2 - 2} have no counts" in said
+    assert not pattern.mask[(N // 2 - 2, *part)].any()
+    assert is_right(pattern)
+
+
+def test_a_frame_of_one_value_is_no_measurement() -> None:
+    def fill(photons: Array) -> None:
+        photons[N // 2 - 3] = 3
+
+    pattern, said = found(changed(fill))
+    assert f"all pixels of frames {N // 2 - 3} hold one value" in said
+    assert is_right(pattern)
+
+
+def test_marks_divided_by_a_monitor_that_begins_at_one_are_marks() -> None:
+    values = PHOTONS.copy()
+    values[:, :, 10:13] = 2**32 - 1
+    pattern, said = found((values / np.linspace(1, 1.3, N)[:, None, None]).astype(np.float32))
+    assert "each frame's highest value, on the same pixels" in said
+    assert not pattern.mask[:, :, 10:13].any()
+    assert pattern.mask.mean() == 1 - 3 / N
+
+
+@pytest.mark.parametrize("spread", [0, 5])
+def test_pixels_without_a_photon_are_not_stuck_at_their_dark_value(spread: int) -> None:
+    dark = 100 + np.random.default_rng(2).integers(-spread, spread + 1, (N, N)).astype(np.float32)
+    heard = Recorder()
+    raw = replace(scan(EVEN, PHOTONS + dark), dark=dark)
+    pattern = prepare(raw, OPTIONS, observer=heard)
+    np.testing.assert_array_equal(pattern.mask, prepared(EVEN)[0].mask)
+    assert not any("one value in every frame" in text for _, text in heard.notes)
+
+
+@pytest.mark.parametrize("of", [np.max, np.sum])
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_frames_normalised_one_by_one_are_turned_back(of: object, dtype: type) -> None:
+    pattern, said = found((PHOTONS / of(PHOTONS, axis=(1, 2), keepdims=True)).astype(dtype))  # type: ignore[operator]
+    assert "normalised one by one" in said
+    assert is_right(pattern)
+    monitor = np.random.default_rng(2).uniform(0.8, 1.2, (N, 1, 1))
+    pattern, said = found(PHOTONS / monitor)
+    assert "one by one" not in said
+    assert np.allclose(pattern.intensities, PHOTONS / monitor, rtol=1e-4)
+
+
+@pytest.mark.parametrize("level", [0.3, 2.0])
+def test_a_background_taken_off_is_no_filter(level: float) -> None:
+    z, y, x = np.meshgrid(*(np.arange(n) - n // 2 for n in (40, 96, 96)), indexing="ij")
+    expected = 3e5 * (np.sinc(z / 4) * np.sinc(y / 4) * np.sinc(x / 4)) ** 2
+    heard = Recorder()
+    counts = photons_from(np.random.default_rng(0).poisson(expected + level), None, name="s", observer=heard)
+    text = " ".join(text for _, text in heard.notes)
+    assert "background of" in text
+    assert "filtered" not in text
+    assert counts.unit == "photons"

@@ -193,6 +193,19 @@ def test_an_eiger_master_brings_its_files_and_its_mask(missing: bool, tmp_path: 
     assert [warning.text for warning in warned if "data_000002" in warning.text] or not missing
 
 
+def test_the_last_data_file_of_an_eiger_is_said_to_be_missing(tmp_path: Path) -> None:
+    for k in range(3):
+        with h5py.File(tmp_path / f"p_data_{k + 1:06d}.h5", "w") as file:
+            file["entry/data/data"] = bell()[10 * k : 10 * k + 10]
+    with h5py.File(tmp_path / "p_master.h5", "w") as file:
+        for k in range(4):
+            file[f"entry/data/data_{k + 1:06d}"] = h5py.ExternalLink(f"p_data_{k + 1:06d}.h5", "/entry/data/data")
+    scan, warned = told(ScanSource(path=tmp_path / "p_master.h5"))
+    assert len(scan.frames) == 30
+    (said,) = [warning for warning in warned if "data_000004" in warning.text]
+    assert said.bends
+
+
 # --- containers
 
 

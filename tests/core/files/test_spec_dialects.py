@@ -61,3 +61,13 @@ def test_of_two_columns_of_one_name_the_first_is_read_and_it_is_said(tmp_path: P
     scan = read_spec_scan(path)
     np.testing.assert_array_equal(scan.columns["th"], ANGLES)
     assert any("several columns 'th'" in note for note in scan.notes)
+
+
+@pytest.mark.parametrize("opening", ["#E 2\n#D Tue Jan  2 00:00:00 2024\n", ""])
+def test_motors_named_anew_between_scans_hold_from_there(opening: str, tmp_path: Path) -> None:
+    path = written(tmp_path / "x", rows=rows())
+    again = "#O0 Energy  Theta  Camera Z\n#o0 en th cam\n\n#S 55  ascan  th 0 1 1 1\n#P0 9 0.2 500\n#N 1\n#L th\n0\n1\n"
+    path.write_text(path.read_text() + opening + again)
+    for number in (54, 55):
+        motors = read_spec_scan(path, number).motors
+        assert (motors["th"], motors["cam"], motors["Energy"]) == (0.2, 500, 9)

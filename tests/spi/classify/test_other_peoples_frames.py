@@ -15,6 +15,7 @@ from friedel.spi.classify.photons import write_detector_file
 from friedel.spi.classify.plan import ClassifyPlan
 from friedel.spi.frames.dragonfly import read_detector
 from friedel.spi.frames.files import FrameFiles, list_files
+from friedel.spi.frames.labels import read_labels
 from friedel.spi.frames.source import open_frames
 from friedel.spi.records import Beam
 
@@ -203,6 +204,17 @@ def test_tags_of_one_file_make_one_run(tmp_path):
             file[f"run_1/detector_2d_1/tag_{number}/detector_data"] = np.full((64, 64), float(number))
     with open_frames(tmp_path / "run.h5") as source:
         assert source.read(0, 3)[:, 0, 0].tolist() == [9, 10, 100]
+
+
+def test_panels_of_one_frame_are_no_frames_of_their_own(tmp_path):
+    with h5py.File(tmp_path / "run.h5", "w") as file:
+        for panel in range(1, 9):
+            for tag in (9, 10):
+                file[f"run_1/detector_2d_{panel}/tag_{tag}/detector_data"] = np.full((64, 64), float(panel))
+    with pytest.raises(InputError, match=r"8 parts.*--dataset 'run_1/detector_2d_1/tag_\*/detector_data'"):
+        open_frames(tmp_path / "run.h5").__enter__()
+    with open_frames(tmp_path / "run.h5", dataset="run_1/detector_2d_3/tag_*/detector_data") as source:
+        assert source.read(0, 2)[:, 0, 0].tolist() == [3, 3]
 
 
 def test_an_eiger_master_reads_its_data_files_and_its_mask(tmp_path):
@@ -413,3 +425,44 @@ def test_a_good_mask_that_leaves_little_is_asked_about_in_its_own_sense(tmp_path
         file["data"], file["good_pixels"] = RUN, BAD
     with pytest.raises(InputError, match=r"anything but 0 is good.*does it mark bad ones.*own_mask=bad.*own_mask=good"):
         open_frames(tmp_path / "run.h5", dataset="data").__enter__()
+
+
+def test_what_is_written_and_shown_of_selected_frames_is_less_the_dark(classify, tmp_path):
+    dark = np.arange(256, dtype=np.float32)[:, None] + np.full((256, 256), 100, np.float32)
+    np.save(tmp_path / "dark.npy", dark)
+    plain = classify(save(tmp_path / "plain.npy", SINGLES), out="plain")
+    result = classify(save(tmp_path / "run.npy", SINGLES + dark), dark=tmp_path / "dark.npy")
+    assert result.figures["selected"] == plain.figures["selected"] == 12
+    assert photons(tmp_path / "hits" / "selection.emc") == photons(tmp_path / "plain" / "selection.emc")
+
+
+@pytest.mark.parametrize("word", ["No Hit", "no_hit", "non-hit", "multi-hit", "Multiple  hits", "0,0", "0.0"])
+@pytest.mark.parametrize("name", ["label", "class", "Labels"])
+def test_labels_as_people_write_them(word, name, tmp_path):
+    path = tmp_path / "labels.csv"
+    path.write_text(f"frame;{name}\n0,0;Single-Hit\n1,0;{word}\n2;\n3;-1\n")
+    labels = read_labels(path, n_frames=5)
+    assert labels.frames.tolist() == [0, 1]
+    assert labels.single.tolist() == [True, False]
+
+
+def test_numbers_of_8_bits_that_reach_their_end_are_said(classify, tmp_path):
+    bright = RNG.poisson(5.0 * SINGLES).astype(np.uint8)
+    odd = classify(save(tmp_path / "bright.npy", bright)).figures["read"][0]["odd"]
+    assert any("began again from zero" in text for text in odd)
+    dim = RNG.poisson(SINGLES / 4).astype(np.uint8)
+    odd = classify(save(tmp_path / "dim.npy", dim), out="dim").figures["read"][0]["odd"]
+    assert not any("began again from zero" in text for text in odd)
+
+
+def test_a_file_of_other_frames_in_a_folder_is_named(model, tmp_path):
+    (tmp_path / "run").mkdir()
+    for number in range(3):
+        save(tmp_path / "run" / f"r{number}.npy", SINGLES[:4])
+    save(tmp_path / "run" / "dark.npy", RNG.poisson(3, (4, 100, 120)).astype(np.uint16))
+    heard = Recorder()
+    plan = ClassifyPlan(frames=FrameFiles(paths=(tmp_path / "run",)), gallery=0)
+    run_classification(plan, tmp_path / "hits", model=model, observer=heard)
+    said = [text for name, text in heard.notes if "of this run?" in text]
+    assert len(said) == 1
+    assert "100 × 120" in said[0]

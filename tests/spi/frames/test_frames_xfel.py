@@ -145,3 +145,48 @@ def test_modules_without_a_geometry_are_refused_with_the_option_that_is_there(tm
     runs = pytest.importorskip("xfel_runs")
     with pytest.raises(InputError, match="name its CrystFEL geometry file with --geometry"):
         opened(runs.write_agipd(tmp_path / "r", modules=[0, 1, 2]), None).__enter__()
+
+
+def test_corrected_data_beside_raw_ones_are_another_detectors(tmp_path, geometry):
+    runs = pytest.importorskip("xfel_runs")
+    runs.write_agipd(tmp_path / "r", device="SPB_DET_AGIPD1M-1/CORR/{}CH0", channel="output")
+    runs.write_agipd(tmp_path / "r", raw=True)
+    with pytest.raises(InputError, match=r"CORR/0CH0:output image\.data.*DET/0CH0:xtdf image\.data.*--dataset"):
+        opened(tmp_path / "r", geometry).__enter__()
+    with opened(tmp_path / "r", geometry, dataset="SPB_DET_AGIPD1M-1/CORR/0CH0:output image.data") as source:
+        assert source.notes == ()
+        assert [where_from(frame, 5) for frame in source.read(0, 9)] == expected(source)
+    with opened(tmp_path / "r", geometry, dataset=MODULE) as source:
+        assert "are raw" in " ".join(source.notes)
+        assert np.nanmax(source.read(0, 1)) == 15  # the first image of each pair; the other is the gain's
+
+
+def test_modules_that_miss_the_same_frames_are_named_together(tmp_path, geometry):
+    runs = pytest.importorskip("xfel_runs")
+    with opened(runs.write_agipd(tmp_path / "r", trains={3: 2, 4: 2, 9: 1}), geometry) as source:
+        said = " ".join(source.notes)
+    assert "modules 3–4 each miss 3 of 9 frames" in said
+    assert "module 9 of SPB_DET_AGIPD1M-1 misses 6 of 9 frames" in said
+
+
+def test_bad_regions_and_panels_of_a_geometry_are_unknown(tmp_path, geometry):
+    import h5py
+
+    from friedel.spi.frames.assembly import read_assembly
+
+    whole = read_assembly(geometry, (16, 512, 128))
+    regions = "bad_stop/min_x = -20\nbad_stop/max_x = 20\nbad_stop/min_y = -25\nbad_stop/max_y = 30\n"
+    regions += "bad_asic/panel = p0a0\nbad_asic/min_fs = 0\nbad_asic/max_fs = 127\nbad_asic/min_ss = 0\n"
+    path = tmp_path / "bad.geom"
+    path.write_text(geometry.read_text() + regions + "bad_asic/max_ss = 9\np3a1/no_index = 1\n")
+    found = read_assembly(path, (16, 512, 128))
+    assert (found.shape, found.centre) == (whole.shape, whole.centre)
+    hidden = whole.measured & ~found.measured
+    rows, columns = np.indices(whole.shape)
+    box = (abs(columns - whole.centre[1]) <= 20) & (rows - whole.centre[0] >= -25) & (rows - whole.centre[0] <= 30)
+    assert hidden.sum() == 10 * 128 + 64 * 128 + (box & whole.measured).sum()
+    with h5py.File(tmp_path / "run.cxi", "w") as file:
+        file["entry_1/data_1/data"] = np.ones((2, 16, 512, 128), np.float32)
+    with open_frames(tmp_path / "run.cxi", geometry=path) as source:
+        np.testing.assert_array_equal(source.mask, found.measured)
+        assert not np.nansum(source.read(0, 1)[0][hidden])

@@ -135,3 +135,43 @@ def test_a_hot_pixel_amid_the_light_of_hits_is_found_in_the_darker_frames() -> N
     assert faulty is not None
     assert faulty[66, 60]
     assert faulty.sum() < 4
+
+
+def of_a_box(sides: tuple[int, int], seed: int) -> np.ndarray:
+    """Return 20 frames of one box that always lies alike, behind a beamstop that nobody masked."""
+    body = np.zeros((256, 256))
+    body[128 - sides[0] // 2 : 128 + sides[0] // 2, 128 - sides[1] // 2 : 128 + sides[1] // 2] = 1
+    light = np.abs(np.fft.fftshift(np.fft.fft2(body))) ** 2
+    light[126:131, 126:131] = 0
+    return np.random.default_rng(seed).poisson(light / light.sum() * 6e4 + 0.005, (20, 256, 256))
+
+
+@pytest.mark.parametrize("sides", [(20, 20), (16, 24)])
+@pytest.mark.parametrize("seed", range(3))
+def test_dark_fringes_and_crests_of_one_particle_are_no_faulty_pixels(sides: tuple[int, int], seed: int) -> None:
+    frames = of_a_box(sides, seed)
+    faulty = measure_run(frames, np.ones((256, 256), dtype=bool)).faulty
+    assert faulty is not None
+    stop = np.zeros((128, 128), bool)
+    stop[62:67, 62:67] = True
+    assert (faulty.numpy() & ~stop).sum() <= 3
+    assert faulty.numpy()[stop].all()
+
+
+@pytest.mark.parametrize("level", [-7.0, -3.0, -1.0])
+@pytest.mark.parametrize("dtype", [np.float32, np.int32])
+def test_counts_from_which_too_much_was_taken_are_lifted_again(level: float, dtype: type) -> None:
+    frames = spots(20, (128, 128), (64, 64))
+    plain = measure_run(frames, np.ones((128, 128), dtype=bool))
+    found = measure_run((frames + level).astype(dtype), np.ones((128, 128), dtype=bool))
+    assert (plain.pedestal, plain.counted) == (0.0, True)
+    assert (found.pedestal, found.gain, found.counted) == (level, 1.0, True)
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_a_flat_field_makes_no_dim_pixel_blind(seed: int) -> None:
+    frames = of_a_box((20, 20), seed) / np.random.default_rng(seed).normal(1, 0.05, (256, 256))
+    found = measure_run(frames.astype(np.float32), np.ones((256, 256), dtype=bool))
+    assert found.faulty is not None
+    assert found.faulty.sum() < 40
+    assert found.gain == pytest.approx(1, rel=0.05)

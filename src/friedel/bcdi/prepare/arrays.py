@@ -11,7 +11,7 @@ from friedel.bcdi.prepare.counting.dead_time import without_dead_time
 from friedel.bcdi.prepare.counting.filled_lines import without_filled_lines
 from friedel.bcdi.prepare.counting.overflow import without_overflow
 from friedel.bcdi.prepare.counting.wide_pixels import without_wide_pixels
-from friedel.bcdi.prepare.counts import Counts, require_structure
+from friedel.bcdi.prepare.counts import Counts
 from friedel.bcdi.prepare.crop import MINIMUM, bright_middle, crop, find_peak, window_start
 from friedel.bcdi.prepare.frames import one_beam, repaired_frames
 from friedel.bcdi.prepare.order import in_place
@@ -90,7 +90,6 @@ def diffraction_from_array(
     counts = without_dead_time(counts, name=name, observer=tell)
     counts = in_place(counts, name=name, observer=tell)
     counts = centred(one_beam(counts, name=name, observer=tell), name, tell)
-    require_structure(counts, name)
     n_unknown = float(1 - counts.mask.mean())
     tell(Note("frames", f"{name}: {array.shape}, {n_unknown:.2%} of voxels unknown", {"unknown": n_unknown}))
     origin = Origin().with_events(heard.events)

@@ -21,6 +21,9 @@ NEVER_DARK = 1 / 3
 LARGE_BACKGROUND = 0.2
 # Share of the mean counts below which it does no harm; small, bright boxes hold no voxel that is dark.
 NEGLIGIBLE = 5e-4
+# The means of half of the groups differ by less where there is nothing but a background. Of patterns the dim parts'
+# means differ by several times, but for a lone peak's flank.
+FLAT = 1.1
 # Photons a voxel: of 48 crystals without a background the estimate stayed below 0.02.
 LEAST_BACKGROUND = 0.05
 # The pattern with a background must fit the dim voxels so much better, in χ², than one without: five standard
@@ -82,22 +85,34 @@ def background_level(counts: Counts) -> float | None:
     least = float(known.min())
     if least > 0 and (known == known.dtype.type(least)).sum() >= 0.01 * known.size:
         return least  # a pedestal without noise: dark voxels all hold it
+    pairs = _neighbours(counts) if (known == np.round(known)).all() else None
+    floor = None if pairs is None else _floor(pairs[0])
+    if floor is not None:
+        return floor
     if low > 0 and low >= NEVER_DARK * tenth:
         smooth = _dimmest(counts)
         return smooth if smooth > 0 else None
-    return _uncontrasted(counts) if (known == np.round(known)).all() else None
+    return None if pairs is None else _uncontrasted(*pairs)
 
 
-def _uncontrasted(counts: Counts) -> float | None:
+def _floor(means: Floats) -> float | None:
+    """Return what half of all voxels have, far from a small pattern's peak; None where they differ, or are bright.
+
+    Parameters
+    ----------
+    means : (groups,) float64
+        Of ever brighter groups of the dim voxels.
+    """
+    floor, half = float(means[: GROUPS // 4].mean()), float(means[: GROUPS // 2].max())
+    return floor if LEAST_BACKGROUND <= floor <= BRIGHT and half < FLAT * floor else None
+
+
+def _uncontrasted(means: Floats, covariances: Floats, errors: Floats) -> float | None:
     """Return the background b under which the covariance of neighbouring voxels is s (m − b)², or None.
 
     m is the mean of voxels that are about as bright, by what the frames before and after hold around them; photon
     noise adds nothing to the covariance of two voxels.
     """
-    pairs = _neighbours(counts)
-    if pairs is None:
-        return None
-    means, covariances, errors = pairs
     if means[0] > BRIGHT:
         return None
     trial = np.linspace(0, means[0], 201)

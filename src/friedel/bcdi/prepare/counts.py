@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from friedel.core.errors import InputError
 from friedel.core.files.marks import Marked, find_marks, plateau
-from friedel.core.observer import Note, Observer, Warned, silent
+from friedel.core.observer import Note, Observer, Warned, listed, silent
 
 # Share of the voxels that a mask leaves which may be marks; above it a warning says so.
 MOST_MARKED = 0.5
@@ -49,7 +49,12 @@ class Counts:
 
 
 def counts_from(
-    values: NDArray[Any], mask: NDArray[np.bool_] | None, *, name: str, observer: Observer = silent
+    values: NDArray[Any],
+    mask: NDArray[np.bool_] | None,
+    *,
+    name: str,
+    dark: NDArray[Any] | None = None,
+    observer: Observer = silent,
 ) -> Counts:
     """Check raw values and make them float32 counts.
 
@@ -65,6 +70,10 @@ def counts_from(
         True where measured.
     name : str
         Origin of the data, for messages.
+    dark : (y, x), optional
+        What pixels hold without light, still to be subtracted.
+    observer : Observer
+        Hears what is unknown, and why.
 
     Raises
     ------
@@ -78,7 +87,7 @@ def counts_from(
         raise InputError(f"{name}: values are {what}; intensities must be real numbers (photons)")
     if array.ndim != 3:
         raise InputError(f"{name}: a 3D array (z, y, x) is needed, got shape {array.shape}")
-    marked = find_marks(array)
+    marked = find_marks(array, dark=dark)
     measured = np.broadcast_to(True if mask is None else mask, array.shape)
     if marked.unknown is not None:
         _say_marks(marked, measured, name, observer)
@@ -92,8 +101,13 @@ def counts_from(
 def _say_marks(marked: Marked, measured: NDArray[np.bool_], name: str, observer: Observer) -> None:
     """Say what is unknown for a mark; a part of the detector is usual, most of what a mask leaves is not."""
     assert marked.unknown is not None
+    if not (marked.unknown & measured).any():
+        observer(Note("marks", f"{name}: all that hold {', '.join(marked.values)} are masked"))
+        return
     fraction = float(marked.unknown.mean())
     text = f"{name}: {fraction:.2%} of voxels hold {', '.join(marked.values)}, marks of what wasn't measured: unknown"
+    whole = np.flatnonzero(marked.unknown.all(axis=(1, 2)))
+    text += f" (all of frames {listed(whole)})" if whole.size else ""
     if marked.values in (("NaN",), ()):
         observer(Note("marks", text, {"fraction": fraction}))
     else:

@@ -84,6 +84,7 @@ def repaired_frames(counts: Counts, *, name: str, observer: Observer = silent) -
         return counts
     before = _present(counts)
     counts = _without_repeated(counts, name, observer)
+    counts = _without_constant(counts, name, observer)
     counts = _without_lost(counts, name, observer)
     counts = _without_lifted(counts, name, observer)
     counts = _without_garbled(counts, name, observer)
@@ -135,6 +136,21 @@ def _without_repeated(counts: Counts, name: str, observer: Observer) -> Counts:
     return _without_frames(counts, again)
 
 
+def _without_constant(counts: Counts, name: str, observer: Observer) -> Counts:
+    """Take frames as unknown whose pixels all hold one value above zero: something else than the pattern's light."""
+    top = counts.values.max(axis=(1, 2))
+    constant = np.flatnonzero(top > 0)
+    for every in (8, 1):  # a glance first
+        some = (constant, slice(None, None, every), slice(None, None, every))
+        alike = (counts.values[some] == top[constant, None, None]) | ~counts.mask[some]
+        constant = constant[alike.all(axis=(1, 2))]
+    constant = constant[counts.mask[constant].sum(axis=(1, 2)) > 1]
+    if not constant.size or constant.size > len(top) // 2:
+        return counts
+    observer(Warned("lost frames", f"{name}: all pixels of frames {listed(constant)} hold one value; unknown"))
+    return _without_frames(counts, constant)
+
+
 def _without_lost(counts: Counts, name: str, observer: Observer) -> Counts:
     """Take parts of frames that are empty between full ones as unknown: whole frames, halves and eighths."""
     unknown = np.zeros(counts.mask.shape, bool)
@@ -170,7 +186,7 @@ def _dips(totals: NDArray[np.float64]) -> set[int]:
 
 
 def _regions(shape: tuple[int, ...]) -> Iterator[tuple[slice, slice]]:
-    """Yield the whole frame, its halves and eighths along rows and columns, and its quarters."""
+    """Yield the whole frame, its halves and eighths along rows and columns, its quarters, and every second line."""
     rows, columns = shape
     yield slice(0, rows), slice(0, columns)
     for up in (slice(0, rows // 2), slice(rows // 2, rows)):
@@ -180,6 +196,9 @@ def _regions(shape: tuple[int, ...]) -> Iterator[tuple[slice, slice]]:
         for k in range(parts):
             yield slice(k * rows // parts, (k + 1) * rows // parts), slice(0, columns)
             yield slice(0, rows), slice(k * columns // parts, (k + 1) * columns // parts)
+    for k in (0, 1):
+        yield slice(k, rows, 2), slice(0, columns)
+        yield slice(0, rows), slice(k, columns, 2)
 
 
 def _empty_between(totals: NDArray[np.float64], known: NDArray[np.bool_], *, whole: bool) -> list[int]:

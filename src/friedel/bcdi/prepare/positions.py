@@ -173,6 +173,9 @@ def _q(counts: Counts, scan: BraggScan) -> Floats | None:
     row, column = np.unravel_index(int(image.argmax()), image.shape)
     q = _q_at(scan, (float(row), float(column)))
     n = len(counts.mask)
+    unknown = [name for name, value in scan.motors_deg.items() if not np.isfinite(value).any()]
+    if unknown:
+        raise InputError(f"{scan.name}: no position of {', '.join(unknown)} is a number; check its column in the file")
     if len(q) == 1:
         raise InputError(
             f"{scan.name}: a rocking scan moves a circle of sample or detector, or the energy; this one moves none"
@@ -319,7 +322,8 @@ def _resampled(counts: Counts, scan: BraggScan, along: Floats, observer: Observe
     if (~sure).sum() > MOST_EMPTY * target.size:
         raise InputError(
             f"{scan.name}: the frames lie in bunches: none is near {int((~sure).sum())} of {target.size} even steps "
-            "along the scan; is it a mesh of two motors, or are readings wrong? Choose one line of it"
+            "along the scan; is it a mesh of two motors (choose one line of it), are readings wrong, or are "
+            "steps too coarse for the crystal?"
         )
     gaps = np.diff(places) / step
     text = (

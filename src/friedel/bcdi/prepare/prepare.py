@@ -15,7 +15,7 @@ from friedel.bcdi.prepare.counting.dead_time import without_dead_time
 from friedel.bcdi.prepare.counting.filled_lines import without_filled_lines
 from friedel.bcdi.prepare.counting.overflow import without_overflow
 from friedel.bcdi.prepare.counting.wide_pixels import without_wide_pixels
-from friedel.bcdi.prepare.counts import Counts, counts_from, require_signal, require_structure
+from friedel.bcdi.prepare.counts import Counts, counts_from, require_signal
 from friedel.bcdi.prepare.crop import Triple, choose_shape, crop, find_peak, window_start
 from friedel.bcdi.prepare.frames import repaired_frames
 from friedel.bcdi.prepare.options import PrepareOptions
@@ -68,7 +68,6 @@ def prepare(scan: BraggScan, options: PrepareOptions = DEFAULTS, *, observer: Ob
     places = np.empty_like(even.places)
     places[order] = even.places
     found = around_peak(even.counts, even.scan, _with_places(options, places, scan.name), observer=tell)
-    require_structure(Counts(found.intensities, found.mask), scan.name)
     if found.grid is not None:
         _watch_the_spacing(found.grid.d_spacing_angstrom, scan.name, tell)
     return replace(found, origin=scan.origin.with_events(heard.events))
@@ -136,8 +135,10 @@ def around_peak(
 def clean_counts(scan: BraggScan, options: PrepareOptions = DEFAULTS, *, observer: Observer = silent) -> Counts:
     """Return the whole scan's counts after every correction that concerns single pixels and frames."""
     # A dark is in the raw values' unit, so nothing is made photons before it is off.
-    read = counts_from if scan.dark is not None else photons_from
-    counts = read(scan.frames, scan.mask, name=scan.name, observer=observer)
+    if scan.dark is None:
+        counts = photons_from(scan.frames, scan.mask, name=scan.name, observer=observer)
+    else:
+        counts = counts_from(scan.frames, scan.mask, name=scan.name, dark=scan.dark, observer=observer)
     counts = mask_saturated(counts, options.saturation, observer=observer)
     if scan.dark is not None:
         counts = judged_unit(subtract_dark(counts, scan.dark, observer=observer), name=scan.name, observer=observer)

@@ -25,6 +25,7 @@ from friedel.core.detector_units import (
     TOLERANCE,
     beyond_counting,
     detector_units,
+    normalised_apart,
     out_of_range,
     whole_numbers,
 )
@@ -74,6 +75,18 @@ MANY = 10
 LEAST_ODD = 0.05
 # So large a share of a detector's pixels may hold fractions among whole counts: gaps that were filled in.
 MOST_FILLED = 0.2
+# Bounds of a flat field, of a number that counts were divided by; means of two voxels and more are multiples of a half
+# and less. So many of the pixels are looked at, and so large a share must agree.
+FLAT = (0.55, 1.9)
+MOST_PIXELS = 200
+SCALED_SHARE = 0.8
+# The size of a photon differs by so many times between frames that were normalised one by one; by less after a monitor.
+OWN_UNIT = 3.0
+# Whole numbers may be roots or logarithms times a number of at least so much, rounded: values that rounding moves by
+# less than such a share of a photon must come out whole to within it, but for so few.
+LEAST_ROUNDED = 50
+ROUNDED = 0.25
+MOST_NEAR = 0.99
 
 # As floats: 2**64 would make them Python objects, and each look-up among the values slow.
 _LARGEST = np.array(LARGEST, dtype=np.float64)
@@ -96,7 +109,7 @@ def photons_from(
     InputError
         As `counts_from`.
     """
-    array, mask = _without_fractions(np.asarray(values), mask, name, observer)
+    array, mask = _without_fractions(_frames_alike(np.asarray(values), name, observer), mask, name, observer)
     array = _countable(array, name, observer)
     odd = out_of_range(array[:: max(1, len(array) // MOST_ASKED)].ravel()) if array.ndim == 3 else None
     if odd is not None:
@@ -153,9 +166,50 @@ def _without_fractions(
     # Counts whose rate was corrected hold fractions where they are many; between neighbours there are some of few, too.
     if array[known & (array != np.round(array))].min() > MANY * np.median(array[whole]):
         return array, mask
+    if _scaled_counts(array, filled, known):
+        observer(
+            Note("unit", f"{name}: {int(filled.sum())} pixels hold multiples of a number of their own: a flat field")
+        )
+        return array, mask
     text = f"{name}: {int(filled.sum())} pixels hold fractions, all others whole counts: filled in, so unknown"
     observer(Warned("dead pixels", text))
     return np.where(filled, array.dtype.type(0), array), ~filled & (True if mask is None else mask)
+
+
+def _frames_alike(array: NDArray[Any], name: str, observer: Observer) -> NDArray[Any]:
+    """Return photons where each frame was divided by its own highest value or sum; a monitor varies by far less."""
+    if array.dtype.kind != "f" or array.ndim != 3 or not normalised_apart(array):
+        return array
+    least = np.where(array > 0, array, np.inf).min(axis=(1, 2), initial=np.inf)
+    known = least[np.isfinite(least)]
+    if known.max() < OWN_UNIT * known.min():
+        return array
+    text = f"{name}: every frame is multiples of a number of its own, from {known.min():.3g} to {known.max():.3g}:"
+    observer(Warned("unit", text + " normalised one by one; turned back to photons"))
+    units = np.where(np.isfinite(least), least, 1.0)[:, None, None]
+    return np.where(np.isfinite(array), np.round(array / units), array)
+
+
+def _scaled_counts(array: NDArray[Any], filled: NDArray[np.bool_], known: NDArray[np.bool_]) -> bool:
+    """Tell whether pixels with fractions hold whole counts times a number of each pixel's own, as of a flat field.
+
+    Means over neighbours are multiples of a half, a third, a quarter and so on, or of nothing.
+    """
+    rows, columns = np.nonzero(filled)
+    every = max(1, rows.size // MOST_PIXELS)
+    scaled = asked = 0
+    for row, column in zip(rows[::every], columns[::every], strict=True):
+        counts = array[known[:, row, column], row, column].astype(np.float64)
+        counts = counts[counts > 0]
+        if np.unique(counts).size < LEAST_KINDS:
+            continue
+        asked += 1
+        least = float(counts.min())
+        numbers = np.arange(max(1, int(least / FLAT[1])), int(least / FLAT[0]) + 1)
+        ratios = counts[:, None] * numbers / least
+        off = np.abs(ratios - np.round(ratios)) > 1e-6 * ratios + 1e-4
+        scaled += bool(numbers.size and (~off.any(axis=0)).any())
+    return asked > 0 and scaled > SCALED_SHARE * asked
 
 
 def judged_unit(counts: Counts, *, name: str, observer: Observer = silent) -> Counts:
@@ -175,13 +229,17 @@ def judged_unit(counts: Counts, *, name: str, observer: Observer = silent) -> Co
     before = counts
     counts = without_background(counts, name, observer)
     taken_off = float(np.median((before.values - counts.values)[counts.mask])) if counts is not before else 0.0
-    if whole and taken_off > 0 and not scatters_as_photons(before, taken_off):
+    # Of a faint background most voxels have none: what is taken off the median is nothing.
+    photons_taken_off = counts is not before and (taken_off <= 0 or scatters_as_photons(before, taken_off))
+    if whole and taken_off > 0 and not photons_taken_off:
         counts = _of_unknown_gain(counts, name, observer)
         if counts.unit == "unknown":
             return counts
     if whole:
         observer(Note("unit", f"{name}: whole numbers, taken as photons"))
-        return _filtered(_thresholded(counts, name, observer), name, observer)
+        kept = _thresholded(counts, name, observer) if counts is before else counts
+        # Without a background of photons a pattern's dim voxels scatter by more than their mean, or were set to zero.
+        return _filtered(kept, before if photons_taken_off else kept, name, observer)
     noise = photon_size(counts)
     if noise is not None and counts.values.max() < LEAST_PEAK * noise:
         noise = None  # nothing with so few photons scatters like them over the whole pattern: logarithms, cut to digits
@@ -244,7 +302,7 @@ def _scatter(counts: Counts, stride: int) -> tuple[list[float], list[float]] | N
     if min(shape) < 8:
         return None
     step, s = max(1, shape[0] // 32), stride
-    values, mask = counts.values[: 32 * step], counts.mask[: 32 * step]
+    values, mask = counts.values[::step], counts.mask[::step]
     first, second, third, fourth = (slice(k * s, shape[2] - (3 - k) * s) for k in range(4))
     change = values[..., fourth] - 3 * values[..., third] + 3 * values[..., second] - values[..., first]
     mean = (values[..., first] + values[..., second] + values[..., third] + values[..., fourth]) / 4
@@ -284,7 +342,7 @@ def _scale_of(array: NDArray[Any]) -> tuple[str, Callable[[Any], Any]] | None:
     if some.size == 0:
         return None
     if (some == np.round(some)).all() and some.max() < COUNTABLE:
-        return _multiples(some, float(positive.min()))
+        return _multiples(some, float(positive.min())) or _rounded(some, float(positive.min()))
     least = float(positive.min())
     for divisor in (1, 2, 3):
         quantum = least / divisor
@@ -331,6 +389,31 @@ def _multiples(some: Floats, least: float) -> tuple[str, Callable[[Any], Any]] |
     return f"multiples of {gain}, detector units of that many a photon", _divided_by(gain)
 
 
+def _rounded(some: Floats, least: float) -> tuple[str, Callable[[Any], Any]] | None:
+    """Return how whole values are made photons that are roots or logarithms of such, times a number and rounded."""
+    if least < LEAST_ROUNDED:
+        return None
+    for first in (1, 2):  # photons in the dimmest voxel that has any
+        root, scale = least / np.sqrt(first), least / np.log1p(first)
+        ways = (
+            (f"{root:.4g} × amplitudes", _squared_over(root**2), root, np.sqrt),
+            (f"{scale:.4g} × log(1 + photons)", _exponential_over(scale), scale, np.log1p),
+        )
+        for what, undo, one, do in ways:
+            with np.errstate(all="ignore"):
+                numbers = np.round(undo(some))
+            numbers = np.where(numbers < COUNTABLE, numbers, 0)
+            value = one * do(numbers)
+            # The scale is known as well as the least value, half of its last digit.
+            wrong = 0.5 + 0.5 * value / least
+            clear = (numbers >= 1) & (one * (do(numbers + 1) - do(numbers)) * ROUNDED > wrong)
+            near = np.abs(some - value)[clear] <= wrong[clear]
+            # Of multiples of a gain, taken for roots, only square numbers would come out.
+            if np.isin(first + np.arange(LEAST_KINDS), numbers[clear]).all() and near.mean() > MOST_NEAR:
+                return f"{what}, rounded", undo
+    return None
+
+
 def _goes_negative(array: NDArray[Any]) -> bool:
     """Tell whether negative values are noise about zero rather than a few marks."""
     if array.dtype.kind not in "if" or array.ndim != 3:
@@ -369,12 +452,12 @@ def _thresholded(counts: Counts, name: str, observer: Observer) -> Counts:
     return replace(counts, unit="unknown")
 
 
-def _filtered(counts: Counts, name: str, observer: Observer) -> Counts:
-    """Say where neighbouring voxels scatter by less than photons do: a median or a mean over them was taken."""
-    parts = _scatter(counts, 1)
+def _filtered(counts: Counts, recorded: Counts, name: str, observer: Observer) -> Counts:
+    """Say where neighbouring voxels, as recorded, scatter less than photons: a median or a mean of them was taken."""
+    parts = _scatter(recorded, 1)
     stride, low = 1, _noise_size(parts)
     if low is None:
-        stride, low = 2, _noise_size(_scatter(counts, 2))
+        stride, low = 2, _noise_size(_scatter(recorded, 2))
     if parts is not None and min(parts[0]) < LEAST_OF_PARTS:
         stride, low = 1, min(parts[0])
     if low is None or low >= LEAST_NOISE[stride]:

@@ -243,6 +243,9 @@ def say_frames(
     if there == 0:
         raise InputError(f"{name}: none of its {n_expected} frames was ever written")
     gone = f"; missing: {', '.join(missing[:5])}" if missing else ""
+    if missing and not empty.any():
+        text = f"{name}: files that its data link to aren't there{gone}: the frames in them, after the last of these"
+        observer(Warned("lost frames", text + f" {n_expected}, are lost", bends=True))
     if empty.any():
         text = f"{name}: frames {listed(np.flatnonzero(empty))} were never written: unknown, not dark{gone}"
         observer(Warned("lost frames", text, bends=bool(empty.sum() > MOST_LOST * n_expected)))

@@ -52,7 +52,7 @@ class Marked:
     values: tuple[str, ...] = ()
 
 
-def find_marks(array: NDArray[Any]) -> Marked:
+def find_marks(array: NDArray[Any], *, dark: NDArray[Any] | None = None) -> Marked:
     """Find the values that mark pixels without a measurement.
 
     NaN and inf; the largest value of a type or counter where it is the array's largest; whole negative numbers where
@@ -62,19 +62,23 @@ def find_marks(array: NDArray[Any]) -> Marked:
     ----------
     array : (n, y, x) or any other shape, any real dtype
         Raw values.
+    dark : (y, x), optional
+        What pixels hold without light; None: no more than the array's least value.
     """
     unknown, found = _not_finite(array)
+    no_number = unknown
     for _ in range(MOST_MARKS):
         top = _largest(array, unknown)
         if top is None or not (_is_largest(top, array.dtype) or _stays(array, top)):
             break
         unknown = _with(unknown, array == array.dtype.type(top))
         found.append(f"{top:.0f}" if float(top).is_integer() else f"{top:g}")
-    shared = _shared_top(array, unknown)
-    if shared is not None:
+    # A frame that was divided by one still holds the mark itself, which is known already.
+    shared = _shared_top(array, no_number)
+    if shared is not None and (unknown is None or (shared & ~unknown).any()):
         unknown = _with(unknown, shared)
         found.append("each frame's highest value, on the same pixels")
-    stuck = _stuck(array)
+    stuck = _stuck(array, dark)
     if stuck is not None and (unknown is None or (stuck & ~unknown).any()):
         unknown = _with(unknown, stuck)
         found.append("one value in every frame")
@@ -150,12 +154,17 @@ def _shared_top(array: NDArray[Any], unknown: NDArray[np.bool_] | None) -> NDArr
     return shared if (tops >= OUTSTANDING * others.astype(np.float64)).all() else None
 
 
-def _stuck(array: NDArray[Any]) -> NDArray[np.bool_] | None:
+def _stuck(array: NDArray[Any], dark: NDArray[Any] | None) -> NDArray[np.bool_] | None:
     """Return the voxels of pixels that hold one large value in every frame, which photons never do; None without."""
     if array.ndim != 3 or len(array) < LEAST_FRAMES:
         return None
     middle = array[len(array) // 2]
-    rows, columns = np.nonzero((array[0] == middle) & (array[-1] == middle) & (middle >= LEAST_STUCK))
+    same = (array[0] == middle) & (array[-1] == middle) & (middle >= LEAST_STUCK)
+    if not same.any():
+        return None
+    # Where no photon fell a pixel holds its dark value in every frame.
+    level = max(float(np.fmin.reduce(array, axis=None)), 0.0) if dark is None else dark
+    rows, columns = np.nonzero(same & (np.abs(middle.astype(np.float64) - level) >= LEAST_STUCK))
     same = (array[:, rows, columns] == middle[rows, columns]).all(axis=0)
     if not same.any() or same.sum() > middle.size // 2:
         return None

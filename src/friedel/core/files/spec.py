@@ -139,8 +139,11 @@ def _blocks(text: str, path: Path) -> list[_Block]:
             number = int(match[1])
             blocks.append(_Block(number, 1 + sum(b.number == number for b in blocks), [line], header))
             inside = True
-        elif line.startswith("#F ") or (line.startswith("#E ") and not inside):
-            # A new file header: SPEC writes one after `newfile`, often with other motors.
+        elif line.startswith(("#F ", "#E ")) and (inside or line.startswith("#F ") or not header):
+            # A new file header: after `newfile`, or when a file is opened again, often with other motors.
+            header, inside = [line], False
+        elif inside and re.match(r"#O0( |$)", line):
+            # Motors alone are named anew where a configuration was read again; no scan has such a line.
             header, inside = [line], False
         elif inside:
             blocks[-1].lines.append(line)

@@ -1,6 +1,7 @@
 """A run as adapting needs it: an even sample of its frames and some chosen ones, with a model's features of them."""
 
 from collections.abc import Sequence
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
@@ -12,7 +13,7 @@ from friedel.core.errors import InputError
 from friedel.core.observer import Observer, Progress, silent
 from friedel.spi.frames.detector_images import read_mask, require_fit
 from friedel.spi.frames.files import FrameFiles, list_files
-from friedel.spi.frames.source import FrameSource, open_frames, read_batch
+from friedel.spi.frames.source import FrameSource, open_source, read_batch
 from friedel.spi.records import FrameStatus, HitScores
 
 _SAMPLE_BYTES = 512 << 20  # of the frames held in memory at once; of larger frames there are fewer
@@ -85,7 +86,7 @@ def single_file(files: FrameFiles) -> Path:
 
 def count_frames(files: FrameFiles) -> int:
     """Return the number of frames in the run."""
-    with open_frames(single_file(files), dataset=files.dataset, geometry=files.geometry) as source:
+    with closing(open_source(single_file(files), files.options)) as source:
         return source.shape[0]
 
 
@@ -116,7 +117,7 @@ def sample_run(
     """
     path = single_file(files)
     given = None if files.mask is None else read_mask(files.mask, dataset=files.mask_dataset, marks=files.mask_marks)
-    with open_frames(path, dataset=files.dataset, geometry=files.geometry, own_mask=files.own_mask) as source:
+    with closing(open_source(path, files.options)) as source:
         if given is not None:
             require_fit(given, source.shape, mask_path=files.mask or path, frames_path=path)
         mask = given if source.mask is None else source.mask if given is None else given & source.mask

@@ -1,6 +1,7 @@
 """Sort the selected frames of a classification into classes, show their averages, and keep or drop whole classes."""
 
 from collections.abc import Sequence
+from contextlib import closing
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -18,7 +19,7 @@ from friedel.spi.classify.gallery import picture_uri
 from friedel.spi.classify.plan import ClassifyPlan
 from friedel.spi.classify.score import sample_frames
 from friedel.spi.frames.files import FrameFiles
-from friedel.spi.frames.source import open_frames
+from friedel.spi.frames.source import open_source
 from friedel.spi.hits.classes import SECTORS, Classes, find_classes
 from friedel.spi.hits.features.polar import Polar, polar_sums
 from friedel.spi.hits.preparation.prepare import checked_mask, prepare
@@ -116,7 +117,7 @@ def _polar(run: ScoredRun, files: FrameFiles, observer: Observer) -> Polar:
     parts: list[Polar] = []
     for index, frames in run.chosen(run.selected):
         file = run.files[index]
-        with open_frames(file.path, dataset=files.dataset, geometry=files.geometry) as source:
+        with closing(open_source(file.path, replace(files.options, dataset=file.dataset or files.dataset))) as source:
             sample = sample_frames(source, source.shape[0])
         mask = checked_mask(sample, file.mask)
         constants = measure_run(sample, mask)

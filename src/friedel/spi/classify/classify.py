@@ -1,6 +1,7 @@
 """Classify a run: a plan in; a folder of scores, selected frames and a report out. Calls the steps in their order."""
 
 import time
+from collections import Counter
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass, field, replace
@@ -118,6 +119,7 @@ def run_classification(
             began = time.perf_counter()
             outcomes = score_on_cluster(tasks, scorer, plan.cluster, failed=failed, observer=tell)
         _tell_growth(tasks, outcomes, tell)
+        _tell_other_shapes(outcomes, tell)
         run, written, figures = _leave_behind(tasks, outcomes, plan, folder, failed, recorder, tell)
     return ClassifyResult(
         run=run,
@@ -320,6 +322,16 @@ def _tell_growth(tasks: list[FileTask], outcomes: list[Outcome], observer: Obser
                 f"has grown by {more} frames meanwhile; the same command scores them and leaves the others as they are"
             )
             observer(Warned(task.path.name, text))
+
+
+def _tell_other_shapes(outcomes: list[Outcome], observer: Observer) -> None:
+    """Say which files have frames of another shape than most: a dark or another detector's file in the same folder."""
+    shapes = {file.path: file.shape[1:] for outcome in outcomes for file in outcome.files}
+    (usual, _), *others = Counter(shapes.values()).most_common()
+    for path, shape in shapes.items() if others else ():
+        if shape != usual:
+            text = f"its frames are {shape[0]} × {shape[1]}, those of most files {usual[0]} × {usual[1]}: are they"
+            observer(Warned(path.name, text + " of this run?"))
 
 
 def _write(

@@ -60,7 +60,7 @@ def what_was_read(
         "blank": int((status == FrameStatus.CONSTANT).sum()),
     }
     masks = _masks(source, mask, files)
-    unit, unit_text, warnings = _unit(unit_of(run), run)
+    unit, unit_text, warnings = _unit(unit_of(run), run, source.dtype.itemsize == 1)
     centre, centre_text = _centre(source, files, run)
     if centre and centre["from"] == "symmetry" and centre["off"] > _OFF_CENTRE:
         warnings.append(
@@ -92,7 +92,7 @@ def _masks(source: FrameSource, mask: NDArray[np.bool_] | None, files: FrameFile
     return {"from": origins, "leaves": leaves, "said": said}
 
 
-def _unit(unit: FrameUnit | None, run: Any) -> tuple[dict[str, Any], str, list[str]]:
+def _unit(unit: FrameUnit | None, run: Any, eight_bits: bool) -> tuple[dict[str, Any], str, list[str]]:
     if unit is None:
         return {}, "", []
     warnings, noise = [], float(run.read_variance) ** 0.5
@@ -119,9 +119,11 @@ def _unit(unit: FrameUnit | None, run: Any) -> tuple[dict[str, Any], str, list[s
         text += ", above a pedestal of each frame's own"
         warnings.append("every frame has a pedestal of its own, without light; it was taken off each for the scores")
     if run.clipped:
+        again = " or began again from zero" if eight_bits else ""
         text += f", clipped at {run.clipped:g}"
         warnings.append(
-            f"bright pixels are clipped at {run.clipped:g}: the light, and photon numbers, of bright frames are too low"
+            f"bright pixels are clipped at {run.clipped:g}{again}: the light, and photon numbers, of bright frames are "
+            "too low"
         )
     record = {
         "clipped at": run.clipped or None, "pedestal of each frame": unit.drifts,

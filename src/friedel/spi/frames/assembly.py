@@ -121,16 +121,20 @@ def read_assembly(path: Path, stack: tuple[int, ...]) -> Assembly:
         "cfel_fmt.geometry", package="EXtra-geom", extra="spi", purpose="read detector geometry files"
     )
     try:
-        panels = parser.load_crystfel_geometry(str(path)).detector["panels"]
+        detector = parser.load_crystfel_geometry(str(path)).detector
+        panels, bad = detector["panels"], detector.get("bad") or {}
         n_modules = 1 + max((_module(panel) for panel in panels.values()), default=0)
-        pieces = [_panel(panel, stack, n_modules) for panel in panels.values()]
+        pieces = [(*_panel(panel, stack, n_modules), _good(name, panel, bad)) for name, panel in panels.items()]
     except InputError as error:
         raise InputError(f"{path}: {error}") from None
     except (OSError, RuntimeError, ValueError, KeyError, IndexError, TypeError, AttributeError) as error:
         raise InputError(f"{path}: not a CrystFEL geometry ({error})") from None
     if not pieces:
         raise InputError(f"{path}: a CrystFEL geometry without panels; check the file")
-    source, y, x = (np.concatenate(column) for column in zip(*pieces, strict=True))
+    source, y, x, good = (np.concatenate(column) for column in zip(*pieces, strict=True))
+    good &= ~_in_boxes(y, x, bad)
+    if not good.any():
+        raise InputError(f"{path}: all its panels and regions are bad; nothing is left")
     # Half-way positions all go the same way, so that pixels of a panel never meet in one place.
     rows, columns = (np.floor(values + 0.5 + 1e-6).astype(np.intp) for values in (y, x))
     first_y, first_x = int(rows.min()), int(columns.min())
@@ -138,9 +142,32 @@ def read_assembly(path: Path, stack: tuple[int, ...]) -> Assembly:
     shape = int(rows.max()) + 1, int(columns.max()) + 1
     if max(shape) > _LARGEST:
         raise InputError(f"{path}: its panels lie over {shape} pixels; that is no geometry of one detector")
-    return Assembly(
-        shape=shape, source=source, target=rows * shape[1] + columns, centre=(-first_y - 0.5, -first_x - 0.5)
-    )
+    target = rows * shape[1] + columns
+    return Assembly(shape=shape, source=source[good], target=target[good], centre=(-first_y - 0.5, -first_x - 0.5))
+
+
+def _good(name: str, panel: dict[str, Any], bad: dict[str, Any]) -> NDArray[np.bool_]:
+    """Return which of a panel's pixels no region of the geometry calls bad, by their places in the data."""
+    ss, fs = np.mgrid[
+        int(panel["orig_min_ss"]) : int(panel["orig_max_ss"]) + 1,
+        int(panel["orig_min_fs"]) : int(panel["orig_max_fs"]) + 1,
+    ]
+    good = np.full(ss.size, not panel.get("no_index", False))
+    for region in bad.values():
+        if region["is_fsss"] and region["panel"] in ("", name):
+            inside = (fs >= region["min_fs"]) & (fs <= region["max_fs"])
+            good &= ~(inside & (ss >= region["min_ss"]) & (ss <= region["max_ss"])).ravel()
+    return good
+
+
+def _in_boxes(y: NDArray[Any], x: NDArray[Any], bad: dict[str, Any]) -> NDArray[np.bool_]:
+    """Return which pixels lie in the geometry's bad regions of the laboratory, pixels from the beam."""
+    inside = np.zeros(x.shape, bool)
+    for region in bad.values():
+        if not region["is_fsss"]:
+            across = (x + 0.5 >= region["min_x"]) & (x + 0.5 <= region["max_x"])
+            inside |= across & (y + 0.5 >= region["min_y"]) & (y + 0.5 <= region["max_y"])
+    return inside
 
 
 def _module(panel: dict[str, Any]) -> int:

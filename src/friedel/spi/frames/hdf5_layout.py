@@ -19,6 +19,8 @@ from friedel.spi.frames.source import natural
 NOT_FRAMES = ("gain", "background", "dark", "error", "errors", "support", "data_corr", "photon_energy")
 _SMALLEST_IMAGE = 32  # pixels along each of the last two axes: smaller 2D datasets are tables
 _STACKED = (3, 4)  # dimensions of stacks: (n, y, x), (n, modules, y, x)
+# Names of which the numbers tell parts of one frame, not frames, from each other: SACLA's octal detectors among them.
+_PART_OF_A_FRAME = re.compile(r"(detector|panel|module|chip|asic)[^/]*?\d+(?=/|$)", re.IGNORECASE)
 _DEEPEST = 8  # levels of groups that are searched; CXI and NeXus keep frames at the fourth or fifth
 _MOST_LISTED = 20  # candidates named in an error
 
@@ -41,6 +43,8 @@ def frame_names(file: h5py.File, path: Path, *, modules: bool = False) -> list[s
     candidates = [item for item in walk(file) if is_frames(item[1])]
     stacks = [item for item in candidates if item[1].ndim in _STACKED]
     for chosen in (stacks, [item for item in candidates if item[1].ndim == 2]):
+        if len(chosen) > 1 and _one_series(chosen):
+            _require_one_detector([name for name, _ in chosen], path)
         if len(chosen) == 1 or (len(chosen) > 1 and _one_series(chosen)):
             return sorted((name for name, _ in chosen), key=natural)
         if chosen:
@@ -158,6 +162,19 @@ def _one_series(found: Sequence[tuple[str, h5py.Dataset]]) -> bool:
     names = {re.sub(r"\d+", "#", name) for name, _ in found}
     shapes = {(item.ndim, item.shape[-2:], item.dtype.str) for _, item in found}
     return len(names) == 1 and len(shapes) == 1
+
+
+def _require_one_detector(names: Sequence[str], path: Path) -> None:
+    """Raise InputError if names differ by a detector's or a panel's number: each holds a part of every frame."""
+    parts = [_PART_OF_A_FRAME.search(name) for name in names]
+    panels = sorted({part[0] for part in parts if part is not None}, key=natural)
+    if len(panels) > 1:
+        example = next(name for name in names if panels[0] in name)
+        pattern = re.sub(r"\d+(?=[^\d/]*(/[^/]*)?$)", "*", example)
+        raise InputError(
+            f"{path}: its frames are in {len(panels)} parts, {', '.join(panels[:8])}, that aren't put together; choose "
+            f"one with --dataset '{pattern}', or write whole frames"
+        )
 
 
 def _kind(found: Sequence[tuple[str, h5py.Dataset]]) -> str:

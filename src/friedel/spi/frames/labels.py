@@ -19,12 +19,13 @@ from friedel.core.files.atomic import replacing
 
 SINGLE_WORDS = ("1", "single", "good", "hit", "yes", "true", "single hit", "y")
 OTHER_WORDS = (
-    "0", "other", "bad", "multiple", "no", "false", "multi", "non-hit", "nonhit", "not hit", "miss", "blank",
-    "background", "n",
+    "0", "other", "bad", "multiple", "no", "false", "multi", "non hit", "nonhit", "not hit", "no hit", "multi hit",
+    "multiple hits", "double", "miss", "empty", "blank", "background", "n",
 )  # fmt: skip
 FRAME_NAMES = ("frame", "frames", "frame number", "frame index", "frame id", "index")
 """Names of the column of frames, the first that is there counts."""
 FILE_NAMES = ("file", "filename", "file name", "path", "run")
+LABEL_NAMES = ("labels", "class", "category")
 UNLABELLED = ("", "-1", "nan", "none", "na", "n/a", "?", "unlabelled", "unlabeled", "unknown")
 COLUMNS = ("frame", "label", "why")
 
@@ -100,6 +101,7 @@ def _collected(path: Path, rows: list[list[str]], n_frames: int) -> dict[int, bo
     filled = [(number, row) for number, row in enumerate(rows, start=1) if any(word.strip() for word in row)]
     names = [word.strip().lower().replace("_", " ") for word in filled[0][1]] if filled else []
     frame = next((name for name in FRAME_NAMES if name in names), None)
+    names = ["label" if name in LABEL_NAMES and "label" not in names else name for name in names]
     if frame is None or "label" not in names:
         missing = "label" if frame else "frame"
         raise InputError(f"{path}: no column {missing!r}; its first line must name the columns, 'frame,label' at least")
@@ -128,9 +130,10 @@ def _require_one_file(path: Path, names: list[str], rows: list[tuple[int, list[s
 
 
 def _label(word: str | None, where: str) -> bool | None:
-    plain = (word or "").strip().lower().replace("_", " ").replace("non hit", "non-hit")
+    plain = (word or "").strip().lower().replace("_", " ")
+    plain = plain if plain in UNLABELLED else " ".join(plain.replace("-", " ").split())
     with suppress(ValueError):
-        plain = f"{float(plain.replace(',', '.')):g}"
+        plain = f"{float((word or '').strip().replace(',', '.')):g}"
     if plain in UNLABELLED:
         return None
     if plain in SINGLE_WORDS:
@@ -142,7 +145,7 @@ def _label(word: str | None, where: str) -> bool | None:
 
 def _number(text: str | None, where: str, n_frames: int) -> int:
     try:
-        value = float(text or "")
+        value = float((text or "").replace(",", "."))
         number = int(value)
         if number != value:
             raise ValueError

@@ -27,6 +27,8 @@ _IMAGE_AND_GAIN = 2
 _MODULE = re.compile(r"^(?P<detector>.+)/(?P<kind>DET|CORR|FPGA)/(?P<name>\D*)(?P<number>\d+)(?P<rest>(CH\d+)?:\w+)$")
 # Modules of each detector: those of which a run has no data are counted as missing.
 _N_MODULES = {"AGIPD1M": 16, "LPD1M": 16, "DSSC1M": 16, "AGIPD500K": 8, "JF4M": 8, "JNGFR": 8}
+# What is said of a detector's corrected devices, which may stand in a folder beside its raw ones.
+_CORRECTED = " (corrected)"
 _MASK_KEYS = {"image.data": "image.mask", "data.adc": "data.mask", "image.adc": "image.mask"}
 _GAIN_KEYS = ("mask", "gain")
 
@@ -195,7 +197,7 @@ def _opened(run: Any, path: Path, source: str, key: str, options: FrameOptions) 
         )
     image = tuple(int(n) for n in modules[0].data.shape[-2:])
     assembly = read_assembly(options.geometry, (n_modules, *image))
-    notes = [*_named_modules(modules, n_modules, _detector(source)), *notes]
+    notes = [*_uncorrected(modules, _detector(source)), *_named_modules(modules, n_modules, _detector(source)), *notes]
     return XfelFrames(path, modules, n_modules=n_modules, assembly=assembly, notes=tuple(notes), block=block)
 
 
@@ -260,13 +262,22 @@ def _named_modules(modules: Sequence[_Module], n_modules: int, detector: str) ->
     """Return a sentence for the modules that have no data, and for those that lack frames."""
     absent = sorted(set(range(n_modules)) - {module.number for module in modules})
     notes = [f"module {listed(absent)} of {detector} has no data: unknown pixels"] if absent else []
-    for module in modules:
-        lost = int((module.rows < 0).sum())
-        if lost:
-            notes.append(
-                f"module {module.number} of {detector} misses {lost} of {len(module.rows)} frames: unknown pixels there"
-            )
+    lost = {module.number: int((module.rows < 0).sum()) for module in modules}
+    for n_lost in sorted(set(lost.values()) - {0}):
+        which = [number for number, n in sorted(lost.items()) if n == n_lost]
+        whose = f"module {which[0]} of {detector} misses" if len(which) == 1 else f"modules {listed(which)} each miss"
+        notes.append(f"{whose} {n_lost} of {len(modules[0].rows)} frames: unknown pixels there")
     return notes
+
+
+def _uncorrected(modules: Sequence[_Module], detector: str) -> list[str]:
+    """Return a sentence for raw data: whole numbers, where corrected ones are floats."""
+    if any(module.data.dtype.kind == "f" for module in modules):
+        return []
+    return [
+        f"{detector}'s data are raw: detector units, of gain stages that aren't told apart; take the corrected run "
+        "(proc) if there is one"
+    ]
 
 
 def _chosen(run: Any, path: Path, dataset: str | None) -> tuple[str, str]:
@@ -299,7 +310,7 @@ def _are_frames(data: Any) -> bool:
 def _detector(source: str) -> str:
     """Return a source's name without its module's number: all modules of a detector have this in common."""
     match = _MODULE.match(source)
-    return source if match is None else f"{match['detector']}"
+    return source if match is None else f"{match['detector']}{_CORRECTED if match['kind'] == 'CORR' else ''}"
 
 
 def _known_size(source: str) -> int:

@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Mapping
+from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -13,7 +14,7 @@ from numpy.typing import NDArray
 from friedel.core.files.damage import readable, require_file
 from friedel.spi.frames.detector_images import read_mask
 from friedel.spi.frames.files import FrameFiles
-from friedel.spi.frames.source import open_frames
+from friedel.spi.frames.source import open_source
 from friedel.spi.records import SIZES, FrameStatus, HitScores
 from friedel.spi.scores.scored_run import SCORE, ScoredFile, ScoredRun, pack_scores, unpack_scores
 
@@ -130,7 +131,7 @@ def read_scored_run(path: Path, files: FrameFiles) -> ScoredRun:
 
 
 def _reopened(path: Path, packed: NDArray[Any], files: FrameFiles, given: NDArray[np.bool_] | None) -> ScoredFile:
-    with open_frames(path, dataset=files.dataset, geometry=files.geometry) as source:
+    with closing(open_source(path, files.options)) as source:
         mask = source.mask if given is None else given if source.mask is None else given & source.mask
         return ScoredFile(
             path=path,

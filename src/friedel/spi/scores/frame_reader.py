@@ -1,13 +1,15 @@
 """Read chosen frames of a scored run again: for the report's pictures, and for the files of selected frames."""
 
 from collections.abc import Iterator, Sequence
+from contextlib import closing
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from friedel.spi.frames.files import FrameFiles
-from friedel.spi.frames.source import FrameSource, batch_length, open_frames, read_batch
+from friedel.spi.frames.source import FrameSource, batch_length, open_source, read_batch
 from friedel.spi.scores.scored_run import ScoredRun
 
 # Frame by frame is quicker than reading a stretch whole and dropping the rest, unless this share of it is wanted or
@@ -32,7 +34,8 @@ def read_chosen(
     for index, frames in picked:
         file = run.files[index]
         dataset = file.dataset or files.dataset
-        with open_frames(file.path, dataset=dataset, geometry=files.geometry, own_mask=files.own_mask) as source:
+        # As they were scored, less the dark: what is written and shown of them is the same.
+        with closing(open_source(file.path, replace(files.options, dataset=dataset))) as source:
             length = batch_length(source)
             edges = np.searchsorted(frames, np.arange(length, source.shape[0] + length, length))
             for wanted in np.split(frames, edges):

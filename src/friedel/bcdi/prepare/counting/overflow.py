@@ -89,7 +89,11 @@ def _bright_box(counts: Counts, level: float) -> tuple[slice, slice, slice]:
 def _along(values: Floats, mask: NDArray[np.bool_], axis: int, period: int) -> _Found:
     """Return the ranges lost on lines along an axis, each the runs that leave least of the line too fine."""
     lines = np.moveaxis(values, axis, -1)
-    known = np.moveaxis(mask, axis, -1).all(axis=-1) & (lines.max(axis=-1) > LEAST_BESIDE / 2 * period)
+    bright = lines > LEAST_BESIDE / 2 * period
+    known = np.moveaxis(mask, axis, -1).all(axis=-1) & bright.any(axis=-1)
+    # What is left of a count beyond the range is hardly ever nothing at all; a part that wasn't read out is.
+    within = np.maximum.accumulate(bright, -1) & np.maximum.accumulate(bright[..., ::-1], -1)[..., ::-1]
+    known &= ~(ndimage.binary_dilation(within, np.ones((1, 1, 3), bool)) & (lines == 0)).any(axis=-1)
     y = lines[known]
     inverse = smooth_inverse(np.arange(y.shape[-1], dtype=np.float64))
     lost = np.zeros(y.shape, np.int64)

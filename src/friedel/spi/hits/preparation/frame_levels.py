@@ -23,6 +23,7 @@ UNLIT = 0.3
 # Clipped values: in so many pixels at least, none of which holds the value in more than this share of the frames, as a
 # stuck one does.
 LEAST_CLIPPED, ALWAYS = 8, 0.8
+NEAR_THE_END = 5  # of the range of numbers of 8 bits
 MOST_VALUES = 1 << 22  # looked at for the highest one
 
 
@@ -88,6 +89,10 @@ def clipped_at(frames: NDArray[np.generic], mask: NDArray[np.bool_], marks: tupl
     if some.size and marks and (some.min() < 0 or some.max() >= min(mark for mark in marks if mark > 0)):
         measured = measured & ~np.isin(some.astype(np.float32), np.array(marks, np.float32))
     top = plateau(some, measured)
+    if top is None and some.dtype.kind in "iu" and some.dtype.itemsize == 1:
+        # Numbers of 8 bits that come so near their end went beyond it: those began again from zero.
+        top = float(np.iinfo(some.dtype).max)
+        some = np.where(some >= top - NEAR_THE_END, some.dtype.type(top), some)
     if top is None:
         return None
     share = ((some == top) & measured).mean(axis=0)

@@ -279,9 +279,11 @@ def _counted(values: Values, base: float, step: float, slope: float | None, dark
 def _counts_pedestal(values: Values, base: float, step: float, dark: float, dark_variance: float) -> float:
     """Return the pedestal under counts: what is left of the dark level once counting noise has explained its part."""
     pedestal = dark - dark_variance / step
+    common = (values == base).mean() > 1e-3
+    if common and base < 0 and pedestal <= -0.5 * step:  # a dark that was too high, or a mean, was taken off
+        return base
     if pedestal < max(0.15 * abs(dark), 0.5 * step):
         return 0.0
-    common = (values == base).mean() > 1e-3
     return base if common else float(np.rint(min(pedestal, base) / step) * step)
 
 
