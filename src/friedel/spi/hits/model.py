@@ -28,7 +28,7 @@ from friedel.spi.hits.probability.blanks import Background, blank_probability
 from friedel.spi.hits.probability.calibration import calibration_from
 from friedel.spi.hits.sizes.roundness import unround
 from friedel.spi.hits.sizes.spheroid import measured_sizes
-from friedel.spi.networks.hitnet import HitNet
+from friedel.spi.networks.hitnet import HitNet, fuses_layers
 from friedel.spi.records import FrameStatus, HitScores, joined_scores, no_scores
 
 BATCH = 256
@@ -142,15 +142,20 @@ class HitModel:
 
     @torch.no_grad()
     def _features(self, frames: NDArray[Any], mask: NDArray[np.bool_], prepared: Prepared) -> Tensor:
-        images = self._input(frames, mask, prepared).to(self.device, memory_format=torch.channels_last)
-        with torch.autocast(self.device.type, torch.bfloat16, enabled=quick_in_bfloat16(self.device)):
+        quick = quick_in_bfloat16(self.device)
+        fused = quick and self.device.type == "cpu" and isinstance(self.network, HitNet) and fuses_layers()
+        images = self._input(frames, mask, prepared, torch.bfloat16 if fused else torch.float32)
+        images = images.to(self.device, memory_format=torch.channels_last)
+        if fused:
+            return self.network.quick_features(images).float()  # type: ignore[operator]
+        with torch.autocast(self.device.type, torch.bfloat16, enabled=quick):
             described: Tensor = self.network.features(images)  # type: ignore[operator]
         return described.float()
 
-    def _input(self, frames: NDArray[Any], mask: NDArray[np.bool_], prepared: Prepared) -> Tensor:
+    def _input(self, frames: NDArray[Any], mask: NDArray[np.bool_], prepared: Prepared, dtype: torch.dtype) -> Tensor:
         if self.card.preprocessing == FRINGES:
-            return model_input(prepared)
-        return torch.from_numpy(Standardiser.from_statistics(self.statistics)(frames, mask))
+            return model_input(prepared, dtype)
+        return torch.from_numpy(Standardiser.from_statistics(self.statistics)(frames, mask)).to(dtype)
 
     @torch.no_grad()
     def _batch(self, frames: NDArray[Any], mask: NDArray[np.bool_], constants: RunConstants) -> HitScores:

@@ -188,7 +188,8 @@ def prepare(frames: NDArray[np.generic], mask: NDArray[np.bool_], constants: Run
         part, known = functional.pad(part, padding), functional.pad(known, padding)
     if constants.faulty is not None:
         known = known * ~constants.faulty
-    photons = part * (constants.binning**2 / constants.gain) * (known > 0)
+    # One product for the scale and for what is unknown: known is the run's own, mostly, and small.
+    photons = part * ((constants.binning**2 / constants.gain) * (known > 0))
     if constants.read_variance > 0:
         photons = _without_common_mode(photons, known)
     return Prepared(photons=photons, known=known, read_variance=constants.read_variance)
