@@ -62,6 +62,8 @@ class RunConstants:
         Every frame has a pedestal of its own, which is taken off it.
     background : Background or None
         What the run's blanks look like, where it has enough of them.
+    bias : float
+        Log odds that are taken off every frame's: of a run whose hits are clear, middling frames aren't hits.
     """
 
     binning: int
@@ -76,6 +78,7 @@ class RunConstants:
     clipped: float = 0.0
     drifts: bool = False
     background: "Background | None" = None
+    bias: float = 0.0
 
     def to_bytes(self) -> bytes:
         """Return the constants as the bytes of an ``.npz`` archive."""
@@ -99,7 +102,7 @@ class RunConstants:
                 centre=(int(kept["centre"][0]), int(kept["centre"][1])),
                 faulty=torch.from_numpy(faulty) if faulty.size else None,
                 marks=tuple(float(mark) for mark in kept["marks"]),
-                **{name: kind(kept[name]) for name, kind in _NUMBERS.items()},
+                **{name: kind(kept[name]) for name, kind in _NUMBERS.items() if name in kept},
             )
 
 
@@ -112,6 +115,7 @@ _NUMBERS = {
     "measured": bool,
     "clipped": float,
     "drifts": bool,
+    "bias": float,
 }
 
 
