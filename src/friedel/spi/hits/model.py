@@ -172,8 +172,7 @@ class HitModel:
     @torch.no_grad()
     def _seen(
         self, frames: NDArray[Any], mask: NDArray[np.bool_], prepared: Prepared, constants: RunConstants
-    ) -> tuple[NDArray[np.uint8], Tensor, Polar, Array, Array, Array]:
-        """Return the frames' status, features and polar sums; and fringes, blank and single, 0 where not scored."""
+    ) -> "_Seen":
         described = self._features(frames, mask, prepared)
         scores = self.head(described)
         status = _status(prepared)
@@ -183,10 +182,8 @@ class HitModel:
         alone = calibration_from(_calibration(self.card))((scores[:, 1] - scores[:, 0]).cpu().numpy())
         empty = blank_probability(around, fringes, background).numpy() * _may_be_blank(alone)
         single = _less_sure(alone * (1 - empty), constants.bias)
-        visible, blank, single = (
-            np.where(scored, values, 0.0).astype(np.float32) for values in (fringes.numpy(), empty, single)
-        )
-        return status, described, around, visible, blank, single
+        kept = (np.where(scored, values, 0.0).astype(np.float32) for values in (fringes.numpy(), empty, single))
+        return _Seen(status, described, around, *kept)
 
     def _bias(
         self, frames: NDArray[Any], mask: NDArray[np.bool_], prepared: Prepared, constants: RunConstants
@@ -199,8 +196,8 @@ class HitModel:
         share = _number(self.card, RUN_BIAS, 0.0)
         if not share:
             return 0.0
-        *_, visible, _, single = self._seen(frames, mask, prepared, constants)
-        hits = single[(visible >= self.fringes_from) & (single >= self.single_from)]
+        seen = self._seen(frames, mask, prepared, constants)
+        hits = seen.single[(seen.fringes >= self.fringes_from) & (seen.single >= self.single_from)]
         if len(hits) < _FEWEST_HITS:
             return 0.0
         least = log_odds(self.single_from)
@@ -209,21 +206,33 @@ class HitModel:
     @torch.no_grad()
     def _batch(self, frames: NDArray[Any], mask: NDArray[np.bool_], constants: RunConstants) -> HitScores:
         seen = self._seen(frames, mask, prepare(frames, mask, constants), constants)
-        status, described, around, visible, blank, single = seen
-        scored = status == FrameStatus.SCORED
+        scored = seen.status == FrameStatus.SCORED
         low, high = _number(self.card, "reject_low", _REJECT[0]), _number(self.card, "reject_high", _REJECT[1])
-        shown = visible >= self.fringes_from
+        shown = seen.fringes >= self.fringes_from
+        unlike = out_of_distribution_score(seen.described, self.statistics)
         return HitScores(
-            single=single,
-            blank=blank,
-            fringes=visible,
-            out_of_distribution=out_of_distribution_score(described, self.statistics).cpu().numpy().astype(np.float32),
-            reject_band=scored & (blank < 0.5) & (single > low) & (single < high),
-            good=scored & shown & (single >= self.single_from),
-            status=status,
+            single=seen.single,
+            blank=seen.blank,
+            fringes=seen.fringes,
+            out_of_distribution=unlike.cpu().numpy().astype(np.float32),
+            reject_band=scored & (seen.blank < 0.5) & (seen.single > low) & (seen.single < high),
+            good=scored & shown & (seen.single >= self.single_from),
+            status=seen.status,
             model=self.name,
-            **_sizes(around, scored & shown & (single > low)),
+            **_sizes(seen.around, scored & shown & (seen.single > low)),
         )
+
+
+@dataclass(frozen=True, eq=False)
+class _Seen:
+    """What is seen in frames: features, polar sums, and scores ``(n,)``, 0 for frames without a score."""
+
+    status: NDArray[np.uint8]
+    described: Tensor
+    around: Polar
+    fringes: Array
+    blank: Array
+    single: Array
 
 
 def _less_sure(single: NDArray[np.float64], bias: float) -> NDArray[np.float64]:
