@@ -221,7 +221,7 @@ def loaded(frames: NDArray[np.generic], mask: NDArray[np.bool_], constants: RunC
     part = torch.from_numpy(_native(frames)).float()[:, None]
     known = torch.from_numpy(mask.astype(np.float32))[None, None]
     if not mask.all():  # first of all: what stands in masked pixels decides nothing
-        part = part.masked_fill(known == 0, 0.0)
+        part = torch.where(known > 0, part, 0.0)
     unknown = _unknown(part, constants.marks, floats=frames.dtype.kind == "f")
     if unknown is not None:
         part, known = part.masked_fill(unknown, 0.0), known * ~unknown
@@ -250,9 +250,15 @@ def _unknown(part: Tensor, marks: tuple[float, ...], *, floats: bool) -> Tensor 
 
 def _without_common_mode(photons: Tensor, known: Tensor) -> Tensor:
     """Take out the offset that the halves of each row share: the median of their outer, darker ends."""
-    left, right = (photons[..., ends].median(-1, keepdim=True).values for ends in _ROW_ENDS)
-    offsets = torch.cat([left, right], dim=-1).clamp_(-_LARGEST_OFFSET, _LARGEST_OFFSET)
-    return (photons - offsets.repeat_interleave(EDGE // 2, dim=-1)) * (known > 0)
+    offsets = torch.cat([_lower_median(photons[..., ends]) for ends in _ROW_ENDS], dim=-1)
+    halves = photons.unflatten(-1, (2, -1)) - offsets.clamp_(-_LARGEST_OFFSET, _LARGEST_OFFSET)[..., None]
+    return halves.flatten(-2).mul_(known > 0)
+
+
+def _lower_median(values: Tensor) -> Tensor:
+    """Return the median along the last axis, of an even number the lower one; torch's takes nine times as long."""
+    at = (values.shape[-1] - 1) // 2
+    return torch.from_numpy(np.partition(values.numpy(), at, axis=-1)[..., at : at + 1])
 
 
 def _native(frames: NDArray[np.generic]) -> NDArray[np.generic]:
