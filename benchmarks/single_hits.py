@@ -21,6 +21,8 @@ from report import Report, arguments
 from scipy.stats.qmc import Halton
 
 from friedel.core.machine.memory import keep_freed_memory
+from friedel.spi.evaluation.accuracy import RATES
+from friedel.spi.evaluation.answers import answers
 from friedel.spi.evaluation.context import Evaluation
 from friedel.spi.evaluation.data import LabelledFrames
 from friedel.spi.evaluation.models import Recipe, adapted_run, scored, truths
@@ -143,6 +145,61 @@ def add_domains(report: Report, given: Evaluation) -> None:
         report.add(f"{labels} labels a class, {words}", f"{share:.2%}", bar=">= 98%", met=share >= 0.98)
 
 
+def add_selection(report: Report, given: Evaluation, seeds: Sequence[int], rate_runs: int) -> None:
+    """Count what the default selection finds, and how much of it is right: the second domain, then at few hits."""
+    sizes = given.sizes
+    for seed in seeds:
+        options = OtherDomainOptions(runs=sizes.other_runs, frames=sizes.other_frames, seed=seed)
+        single, half, good, said = _judged(given.model, options)
+        precision, recall = (single & good).sum() / good.sum(), good[single].mean()
+        report.add(
+            f"second domain, seed {seed}: precision (said) | recall of good",
+            f"{precision:.1%} ({said[good].mean():.1%}) | {recall:.1%}",
+            bar=">= 99% | >= 75%",
+            met=bool(precision >= 0.99 and recall >= 0.75),
+        )
+        passed, missed = float(half[~single].mean()), float((~half)[single].mean())
+        report.add(
+            f"second domain, seed {seed}: false positives | missed at 0.5",
+            f"{passed:.1%} | {missed:.1%}",
+            bar="<= 1% | <= 3%",
+            met=passed <= 0.01 and missed <= 0.03,
+        )
+    found = answers(given).figures
+    for rate in RATES:
+        name = f"{rate:.0%}"
+        report.add(
+            f"experiments, {name} hits: precision | recall of good | ECE",
+            f"{found[f'{name} precision of good']:.1%} | {found[f'{name} single hits found by good']:.1%} | "
+            f"{found[f'{name} ECE of single']:.4f}",
+            bar="ECE <= 0.02" if rate == 0.05 else "",
+            met=found[f"{name} ECE of single"] <= 0.02 if rate == 0.05 else None,
+        )
+        # Beside each hit half as many bad frames; all others are blanks.
+        options = OtherDomainOptions(
+            runs=rate_runs, frames=400, single_fraction=rate, blank_fraction=1 - 0.5 * rate / (1 - rate), seed=33_000
+        )
+        single, _, good, said = _judged(given.model, options)
+        ece = reliability(said, single).ece
+        report.add(
+            f"second domain, {name} hits: precision | recall of good | ECE",
+            f"{(single & good).sum() / max(good.sum(), 1):.1%} | {good[single].mean():.1%} | {ece:.4f}",
+            bar="ECE <= 0.02" if rate == 0.05 else "",
+            met=ece <= 0.02 if rate == 0.05 else None,
+        )
+
+
+def _judged(model: HitModel, options: OtherDomainOptions) -> tuple[np.ndarray, ...]:
+    """Return of all frames of the second domain: single or not, above one half, selected, and the probability."""
+    columns = []
+    for number in range(options.runs):
+        run = other_run(options, number)
+        scores = model.score(run.frames, run.mask)
+        columns.append(np.stack([run.single, scores.single > 0.5, scores.good, scores.single.clip(0, 1)]))
+    single, half, good, said = np.concatenate(columns, axis=1)
+    return single > 0, half > 0, good > 0, said
+
+
 def torus_beads(tube: float) -> Beads:
     """Return a solid torus as points of a quasi-random sequence, its tube's radius relative to the ring's."""
 
@@ -223,6 +280,9 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as scratch:
         evaluation = Evaluation(plan, given.folder or Path(scratch))
         add_domains(report, evaluation)
+        add_selection(
+            report, evaluation, (20_000,) if given.quick else (20_000, 21_000, 22_000), 4 if given.quick else 8
+        )
         add_long(report, evaluation.model, 24 if given.quick else 96)
         add_main_mode(report, evaluation.model, range(11, 12 if given.quick else 15))
         add_paper_network(report, evaluation)

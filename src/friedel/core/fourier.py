@@ -92,10 +92,10 @@ def frame_power(frames: Tensor) -> Tensor:
     Returns
     -------
     (..., y, x // 2 + 1) tensor
-        Vertical frequency zero at index ``y // 2``; horizontal frequencies from zero up.
+        Frequencies in the transform's own order: from zero up, the vertical ones below zero behind.
     """
-    spectrum = torch.fft.rfft2(frames, norm="ortho")
-    return torch.fft.fftshift(spectrum.real**2 + spectrum.imag**2, dim=-2)
+    squares = torch.view_as_real(torch.fft.rfft2(frames, norm="ortho")).square_()
+    return squares[..., 0] + squares[..., 1]
 
 
 def fourier_at(

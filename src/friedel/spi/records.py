@@ -97,7 +97,8 @@ class HitScores:
     Attributes
     ----------
     single : float32 in [0, 1]
-        Calibrated probability that one particle alone made the pattern. 0 for frames without a score.
+        Calibrated probability that one particle alone made the pattern; in a run of clear hits middling frames have
+        less. 0 for frames without a score.
     fringes : float32, at least 0
         Fringe visibility: signal-to-noise ratio of the fringes, from the photons themselves.
     out_of_distribution : float32, at least 0

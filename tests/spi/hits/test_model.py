@@ -89,3 +89,47 @@ def test_wrong_arrays_masks_and_models_are_told(model: HitModel, folder: Path) -
         classify(frames(), mask=np.ones((3, 3), dtype=bool), model=folder)
     with pytest.raises(WeightsError, match="no such weights"):
         load_model(folder / "other.safetensors")
+
+
+def of_sureness(logits: np.ndarray, run_bias: float) -> HitModel:
+    """Return a model whose frames, told apart by their brightness, have these log odds; rings are everywhere."""
+
+    class Told(torch.nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.scores = torch.nn.Linear(1, 2)
+            torch.nn.init.zeros_(self.scores.bias)
+            self.scores.weight.data = torch.tensor([[0.0], [1.0]])
+
+        def features(self, images: torch.Tensor) -> torch.Tensor:
+            light = images[:, 2].sum((1, 2))
+            order = light.argsort().argsort()
+            return torch.from_numpy(logits).float()[order][:, None]
+
+    extra = {"temperature": 1.0, "run_bias": run_bias}
+    card = ModelCard(name="told", architecture="hitnet", options={}, preprocessing="features", extra=extra)
+    return HitModel(Told(), card, {}, torch.device("cpu"))
+
+
+def ringed(n: int) -> np.ndarray:
+    light = frames(1)[0] * np.linspace(1, 3, n)[:, None, None]
+    return np.random.default_rng(1).poisson(light).astype(np.float32)
+
+
+def test_where_hits_are_clear_middling_frames_are_less_sure() -> None:
+    clear = np.concatenate([np.full(3, 2.0), np.full(45, 8.0)])
+    as_they_are, judged = (of_sureness(clear, share).score(ringed(48)) for share in (0.0, 0.5))
+    assert (as_they_are.good.sum(), judged.good.sum()) == (48, 45)
+    middling = as_they_are.single < 0.9
+    # Half of what the hits' odds of 8 have beyond those of 0.8.
+    assert judged.single[middling] == pytest.approx(1 / (1 + np.exp(0.5 * (8 - np.log(4)) - 2)), abs=1e-3)
+    weak = np.full(48, 1.5)
+    assert of_sureness(weak, 0.5).score(ringed(48)).good.all()
+
+
+def test_few_hits_have_no_bias_and_a_run_s_is_kept() -> None:
+    model = of_sureness(np.full(19, 8.0), 0.5)
+    assert model.measure(ringed(19)).bias == 0
+    constants = of_sureness(np.full(30, 8.0), 0.5).measure(ringed(30))
+    assert constants.bias == pytest.approx(0.5 * (8 - np.log(4)), abs=0.02)
+    assert type(constants).from_bytes(constants.to_bytes()).bias == constants.bias

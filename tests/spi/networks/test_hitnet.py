@@ -5,7 +5,7 @@ import torch
 
 from friedel.core.errors import PlanError
 from friedel.core.networks import build_network
-from friedel.spi.networks.hitnet import HitNet
+from friedel.spi.networks.hitnet import HitNet, fuses_layers
 
 
 def test_scores_come_from_the_features() -> None:
@@ -38,3 +38,17 @@ def test_the_default_is_small() -> None:
 def test_options_out_of_range_are_told(options: dict[str, float]) -> None:
     with pytest.raises(PlanError, match="HitNet needs"):
         build_network("hitnet", options)
+
+
+def test_fewer_steps_give_the_same_features() -> None:
+    torch.manual_seed(3)
+    network = HitNet(depth=2, placed=True)
+    for parameter in network.parameters():
+        torch.nn.init.normal_(parameter, std=0.1)
+    quick, images = network.eval().folded(), torch.rand(5, 4, 64, 64)
+    if not fuses_layers():
+        pytest.skip("this torch has no fused layers")
+    with torch.no_grad():
+        exact = quick.features(images)
+        found = quick.quick_features(images.to(torch.bfloat16, memory_format=torch.channels_last))
+    assert torch.allclose(found.float(), exact, atol=0.03 * float(exact.abs().max()))

@@ -14,6 +14,7 @@ from friedel.spi.adapt.labelled_run import FeatureModel, count_frames, sample_ru
 from friedel.spi.frames.files import FrameFiles
 from friedel.spi.frames.labels import FrameLabels, read_labels
 from friedel.spi.hits.last_layer import Adapted, AdaptOptions, Head, adapt_head
+from friedel.spi.hits.model import RUN_BIAS
 from friedel.spi.hits.probability.calibration import Isotonic, Platt, Temperature, calibration_from
 
 _SAMPLE = 600  # frames by which features are standardised: their mean is then known to 1/√600 = 4 % of the spread
@@ -138,7 +139,9 @@ def _tell(adapted: Adapted, known: FrameLabels, observer: Observer) -> None:
 
 
 def _card(card: ModelCard, adapted: Adapted, known: FrameLabels, files: FrameFiles) -> ModelCard:
-    kept = {name: value for name, value in card.extra.items() if name not in (Isotonic.KEY, Isotonic.VALUES, Platt.KEY)}
+    # Labels of the run itself know its bias.
+    others = (Isotonic.KEY, Isotonic.VALUES, Platt.KEY, RUN_BIAS)
+    kept = {name: value for name, value in card.extra.items() if name not in others}
     n_single, n_other = int(known.single.sum()), int((~known.single).sum())
     names = ", ".join(path.name for path in files.paths)
     own = f"Its last step was adapted to {names} from {n_single} single hits and {n_other} other frames."

@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from friedel._version import __version__
 from friedel.core.errors import InputError, PlanError
@@ -29,7 +28,7 @@ from friedel.spi.frames.series import find_series
 from friedel.spi.hits.selection import OF_SIZE, precision_estimate, select
 from friedel.spi.hits.sizes.droplets import are_droplets
 from friedel.spi.hits.sizes.modes import size_modes
-from friedel.spi.records import Beam, FrameStatus, HitScores
+from friedel.spi.records import Beam, FrameStatus
 from friedel.spi.scores.scored_run import ScoredRun
 
 # A file written to within this time is looked at again for new frames.
@@ -274,7 +273,8 @@ def _selected_run(outcomes: list[Outcome], plan: ClassifyPlan) -> ScoredRun:
 def _figures(run: ScoredRun) -> dict[str, Any]:
     scores = run.scores
     diameter, asphericity, unround = (getattr(scores, name)[run.selected] for name in OF_SIZE)
-    precision = precision_estimate(scores.single[run.selected], diameter)
+    modes = size_modes(diameter)
+    precision = precision_estimate(scores.single[run.selected], diameter, modes)
     counts = {status.name.lower(): int((scores.status == status).sum()) for status in FrameStatus}
     return {
         "frames": run.n_frames,
@@ -286,7 +286,11 @@ def _figures(run: ScoredRun) -> dict[str, Any]:
         "reject_band": int(scores.reject_band.sum()),
         "out_of_distribution": int((scores.out_of_distribution > 1).sum()),
         "skipped": run.n_frames - counts["scored"],
-        "sizes": _sizes(scores, run.selected),
+        "sizes": {
+            "unit": scores.length_unit,
+            "measured": int(np.isfinite(diameter).sum()),
+            "modes": [asdict(mode) for mode in modes],
+        },
         "droplets": int(are_droplets(diameter, asphericity, unround).sum()),
         "status": counts,
         "read": [dict(file.read) for file in run.files if file.read][:_MOST_READ],
@@ -294,12 +298,6 @@ def _figures(run: ScoredRun) -> dict[str, Any]:
         "classified": datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC"),
         "version": __version__,
     }
-
-
-def _sizes(scores: HitScores, selected: NDArray[np.bool_]) -> dict[str, Any]:
-    """Return the modes of the selected frames' sizes, the main one first."""
-    modes = [asdict(mode) for mode in size_modes(scores.diameter[selected])]
-    return {"unit": scores.length_unit, "measured": int(np.isfinite(scores.diameter[selected]).sum()), "modes": modes}
 
 
 def _tell_growth(tasks: list[FileTask], outcomes: list[Outcome], observer: Observer) -> None:

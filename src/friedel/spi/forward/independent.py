@@ -41,6 +41,8 @@ class OtherDomainOptions(Options):
     """Pixels along y and x."""
     single_fraction: Annotated[float, Field(gt=0, lt=1)] = 0.5
     """Share of single hits."""
+    blank_fraction: Annotated[float, Field(ge=0, lt=1)] | None = None
+    """Share of blanks among the other frames; None: 15 %."""
     seed: Annotated[int, Field(ge=0)] = 20_000
     """Seed of every random choice."""
 
@@ -107,11 +109,19 @@ def other_run(options: OtherDomainOptions, number: int, *, molecules: Sequence[B
     unit = make(rng)
     beam = _Beam.drawn(options.side, rng)
     camera = _Camera.drawn(options.side, beam, rng)
-    names, shares = zip(*_BAD.items(), strict=True)
+    names, shares = zip(*_bad_shares(options.blank_fraction).items(), strict=True)
     bad = rng.choice(np.array(names), options.frames, p=np.array(shares))
     kinds = np.where(rng.random(options.frames) < options.single_fraction, "single", bad)
     frames = np.stack([camera.read(_light(kind, unit, beam, rng), rng) for kind in kinds])
     return OtherRun(frames=frames, mask=camera.mask, single=kinds == "single", kind=kinds, particle=name)
+
+
+def _bad_shares(blank: float | None) -> dict[str, float]:
+    """Return what bad frames show, with such a share of blanks."""
+    if blank is None:
+        return _BAD
+    left = (1 - blank) / (1 - _BAD["empty"])
+    return {kind: blank if kind == "empty" else share * left for kind, share in _BAD.items()}
 
 
 @dataclass(frozen=True, eq=False)

@@ -25,10 +25,10 @@ from friedel.spi.hits.preparation.prepare import Prepared, RunConstants, checked
 from friedel.spi.hits.preparation.run_calibration import measure_run, picked_frames
 from friedel.spi.hits.preparation.standardise import Standardiser
 from friedel.spi.hits.probability.blanks import Background, blank_probability
-from friedel.spi.hits.probability.calibration import calibration_from
+from friedel.spi.hits.probability.calibration import calibration_from, log_odds
 from friedel.spi.hits.sizes.roundness import unround
 from friedel.spi.hits.sizes.spheroid import measured_sizes
-from friedel.spi.networks.hitnet import HitNet
+from friedel.spi.networks.hitnet import HitNet, fuses_layers
 from friedel.spi.records import FrameStatus, HitScores, joined_scores, no_scores
 
 BATCH = 256
@@ -37,10 +37,15 @@ BATCH = 256
 # Used where a model's card names no other. In simulated runs with as many bad frames as single hits 0.8 selects with a
 # precision of 96 to 99 %; 0.92 with 98 to 99 %, but loses one more elongated body in five, seen from the side mostly.
 _SINGLE_FROM = 0.8
+RUN_BIAS = "run_bias"
+"""Entry of a model's card: which share of its hits' odds a run's bias is."""
 FRINGES_FROM = 3.0
 """Least fringe visibility of the default selection: noise alone reaches it in one frame of 200."""
 # A background found in weak hits of one kind would call them blanks. Of 180 blanks of made-up runs none reaches more.
 _SURELY_NO_BLANK = 0.9
+# A run's bias is measured on at least so many hits, from what nine in ten of them reach.
+_FEWEST_HITS, _A_TENTH = 20, 0.1
+_SUREST = 1e-6  # of 1 − p: float32 knows few probabilities nearer to 1
 _REJECT = (0.1, 0.9)  # probabilities between which more than one decision in ten is wrong
 # One pixel in so many tells of most frames that they aren't constant.
 _GLANCE = 61
@@ -79,6 +84,11 @@ class HitModel:
         """Least fringe visibility of the default selection."""
         return _number(self.card, "fringes_from", FRINGES_FROM)
 
+    @property
+    def single_from(self) -> float:
+        """Least probability of a single hit of the default selection."""
+        return _number(self.card, "single_from", _SINGLE_FROM)
+
     def measure(
         self,
         frames: NDArray[Any],
@@ -92,7 +102,9 @@ class HitModel:
         constants = measure_run(sample, measured, centre=centre)
         if not len(sample):
             return constants
-        return replace(constants, background=Background.measured(polar_sums(prepare(sample, measured, constants))))
+        prepared = prepare(sample, measured, constants)
+        constants = replace(constants, background=Background.measured(polar_sums(prepared)))
+        return replace(constants, bias=self._bias(sample, measured, prepared, constants))
 
     def score(
         self, frames: NDArray[Any], mask: NDArray[np.bool_] | None = None, *, run: RunConstants | None = None
@@ -142,19 +154,25 @@ class HitModel:
 
     @torch.no_grad()
     def _features(self, frames: NDArray[Any], mask: NDArray[np.bool_], prepared: Prepared) -> Tensor:
-        images = self._input(frames, mask, prepared).to(self.device, memory_format=torch.channels_last)
-        with torch.autocast(self.device.type, torch.bfloat16, enabled=quick_in_bfloat16(self.device)):
+        quick = quick_in_bfloat16(self.device)
+        fused = quick and self.device.type == "cpu" and isinstance(self.network, HitNet) and fuses_layers()
+        images = self._input(frames, mask, prepared, torch.bfloat16 if fused else torch.float32)
+        images = images.to(self.device, memory_format=torch.channels_last)
+        if fused:
+            return self.network.quick_features(images).float()  # type: ignore[operator]
+        with torch.autocast(self.device.type, torch.bfloat16, enabled=quick):
             described: Tensor = self.network.features(images)  # type: ignore[operator]
         return described.float()
 
-    def _input(self, frames: NDArray[Any], mask: NDArray[np.bool_], prepared: Prepared) -> Tensor:
+    def _input(self, frames: NDArray[Any], mask: NDArray[np.bool_], prepared: Prepared, dtype: torch.dtype) -> Tensor:
         if self.card.preprocessing == FRINGES:
-            return model_input(prepared)
-        return torch.from_numpy(Standardiser.from_statistics(self.statistics)(frames, mask))
+            return model_input(prepared, dtype)
+        return torch.from_numpy(Standardiser.from_statistics(self.statistics)(frames, mask)).to(dtype)
 
     @torch.no_grad()
-    def _batch(self, frames: NDArray[Any], mask: NDArray[np.bool_], constants: RunConstants) -> HitScores:
-        prepared = prepare(frames, mask, constants)
+    def _seen(
+        self, frames: NDArray[Any], mask: NDArray[np.bool_], prepared: Prepared, constants: RunConstants
+    ) -> "_Seen":
         described = self._features(frames, mask, prepared)
         scores = self.head(described)
         status = _status(prepared)
@@ -163,22 +181,63 @@ class HitModel:
         fringes = fringe_visibility(around) / (1.0 if background is None else background.structure)
         alone = calibration_from(_calibration(self.card))((scores[:, 1] - scores[:, 0]).cpu().numpy())
         empty = blank_probability(around, fringes, background).numpy() * _may_be_blank(alone)
-        blank = np.where(scored, empty, 0.0).astype(np.float32)
-        single = np.where(scored, alone * (1 - blank), 0.0).astype(np.float32)
-        visible = np.where(scored, fringes.numpy(), 0.0).astype(np.float32)
+        single = _less_sure(alone * (1 - empty), constants.bias)
+        kept = (np.where(scored, values, 0.0).astype(np.float32) for values in (fringes.numpy(), empty, single))
+        return _Seen(status, described, around, *kept)
+
+    def _bias(
+        self, frames: NDArray[Any], mask: NDArray[np.bool_], prepared: Prepared, constants: RunConstants
+    ) -> float:
+        """Return a run's bias, from a sample of its frames: a share of the odds that its hits have beyond the least.
+
+        How sure the network is of a hit goes with brightness, detector and kind of particle, which a run's frames
+        share; and as sure as it is of the hits, so far do its bad frames reach. The share is in the model's card.
+        """
+        share = _number(self.card, RUN_BIAS, 0.0)
+        if not share:
+            return 0.0
+        seen = self._seen(frames, mask, prepared, constants)
+        hits = seen.single[(seen.fringes >= self.fringes_from) & (seen.single >= self.single_from)]
+        if len(hits) < _FEWEST_HITS:
+            return 0.0
+        least = log_odds(self.single_from)
+        return share * float(np.quantile(log_odds(np.minimum(hits, 1 - _SUREST)), _A_TENTH) - least)
+
+    @torch.no_grad()
+    def _batch(self, frames: NDArray[Any], mask: NDArray[np.bool_], constants: RunConstants) -> HitScores:
+        seen = self._seen(frames, mask, prepare(frames, mask, constants), constants)
+        scored = seen.status == FrameStatus.SCORED
         low, high = _number(self.card, "reject_low", _REJECT[0]), _number(self.card, "reject_high", _REJECT[1])
-        shown = visible >= self.fringes_from
+        shown = seen.fringes >= self.fringes_from
+        unlike = out_of_distribution_score(seen.described, self.statistics)
         return HitScores(
-            single=single,
-            blank=blank,
-            fringes=visible,
-            out_of_distribution=out_of_distribution_score(described, self.statistics).cpu().numpy().astype(np.float32),
-            reject_band=scored & (blank < 0.5) & (single > low) & (single < high),
-            good=scored & shown & (single >= _number(self.card, "single_from", _SINGLE_FROM)),
-            status=status,
+            single=seen.single,
+            blank=seen.blank,
+            fringes=seen.fringes,
+            out_of_distribution=unlike.cpu().numpy().astype(np.float32),
+            reject_band=scored & (seen.blank < 0.5) & (seen.single > low) & (seen.single < high),
+            good=scored & shown & (seen.single >= self.single_from),
+            status=seen.status,
             model=self.name,
-            **_sizes(around, scored & shown & (single > low)),
+            **_sizes(seen.around, scored & shown & (seen.single > low)),
         )
+
+
+@dataclass(frozen=True, eq=False)
+class _Seen:
+    """What is seen in frames: features, polar sums, and scores ``(n,)``, 0 for frames without a score."""
+
+    status: NDArray[np.uint8]
+    described: Tensor
+    around: Polar
+    fringes: Array
+    blank: Array
+    single: Array
+
+
+def _less_sure(single: NDArray[np.float64], bias: float) -> NDArray[np.float64]:
+    """Return probabilities whose log odds are so much lower."""
+    return single if bias == 0 else single / (single + (1 - single) * np.exp(bias))
 
 
 def _may_be_blank(alone: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -91,6 +91,9 @@ class CalibrationOptions(Options):
     frames held back."""
     reject_error: Annotated[float, Field(gt=0, lt=0.5)] = 0.05
     """The reject band is where frames of one probability are judged wrongly more often than this."""
+    run_bias: Annotated[float, Field(ge=0, lt=1)] = 0.0
+    """Log odds are lowered, run by run, by this share of what nine in ten of the run's hits have beyond the threshold
+    of the default selection: where hits are clear, what is middling isn't one. For models of many experiments."""
 
 
 class TrainingPlan(Plan):

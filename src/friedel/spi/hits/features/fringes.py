@@ -6,12 +6,14 @@ that varies around the beam faster than twice a turn (streaks, speckles). Both o
 sectors: a weak ring shows in no single cell. No model of a particle, no training.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
 
 import numpy as np
 import torch
 from torch import Tensor
+from torch.nn import functional
 
 from friedel.spi.hits.features.polar import DRIFT, SECTORS, Polar
 
@@ -48,11 +50,12 @@ def fringe_visibility(frames: Polar) -> Tensor:
 def rises(frames: Polar) -> Tensor:
     """Return the significance of light that rises outwards, ``(n,)``."""
     photons, area = (values[:, ::2] + values[:, 1::2] for values in (frames.photons, frames.area))
-    best = torch.zeros(len(photons))
+    scales = []
     for scale in _SCALES:
-        best = torch.maximum(best, _Changes.outwards(photons, area, frames.read_variance, scale).significance())
+        scales.append(_Changes.outwards(photons, area, frames.read_variance, scale))
         photons, area = (values[..., ::2] + values[..., 1::2] for values in (photons, area))
-    return best.sqrt()
+    which = torch.cat([torch.full((scale.rise.shape[-1],), k) for k, scale in enumerate(scales)])
+    return _Changes.joined(scales).significance(functional.one_hot(which).float()).amax(1).clamp_min(0).sqrt()
 
 
 @dataclass(frozen=True, eq=False)
@@ -61,16 +64,23 @@ class _Changes:
 
     Attributes
     ----------
-    rise, variance, least, uneven, counted : (n, sectors, stretches) float32
-        The change and its variance by counting; the variance of one photon more, for no count of zero is without
-        error; what an uneven response can make; and whether both stretches were measured.
+    rise, variance, uneven : (n, sectors, stretches) float32
+        The change and its variance by counting; and what an uneven response can make.
+    least, counted : (1 or n, sectors, stretches) float32
+        The variance of one photon more, for no count of zero is without error; and whether both stretches were
+        measured.
     """
 
     rise: Tensor
     variance: Tensor
-    least: Tensor
     uneven: Tensor
+    least: Tensor
     counted: Tensor
+
+    @classmethod
+    def joined(cls, parts: Sequence["_Changes"]) -> "_Changes":
+        """Return the stretches of several scales side by side."""
+        return cls(*(torch.cat([getattr(part, name) for part in parts], dim=-1) for name in cls.__annotations__))
 
     @classmethod
     def outwards(cls, n: Tensor, a: Tensor, read_variance: float, scale: int) -> "_Changes":
@@ -96,22 +106,25 @@ class _Changes:
         return cls(
             rise=(density[..., 1:] - density[..., :-1]).mul_(weight),
             variance=(noise[..., 1:] + noise[..., :-1] + drift).mul_(squared),
-            least=(squared * (inner**2 + outer**2)).expand_as(density[..., 1:]),
-            uneven=density[..., :-1].clamp_min(0) * weight * _UNEVEN_RAYS,
+            uneven=density[..., :-1].clamp_min(0) * (weight * _UNEVEN_RAYS),
+            least=squared * (inner**2 + outer**2),
             counted=counted,
         )
 
-    def significance(self) -> Tensor:
-        """Return Σ t² of the significant rises, ``(n,)``: the greatest of single sectors, and of 2, 4 … together."""
-        t = self.rise / (self.variance + self.least).addcmul_(self.uneven, self.uneven).add_(1e-12).sqrt_()
-        significant = t.clamp_min_(_LEAST).square_().sub_(_LEAST**2).sum((1, 2))
-        mine = significant - _NOISE_LEAVES * self.counted.sum((1, 2))
-        return torch.maximum(mine, self._halved().significance()) if self.rise.shape[1] > 1 else mine
+    def significance(self, groups: Tensor) -> Tensor:
+        """Return Σ t² of the significant rises, ``(n, k)``: the greatest of single sectors, and of 2, 4 … together.
+
+        ``groups`` ``(stretches, k)`` says which stretches are added.
+        """
+        t = (self.variance + self.least).addcmul_(self.uneven, self.uneven).add_(1e-12).rsqrt_().mul_(self.rise)
+        significant = t.clamp_min_(_LEAST).square_().sub_(_LEAST**2).sum(1)
+        mine = (significant - _NOISE_LEAVES * self.counted.sum(1)) @ groups
+        return torch.maximum(mine, self._halved().significance(groups)) if self.rise.shape[1] > 1 else mine
 
     def _halved(self) -> "_Changes":
         rise, variance, uneven = (v[:, ::2] + v[:, 1::2] for v in (self.rise, self.variance, self.uneven))
         least, counted = (torch.maximum(v[:, ::2], v[:, 1::2]) for v in (self.least, self.counted))
-        return _Changes(rise, variance, least, uneven, counted)
+        return _Changes(rise, variance, uneven, least, counted)
 
 
 def variation_around(frames: Polar) -> Tensor:
@@ -120,8 +133,9 @@ def variation_around(frames: Polar) -> Tensor:
     Opposite sectors are added, so that a beam off the centre makes nothing.
     """
     best, read_variance = torch.zeros(len(frames)), frames.read_variance
+    halves = [values.mT for values in frames.half_turn()]
     for scale in _SCALES_AROUND:
-        n, a = (values.reshape(len(values), SECTORS // 2, -1, scale).sum(-1).mT for values in frames.half_turn())
+        n, a = (values.unflatten(1, (-1, scale)).sum(2) for values in halves)
         known = (a > scale).to(n.dtype)
         known = known * (known.sum(-1, keepdim=True) >= SECTORS // 4)
         n, a = n * known, a * known
@@ -135,9 +149,10 @@ def variation_around(frames: Polar) -> Tensor:
 
 @cache
 def _twice_a_turn() -> Tensor:
-    """Return cos 2θ and sin 2θ of the sectors of a half turn, ``(2, sectors / 2)``."""
+    """Return 1, c = cos 2θ, s = sin 2θ, c², s² and c s of the sectors of a half turn, ``(sectors / 2, 6)``."""
     angle = 2 * np.pi * (np.arange(SECTORS // 2) + 0.5) / SECTORS
-    return torch.tensor(np.stack([np.cos(2 * angle), np.sin(2 * angle)]), dtype=torch.float32)
+    c, s = np.cos(2 * angle), np.sin(2 * angle)
+    return torch.tensor(np.stack([np.ones_like(c), c, s, c * c, s * s, c * s], axis=1), dtype=torch.float32)
 
 
 def _ellipse(n: Tensor, a: Tensor, read_variance: float) -> Tensor:
@@ -145,21 +160,22 @@ def _ellipse(n: Tensor, a: Tensor, read_variance: float) -> Tensor:
 
     ``n`` and ``a`` are ``(frames, rings, sectors)``. That is what an ellipse of Gaussian light, of any axes, has.
     """
-    cosine, sine = _twice_a_turn()
+    turns = _twice_a_turn()
     total = n.sum(-1, keepdim=True).clamp_min(0) + _HALF_A_PHOTON
-    c = s = torch.zeros_like(total)
+    shape = torch.zeros(*total.shape[:-1], 2)
     model = a * (total / a.sum(-1, keepdim=True).clamp_min(1e-3))
     for _ in range(_NEWTON_STEPS):
-        share = model / (model + read_variance * a + _HALF_A_PHOTON)
-        weight, gap = share * model, share * (n - model)
-        sums = weight.sum(-1, keepdim=True).clamp_min(1e-6)
-        dc, ds = (turn - (weight @ turn)[..., None] / sums for turn in (cosine, sine))
-        cc, ss, cs = ((weight * one * other).sum(-1, keepdim=True) for one, other in ((dc, dc), (ds, ds), (dc, ds)))
-        gc, gs = ((gap * turn).sum(-1, keepdim=True) for turn in (dc, ds))
-        cc, ss = cc + 1, ss + 1
+        share = model / (model + (read_variance * a + _HALF_A_PHOTON))
+        weights = ((share * model) @ turns).unbind(-1)
+        gap, *pulls = (share.mul_(n - model) @ turns[:, :3]).unbind(-1)
+        # Moments about the weighted means of c and s: the ring's brightness is free.
+        sums = weights[0].clamp_min(1e-6)
+        mc, ms = weights[1] / sums, weights[2] / sums
+        cc, ss, cs = weights[3] - mc * weights[1] + 1, weights[4] - ms * weights[2] + 1, weights[5] - mc * weights[2]
+        gc, gs = pulls[0] - mc * gap, pulls[1] - ms * gap
         det = cc * ss - cs**2
-        c = c + ((ss * gc - cs * gs) / det).clamp_(-1, 1)
-        s = s + ((cc * gs - cs * gc) / det).clamp_(-1, 1)
-        model = a * torch.exp(c * cosine + s * sine)
-        model = model * (total / model.sum(-1, keepdim=True).clamp_min(1e-6))
+        step = torch.stack([(ss * gc - cs * gs) / det, (cc * gs - cs * gc) / det], dim=-1)
+        shape = shape + step.clamp_(-1, 1)
+        model = (shape @ turns[:, 1:3].T).exp_().mul_(a)
+        model = model.mul_(total / model.sum(-1, keepdim=True).clamp_min(1e-6))
     return model

@@ -7,6 +7,7 @@ beam is `fringes`' part.
 """
 
 from dataclasses import dataclass
+from functools import cache
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -75,7 +76,7 @@ class _Models:
         shapes = background.profile * (_CHANGES[:, None] * background.change).exp()
         total = (area @ background.profile) * np.exp(background.level + strength * background.spread)
         light = total * _of_one_photon(shapes, area)[:, None, None]
-        particle = total * _of_one_photon(sphere_rings(_DIAMETERS), area)
+        particle = total * _of_one_photon(_particles(), area)
         shares, floor = _SHARES[:, None, None], noise / area.clamp_min(1) + _DARKEST
         return cls(blank=light[:, 0, 0] + floor, hit=(1 - shares) * light + shares * particle + floor)
 
@@ -94,6 +95,12 @@ class _Models:
     def _likelihood(self, counted: Tensor, expected: Tensor, model: Tensor) -> Tensor:
         flat = model.flatten(0, -2)
         return (counted @ flat.log().T - expected @ flat.T).view(-1, *model.shape[:-1])
+
+
+@cache
+def _particles() -> Tensor:
+    """Return the rings of the particles averaged over, ``(diameters, 64)``."""
+    return sphere_rings(_DIAMETERS)
 
 
 def _wings(departure: Tensor) -> Tensor:

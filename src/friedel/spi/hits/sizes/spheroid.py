@@ -181,7 +181,7 @@ class _Spheroids:
         return mean.sqrt(), c, s
 
     def _linear(self, values: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """Return residuals and weights ``(n, cells)`` and the model's slopes ``(n, cells, 5)``."""
+        """Return residuals and weights ``(n, cells)`` and the model's slopes ``(n, 5, cells)``."""
         log_forward, background, log_diameter, c, s = values.T[..., None]
         squared = 1 + c * self.cosine + s * self.sine
         u = np.pi / EDGE * self.radius * log_diameter.exp() * squared.sqrt()
@@ -191,17 +191,17 @@ class _Spheroids:
         model = sphere + self.a * background
         weight = (self.a > 0) / (model.clamp_min(0) + self.noise + (_MODEL_ERROR * model) ** 2)
         turned = 0.5 * growth / squared
-        slopes = torch.stack([sphere, self.a.expand_as(model), growth, turned * self.cosine, turned * self.sine], -1)
+        slopes = torch.stack([sphere, self.a.expand_as(model), growth, turned * self.cosine, turned * self.sine], 1)
         return self.n - model, weight, slopes
 
     def _normal(self, gap: Tensor, weight: Tensor, slopes: Tensor) -> tuple[Tensor, Tensor]:
         """Return the normal matrix ``(n, 5, 5)``, damped, and the right-hand side ``(n, 5)``."""
-        weighed = slopes * weight[..., None]
-        normal = weighed.mT @ slopes
+        weighed = slopes * weight[:, None]
+        normal = weighed @ slopes.mT
         damping = 1e-3 * torch.diag_embed(normal.diagonal(dim1=1, dim2=2)) + 1e-6 * torch.eye(5)
         # Outlines are near round unless the pattern says otherwise: a spread of one half.
         prior = torch.diag(torch.tensor([0.0, 0.0, 0.0, 4.0, 4.0]))
-        return normal + damping + prior, (weighed * gap[..., None]).sum(1)
+        return normal + damping + prior, (weighed @ gap[..., None])[..., 0]
 
     def _kept(self, values: Tensor) -> Tensor:
         """Return the parameters within what can be."""
