@@ -59,12 +59,15 @@ for (kind, particle, _), single, fringes in zip(shown, scores.single, scores.fri
 everywhere = np.ones((128, 128), dtype=bool)
 constants = measure_run(frames, everywhere)
 seen = model_input(prepare(frames, everywhere, constants)).numpy()
+unknown_is_grey = plt.get_cmap("magma").with_extremes(bad="0.6")
 figure, axes = plt.subplots(3, len(shown), figsize=(2.4 * len(shown), 7.2), layout="constrained")
 for column, (kind, particle, _) in enumerate(shown):
     photons = np.where(mask, frames[column], np.nan)
     pictures = [np.log10(1 + photons), seen[column, 2], seen[column, 0]]
     for axis, picture in zip(axes[:, column], pictures, strict=True):
-        axis.imshow(picture, cmap="magma")
-        axis.set_axis_off()
+        axis.imshow(picture, cmap=unknown_is_grey)
+        axis.set(xticks=[], yticks=[])
     axes[0, column].set_title(f"{kind}: {particle}\nsingle {scores.single[column]:.2f}", fontsize=9)
+for row, name in enumerate(("recorded, log₁₀(1 + photons)", "the pattern, prepared", "its fringes' spectrum")):
+    axes[row, 0].set_ylabel(name, fontsize=9)
 figure.savefig("what_the_classifier_sees.png", dpi=110)

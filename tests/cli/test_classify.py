@@ -1,12 +1,15 @@
 """`friedel classify` at the terminal: what it says, and one clear line for whatever is wrong with the input."""
 
 import json
+from collections import defaultdict
+from types import SimpleNamespace
 
 import h5py
 import numpy as np
 import pytest
 from typer.testing import CliRunner
 
+from friedel.cli.classify import show_classification
 from friedel.cli.main import app
 from friedel.spi.classify import classify as classify_workflow
 from friedel.spi.records import HitScores
@@ -189,3 +192,13 @@ def test_a_scored_file_that_vanishes_before_its_frames_are_copied_is_left_out(tm
     assert result.exit_code == 2
     assert json.loads((tmp_path / "hits" / "summary.json").read_text())["frames"] == 30
     assert "its 30 scores are kept" in result.stderr
+
+
+@pytest.mark.parametrize("by_size", [False, True])
+def test_how_to_select_by_size_is_said_unless_it_was_done(by_size, capsys):
+    modes = [{"diameter": 58.8, "spread": 0.05, "share": 1.0}]
+    figures = defaultdict(int, precision=None, sizes={"unit": "nm", "modes": modes}, status=defaultdict(int))
+    show_classification(SimpleNamespace(figures=figures, n_new=0, seconds=1.0, files={}, failed={}), by_size=by_size)
+    said = capsys.readouterr().out
+    assert "main size 58.8 nm" in said
+    assert ("select.mode=main" in said) is not by_size

@@ -57,6 +57,22 @@ def test_version(run):
     assert run("--version").output.strip() == f"friedel {__version__}"
 
 
+def test_the_package_runs_as_a_module():
+    done = subprocess.run([sys.executable, "-m", "friedel", "--version"], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == f"friedel {__version__}"
+
+
+def test_a_scan_is_planned_from_what_is_known(run):
+    known = ("size_nm=300", "energy_ev=9e3", "distance_m=0.5")
+    assert "size_nm" in run("plan-scan").output  # nothing said: the names of what can be
+    done = run("plan-scan", *known, "hkl=0,0,2", "flux_per_um2=1e10")
+    assert done.exit_code == 0
+    assert "d = 2.0391" in done.output
+    refused = run("plan-scan", *known, "hkl=111")
+    assert refused.exit_code == 2
+    assert "hkl=1,1,1" in refused.output
+
+
 def test_an_error_is_one_line_on_stderr_with_exit_code_2(run, tmp_path):
     result = run("reconstruct", tmp_path / "none.npy", "-o", tmp_path / "result")
     assert result.exit_code == 2

@@ -2,12 +2,14 @@
 
 import asyncio
 import json
+import re
 import shutil
 import threading
 import time
 import urllib.error
 import urllib.request
 
+import h5py
 import numpy as np
 import pytest
 
@@ -112,6 +114,31 @@ def test_every_kind_of_result_has_its_row(archive):
     assert rows["scan_0007"]["errors"] == {"strain_rms": 1e-5}
     assert rows["scan_0001"]["waiting"]
     assert "not a result that friedel wrote" in rows["damaged"]["error"]
+
+
+def test_names_of_several_folders_differ_and_a_run_s_frames_are_no_result(archive, tmp_path):
+    for name in ("monday", "tuesday"):
+        (tmp_path / name / "result").mkdir(parents=True)
+        (tmp_path / name / "result" / "reconstruction.cxi").hardlink_to(archive / "scan_0000" / "reconstruction.cxi")
+    hits = tmp_path / "monday" / "hits"
+    hits.mkdir()
+    (hits / "scores.h5").write_bytes(b"")
+    modes = [{"diameter": 58.8, "spread": 0.05, "share": 1.0, "low": 51.0, "high": 68.0}]
+    read = [{"file": "/data/run_1.cxi"}, {"file": "/data/run_2.cxi"}]
+    summary = {"frames": 10, "selected": 5, "read": read, "sizes": {"unit": "nm", "modes": modes}}
+    (hits / "summary.json").write_text(json.dumps(summary))
+    with h5py.File(tmp_path / "monday" / "run_1.cxi", "w") as run:
+        run["entry_1/data_1/data"] = np.zeros((2, 4, 4))
+    (tmp_path / "monday" / "damaged.cxi").write_bytes(b"half a file")
+    found = find_results([tmp_path / "monday", tmp_path / "tuesday"])
+    names = ["monday/damaged.cxi", "monday/hits", "monday/result", "tuesday/result"]
+    assert [entry.name for entry in found] == names
+    assert [e.name for e in find_results([tmp_path / "monday" / "result", tmp_path / "tuesday" / "result"])] == [
+        "monday/result",
+        "tuesday/result",
+    ]
+    row = row_of(found[1])
+    assert (row["source"], row["diameter_nm"]) == ("run_1.cxi and 1 more", 58.8)
 
 
 def test_what_small_files_don_t_say_is_read_from_the_volume(archive):
@@ -263,6 +290,11 @@ def test_slices_are_linked_and_a_line_gives_a_profile_and_its_numbers(opened, tm
             tab.click(f"button:text-is('{name}')")
         download.value.save_as(tmp_path / name)
         assert (tmp_path / name).read_bytes().startswith(start)
+    drawing = (tmp_path / "SVG").read_text()
+    z, _, x = (int(re.findall(r"of (\d+)", tab.locator("figcaption").nth(k).inner_text())[0]) for k in range(3))
+    wide = [float(width) for width in re.findall(r'<image[^>]* width="([\d.]+)"', drawing)][:3]
+    assert len({round(width / n, 6) for width, n in zip(wide, (x, x, z), strict=True)}) == 1  # one scale for all
+    assert len(set(re.findall(r">([\d.]+ nm)<", drawing))) == 1
     rows = (tmp_path / "CSV").read_text().splitlines()
     assert len(rows) > 5
     assert said == []

@@ -11,11 +11,11 @@ from typing import Annotated
 import numpy as np
 from matplotlib.colors import LogNorm
 from numpy.typing import NDArray
-from pydantic import Field
+from pydantic import Field, field_validator
 
-from friedel.bcdi.forward.bragg import diffract
+from friedel.bcdi.forward.bragg import count_photons, expected_intensities, voxel_transfer
 from friedel.core.errors import PlanError
-from friedel.core.figures import BLUE, INTENSITY_MAP, new_figure, plain_axes
+from friedel.core.figures import BLUE, INTENSITY_MAP, TEXT_POINTS, new_figure, plain_axes
 from friedel.core.files.atomic import replacing
 from friedel.core.optional import load_optional
 from friedel.core.options import Options
@@ -58,6 +58,13 @@ class ScanWish(Options):
     """Transverse coherence length (RMS width of the Gaussian); None: not limiting."""
     coherence_longitudinal_um: Annotated[float, Field(gt=0)] | None = None
     """Longitudinal coherence length; None: not limiting."""
+
+    @field_validator("hkl", mode="before")
+    @classmethod
+    def _three_numbers(cls, hkl: object) -> object:
+        if isinstance(hkl, (int, float, str)):
+            raise ValueError("write the three indices with commas, hkl=1,1,1")
+        return hkl
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -344,17 +351,26 @@ def planned_pattern(wish: ScanWish, advice: ScanAdvice, *, seed: int = 0, most: 
         Pixels along a side at most, about the peak.
     """
     n = min(wish.pixels, most)
-    wavelength, size = wavelength_angstrom(wish.energy_ev), wish.size_nm * ANGSTROM_PER_NM
-    across = wavelength * wish.distance_m / (n * wish.pixel_um * 1e-6)
-    along = advice.d_spacing_angstrom / (advice.frames * np.deg2rad(advice.step_deg))
-    if across * n < 1.3 * size or along * advice.frames < 1.3 * size:
+    size = wish.size_nm * ANGSTROM_PER_NM
+    field = np.array([advice.d_spacing_angstrom / np.deg2rad(advice.step_deg)] + 2 * [_field(wish)])
+    if min(field) < 1.3 * size:
         raise PlanError("the pattern is undersampled and can't be simulated; see the warnings")
     outline = SHAPES["wulff"](np.random.default_rng(seed))
     outline = outline.transformed(np.eye(3) * size / outline.extent.mean()).centred()
-    steps = np.array([along, across, across])
-    axes = [(np.arange(m) - m // 2) * step for m, step in zip((advice.frames, n, n), steps, strict=True)]
+    # Wider than what is shown, so that what leaves at one edge doesn't come back at the other.
+    shown = (advice.frames, n, n)
+    wide = tuple(m + m // 4 for m in shown)
+    steps = field / wide
+    axes = [(np.arange(m) - m // 2) * step for m, step in zip(wide, steps, strict=True)]
     filled = coverage(outline, np.stack(np.meshgrid(*axes, indexing="ij"), axis=-1), np.diag(steps))
-    return diffract(filled.astype(np.complex64), n_photons=advice.photons, seed=seed)
+    pattern = expected_intensities(filled.astype(np.complex64), n_photons=1.0) / voxel_transfer(filled.shape) ** 2
+    pattern = pattern[tuple(slice(w // 2 - m // 2, w // 2 - m // 2 + m) for w, m in zip(wide, shown, strict=True))]
+    return count_photons(pattern * np.float32(advice.photons / pattern.sum(dtype=np.float64)), seed=seed)
+
+
+def _field(wish: ScanWish) -> float:
+    """Return the width that one pixel's step in q stands for, λD/p, Å: of the box of any number of pixels."""
+    return wavelength_angstrom(wish.energy_ev) * wish.distance_m / (wish.pixel_um * 1e-6)
 
 
 def save_planned(path: Path, wish: ScanWish, advice: ScanAdvice, *, seed: int = 0) -> Path:
@@ -381,7 +397,10 @@ def save_planned(path: Path, wish: ScanWish, advice: ScanAdvice, *, seed: int = 
     left, right = figure.subplots(1, 2)
     middle = np.ma.masked_less(counts[len(counts) // 2], 1)
     image = left.imshow(middle, norm=LogNorm(1, max(2.0, float(counts.max()))), cmap=INTENSITY_MAP, origin="lower")
-    left.set(title="middle frame", xlabel="pixel", ylabel="pixel")
+    plain_axes(left, x="column (pixels)", y="row (pixels)")
+    left.grid(visible=False)
+    left.set_title("middle frame", fontsize=TEXT_POINTS)
+    right.set_title("rocking curve", fontsize=TEXT_POINTS)
     figure.colorbar(image, ax=left, label="photons")
     angles = (np.arange(len(counts)) - len(counts) // 2) * advice.step_deg
     right.semilogy(angles, np.maximum(counts.sum(axis=(1, 2)), 0.5), ".-", color=BLUE)

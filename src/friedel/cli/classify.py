@@ -69,13 +69,13 @@ def classify(
     chosen = (ClassifyPlan.load(plan) if plan else ClassifyPlan()).with_settings(settings or (), given=given)
     with reporting() as observer:
         result = run_classification(chosen, device=device, observer=observer)
-    show_classification(result)
+    show_classification(result, by_size=chosen.select.mode == "main" or chosen.select.size is not None)
     if result.failed:
         raise typer.Exit(PARTLY)
 
 
-def show_classification(result: "ClassifyResult") -> None:
-    """Print what was found, and where the files are."""
+def show_classification(result: "ClassifyResult", *, by_size: bool = False) -> None:
+    """Print what was found, and where the files are; how to select by size unless that was done."""
     figures = result.figures
     kept = "" if result.n_new == figures["frames"] else f", {result.n_new} of them scored now"
     rate = f" ({result.n_new / result.seconds:.0f} frames/s)" if result.n_new else ""
@@ -90,10 +90,8 @@ def show_classification(result: "ClassifyResult") -> None:
     if modes := figures["sizes"]["modes"]:
         unit, main = figures["sizes"]["unit"], modes[0]
         share = f"{main['share']:.0%} of the selected, {len(modes)} mode" + "s" * (len(modes) > 1)
-        typer.echo(
-            f"main size {main['diameter']:.3g} {unit} ± {main['spread']:.1%} ({share}); "
-            "leave droplets and dimers out with --set select.mode=main"
-        )
+        hint = "" if by_size else "; leave droplets and dimers out with --set select.mode=main"
+        typer.echo(f"main size {main['diameter']:.3g} {unit} ± {main['spread']:.1%} ({share}){hint}")
     if figures["droplets"]:
         typer.echo(f"{figures['droplets']} of the selected are round and of a size no others share: droplets, perhaps")
     kinds = {"blank": "blank", "reject_band": "in the reject band", "out_of_distribution": "out of distribution"}

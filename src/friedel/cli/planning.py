@@ -29,7 +29,7 @@ def plan_scan(
     """Plan a rocking scan: oversampling, step, range, frames and seconds for a wanted strain error."""
     from friedel.bcdi import planning
 
-    if names:
+    if names or not wishes:
         return _list(planning.ScanWish)
     wish = planning.ScanWish.read(_values(wishes), origin="command line")
     advice = planning.plan_scan(wish)
@@ -43,7 +43,7 @@ def plan_particles(wishes: Wishes = [], names: Names = False) -> None:  # noqa: 
     """Plan a run of single particles: pixels per fringe, photons per frame, hits for a wanted resolution."""
     from friedel.spi import planning
 
-    if names:
+    if names or not wishes:
         return _list(planning.ParticleWish)
     wish = planning.ParticleWish.read(_values(wishes), origin="command line")
     advice = planning.plan_particles(wish)
@@ -60,18 +60,18 @@ def _values(wishes: Sequence[str]) -> dict[str, Any]:
         name, equals, text = wish.partition("=")
         if not equals:
             raise PlanError(f"{wish!r}: write name=value, for instance size_nm=300; --names lists all")
-        values[name.strip()] = _number(text) if yaml.safe_load(text) is None else yaml.safe_load(text)
-        if isinstance(values[name.strip()], str):
-            values[name.strip()] = _number(text)
+        value = yaml.safe_load(text)
+        values[name.strip()] = _numbers(text) if value is None or isinstance(value, str) else value
     return values
 
 
-def _number(text: str) -> float | str:
-    """Return "1e10", which YAML takes for a word, as the number it is."""
+def _numbers(text: str) -> float | list[float] | str:
+    """Return what YAML takes for words as the numbers they are: "1e10", and "1,1,1" for Miller indices."""
     try:
-        return float(text)
+        parts = [float(part) for part in text.split(",")]
     except ValueError:
         return text
+    return parts if len(parts) > 1 else parts[0]
 
 
 def _tell(words: Sequence[tuple[str, str]], warnings: Sequence[str]) -> None:

@@ -12,5 +12,6 @@ def test_every_crystal_is_counted_and_the_medians_are_written(n: int) -> None:
     figure = distribution_figure(strain, phase)
     for axes in figure.axes:
         assert sum(patch.get_height() for patch in axes.patches) == n
-    assert figure.axes[0].get_title(loc="right") == f"median {np.median(strain) * 1e3:.3g} 10⁻³"
+    assert figure.axes[0].get_title(loc="right") == f"median {np.median(strain) * 1e3:.3g} × 10⁻³"
     figure.canvas.draw()
+    assert all(tick == round(tick) for axes in figure.axes for tick in axes.get_yticks())

@@ -25,6 +25,18 @@ def test_error_curves_set_the_used_starts_apart(finished):
     ]
 
 
+@pytest.mark.parametrize("high", [0.11, 0.4, 3.0])
+def test_error_curves_have_numbers_on_their_axis_over_any_range(finished, high):
+    curve = np.linspace(high, 0.08, 9)
+    starts = [dataclasses.replace(start, chi_curve=curve, iterations=np.arange(9)) for start in finished().starts]
+    figure = error_curves_figure(starts)
+    figure.canvas.draw()
+    axes = figure.axes[0]
+    low, top = axes.get_ylim()
+    shown = [label for label in axes.get_yticklabels() if low <= label.get_position()[1] <= top and label.get_text()]
+    assert len(shown) >= 3
+
+
 def test_error_curves_without_starts_say_so():
     assert error_curves_figure([]).axes[0].texts[0].get_text() == "no curves were recorded"
 
@@ -44,6 +56,13 @@ def test_resolution_in_nm_when_the_frequency_is_in_inverse_angstrom(finished):
     (axes,) = resolution_figure(quality).axes
     assert axes.texts[0].get_text() == "4 nm"  # at 0.025 per Å = 0.25 per nm
     assert axes.get_xlabel() == "spatial frequency (1/nm)"
+
+
+def test_the_resolution_s_axis_ends_where_the_curve_does(finished):
+    frequency, value = np.linspace(0, 0.05, 11), np.where(np.arange(11) < 5, 0.97, np.nan)
+    curve = Curve(frequency=frequency, value=value, threshold=np.full(11, 0.5), criterion="1/e", unit="1/Å")
+    (axes,) = resolution_figure(dataclasses.replace(finished().quality, prtf=curve, fsc=None)).axes
+    assert axes.get_xlim()[1] == pytest.approx(1.05 * 0.2)  # 0.02 per Å
 
 
 def test_no_curve_no_figure_and_no_crossing_no_mark(finished):

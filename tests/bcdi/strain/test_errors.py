@@ -8,6 +8,7 @@ import pytest
 from friedel.bcdi.geometry.instrument import ReciprocalGrid
 from friedel.bcdi.records import Reconstruction, Uncertainty
 from friedel.bcdi.strain import StrainOptions, analyse
+from friedel.bcdi.strain.summary import crystal_errors, crystal_numbers
 from friedel.bcdi.strain.surface import find_isosurface
 
 N, VOXEL, H = 24, 50.0, 2.0
@@ -79,6 +80,12 @@ def test_sizes_are_in_angstrom_with_geometry_and_in_voxels_without(finished):
     assert (unknown.errors.diameter, unknown.errors.diameter_error) == pytest.approx((14.0, 0.2))
     assert unknown.errors.strain is None
     assert np.nanmax(unknown.errors.phase_rad) == np.float32(0.1)
+
+
+def test_the_table_s_diameter_is_the_one_that_has_the_standard_error(finished):
+    crystal = analyse(uncertain(finished, [0.01 * along_y()]))
+    assert crystal_numbers(crystal)["diameter_nm"] == pytest.approx(70.0)
+    assert crystal_errors(crystal)["diameter_nm"] == pytest.approx(1.0)
 
 
 def test_without_uncertainty_there_are_no_errors(finished):

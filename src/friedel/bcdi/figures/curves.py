@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import LogLocator, NullFormatter, ScalarFormatter
+from matplotlib.ticker import LogLocator, MaxNLocator, NullFormatter, ScalarFormatter
 from numpy.typing import NDArray
 
 from friedel.bcdi.records import Curve, Quality, Start
@@ -23,7 +23,8 @@ def error_curves_figure(starts: Sequence[Start]) -> Figure:
     for chosen in (False, True):
         _draw_group(axes, [start for start in starts if start.chosen is chosen], chosen)
     axes.set_yscale("log")
-    axes.yaxis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0)))
+    low, high = axes.get_ylim()
+    axes.yaxis.set_major_locator(MaxNLocator(5) if high < 10 * low else LogLocator(subs=(1.0, 2.0, 5.0)))
     axes.yaxis.set_major_formatter(ScalarFormatter())
     axes.yaxis.set_minor_formatter(NullFormatter())
     plain_axes(axes, x="iteration", y="χ over measured voxels")
@@ -118,7 +119,8 @@ def _draw_curve(axes: Axes, curve: Curve, short: str, colour: str) -> None:
     if end is not None:
         _mark_end(axes, end * scale, "nm" if unit == "1/nm" else "voxels")
     axes.set_ylim(min(0.0, float(np.nanmin(curve.value, initial=0.0))), 1.05)
-    axes.set_xlim(0.0, float(frequency.max()))
+    seen = np.flatnonzero(np.isfinite(curve.value))  # beyond, shells were hardly measured, and a criterion says nothing
+    axes.set_xlim(0.0, float(frequency[seen[-1]] * 1.05 if seen.size else frequency.max()))
     plain_axes(axes, x=f"spatial frequency ({unit})", y=short)
     axes.legend(frameon=False, fontsize=SMALL_POINTS, labelcolor=INK, loc="lower left")
 
@@ -157,7 +159,7 @@ def distribution_figure(strain_rms: NDArray[np.floating], phase_range_rad: NDArr
     """
     figure = new_figure(7.2, 2.9)
     left, right = figure.subplots(1, 2)
-    _histogram(left, np.asarray(strain_rms) * 1e3, unit="10⁻³")
+    _histogram(left, np.asarray(strain_rms) * 1e3, unit="× 10⁻³")
     plain_axes(left, x="rms strain along ⟨111⟩ (10⁻³)", y="crystals")
     _histogram(right, np.asarray(phase_range_rad) / np.pi, unit="π")
     plain_axes(right, x="phase range of 111 (π rad)", y="crystals")
@@ -167,5 +169,6 @@ def distribution_figure(strain_rms: NDArray[np.floating], phase_range_rad: NDArr
 def _histogram(axes: Axes, values: NDArray[np.floating], *, unit: str) -> None:
     median, top = float(np.median(values)), max(float(values.max()), 1e-9)
     axes.hist(values, bins=max(8, min(40, int(np.sqrt(len(values))))), range=(0.0, top), color=BLUE)
+    axes.yaxis.set_major_locator(MaxNLocator(integer=True))
     axes.axvline(median, color=VERMILION, linewidth=1.4)
     axes.set_title(f"median {median:.3g} {unit}", fontsize=SMALL_POINTS, color=INK, loc="right")

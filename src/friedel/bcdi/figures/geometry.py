@@ -4,6 +4,7 @@ from typing import Any
 
 import numpy as np
 from matplotlib.figure import Figure
+from matplotlib.patheffects import withStroke
 from numpy.typing import NDArray
 
 from friedel.bcdi.geometry.instrument import Detector, Diffractometer
@@ -36,8 +37,8 @@ def draw_geometry(
     axes = figure.add_subplot(projection="3d")
     arm = rotation(diffractometer.detector_circles, motors_deg)
     beam, out = direction("z+"), pixel_ray(detector, arm, detector.direct_beam_yx)
-    _arrow(axes, -1.5 * beam, beam * 1.5, "beam", INK, at=0.0)
-    _arrow(axes, np.zeros(3), out * 1.6, "to the detector", FAINT, at=0.3)
+    _arrow(axes, -1.4 * beam, beam * 1.4, "beam", INK, at=0.0)
+    _arrow(axes, np.zeros(3), out * 1.4, "", FAINT)
     q = out - beam
     if np.linalg.norm(q) > 1e-9:
         _arrow(axes, np.zeros(3), q / np.linalg.norm(q) * ARROW, "q", VERMILION, at=1.25)
@@ -49,11 +50,11 @@ def draw_geometry(
             carried = rotation(circles[:index], motors_deg).apply(direction(circle.axis))
             _arrow(axes, np.zeros(3), np.asarray(carried) * (0.8 - 0.1 * index), circle.motor, colour, side=side)
     down, along = (np.asarray(arm.apply(direction(axis))) for axis in (detector.y_axis, detector.x_axis))
-    _panel(axes, out * 1.6, down, along)
+    _panel(axes, out * 1.4, down, along)
     two_theta = float(np.degrees(np.arccos(np.clip(out @ beam, -1, 1))))
     axes.set(xlabel="z, along the beam", ylabel="x", zlabel="y, up", title=f"{title}, 2θ = {two_theta:.4g}°\n{LEGEND}")
-    axes.set_box_aspect((1, 1, 1))
-    axes.set(xlim=(-1.7, 1.7), ylim=(-1.7, 1.7), zlim=(-1.7, 1.7))
+    axes.set_box_aspect((1, 1, 1), zoom=0.95)
+    axes.set(xlim=(-1.5, 1.5), ylim=(-1.5, 1.5), zlim=(-1.5, 1.5), xticks=[], yticks=[], zticks=[])
     return figure
 
 
@@ -77,7 +78,7 @@ def _arrow(
     """
     s, a = start[list(SHOWN)], along[list(SHOWN)]
     axes.quiver(*s, *a, color=colour, arrow_length_ratio=0.12)
-    axes.text(*(s + at * a), f" {name} ", color=colour, ha=side)
+    _name(axes, start + at * along, name, colour, side)
 
 
 def _panel(axes: Any, middle: Floats, down: Floats, along: Floats) -> None:
@@ -85,5 +86,14 @@ def _panel(axes: Any, middle: Floats, down: Floats, along: Floats) -> None:
     corners = [middle + PANEL * (a * down + b * along) for a, b in ((-1, -1), (-1, 1), (1, 1), (1, -1), (-1, -1))]
     axes.plot(*np.array(corners)[:, list(SHOWN)].T, color=FAINT)
     first = corners[0]
-    _arrow(axes, first, 0.5 * PANEL * down, "rows", FAINT, side="right")
-    _arrow(axes, first, 0.5 * PANEL * along, "columns", FAINT)
+    _arrow(axes, first, 1.4 * PANEL * down, "", INK)
+    _arrow(axes, first, 1.4 * PANEL * along, "", INK)
+    _name(axes, middle - 1.7 * PANEL * along, "rows", INK, "center")
+    _name(axes, middle - 1.5 * PANEL * down, "columns", INK, "center")
+    _name(axes, middle + 1.6 * PANEL * down, "detector", FAINT, "center")
+
+
+def _name(axes: Any, place: Floats, name: str, colour: str, side: str) -> None:
+    """Write a name at a place of the laboratory, readable over whatever lies behind it."""
+    halo = [withStroke(linewidth=3, foreground="white")]
+    axes.text(*place[list(SHOWN)], f" {name} ", color=colour, ha=side, path_effects=halo)

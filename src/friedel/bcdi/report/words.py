@@ -95,7 +95,7 @@ def _fit_rows(quality: Quality) -> list[FigureRow]:
 
 def _agreement_rows(quality: Quality) -> list[FigureRow]:
     count = f"{quality.n_agreeing} of {quality.n_starts}"
-    rows = [FigureRow("agreeing starts", count, "independent random starts that ended in this solution")]
+    rows = [FigureRow("agreeing starts", count, "starts, each phased by itself, that ended in this solution")]
     if quality.agreement is not None:
         rows.append(FigureRow("correlation between starts", f"{quality.agreement:.4f}", "1 is the same image"))
     if quality.phase_spread_rad is not None:

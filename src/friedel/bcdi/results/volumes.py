@@ -102,6 +102,15 @@ def read_record(path: str | Path) -> dict[str, Any]:
     return record
 
 
+def may_be_result(path: str | Path) -> bool:
+    """Return whether a CXI file holds friedel's record of a result, or is too damaged to say: not a run's frames."""
+    try:
+        with h5py.File(path, "r") as file:
+            return RECORD in file
+    except (OSError, RuntimeError):
+        return True
+
+
 def _crystal(images: list[h5py.Group]) -> h5py.Group | None:
     real = [group for group in images[1:] if _text(group, "data_space") == "real"]
     return real[-1] if real else None

@@ -242,7 +242,11 @@ def _of_object(obj: NDArray[np.complex64], amplitude: Floats, inside: NDArray[np
     top = float(np.percentile(amplitude[inside], 99.5)) if inside.any() else float(amplitude.max()) or 1.0
     return (
         Field(
-            name="amplitude", unit="bulk", values=amplitude.astype(np.float32), colours=AMPLITUDE_MAP, limits=(0.0, top)
+            name="amplitude",
+            unit="× bulk",
+            values=amplitude.astype(np.float32),
+            colours=AMPLITUDE_MAP,
+            limits=(0.0, top),
         ),
         Field(name="phase", unit="rad", values=phase, colours=PHASE_MAP, limits=(-np.pi, np.pi)),
     )

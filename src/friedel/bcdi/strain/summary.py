@@ -28,6 +28,8 @@ def crystal_numbers(crystal: CrystalImage) -> dict[str, float]:
         numbers["dislocation_voxels"] = float(crystal.turns.sum())
     if crystal.voxel_size_angstrom is not None:
         numbers |= _lengths(crystal.support, crystal.voxel_size_angstrom / ANGSTROM_PER_NM)
+        if crystal.errors is not None:  # the one whose standard error is known: outer voxels count by their share
+            numbers["diameter_nm"] = crystal.errors.diameter / ANGSTROM_PER_NM
     if crystal.strain is not None:
         strain = crystal.strain[np.isfinite(crystal.strain)].astype(np.float64)
         numbers |= {"strain_rms": float(np.sqrt(np.mean(strain**2))), "strain_range": _spread(strain)}

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from friedel.bcdi.results.numbers import FILE, read_numbers
-from friedel.bcdi.results.volumes import read_record, read_volumes, step_angstrom
+from friedel.bcdi.results.volumes import may_be_result, read_record, read_volumes, step_angstrom
 from friedel.core.errors import FriedelError
 from friedel.core.units import ANGSTROM_PER_NM
 
@@ -49,18 +49,23 @@ def find_results(folders: Sequence[Path]) -> list[Entry]:
     folders : sequence of Path
         Folders to search, or single ``.cxi`` files.
     """
+    roots = [Path(os.path.abspath(folder)) for folder in folders]
+    # Under several folders, names begin below what they have in common, so that no two results share one.
+    base = Path(os.path.commonpath(roots)) if len(roots) > 1 else roots[0] if roots else Path()
     found: dict[Path, Entry] = {}
-    for folder in folders:
-        several = f"{folder.name}/" if len(folders) > 1 else ""
-        for entry in _under(folder):
-            named = Entry(several + entry.name, entry.kind, entry.path, entry.folder)
-            found.setdefault(entry.path.resolve(), named)
+    for root in roots:
+        for kind, path, folder in _under(root):
+            place = path if kind == "lone" else folder
+            name = str(place.relative_to(base)) if place != base else place.name
+            entry = Entry(name, "crystal" if kind == "lone" else kind, path, folder)
+            found.setdefault(path.resolve(), entry)
     return sorted(found.values(), key=lambda entry: entry.name)
 
 
-def _under(root: Path) -> Iterator[Entry]:
+def _under(root: Path) -> Iterator[tuple[str, Path, Path]]:
+    """Give kind, path and folder of the results; "lone" is a crystal's file that isn't its folder's only result."""
     if root.is_file():
-        yield Entry(root.name, "crystal", root, root.parent)
+        yield "lone", root, root.parent
         return
     base = len(root.parts)
     for place, below, files in os.walk(root):
@@ -68,16 +73,15 @@ def _under(root: Path) -> Iterator[Entry]:
         below[:] = (
             sorted(name for name in below if not name.startswith(".")) if len(folder.parts) - base < _DEPTH else []
         )
-        name = str(folder.relative_to(root)) if folder != root else root.resolve().name
         if ARCHIVE in files:
-            yield Entry(name, "crystal", folder / ARCHIVE, folder)
+            yield "crystal", folder / ARCHIVE, folder
         elif SCORES in files:
-            yield Entry(name, "hits", folder, folder)
+            yield "hits", folder, folder
         elif MERGED in files:
-            yield Entry(name, "particle", folder, folder)
+            yield "particle", folder, folder
         else:
-            lone = [file for file in files if file.endswith(".cxi") and file != "selection.cxi"]
-            yield from (Entry(f"{name}/{file}", "crystal", folder / file, folder) for file in sorted(lone))
+            lone = sorted(file for file in files if file.endswith(".cxi") and file != "selection.cxi")
+            yield from (("lone", folder / file, folder) for file in lone if may_be_result(folder / file))
 
 
 def row_of(entry: Entry) -> dict[str, Any]:
@@ -86,8 +90,9 @@ def row_of(entry: Entry) -> dict[str, Any]:
     Returns
     -------
     dict
-        "name", "kind", "source", "started", "chi", "trusted", "diameter_nm", "strain_rms", "d_spacing_angstrom",
-        "hit_rate", "halves" (agreement of a merge's), "frames", "conditions", "errors"; what isn't known is absent.
+        "name", "kind", "source", "started", "chi", "trusted", "diameter_nm" (of hits the main size), "strain_rms",
+        "d_spacing_angstrom", "hit_rate", "halves" (agreement of a merge's), "frames", "conditions", "errors"; what
+        isn't known is absent.
         "waiting" is True while size and strain are still to be read from the volume.
     """
     row: dict[str, Any] = {"name": entry.name, "kind": entry.kind, "report": (entry.folder / "report.html").is_file()}
@@ -146,5 +151,10 @@ def _summary(entry: Entry) -> dict[str, Any]:
 def _hits_row(entry: Entry) -> dict[str, Any]:
     summary = _summary(entry)
     frames, selected = summary.get("frames"), summary.get("selected")
-    row = {"source": summary.get("source", entry.name), "frames": frames, "summary": summary}
+    files = [Path(read["file"]).name for read in summary.get("read", ())]
+    source = f"{files[0]} and {len(files) - 1} more" if len(files) > 1 else files[0] if files else entry.name
+    row = {"source": source, "frames": frames, "summary": summary}
+    sizes = summary.get("sizes", {})
+    if sizes.get("modes") and sizes.get("unit") == "nm":
+        row["diameter_nm"] = sizes["modes"][0]["diameter"]
     return row | ({"hit_rate": selected / frames} if frames and selected is not None else {})

@@ -1,6 +1,6 @@
 // One result: three linked slices, a profile, a histogram and the surface. Built by the script, so any page can hold it.
 import { Solid } from "./solid.js";
-import { PLANES, bytesOf, coloured, histogramOf, numberText, profileOf, roundLength, sliceOf, unpacked, valueAt, withError } from "./volume.js";
+import { PLANES, bytesOf, coloured, histogramOf, numberText, profileOf, roundLength, roundTicks, sliceOf, unpacked, valueAt, withError } from "./volume.js";
 
 const DRAWING = "http://www.w3.org/2000/svg";
 let made = 0;
@@ -183,6 +183,7 @@ export class Viewer {
     paint(canvas, coloured(slice, this.table, limits));
     const { width, height } = slice, names = this.axes;
     stage.style.aspectRatio = `${width} / ${height}`;
+    stage.style.width = `${(100 * width) / this.widest()}%`;
     over.setAttribute("viewBox", `0 0 ${width} ${height}`);
     const row = height - this.at[plane.up] - 0.5, column = this.at[plane.right] + 0.5;
     over.replaceChildren(drawn("line", { x1: 0, x2: width, y1: row, y2: row, class: "cross" }), drawn("line", { x1: column, x2: column, y1: 0, y2: height, class: "cross" }), ...this.scaleBar(width, height));
@@ -197,8 +198,12 @@ export class Viewer {
     caption.textContent = `${names[plane.right]} → , ${names[plane.up]} ↑ · slice ${this.at[plane.across]} of ${this.shape[plane.across]} across ${names[plane.across]}`;
   }
 
+  // All three slices are drawn at one scale, with bars of one length.
+  widest() { return Math.max(...PLANES.map((plane) => this.shape[plane.right])); }
+  barLength() { return roundLength((Math.min(...PLANES.map((plane) => this.shape[plane.right])) * this.step) / 3); }
+
   scaleBar(width, height) {
-    const length = roundLength((width * this.step) / 3), pixels = length / this.step, size = Math.max(height, width) * 0.055;
+    const length = this.barLength(), pixels = length / this.step, size = this.widest() * 0.055;
     const x = 0.04 * width, y = height - 0.05 * height;
     return [drawn("rect", { x, y: y - 0.25 * size, width: pixels, height: 0.25 * size, class: "scalebar" }), drawn("text", { x, y: y - 0.5 * size, "font-size": size, class: "barname" }, `${numberText(length)} ${this.unit}`)];
   }
@@ -294,13 +299,14 @@ export class Viewer {
 
   // The slices with their scale bars and the colour scale, as the text of an SVG file.
   drawing() {
-    const height = 320, gap = 24, pictures = this.parts.slices.map(({ canvas }) => ({ url: canvas.toDataURL(), width: (height * canvas.width) / canvas.height }));
+    const height = 320, gap = 24, unit = height / Math.max(...this.parts.slices.map(({ canvas }) => canvas.height)), length = this.barLength(), names = this.axes;
+    const pictures = this.parts.slices.map(({ canvas }) => ({ url: canvas.toDataURL(), width: unit * canvas.width, tall: unit * canvas.height }));
     const bar = html("canvas", { width: 1, height: 256 });
     paint(bar, { width: 1, height: 256, data: this.columnOf() });
     let x = gap;
-    const pieces = pictures.map(({ url, width }, index) => {
-      const slice = this.slice(index), unit = height / slice.height, length = roundLength((slice.width * this.step) / 3), names = this.axes, plane = PLANES[index];
-      const piece = `<image x="${x}" y="${gap}" width="${width}" height="${height}" href="${url}" style="image-rendering:pixelated"/><rect x="${x + 12}" y="${gap + height - 16}" width="${(length / this.step) * unit}" height="5" fill="#22262b" stroke="#fff"/><text x="${x + 12}" y="${gap + height - 22}" font-size="14" stroke="#fff" stroke-width="3" paint-order="stroke">${numberText(length)} ${this.unit}</text><text x="${x}" y="${gap + height + 18}" font-size="13">${names[plane.right]} →, ${names[plane.up]} ↑</text>`;
+    const pieces = pictures.map(({ url, width, tall }, index) => {
+      const plane = PLANES[index];
+      const piece = `<image x="${x}" y="${gap + height - tall}" width="${width}" height="${tall}" href="${url}" style="image-rendering:pixelated"/><rect x="${x + 12}" y="${gap + height - 16}" width="${(length / this.step) * unit}" height="5" fill="#22262b" stroke="#fff"/><text x="${x + 12}" y="${gap + height - 22}" font-size="14" stroke="#fff" stroke-width="3" paint-order="stroke">${numberText(length)} ${this.unit}</text><text x="${x}" y="${gap + height + 18}" font-size="13">${names[plane.right]} →, ${names[plane.up]} ↑</text>`;
       x += width + gap;
       return piece;
     });
@@ -370,14 +376,12 @@ export class Chart {
 
   axes(nameX, nameY) {
     const { left, right, top, bottom } = this.frame;
-    for (let k = 0; k <= 4; k++) {
-      const value = this.x0 + (k / 4) * (this.x1 - this.x0);
-      this.put("text", { x: this.x(value), y: bottom + 1.3 * this.em, "text-anchor": k === 4 ? "end" : "middle" }, numberText(value, 2));
+    for (const { value, text } of roundTicks(this.x0, this.x1, 5)) {
+      this.put("text", { x: this.x(value), y: bottom + 1.3 * this.em, "text-anchor": this.x(value) > right - this.em ? "end" : "middle" }, text);
     }
-    for (let k = 0; k <= 2; k++) {
-      const value = this.y0 + (k / 2) * (this.y1 - this.y0);
+    for (const { value, text } of roundTicks(this.y0, this.y1, 5)) {
       this.put("line", { x1: left, x2: right, y1: this.y(value), y2: this.y(value), class: "grid" });
-      this.put("text", { x: left - 0.5 * this.em, y: this.y(value) + 0.35 * this.em, "text-anchor": "end" }, numberText(value, 2));
+      this.put("text", { x: left - 0.5 * this.em, y: this.y(value) + 0.35 * this.em, "text-anchor": "end" }, text);
     }
     this.put("text", { x: (left + right) / 2, y: this.height - 0.4 * this.em, "text-anchor": "middle" }, nameX);
     this.put("text", { x: left, y: top - 0.4 * this.em }, nameY);

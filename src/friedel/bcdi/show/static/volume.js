@@ -69,6 +69,17 @@ export function roundLength(about) {
   return [5, 2, 1].find((k) => k * power <= about * 1.0000001) * power;
 }
 
+// Round values between two, at most so many, each with as many digits as tell it from its neighbours.
+export function roundTicks(from, to, most) {
+  if (!(to > from)) return [];
+  const power = 10 ** Math.floor(Math.log10((to - from) / most)), step = [1, 2, 5, 10].find((k) => (k * power * most) * 1.0000001 >= to - from) * power;
+  const first = Math.ceil(from / step - 1e-9), count = Math.floor(to / step + 1e-9) - first + 1;
+  return Array.from({ length: count }, (_, k) => {
+    const value = (first + k) * step, large = Math.abs(value) >= 1e6 || step < 1e-4;
+    return { value, text: large ? numberText(value, 6) : value.toFixed(Math.max(0, -Math.floor(Math.log10(step) + 1e-9))).replace("-", "−") };
+  });
+}
+
 export function numberText(value, digits = 4) {
   if (value === null || value === undefined || !Number.isFinite(value)) return "–";
   const text = Math.abs(value) < 1e-12 ? "0" : String(Number(value.toPrecision(digits)));
