@@ -61,6 +61,16 @@ def test_a_crystal_that_stays_is_one_state(seed: int) -> None:
     assert one_state(*solved(steady * flicker, crystal, seed))[0]
 
 
+@pytest.mark.parametrize("seed", range(4))
+def test_angles_that_jitter_are_no_jump(seed: int) -> None:
+    crystal = wavy_crystal((N, N, N), seed=seed, phase_range_rad=4.0)
+    at = np.arange(N) - N // 2 + np.random.default_rng(seed).normal(0, 0.06, N)
+    planes = np.fft.fftshift(np.fft.fft2(np.fft.ifftshift(crystal, axes=(1, 2))), axes=(1, 2))
+    rocked = np.exp(-2j * np.pi * np.outer(at, np.arange(N) - N // 2) / N) @ planes.reshape(N, -1)
+    expected = np.abs(rocked.reshape(N, N, N)) ** 2
+    assert one_state(*solved((expected * 1e7 / expected.sum()).astype(np.float32), crystal, seed))[0]
+
+
 def test_nothing_measured_tells_nothing_and_thin_objects_are_no_obstacle() -> None:
     crystal, everywhere = wavy_crystal((N, N, N), seed=0), np.ones((N, N, N), bool)
     empty = Diffraction(intensities=np.zeros((N, N, N), np.float32), mask=everywhere)

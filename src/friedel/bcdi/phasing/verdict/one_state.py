@@ -24,14 +24,17 @@ _LEAST_SIDE = 0.08
 # Evidence that noise alone has: a χ² of 18 degrees of freedom, the largest of some ten cuts.
 _BY_CHANCE = 60.0
 # Times the evidence along the scan exceeds that along either axis of the detector. Of simulated jumps 3.1 to 23; of
-# 21 patterns with what real ones have at most 1.8, but for angles that jitter (8) and fringes cut off (5.9), which the
-# two figures below tell apart; of a gold crystal's frames 0.4.
+# 22 patterns with what real ones have at most 1.8, but for angles that jitter (3.5, 8) and fringes cut off (5.9), which
+# the figures below tell apart; of a gold crystal's frames 0.4.
 MOST_ALONG = 3.0
-# All frames' evidence, absolute, over its sum: 1.0 to 1.6 of jumps, 2.1 and 2.3 of angles that jitter.
-_CONTRADICTED = 1.8
-_NOTHING = 1e-6  # of the largest change's power
-# Share of the evidence that the frames beside a jump have, each and together: of jumps 0.2 and 0.55 at least.
+# Power of the sum of what frames want, with opposite signs before and after, over the sum of their powers: of jumps
+# 0.96 to 3, of angles that jitter 0.6 and 0.8, as each frame then wants something else.
+_TOGETHER = 0.9
+# Cosine of what the frames beside a jump want: of jumps 0.62 to 0.94, of angles that jitter 0.28 and 0.66.
+_OPPOSITE = 0.5
+# Share of the evidence that these two have, each and together: of jumps 0.2 and 0.55 at least, at cut-off ends 0.07.
 _BESIDE, _BOTH = 0.15, 0.5
+_NOTHING = 1e-6  # of the largest change's power: an object one voxel thick can't change along that axis
 
 
 @dataclass(frozen=True)
@@ -86,7 +89,6 @@ def find_jump(obj: NDArray[np.complex64], diffraction: Diffraction) -> Jump | No
     wanted = _without_light(counts - model, model, weight)
     made = [_without_light(scale * one, model, weight) for one in _changes(coarse, field)]
     power = [float((weight * one**2).sum()) for one in made]
-    # An object one voxel thick can't change along that axis.
     changes = [one for one, much in zip(made, power, strict=True) if much > _NOTHING * max(power)]
     if not changes:
         return None
@@ -157,7 +159,9 @@ def _turned(told: Floats) -> Floats:
 def _one_jump(told: Floats, cut: int) -> bool:
     """Say whether the frames on either side of a cut want the same, and those beside it most."""
     wanted = _turned(told)[:, cut]
-    side = np.where(np.arange(told.shape[1]) > cut, 1.0, -1.0)
-    shares = side * (wanted @ told) / (wanted**2).sum()
-    beside = shares[cut : cut + 2]
-    return bool(np.abs(shares).sum() < _CONTRADICTED and beside.min() > _BESIDE and beside.sum() > _BOTH)
+    before, after = told[:, cut], told[:, cut + 1]
+    shares = np.array([-wanted @ before, wanted @ after]) / (wanted**2).sum()
+    together = (wanted**2).sum() / (told**2).sum()
+    opposite = -(before @ after) / np.sqrt((before**2).sum() * (after**2).sum() + 1e-30)
+    beside = shares.min() > _BESIDE and shares.sum() > _BOTH
+    return bool(beside and together > _TOGETHER and opposite > _OPPOSITE)
