@@ -79,7 +79,7 @@ class HitNet(nn.Module):
             Channels last.
         """
         for block in self.body:
-            images = block.quick(images) if isinstance(block, _Pair) else _rectified(block[0], images)
+            images = block.quick(images) if isinstance(block, _Pair) else _rectified(next(block.children()), images)
         return torch.cat([images.mean((-2, -1)), images.amax((-2, -1))], dim=1)
 
     def folded(self) -> Self:
@@ -130,8 +130,9 @@ def fuses_layers() -> bool:
     return hasattr(torch.ops.mkldnn, "_convolution_pointwise")
 
 
-def _rectified(layer: nn.Conv2d, images: Tensor, *, added: Tensor | None = None) -> Tensor:
+def _rectified(layer: nn.Module, images: Tensor, *, added: Tensor | None = None) -> Tensor:
     """Return max(layer(images) + added, 0) in the images' type, in one pass over them."""
+    assert isinstance(layer, nn.Conv2d)
     assert layer.bias is not None
     parameters = (layer.weight.to(images.dtype), layer.bias.to(images.dtype))
     geometry = (layer.padding, layer.stride, layer.dilation, layer.groups)

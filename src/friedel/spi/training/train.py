@@ -239,6 +239,7 @@ def _calibrated(
         calibration = Temperature(max(Temperature.fit(logits[fitting], truth[fitting]).temperature, 1.0))
     probabilities, known = calibration(logits[~fitting]), truth[~fitting]
     band = measured_reject_band(probabilities, known, error=options.reject_error)
-    own = {"run_bias": options.run_bias} if options.run_bias else {}
-    numbers = {**calibration.numbers(), "reject_low": band.low, "reject_high": band.high, **own}
+    numbers = {**calibration.numbers(), "reject_low": band.low, "reject_high": band.high}
+    if options.run_bias:
+        numbers["run_bias"] = options.run_bias
     return numbers, {"calibration_error": calibration_error(probabilities, known)}

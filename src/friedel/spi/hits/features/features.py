@@ -90,7 +90,7 @@ def local_mean(photons: Tensor, known: Tensor) -> Tensor:
 
 def _means_about(photons: Tensor, known: Tensor) -> Tensor:
     """Return the means over 3 × 3 tiles about each tile, ``(n, 1, 16, 16)``, from sums of four pixels."""
-    rows = (values.unflatten(-2, (-1, _TILE // 2)).sum(-2) for values in (photons, known))
+    rows = (values.reshape(len(values), 1, -1, _TILE // 2, SIDE).sum(3) for values in (photons, known))
     sums, shares = (_windows() @ values @ _tiles() for values in rows)
     return (sums / shares.clamp_min(1e-3) * (shares > 1e-2)).clamp_min_(0)
 

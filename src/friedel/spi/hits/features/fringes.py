@@ -135,7 +135,7 @@ def variation_around(frames: Polar) -> Tensor:
     best, read_variance = torch.zeros(len(frames)), frames.read_variance
     halves = [values.mT for values in frames.half_turn()]
     for scale in _SCALES_AROUND:
-        n, a = (values.unflatten(1, (-1, scale)).sum(2) for values in halves)
+        n, a = (values.reshape(len(values), -1, scale, SECTORS // 2).sum(2) for values in halves)
         known = (a > scale).to(n.dtype)
         known = known * (known.sum(-1, keepdim=True) >= SECTORS // 4)
         n, a = n * known, a * known

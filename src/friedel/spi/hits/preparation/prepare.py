@@ -251,7 +251,10 @@ def _unknown(part: Tensor, marks: tuple[float, ...], *, floats: bool) -> Tensor 
 def _without_common_mode(photons: Tensor, known: Tensor) -> Tensor:
     """Take out the offset that the halves of each row share: the median of their outer, darker ends."""
     offsets = torch.cat([_lower_median(photons[..., ends]) for ends in _ROW_ENDS], dim=-1)
-    halves = photons.unflatten(-1, (2, -1)) - offsets.clamp_(-_LARGEST_OFFSET, _LARGEST_OFFSET)[..., None]
+    halves = (
+        photons.reshape(*photons.shape[:-1], 2, EDGE // 2)
+        - offsets.clamp_(-_LARGEST_OFFSET, _LARGEST_OFFSET)[..., None]
+    )
     return halves.flatten(-2).mul_(known > 0)
 
 
