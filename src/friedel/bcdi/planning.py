@@ -30,6 +30,11 @@ COHERENT_SHARE = 0.7
 """A coherence length shorter than the crystal over this lowers the visibility of its finest fringes below a half
 (Gaussian coherence, exp(−r²/2l²))."""
 
+REACHED = 1.5
+"""A voxel's error over `strain_error`, which takes the other voxels as known. With amplitude and phase of all of them
+unknown the Cramér–Rao bound (the whole Fisher matrix inverted) is 1.4 times that on Wulff crystals of ten voxels across,
+and reconstructions from scratch of three crystals reach 0.8 to 2 times it at 1e-4 and 3e-5."""
+
 
 class ScanWish(Options):
     """What is known before a beam time, and what is wanted of it."""
@@ -215,7 +220,7 @@ def strain_error(photons: float, size: float, voxel: float, d_spacing: float) ->
 
 
 def photons_for_strain(size: float, voxel: float, d_spacing: float, error: float) -> float:
-    """Return the photons in a scan that a wanted strain error takes: `strain_error`, solved for them.
+    """Return the photons in a scan that a wanted strain error takes: `REACHED` times `strain_error`, solved for them.
 
     Parameters
     ----------
@@ -224,7 +229,7 @@ def photons_for_strain(size: float, voxel: float, d_spacing: float, error: float
     error : float
         Standard error of the strain.
     """
-    return strain_error(1.0, size, voxel, d_spacing) ** 2 / error**2
+    return (REACHED * strain_error(1.0, size, voxel, d_spacing)) ** 2 / error**2
 
 
 def photon_resolution(photons: float, size: float) -> float:

@@ -97,7 +97,7 @@ def _along(values: Floats, mask: NDArray[np.bool_], axis: int, period: int) -> _
     now = before
     for _ in range(MOST_NESTED):
         first, last, after = _best_runs(y + period * lost, inverse, period, now)
-        better = after < now / 2
+        better = (after < now / 2) & (_beside(y + period * lost, first, last) >= LEAST_BESIDE * period)
         if not better.any():
             break
         places = np.arange(y.shape[-1])
@@ -107,6 +107,13 @@ def _along(values: Floats, mask: NDArray[np.bool_], axis: int, period: int) -> _
     whole[known] = lost > 0
     noise = float((y @ np.diag(inverse)).sum())
     return _Found(lost=np.moveaxis(whole, -1, axis), before=float(before.sum()), after=float(now.sum()), noise=noise)
+
+
+def _beside(y: Floats, first: NDArray[np.intp], last: NDArray[np.intp]) -> Floats:
+    """Return the dimmer of the two voxels beside each line's run: a hot pixel has a bright one on one side at most."""
+    apart = np.pad(y, ((0, 0), (1, 1)), constant_values=np.inf)
+    every = np.arange(len(y))
+    return np.asarray(np.minimum(apart[every, first], apart[every, last + 1]))
 
 
 def _fine(y: Floats, inverse: Floats) -> Floats:
