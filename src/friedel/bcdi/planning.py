@@ -31,9 +31,9 @@ COHERENT_SHARE = 0.7
 (Gaussian coherence, exp(−r²/2l²))."""
 
 REACHED = 1.5
-"""A voxel's error over `strain_error`, which takes the other voxels as known. With amplitude and phase of all of them
-unknown the Cramér–Rao bound (the whole Fisher matrix inverted) is 1.4 times that on Wulff crystals of ten voxels across,
-and reconstructions from scratch of three crystals reach 0.8 to 2 times it at 1e-4 and 3e-5."""
+"""A voxel's error over `strain_error`, which takes the other voxels as known. With the amplitudes and phases of all of
+them unknown, the Cramér–Rao bound (the whole Fisher matrix inverted) is 1.4 times as large on Wulff crystals ten voxels
+across; reconstructions from scratch scatter about 1.5 (docs/howto/planning.md)."""
 
 
 class ScanWish(Options):
