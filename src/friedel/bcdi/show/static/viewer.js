@@ -378,7 +378,7 @@ export class Chart {
 
   axes(nameX, nameY) {
     const { left, right, top, bottom } = this.frame;
-    for (const { value, text } of roundTicks(this.x0, this.x1, 5)) {
+    for (const { value, text } of roundTicks(this.x0, this.x1, 6)) {
       this.put("text", { x: this.x(value), y: bottom + 1.3 * this.em, "text-anchor": this.x(value) > right - this.em ? "end" : "middle" }, text);
     }
     for (const { value, text } of roundTicks(this.y0, this.y1, 5)) {
