@@ -364,11 +364,11 @@ def planned_pattern(wish: ScanWish, advice: ScanAdvice, *, seed: int = 0, most: 
     outline = outline.transformed(np.eye(3) * size / outline.extent.mean()).centred()
     # Wider than what is shown, so that what leaves at one edge doesn't come back at the other.
     shown = (advice.frames, n, n)
-    wide = tuple(m + m // 4 for m in shown)
+    wide = (shown[0] + shown[0] // 4, n + n // 4, n + n // 4)
     steps = field / wide
     axes = [(np.arange(m) - m // 2) * step for m, step in zip(wide, steps, strict=True)]
     filled = coverage(outline, np.stack(np.meshgrid(*axes, indexing="ij"), axis=-1), np.diag(steps))
-    pattern = expected_intensities(filled.astype(np.complex64), n_photons=1.0) / voxel_transfer(filled.shape) ** 2
+    pattern = expected_intensities(filled.astype(np.complex64), n_photons=1.0) / voxel_transfer(wide) ** 2
     pattern = pattern[tuple(slice(w // 2 - m // 2, w // 2 - m // 2 + m) for w, m in zip(wide, shown, strict=True))]
     return count_photons(pattern * np.float32(advice.photons / pattern.sum(dtype=np.float64)), seed=seed)
 
