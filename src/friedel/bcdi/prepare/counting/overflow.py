@@ -28,6 +28,9 @@ LEAST_LINE = 12  # voxels: on shorter lines hardly a period is too fine
 MOST_LEFT = 0.2
 LEAST_FINE = 10.0  # times photon noise: what is looked into
 
+ALONE = 0.05  # of a pixel's mean counts its neighbours have less than that: it is hot
+AROUND = np.array([[1, 1, 1], [1, 0, 1], [1, 1, 1]], bool)
+
 Floats = NDArray[np.float64]
 
 
@@ -89,7 +92,12 @@ def _bright_box(counts: Counts, level: float) -> tuple[slice, slice, slice]:
 def _along(values: Floats, mask: NDArray[np.bool_], axis: int, period: int) -> _Found:
     """Return the ranges lost on lines along an axis, each the runs that leave least of the line too fine."""
     lines = np.moveaxis(values, axis, -1)
-    known = np.moveaxis(mask, axis, -1).all(axis=-1) & (lines.max(axis=-1) > LEAST_BESIDE / 2 * period)
+    # A hot pixel is bright alone, in every frame: its lines hold no peak.
+    image = values.mean(axis=0)
+    beside = ndimage.maximum_filter(image, footprint=AROUND)
+    peaks = np.where(image > beside / ALONE, 0.0, values) if values.shape[0] > 1 else values
+    bright = np.moveaxis(peaks, axis, -1).max(axis=-1) > LEAST_BESIDE / 2 * period
+    known = np.moveaxis(mask, axis, -1).all(axis=-1) & bright
     y = lines[known]
     inverse = smooth_inverse(np.arange(y.shape[-1], dtype=np.float64))
     lost = np.zeros(y.shape, np.int64)
@@ -97,7 +105,7 @@ def _along(values: Floats, mask: NDArray[np.bool_], axis: int, period: int) -> _
     now = before
     for _ in range(MOST_NESTED):
         first, last, after = _best_runs(y + period * lost, inverse, period, now)
-        better = (after < now / 2) & (_beside(y + period * lost, first, last) >= LEAST_BESIDE * period)
+        better = after < now / 2
         if not better.any():
             break
         places = np.arange(y.shape[-1])
@@ -107,13 +115,6 @@ def _along(values: Floats, mask: NDArray[np.bool_], axis: int, period: int) -> _
     whole[known] = lost > 0
     noise = float((y @ np.diag(inverse)).sum())
     return _Found(lost=np.moveaxis(whole, -1, axis), before=float(before.sum()), after=float(now.sum()), noise=noise)
-
-
-def _beside(y: Floats, first: NDArray[np.intp], last: NDArray[np.intp]) -> Floats:
-    """Return the dimmer of the two voxels beside each line's run: a hot pixel has a bright one on one side at most."""
-    apart = np.pad(y, ((0, 0), (1, 1)), constant_values=np.inf)
-    every = np.arange(len(y))
-    return np.asarray(np.minimum(apart[every, first], apart[every, last + 1]))
 
 
 def _fine(y: Floats, inverse: Floats) -> Floats:
