@@ -2,9 +2,11 @@
 
 import numpy as np
 import pytest
+from scipy.ndimage import binary_erosion
 
 from friedel.bcdi.forward.bragg import diffract
 from friedel.bcdi.forward.scan import gold_111_geometry
+from friedel.bcdi.phasing.ambiguities import align_to
 from friedel.bcdi.phasing.options import PhasingOptions
 from friedel.bcdi.planning import (
     ScanWish,
@@ -20,6 +22,8 @@ from friedel.bcdi.planning import (
 from friedel.bcdi.reconstruct import reconstruct_diffraction
 from friedel.bcdi.records import Diffraction
 from friedel.core.errors import PlanError
+from friedel.core.outlines import SHAPES
+from friedel.core.polyhedra import coverage
 from friedel.core.units import wavelength_angstrom
 
 WISH = ScanWish(size_nm=300, energy_ev=9000, distance_m=0.5)
@@ -70,10 +74,36 @@ def test_phase_and_strain_errors_are_those_of_objects_refined_from_the_truth(pho
     assert 0.8 < strain[deep[:, :, 1:-1]].std() / strain_error(photons, size, 10.0, d) < 2.0
 
 
+def test_a_reconstruction_from_scratch_reaches_the_wanted_strain_error():
+    """Of a crystal that nothing was set by; what the docs say of others was measured alike."""
+    wanted, voxel, n = 3e-5, 200.0, 32
+    wish = ScanWish(
+        size_nm=200, energy_ev=9000, distance_m=0.2554, pixels=n, resolution_nm=voxel / 10, strain_error=wanted
+    )
+    advice, rng = plan_scan(wish), np.random.default_rng(12)
+    outline = SHAPES["cuboctahedron"](rng)
+    outline = outline.transformed(np.eye(3) * 2000 / outline.extent.mean()).centred()
+    axis = (np.arange(n) - n // 2) * voxel
+    points = np.stack(np.meshgrid(axis, axis, axis, indexing="ij"), axis=-1)
+    filled = coverage(outline, points, np.eye(3) * voxel)
+    waves = rng.normal(size=(3, 3)) * 2 * np.pi / 4000
+    phase = np.sin(points @ waves.T + rng.uniform(0, 6, 3)).sum(axis=-1)
+    truth = (filled * np.exp(1j * phase * 3 / np.ptp(phase[filled > 0.5]))).astype(np.complex64)
+    counts = diffract(truth, n_photons=advice.photons, seed=12)
+    found = reconstruct_diffraction(Diffraction(intensities=counts, mask=np.ones(counts.shape, dtype=bool)), seed=12)
+    true, _ = align_to(truth, found.object)
+    inside = np.abs(true) > 0.5
+    off = found.object * np.conj(true)
+    deep = binary_erosion(inside)
+    slopes = [np.angle(np.roll(off, -1, k) * np.conj(np.roll(off, 1, k)))[deep] for k in range(3)]
+    errors = [(s - s.mean()) * advice.d_spacing_angstrom / (4 * np.pi * voxel) for s in slopes]  # less a shift
+    assert 0.5 < np.std(errors) / wanted < 1.6
+
+
 @pytest.mark.parametrize("seed", [0, 1, 2])
 def test_photons_reach_as_far_as_a_simulated_pattern_s(seed):
     """A Wulff crystal's surface isn't a sphere's, and the fourth root leaves a few per cent of the difference."""
-    wish = WISH.model_copy(update={"resolution_nm": 8.0, "strain_error": 3e-4})
+    wish = WISH.model_copy(update={"resolution_nm": 8.0, "strain_error": 4.5e-4})
     advice = plan_scan(wish)
     counts = planned_pattern(wish, advice, seed=seed)
     across = wavelength_angstrom(9000) * 0.5 / (counts.shape[1] * 55e-6)

@@ -9,6 +9,7 @@ import math
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
+from matplotlib.patheffects import withStroke
 
 AMPLITUDE_MAP = "cividis"
 PHASE_MAP = "twilight_shifted"
@@ -69,5 +70,6 @@ def add_scale_bar(axes: Axes, unit: str) -> float:
         textcoords="offset points",
         fontsize=SMALL_POINTS,
         color=INK,
+        path_effects=[withStroke(linewidth=2, foreground="white")],
     )
     return length

@@ -53,6 +53,16 @@ def test_counts_that_began_again_from_zero_are_unknown(bits: int, beyond: int, s
     assert after.mask.mean() > 0.9
 
 
+@pytest.mark.parametrize("place", [(6, 9), (9, 30), (40, 12)])
+@pytest.mark.parametrize("seed", SEEDS)
+def test_a_hot_pixel_away_from_the_peak_is_no_overflow(place: tuple[int, int], seed: int) -> None:
+    values = photons(seed, 14_000 / EXPECTED.max())
+    values[:, place[0], place[1]] = np.random.default_rng(seed).poisson(20_000, len(values))
+    after, said = checked(without_overflow, values)
+    assert said == []
+    assert after.mask.all()
+
+
 @pytest.mark.parametrize(
     ("axis", "lines", "factor"), [(1, [22], 1.6), (2, [26, 27], 2.5), (2, [31], 3.0), (1, [20], 0.5)]
 )

@@ -10,13 +10,16 @@ from types import MappingProxyType
 
 import numpy as np
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 
-from friedel.core.figures import BLUE, VERMILION, new_figure, plain_axes
+from friedel.core.figures import BLUE, SMALL_POINTS, VERMILION, new_figure, plain_axes
 from friedel.core.files.atomic import replacing
 from friedel.core.report import render_page
 from friedel.core.series.members import FEWEST, SeriesMember
 from friedel.core.statistics import with_error
 
+LONGEST = 24  # letters of a plot's title on one line: more would run into its neighbours'
+MOST_LETTERS = 60  # of all members' names, for them to stand below the plots where no condition does
 NO_PICTURES: Mapping[str, tuple[Path, str]] = MappingProxyType({})
 Quantity = tuple[str, str, float]
 """Number, title, factor."""
@@ -134,13 +137,19 @@ class SeriesPages:
                 style = {"color": VERMILION if outlier else BLUE, "marker": "^" if outlier else "o", "markersize": 4.5}
                 error = member.errors.get(name)
                 at = member.conditions.get(self.against, float(place))
-                bar = None if error is None else factor * error
+                bar = None if error is None else _bars(factor * member.numbers[name], factor * error, title)
                 value = min(max(member.numbers[name], low), high)
                 axes.errorbar(
                     at, factor * value, yerr=bar if value == member.numbers[name] else None, capsize=2, **style
                 )
-            plain_axes(axes, x="", y=title)
+            plain_axes(axes, x="", y=title if len(title) <= LONGEST else title.replace(" (", "\n("))
+            axes.yaxis.get_offset_text().set_fontsize(SMALL_POINTS)
         grid[-1].set_xlabel(self.against.replace("_", " "))
+        if not any(self.against in member.conditions for member in self.members):
+            grid[-1].xaxis.set_major_locator(MaxNLocator(integer=True))
+            names = [member.name for member in self.members]
+            if sum(len(name) + 2 for name in names) <= MOST_LETTERS:
+                grid[-1].set_xticks(range(len(names)), names)
         return figure
 
     def _reach(self, name: str) -> tuple[float, float]:
@@ -177,6 +186,13 @@ def _number(member: SeriesMember, name: str, factor: float) -> str:
     if value is None:
         return ""
     return f"{factor * value:.6g}" if error is None else with_error(factor * value, factor * error)
+
+
+def _bars(value: float, error: float, title: str) -> list[list[float]]:
+    """Return an error bar down and up; a share's ends where shares do."""
+    if not title.endswith("(%)"):
+        return [[error], [error]]
+    return [[min(error, max(value, 0.0))], [min(error, max(100.0 - value, 0.0))]]
 
 
 def _embedded(path: Path, kind: str) -> str:

@@ -4,13 +4,25 @@ import base64
 import io
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+from matplotlib.cm import ScalarMappable
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
 from friedel._version import __version__
-from friedel.core.figures import BLUE, FAINT, INK, INTENSITY_MAP, ORANGE, VERMILION, new_figure, plain_axes
+from friedel.core.figures import (
+    BLUE,
+    FAINT,
+    INK,
+    INTENSITY_MAP,
+    ORANGE,
+    VERMILION,
+    add_scale_bar,
+    new_figure,
+    plain_axes,
+)
 from friedel.core.files.atomic import replacing
 from friedel.core.report import render_page
 from friedel.spi.density.compare import HALF, Comparison
@@ -21,6 +33,7 @@ from friedel.spi.merge.plan import MergePlan
 from friedel.spi.orient.quality import CROWDED, DOUBTED
 
 _MOST_NAMED = 60  # outliers named on the page; the table of frames has all
+PLANES = ("x →  y ↑", "x →  z ↑", "y →  z ↑")  # of a volume (z, y, x) cut or summed along z, y, x
 _SHOWN = 0.1  # of the highest value: what a close-up of a density doesn't cut off
 
 
@@ -80,16 +93,25 @@ def _uri(figure: Figure) -> str:
 
 def slices(merged: Merged) -> Figure:
     """Draw the three slices through the intensity's centre, logarithmic; unmeasured voxels are grey."""
-    n, figure = merged.intensity.shape[0], new_figure(9.0, 3.1)
+    n, figure = merged.intensity.shape[0], new_figure(9.0, 2.9)
     logarithm = np.log10(np.maximum(merged.intensity, merged.intensity.max() * 1e-6))
     shown = np.where(merged.exposure > 0, logarithm, np.nan)
-    for axes, axis, name in zip(figure.subplots(1, 3), range(3), ("x, y", "x, z", "y, z"), strict=True):
-        axes.imshow(shown.take(n // 2, axis=axis), origin="lower", cmap=INTENSITY_MAP)
+    span = (float(logarithm.min()), float(logarithm.max()))
+    row = figure.subplots(1, 3)
+    for axes, axis, name in zip(row, range(3), PLANES, strict=True):
+        image = axes.imshow(shown.take(n // 2, axis=axis), origin="lower", cmap=INTENSITY_MAP, clim=span)
         axes.set_facecolor("#d3d7dc")
         axes.set_xticks([])
         axes.set_yticks([])
         axes.set_title(name, fontsize=9, color=INK)
+    _colour_bar(figure, image, row, "log₁₀ of the intensity")
     return figure
+
+
+def _colour_bar(figure: Figure, image: ScalarMappable, axes: Any, label: str) -> None:
+    bar = figure.colorbar(image, ax=axes, fraction=0.05, pad=0.02)
+    bar.set_label(label, fontsize=9, color=INK)
+    bar.ax.tick_params(labelsize=8, colors=INK)
 
 
 def shells(merged: Merged) -> Figure:
@@ -103,7 +125,7 @@ def shells(merged: Merged) -> Figure:
     axes.axhline(0.143, color=FAINT, linewidth=0.8, linestyle=":")
     axes.set_ylim(min(0.0, float(np.nanmin(quality.halves))) if np.isfinite(quality.halves).any() else 0.0, 1.02)
     plain_axes(axes, x="q, unit of the detector file", y="correlation")
-    axes.legend(frameon=False, fontsize=8)
+    axes.legend(frameon=False, fontsize=8, ncols=3, loc="lower left", bbox_to_anchor=(0, 1))
     return figure
 
 
@@ -113,7 +135,8 @@ def frames_figure(merged: Merged) -> Figure:
     coverage, uncertainty, fit, fluence = figure.subplots(2, 2).ravel()
     w, x, y, z = merged.orientations[used].T
     height, azimuth = 1 - 2 * (x**2 + y**2), np.degrees(np.arctan2(2 * (y * z - w * x), 2 * (x * z + w * y)))
-    coverage.hist2d(azimuth, height, bins=(18, 9), cmap=INTENSITY_MAP)
+    *_, image = coverage.hist2d(azimuth, height, bins=(18, 9), range=((-180, 180), (-1, 1)), cmap=INTENSITY_MAP)
+    _colour_bar(figure, image, coverage, "frames")
     plain_axes(coverage, x="azimuth of the beam, degrees", y="cos of its polar angle")
     coverage.grid(visible=False)
     uncertainty.hist(np.degrees(merged.uncertainty[used]), bins=30, color=BLUE)
@@ -143,14 +166,16 @@ def density_figure(density: Density) -> Figure:
     """Draw three projections of a density and its PRTF."""
     figure = new_figure(9.0, 2.7)
     *maps, curve = figure.subplots(1, 4)
-    for axes, axis in zip(maps, range(3), strict=True):
+    for axes, axis, name in zip(maps, range(3), PLANES, strict=True):
         axes.imshow(_close_up(density.density).sum(axis), origin="lower", cmap=INTENSITY_MAP)
         axes.set_xticks([])
         axes.set_yticks([])
+        axes.set_title(f"{name}  (along {'zyx'[axis]})", fontsize=9, color=INK)
+    add_scale_bar(maps[0], "voxels")
     curve.plot(density.q, density.prtf, color=BLUE)
     curve.axhline(np.exp(-1), color=FAINT, linewidth=0.8, linestyle=":")
     curve.set_ylim(0, 1.3)
-    plain_axes(curve, x="q", y="PRTF")
+    plain_axes(curve, x="q, unit of the detector file", y="PRTF")
     return figure
 
 
@@ -167,5 +192,5 @@ def comparison_figure(comparison: Comparison) -> Figure:
     curve.plot(comparison.q, comparison.fsc, color=BLUE)
     curve.axhline(HALF, color=FAINT, linewidth=0.8, linestyle=":")
     curve.set_ylim(min(0.0, float(np.nanmin(comparison.fsc))), 1.02)
-    plain_axes(curve, x="q", y="Fourier shell correlation")
+    plain_axes(curve, x="q, unit of the detector file", y="Fourier shell correlation")
     return figure

@@ -28,6 +28,9 @@ LEAST_LINE = 12  # voxels: on shorter lines hardly a period is too fine
 MOST_LEFT = 0.2
 LEAST_FINE = 10.0  # times photon noise: what is looked into
 
+ALONE = 0.05  # of a pixel's mean counts its neighbours have less than that: it is hot
+AROUND = np.array([[1, 1, 1], [1, 0, 1], [1, 1, 1]], bool)
+
 Floats = NDArray[np.float64]
 
 
@@ -89,7 +92,11 @@ def _bright_box(counts: Counts, level: float) -> tuple[slice, slice, slice]:
 def _along(values: Floats, mask: NDArray[np.bool_], axis: int, period: int) -> _Found:
     """Return the ranges lost on lines along an axis, each the runs that leave least of the line too fine."""
     lines = np.moveaxis(values, axis, -1)
-    bright = lines > LEAST_BESIDE / 2 * period
+    # A hot pixel is bright alone, in every frame: its lines hold no peak.
+    image = values.mean(axis=0)
+    beside = ndimage.maximum_filter(image, footprint=AROUND)
+    peaks = np.where(image > beside / ALONE, 0.0, values) if values.shape[0] > 1 else values
+    bright = np.moveaxis(peaks, axis, -1) > LEAST_BESIDE / 2 * period
     known = np.moveaxis(mask, axis, -1).all(axis=-1) & bright.any(axis=-1)
     # What is left of a count beyond the range is hardly ever nothing at all; a part that wasn't read out is.
     within = np.maximum.accumulate(bright, -1) & np.maximum.accumulate(bright[..., ::-1], -1)[..., ::-1]

@@ -174,7 +174,9 @@ export class Viewer {
     const value = valueAt(this.volumes.get(this.chosen), this.shape, this.at);
     const error = this.errors ? valueAt(this.errors, this.shape, this.at) : NaN;
     const where = this.axes.map((name, k) => `${name} ${numberText((this.at[k] - (this.shape[k] >> 1)) * this.step, 3)}`).join(", ");
-    this.parts.value.textContent = `${this.field.name} ${withError(value, error)} ${this.field.unit} at ${where} ${this.unit}`;
+    const unit = this.field.unit.replace(/^10/, "× 10"), number = withError(value, error);
+    const much = unit !== this.field.unit && number.includes("±") ? `(${number})` : number;
+    this.parts.value.textContent = `${this.field.name} ${much} ${unit} at ${where} ${this.unit}`;
     if (!this.compact) this.cut();
   }
 
@@ -311,7 +313,7 @@ export class Viewer {
       return piece;
     });
     const [low, high] = this.limits[this.chosen];
-    pieces.push(`<image x="${x}" y="${gap}" width="16" height="${height}" preserveAspectRatio="none" href="${bar.toDataURL()}"/><text x="${x + 22}" y="${gap + 12}" font-size="13">${numberText(high)}</text><text x="${x + 22}" y="${gap + height}" font-size="13">${numberText(low)}</text><text x="${x + 22}" y="${gap + height / 2}" font-size="13">${this.field.name}</text><text x="${x + 22}" y="${gap + height / 2 + 16}" font-size="13">${this.field.unit}</text>`);
+    pieces.push(`<image x="${x}" y="${gap}" width="16" height="${height}" preserveAspectRatio="none" href="${bar.toDataURL()}"/><text x="${x + 22}" y="${gap + 12}" font-size="13">${numberText(high)}</text><text x="${x + 22}" y="${gap + height}" font-size="13">${numberText(low)}</text><text x="${x + 22}" y="${gap + height / 2}" font-size="13">${this.field.name}</text><text x="${x + 22}" y="${gap + height / 2 + 16}" font-size="13">${this.field.unit ? `(${this.field.unit})` : ""}</text>`);
     const wide = x + 150, tall = height + 2 * gap + 10;
     return { wide, tall, text: `<svg xmlns="${DRAWING}" viewBox="0 0 ${wide} ${tall}" width="${wide}" height="${tall}" font-family="sans-serif" fill="#22262b"><rect width="100%" height="100%" fill="#fff"/>${pieces.join("")}</svg>` };
   }
@@ -376,7 +378,7 @@ export class Chart {
 
   axes(nameX, nameY) {
     const { left, right, top, bottom } = this.frame;
-    for (const { value, text } of roundTicks(this.x0, this.x1, 5)) {
+    for (const { value, text } of roundTicks(this.x0, this.x1, 6)) {
       this.put("text", { x: this.x(value), y: bottom + 1.3 * this.em, "text-anchor": this.x(value) > right - this.em ? "end" : "middle" }, text);
     }
     for (const { value, text } of roundTicks(this.y0, this.y1, 5)) {
