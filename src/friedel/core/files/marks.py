@@ -164,7 +164,8 @@ def _stuck(array: NDArray[Any], dark: NDArray[Any] | None) -> NDArray[np.bool_] 
         return None
     # Where no photon fell a pixel holds its dark value in every frame.
     level = max(float(np.fmin.reduce(array, axis=None)), 0.0) if dark is None else dark
-    rows, columns = np.nonzero(same & (np.abs(middle.astype(np.float64) - level) >= LEAST_STUCK))
+    with np.errstate(invalid="ignore"):  # infinite values, which are marks already
+        rows, columns = np.nonzero(same & (np.abs(middle.astype(np.float64) - level) >= LEAST_STUCK))
     same = (array[:, rows, columns] == middle[rows, columns]).all(axis=0)
     if not same.any() or same.sum() > middle.size // 2:
         return None

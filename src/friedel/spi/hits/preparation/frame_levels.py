@@ -91,8 +91,9 @@ def clipped_at(frames: NDArray[np.generic], mask: NDArray[np.bool_], marks: tupl
     top = plateau(some, measured)
     if top is None and some.dtype.kind in "iu" and some.dtype.itemsize == 1:
         # Numbers of 8 bits that come so near their end went beyond it: those began again from zero.
-        top = float(np.iinfo(some.dtype).max)
-        some = np.where(some >= top - NEAR_THE_END, some.dtype.type(top), some)
+        top = 255.0 if some.dtype.kind == "u" else 127.0
+        plain = some.astype(np.int16)
+        some = np.where(plain >= top - NEAR_THE_END, np.int16(top), plain)
     if top is None:
         return None
     share = ((some == top) & measured).mean(axis=0)
