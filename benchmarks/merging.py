@@ -250,7 +250,7 @@ def run_icosahedral(seeds: range, report: Report) -> None:
         truth = intensity(on_grid(), particle).astype(np.float32)
 
         def quality(
-            part: NDArray[np.uint8], symmetry: str, truth: NDArray[np.float32] = truth, seed: int = seed
+            part: sp.csr_matrix, symmetry: str, truth: NDArray[np.float32] = truth, seed: int = seed
         ) -> float:
             found = friedel.merge(part, detector(), options=OrientOptions(seed=seed, symmetry=symmetry))
             return float(np.nanmean(against(found.intensity, truth)))
