@@ -5,7 +5,7 @@ have an exact transform. A: 1500 frames × 500 photons. B: the same, log-normal 
 Correlations are the mean over shells q = 5–40 after alignment over SO(3).
 
 Other particles, 1500 frames × 500 photons of each: what the verdict promises beside what the intensity has. An
-icosahedral one of 60 images of five balls, with a tenth of the frames and its symmetry imposed.
+icosahedral one of 60 images of two balls, with a tenth of the frames and its symmetry imposed.
 """
 
 import argparse
@@ -62,14 +62,14 @@ def balls(rng: np.random.Generator) -> Balls:
 
 
 def icosahedral(rng: np.random.Generator) -> Balls:
-    """Return five balls in all sixty orientations of an icosahedron's rotations."""
+    """Return two balls in all sixty orientations of an icosahedron's rotations."""
     group = Rotation.create_group("I")
-    own = rng.normal(size=(5, 3))
-    own *= rng.uniform(4.0, 8.5, (5, 1)) / np.linalg.norm(own, axis=1, keepdims=True)
+    own = rng.normal(size=(2, 3))
+    own *= rng.uniform(4.0, 8.5, (2, 1)) / np.linalg.norm(own, axis=1, keepdims=True)
     return (
         np.concatenate([turn.apply(own) for turn in group]),
-        np.tile(rng.uniform(0.8, 1.4, 5), 60),
-        np.tile(rng.uniform(0.5, 1.5, 5), 60),
+        np.tile(rng.uniform(0.8, 1.4, 2), 60),
+        np.tile(rng.uniform(0.5, 1.5, 2), 60),
     )
 
 
@@ -89,12 +89,10 @@ def intensity(q: Floats, particle: Balls) -> Floats:
     return np.abs(amplitude(q, particle)) ** 2
 
 
-def frames_of(
-    seed: int, n_frames: int, photons: float, sigma: float, *, make: Callable[[np.random.Generator], Balls] = balls
-) -> tuple[NDArray[np.uint8], Floats, Balls]:
+def frames_of(seed: int, n_frames: int, photons: float, sigma: float) -> tuple[NDArray[np.uint8], Floats, Balls]:
     """Return a set's frames, fluences and particle."""
     rng, where = np.random.default_rng(seed), detector()
-    particle = make(rng)
+    particle = balls(rng)
     rotations = Rotation.random(n_frames, random_state=seed + 1000).as_matrix()
     fluence = np.exp(rng.normal(0, sigma, n_frames))
     fluence /= fluence.mean()
@@ -248,26 +246,28 @@ def run_icosahedral(seeds: range, report: Report) -> None:
     """Measure a tenth of the frames with the symmetry imposed beside all of them without."""
     gained = []
     for seed in seeds:
-        frames, _, particle = frames_of(seed, *SETS["A"], make=icosahedral)
+        frames, particle = many_frames(seed, 1500, 500.0, make=icosahedral)
         truth = intensity(on_grid(), particle).astype(np.float32)
 
         def quality(
-            part: NDArray[np.uint8], symmetry: str, truth: NDArray[np.float32] = truth, seed: int = seed
+            part: sp.csr_matrix, symmetry: str, truth: NDArray[np.float32] = truth, seed: int = seed
         ) -> float:
             found = friedel.merge(part, detector(), options=OrientOptions(seed=seed, symmetry=symmetry))
             return float(np.nanmean(against(found.intensity, truth)))
 
-        with_it, without = quality(frames[: len(frames) // 10], "I"), quality(frames, "C1")
+        with_it, without = quality(frames[: frames.shape[0] // 10], "I"), quality(frames, "C1")
         print(f"icosahedral {seed}: {with_it:.3f} of 150 frames, {without:.3f} of 1500 without symmetry", flush=True)
         gained.append(with_it - without)
     worst = min(gained)
     report.add("icosahedra: 1/10 of the frames, symmetry imposed, gain", f"{worst:+.3f}", bar=">= 0", met=worst >= 0)
 
 
-def many_frames(seed: int, n_frames: int, photons: float) -> tuple[sp.csr_matrix, Balls]:
+def many_frames(
+    seed: int, n_frames: int, photons: float, *, make: Callable[[np.random.Generator], Balls] = balls
+) -> tuple[sp.csr_matrix, Balls]:
     """Return frames drawn from a volume of half voxels, and their particle: quicker than from its exact transform."""
     rng, used = np.random.default_rng(seed), np.flatnonzero(detector().mask == 0)
-    particle = balls(rng)
+    particle = make(rng)
     fine = torch.from_numpy(intensity(on_grid(2), particle).astype(np.float32))
     q, rows, scale = 2 * detector().q[used], [], 0.0
     for start in range(0, n_frames, 200):
