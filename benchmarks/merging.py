@@ -249,9 +249,7 @@ def run_icosahedral(seeds: range, report: Report) -> None:
         frames, particle = many_frames(seed, 1500, 500.0, make=icosahedral)
         truth = intensity(on_grid(), particle).astype(np.float32)
 
-        def quality(
-            part: sp.csr_matrix, symmetry: str, truth: NDArray[np.float32] = truth, seed: int = seed
-        ) -> float:
+        def quality(part: sp.csr_matrix, symmetry: str, truth: NDArray[np.float32] = truth, seed: int = seed) -> float:
             found = friedel.merge(part, detector(), options=OrientOptions(seed=seed, symmetry=symmetry))
             return float(np.nanmean(against(found.intensity, truth)))
 
