@@ -47,7 +47,7 @@ def sample(volume: Tensor, points: Tensor) -> Tensor:
 def collect(total: Tensor, points: Tensor, values: Tensor) -> None:
     """Add values to the voxels around points, in place: the adjoint of `sample`."""
     flat, points, values = total.view(-1), points.reshape(-1, 3), values.reshape(-1)
-    for place, value in zip(points.split(_COLLECTED), values.split(_COLLECTED), strict=True):
+    for place, value in zip(torch.split(points, _COLLECTED), torch.split(values, _COLLECTED), strict=True):
         base, around = _corners(place, total.shape[0])
         for offset, weight in around:
             flat.index_add_(0, base + offset, value * weight)
