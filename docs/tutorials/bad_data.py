@@ -1,7 +1,7 @@
 # %% [markdown]
 # # Reading the quality figures, with bad data
 #
-# A small object measured well, the same with too few photons, and noise in which there is nothing. What do the figures say?
+# A small object measured well, the same with too few photons, and a glow in which there is nothing. What do the figures say?
 
 # %%
 import matplotlib.pyplot as plt
@@ -39,28 +39,33 @@ print(
 )
 
 # %% [markdown]
-# **Not a crystal at all.** Noise, as an array or from a scan, is refused. If it is called a prepared pattern all the same, it has a χ as well, and a
-# support is found for it. The verdict and its reasons say that nothing is there.
+# **Not a crystal at all.** Noise is refused: neighbouring pixels have nothing in common.
 
 # %%
-noise = np.random.default_rng(0).poisson(3.0, (24, 24, 24)).astype(np.float32)
+random = np.random.default_rng(0)
 try:
-    friedel.reconstruct(noise)
+    friedel.reconstruct(random.poisson(3.0, (24, 24, 24)))
 except friedel.InputError as error:
     print(error)
-called_prepared = friedel.Diffraction(intensities=noise, mask=np.ones(noise.shape, bool), name="noise")
-nothing = friedel.reconstruct(called_prepared, plan=quick, seed=0)
+
+# %% [markdown]
+# A glow of scattered air or a fluorescing holder isn't noise: its pixels are alike. It has no fringes; all the same it has a χ, and a support is
+# found for it. The verdict and its reasons say that nothing is there.
+
+# %%
+glow = random.poisson(200 * np.exp(-(((z**2 + y**2 + x**2) / 200.0) ** 0.5))).astype(np.float32)
+nothing = friedel.reconstruct(glow, plan=quick, seed=0)
 print(f"χ {nothing.quality.chi:.3f}; trusted: {nothing.quality.trusted}")
 for reason in nothing.quality.reasons:
     print("-", reason)
 
 # %% [markdown]
-# **Side by side.** Above, the middle slice of each pattern; below, the amplitude of what was found, with the crystal's true outline in white. In the
-# noise a body as large as the box was found, which has the lower χ of the two that aren't trusted.
+# **Side by side.** Above, the middle slice of each pattern; below, the amplitude of what was found, with the crystal's true outline in white. The
+# glow has the lower χ of the two that are not trusted.
 
 # %%
 figure, axes = plt.subplots(2, 3, figsize=(9, 6.2), layout="constrained")
-cases = {"well measured": (bright, good), "too few photons": (faint, dim), "noise": (noise, nothing)}
+cases = {"well measured": (bright, good), "too few photons": (faint, dim), "a glow": (glow, nothing)}
 for (pattern, image), (name, (photons, result)) in zip(axes.T, cases.items(), strict=True):
     middle = photons.shape[0] // 2
     shown = pattern.imshow(np.log10(photons[middle] + 1), cmap="magma", origin="lower")
@@ -68,7 +73,7 @@ for (pattern, image), (name, (photons, result)) in zip(axes.T, cases.items(), st
     figure.colorbar(shown, ax=pattern, label="log₁₀(photons + 1)", shrink=0.8)
     amplitude = abs(result.object)
     shown = image.imshow(amplitude[middle] / amplitude.max(), cmap="viridis", origin="lower", vmin=0, vmax=1)
-    if name != "noise":
+    if name != "a glow":
         image.contour(abs(crystal[middle]), levels=[0.5], colors="white", linewidths=1)
     verdict = "trusted" if result.quality.trusted else "not trusted"
     image.set(title=f"{verdict}, χ = {result.quality.chi:.2f}", xticks=[], yticks=[])
