@@ -251,8 +251,9 @@ def _of_one_crystal(
             not even < least,
             "amplitude uniformity: the support has no inside to tell it from"
             if np.isnan(even)
-            else f"amplitude uniformity: but for a tenth at either end, those inside are within a factor {even:.2f} of the "
-            f"median (below {least} it is no single crystal: two may add up in the pattern, or the solution is wrong)",
+            else "amplitude uniformity: but for a tenth at either end, those inside are within a factor "
+            f"{even:.2f} of the median (below {least} it is no single crystal: two may add up in the pattern, or the "
+            "solution is wrong)",
         ),
         (
             piece >= MIN_PIECE,
