@@ -249,12 +249,6 @@ def doubts(merged: Merged, photons: sp.csr_matrix, symmetry: str) -> list[str]:
             "oriented evenly, so that the particles seem to lie in preferred directions in truth; where none lie "
             "the intensity is known less well"
         )
-    elif quality.harmless:
-        found.append(
-            f"hits crowd on {quality.evenness:.0%} of all view directions, among views that look alike; frames drawn "
-            f"evenly from the result do so, too, and give it back at {quality.mean_recovered:.2f}. "
-            f"{_what_helps(symmetry)}"
-        )
     elif quality.evenness < EVEN:
         found.append(
             f"hits crowd on {quality.evenness:.0%} of all view directions: the particle has views that look nearly "

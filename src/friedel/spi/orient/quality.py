@@ -123,23 +123,16 @@ class MergeQuality:
         """One word for it; "unknown" where no half sets were made."""
         if not np.isfinite(self.halves).any():
             return "unknown"
-        if self.agreement < DOUBTED or (self.evenness < CROWDED and not (self.preferring or self.harmless)):
+        if self.agreement < DOUBTED or (self.evenness < CROWDED and not self.preferring):
             return "don't trust"
         sure = self.agreement >= TRUSTED and self.mean_corrected >= SURE
-        even = self.evenness >= EVEN or (self.evenness >= CROWDED and self.harmless)
-        return "trust" if sure and even else "check"
+        return "trust" if sure and self.evenness >= EVEN else "check"
 
     @property
     def preferring(self) -> bool:
         """Whether hits seem to prefer directions in truth: frames drawn evenly come out evenly, and so does the map."""
         known = self.recovered is not None and self.recovered_evenness >= EVEN
         return known and self.evenness < EVEN and self.mean_corrected >= PREFERRED
-
-    @property
-    def harmless(self) -> bool:
-        """Whether drawn frames crowd as hits do, and give the intensity back: what crowding costs is in the promise."""
-        known = self.recovered is not None and self.mean_corrected >= SURE
-        return known and EVEN * self.recovered_evenness <= self.evenness < EVEN
 
     @property
     def sentence(self) -> str:
@@ -159,7 +152,6 @@ class MergeQuality:
                 else ""
             )
             + (f"; hits crowd on {self.evenness:.0%} of all view directions" if self.evenness < EVEN else "")
-            + (", as frames drawn from the result do" if self.harmless else "")
         )
 
 
