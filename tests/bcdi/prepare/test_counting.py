@@ -63,6 +63,19 @@ def test_a_hot_pixel_away_from_the_peak_is_no_overflow(place: tuple[int, int], s
     assert after.mask.all()
 
 
+@pytest.mark.parametrize("seed", SEEDS)
+def test_a_blinking_pixel_beside_a_hot_one_is_no_overflow(seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    values = photons(seed, expected=EXPECTED * 20_000 / EXPECTED.max() + 4)
+    row, column = rng.integers(8, 14, 2)
+    lit = rng.random(len(values)) < 0.4
+    values[lit, row, column] = rng.poisson(14_900, int(lit.sum()))
+    values[:, row + 1, column - 1] = rng.poisson(6_000, len(values))
+    after, said = checked(without_overflow, values)
+    assert said == []
+    assert after.mask.all()
+
+
 @pytest.mark.parametrize(
     ("axis", "lines", "factor"), [(1, [22], 1.6), (2, [26, 27], 2.5), (2, [31], 3.0), (1, [20], 0.5)]
 )

@@ -5,11 +5,16 @@ import pytest
 from known_scan import EVEN, EXPECTED, OPTIONS, PHOTONS, changed, found, is_right, scan
 from scipy import ndimage
 
+from friedel.bcdi.crystals.lattice import gold_crystal
+from friedel.bcdi.forward.scan import ScanGeometry, simulate_scan
+from friedel.bcdi.geometry.instrument import Beam, Circle, Detector, Diffractometer
 from friedel.bcdi.prepare.background import background_level, not_negative
 from friedel.bcdi.prepare.counts import Counts
 from friedel.bcdi.prepare.order import in_place
 from friedel.bcdi.prepare.prepare import clean_counts, prepare
 from friedel.core.observer import Recorder
+
+GOLD_TTH = 36.0758  # degrees; of gold's (111) at 8.5 keV
 
 
 def counts(values: np.ndarray) -> Counts:
@@ -48,6 +53,30 @@ def test_a_good_pattern_stays_as_it_is(seed: int, scale: float) -> None:
     assert in_place(good, name="s", observer=heard) is good
     assert background_level(good) is None
     assert not heard.notes
+
+
+@pytest.mark.parametrize(("crystal", "faults"), [(4, 1), (41, 1), (15, 6), (23, 7), (45, 7), (56, 7)])
+def test_neighbours_and_blinking_pixels_of_a_simulated_scan_are_no_jump_and_no_overflow(
+    crystal: int, faults: int
+) -> None:
+    turned = Diffractometer(
+        sample_circles=(Circle("omega", "x-"), Circle("phi", "y+")), detector_circles=(Circle("tth", "x-"),)
+    )
+    detector = Detector(
+        pixel_size_m=(75e-6, 75e-6), distance_m=0.8, y_axis="y-", x_axis="x-", direct_beam_yx=(23.5, 23.5)
+    )
+    geometry = ScanGeometry(
+        shape=(48, 48, 48),
+        peak=(24, 24, 24),
+        beam=Beam(photon_energy_ev=8500.0),
+        detector=detector,
+        diffractometer=turned,
+        motors_deg={"omega": GOLD_TTH / 2 + 0.01 * (np.arange(48) - 24), "phi": 30.0, "tth": GOLD_TTH},
+    )
+    gold = gold_crystal(geometry.grid.q_bragg, seed=crystal, diameter_angstrom=3000.0, phase_range_rad=3.0)
+    made = simulate_scan(gold, geometry, n_photons=5e6, seed=faults).scan
+    said = prepare(made, OPTIONS).warnings
+    assert not [text for text in said if "sideways" in text or "began again" in text]
 
 
 def test_a_swap_is_found_in_a_scan_with_geometry_too() -> None:

@@ -349,7 +349,7 @@ def _run_in(counts: Counts, present: NDArray[np.intp], places: NDArray[Any]) -> 
     factors = np.ones(present.size)
     factors[first[k] : last[k]] = factor[k]
     lines, inverse = _lines(counts, present, places, MOST_ASKED)
-    if _share_smoother(lines, inverse, factors) < MOST_PIXELS:
+    if share_smoother(lines, lines * factors[:, None], inverse) < MOST_PIXELS:
         return None  # only some pixels agree: hot ones
     return slice(int(present[first[k]]), int(present[last[k] - 1]) + 1), float(1 / factor[k])
 
@@ -388,14 +388,22 @@ def run_shares(
     return share, first, last, factor
 
 
-def _share_smoother(lines: NDArray[np.float64], inverse: NDArray[np.float64], factors: NDArray[np.float64]) -> float:
-    """Return the share of the pixels in which the factors leave a smaller part of the power too fine."""
+def share_smoother(before: NDArray[np.float64], after: NDArray[np.float64], inverse: NDArray[np.float64]) -> float:
+    """Return the share of lines ``(n, lines)`` of whose power a smaller part is too fine after a change than before.
+
+    Parameters
+    ----------
+    before, after : (n, lines) float64
+        Lines along an axis.
+    inverse : (n, n) float64
+        What measures their power beyond the band (`smooth_inverse`).
+    """
 
     def fine(values: NDArray[np.float64]) -> NDArray[np.float64]:
         power: NDArray[np.float64] = (values**2).sum(axis=0) + 1e-30
         return np.asarray(((inverse @ values) * values).sum(axis=0) / power)
 
-    return float((fine(lines * factors[:, None]) < fine(lines)).mean())
+    return float((fine(after) < fine(before)).mean())
 
 
 def _lines(

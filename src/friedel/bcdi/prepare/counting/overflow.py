@@ -28,7 +28,8 @@ LEAST_LINE = 12  # voxels: on shorter lines hardly a period is too fine
 MOST_LEFT = 0.2
 LEAST_FINE = 10.0  # times photon noise: what is looked into
 
-ALONE = 0.05  # of a pixel's mean counts its neighbours have less than that: it is hot
+# A pixel of which fewer than so many of the eight round it have such a share of its counts is no part of a peak.
+WIDER, ALONE = 3, 0.05
 AROUND = np.array([[1, 1, 1], [1, 0, 1], [1, 1, 1]], bool)
 
 Floats = NDArray[np.float64]
@@ -92,12 +93,11 @@ def _bright_box(counts: Counts, level: float) -> tuple[slice, slice, slice]:
 def _along(values: Floats, mask: NDArray[np.bool_], axis: int, period: int) -> _Found:
     """Return the ranges lost on lines along an axis, each the runs that leave least of the line too fine."""
     lines = np.moveaxis(values, axis, -1)
-    # A hot pixel is bright alone, in every frame: its lines hold no peak.
-    image = values.mean(axis=0)
-    beside = ndimage.maximum_filter(image, footprint=AROUND)
-    peaks = np.where(image > beside / ALONE, 0.0, values) if values.shape[0] > 1 else values
-    bright = np.moveaxis(peaks, axis, -1) > LEAST_BESIDE / 2 * period
-    known = np.moveaxis(mask, axis, -1).all(axis=-1) & bright.any(axis=-1)
+    bright = lines > LEAST_BESIDE / 2 * period
+    # A hot or blinking pixel, or a pair of them, is bright alone in its frame; a peak is wider.
+    beside = ndimage.rank_filter(values, -WIDER, footprint=AROUND[None])
+    lone = bright & np.moveaxis(values > beside / ALONE, axis, -1)
+    known = np.moveaxis(mask, axis, -1).all(axis=-1) & bright.any(axis=-1) & ~lone.any(axis=-1)
     # What is left of a count beyond the range is hardly ever nothing at all; a part that wasn't read out is.
     within = np.maximum.accumulate(bright, -1) & np.maximum.accumulate(bright[..., ::-1], -1)[..., ::-1]
     known &= ~(ndimage.binary_dilation(within, np.ones((1, 1, 3), bool)) & (lines == 0)).any(axis=-1)

@@ -8,7 +8,14 @@ from numpy.typing import NDArray
 
 from friedel.bcdi.geometry.oversampling import estimate_oversampling
 from friedel.bcdi.prepare.counts import Counts
-from friedel.bcdi.prepare.frames import LEAST_GAIN, LEAST_SAMPLED, MOST_PIXELS, run_shares, smooth_inverse
+from friedel.bcdi.prepare.frames import (
+    LEAST_GAIN,
+    LEAST_SAMPLED,
+    MOST_PIXELS,
+    run_shares,
+    share_smoother,
+    smooth_inverse,
+)
 from friedel.core.observer import Observer, Warned, silent
 
 REACH = 32  # pixels on either side of the peak
@@ -99,11 +106,6 @@ def _scaled_lines(values: NDArray[np.float32], known: NDArray[np.bool_], at: Flo
         return None
     scaled = lines.copy()
     scaled[first[k] : last[k]] *= factor[k]
-    if _share_smoother(lines, scaled, inverse) < MOST_PIXELS:
+    if share_smoother(lines, scaled, inverse) < MOST_PIXELS:
         return None  # only some lines across agree: a fault of single pixels
     return int(first[k]), int(last[k]), float(1 / factor[k])
-
-
-def _share_smoother(before: Floats, after: Floats, inverse: Floats) -> float:
-    fine = [((inverse @ lines) * lines).sum(axis=0) / ((lines**2).sum(axis=0) + 1e-30) for lines in (before, after)]
-    return float((fine[1] < fine[0]).mean())
