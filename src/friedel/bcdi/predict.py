@@ -10,7 +10,7 @@ from numpy.typing import ArrayLike
 from friedel.bcdi.phasing.prediction.model import PhasingModel, Prediction, kept_phasing_model
 from friedel.bcdi.phasing.prediction.relaxed import THRESHOLD
 from friedel.bcdi.prepare.arrays import as_diffraction
-from friedel.bcdi.prepare.counts import Counts, require_structure
+from friedel.bcdi.prepare.counts import require_structure
 from friedel.bcdi.reconstruct import library_versions
 from friedel.bcdi.records import Diffraction, Provenance, Quality, Reconstruction
 from friedel.core.files.masks import Marks
@@ -63,7 +63,7 @@ def predict(
     loaded = model if isinstance(model, PhasingModel) else kept_phasing_model(model, device=device)
     with single_thread():  # its many small steps lose by waiting for each other's threads
         diffraction = as_diffraction(intensities, mask, mask_marks=mask_marks, observer=recorder)
-        require_structure(Counts(diffraction.intensities, diffraction.mask), diffraction.name)
+        require_structure(diffraction)
     prediction = loaded.predict(diffraction)
     provenance = Provenance(
         plan={"model": loaded.card.model_dump(mode="json"), "oversampling": list(prediction.grid.oversampling)},

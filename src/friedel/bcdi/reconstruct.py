@@ -18,7 +18,7 @@ from friedel._version import __version__
 from friedel.bcdi.phasing import Solution, solve
 from friedel.bcdi.phasing.options import PhasingOptions
 from friedel.bcdi.prepare.arrays import as_diffraction
-from friedel.bcdi.prepare.counts import Counts, require_structure
+from friedel.bcdi.prepare.counts import require_structure
 from friedel.bcdi.records import Diffraction, Provenance, Reconstruction, Uncertainty
 from friedel.bcdi.strain.surface import find_isosurface
 from friedel.bcdi.uncertainty import Solved, estimate_uncertainty, with_error_bars
@@ -112,7 +112,7 @@ def reconstruct_diffraction(
     InputError
         If neighbouring pixels have no more in common than noise has.
     """
-    require_structure(Counts(diffraction.intensities, diffraction.mask), diffraction.name)
+    require_structure(diffraction)
     keep_freed_memory()
     options = options or PhasingOptions()
     recorder, started, clock = Recorder(), datetime.now(UTC), time.perf_counter()

@@ -4,8 +4,9 @@ from numpy.typing import NDArray
 
 from friedel.bcdi.crystals.random_crystal import random_crystal
 from friedel.bcdi.forward.bragg import diffract
-from friedel.bcdi.prepare.counts import Counts, counts_from, require_structure
+from friedel.bcdi.prepare.counts import counts_from, require_structure
 from friedel.bcdi.reconstruct import reconstruct
+from friedel.bcdi.records import Diffraction
 from friedel.core.errors import InputError
 from friedel.core.observer import Recorder, Warned
 
@@ -99,4 +100,8 @@ def test_noise_alone_is_no_pattern(mean: float, seed: int) -> None:
 def test_a_crystal_of_few_photons_is_one(oversampling: float, seed: int) -> None:
     crystal = random_crystal((32, 32, 32), seed=seed, oversampling=oversampling, phase_range_rad=6.0)
     photons = diffract(crystal.object, n_photons=100, seed=seed).astype(np.float32)
-    require_structure(Counts(photons, np.ones(photons.shape, bool)), "few")
+    mask = np.ones(photons.shape, bool)
+    require_structure(Diffraction(intensities=photons, mask=mask, name="few"))
+    elsewhere = np.random.default_rng(seed).permutation(photons.ravel()).reshape(photons.shape)
+    with pytest.raises(InputError, match="no more alike than noise"):
+        require_structure(Diffraction(intensities=elsewhere, mask=mask, name="the same photons elsewhere"))

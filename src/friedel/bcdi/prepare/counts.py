@@ -6,6 +6,7 @@ from typing import Any, Literal, Self
 import numpy as np
 from numpy.typing import NDArray
 
+from friedel.bcdi.records import Diffraction
 from friedel.core.errors import InputError
 from friedel.core.files.marks import Marked, find_marks, plateau
 from friedel.core.observer import Note, Observer, Warned, listed, silent
@@ -136,12 +137,13 @@ def require_signal(counts: Counts, name: str) -> None:
         raise InputError(f"{name}: all measured intensities are zero; check that this is the right scan or dataset")
 
 
-def require_structure(counts: Counts, name: str) -> None:
+def require_structure(diffraction: Diffraction) -> None:
     """Raise InputError if neighbouring pixels have no more in common than noise has: there is no pattern to phase.
 
     Of frames nothing is asked: what a background's noise left below zero was taken off the next ones.
     """
-    roots, mask = np.sqrt(counts.values), counts.mask  # of counts the roots scatter alike, whatever their mean
+    # Of counts the roots scatter alike, whatever their mean.
+    roots, mask = np.sqrt(diffraction.intensities), diffraction.mask
     common = []
     for axis in (1, 2):
         one, other = (np.arange(roots.shape[axis] - 1) + step for step in (0, 1))
@@ -152,8 +154,8 @@ def require_structure(counts: Counts, name: str) -> None:
         common.append(float(np.corrcoef(first, second)[0, 1] * np.sqrt(known.sum())))
     if max(common) < LEAST_COMMON:
         raise InputError(
-            f"{name}: neighbouring pixels are no more alike than noise is, so there is no pattern to phase; "
-            "check the scan, the region and the dataset"
+            f"{diffraction.name}: neighbouring pixels are no more alike than noise is, so there is no pattern to "
+            "phase; check the scan, the region and the dataset"
         )
 
 

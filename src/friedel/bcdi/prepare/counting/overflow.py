@@ -33,6 +33,7 @@ WIDER, ALONE = 3, 0.05
 AROUND = np.array([[1, 1, 1], [1, 0, 1], [1, 1, 1]], bool)
 
 Floats = NDArray[np.float64]
+Mask = NDArray[np.bool_]
 
 
 @dataclass(frozen=True, eq=False)
@@ -67,8 +68,11 @@ def without_overflow(counts: Counts, *, name: str, observer: Observer = silent) 
         return counts
     box = _bright_box(counts, LEAST_BESIDE / 2 * period)
     values, mask = counts.values[box].astype(np.float64), counts.mask[box]
+    bright = values > LEAST_BESIDE / 2 * period
+    # A hot or blinking pixel, or a pair of them, is bright alone in its frame; a peak is wider.
+    lone = bright & (values > ndimage.rank_filter(values, -WIDER, footprint=AROUND[None]) / ALONE)
     axes = (axis for axis in range(3) if LEAST_LINE <= values.shape[axis] <= LONGEST)
-    found = [one for one in (_along(values, mask, axis, period) for axis in axes) if one.believed]
+    found = [one for one in (_along(values, mask, bright, lone, axis, period) for axis in axes) if one.believed]
     if len(found) < LEAST_AXES:
         return counts
     lost = np.any([one.lost for one in found], axis=0)
@@ -90,14 +94,20 @@ def _bright_box(counts: Counts, level: float) -> tuple[slice, slice, slice]:
     return spans[0], spans[1], spans[2]
 
 
-def _along(values: Floats, mask: NDArray[np.bool_], axis: int, period: int) -> _Found:
-    """Return the ranges lost on lines along an axis, each the runs that leave least of the line too fine."""
-    lines = np.moveaxis(values, axis, -1)
-    bright = lines > LEAST_BESIDE / 2 * period
-    # A hot or blinking pixel, or a pair of them, is bright alone in its frame; a peak is wider.
-    beside = ndimage.rank_filter(values, -WIDER, footprint=AROUND[None])
-    lone = bright & np.moveaxis(values > beside / ALONE, axis, -1)
-    known = np.moveaxis(mask, axis, -1).all(axis=-1) & bright.any(axis=-1) & ~lone.any(axis=-1)
+def _along(values: Floats, mask: Mask, bright: Mask, lone: Mask, axis: int, period: int) -> _Found:
+    """Return the ranges lost on lines along an axis, each the runs that leave least of the line too fine.
+
+    Parameters
+    ----------
+    values, mask : (z, y, x)
+        Counts of the box, and where they were measured.
+    bright, lone : (z, y, x) bool
+        Voxels that may be of the peak; those of them that stand alone in their frame.
+    axis, period : int
+        Along which axis, and the range that may be lost.
+    """
+    lines, bright = np.moveaxis(values, axis, -1), np.moveaxis(bright, axis, -1)
+    known = np.moveaxis(mask & ~lone, axis, -1).all(axis=-1) & bright.any(axis=-1)
     # What is left of a count beyond the range is hardly ever nothing at all; a part that wasn't read out is.
     within = np.maximum.accumulate(bright, -1) & np.maximum.accumulate(bright[..., ::-1], -1)[..., ::-1]
     known &= ~(ndimage.binary_dilation(within, np.ones((1, 1, 3), bool)) & (lines == 0)).any(axis=-1)
