@@ -2,7 +2,8 @@
 
 import gzip
 import logging
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -237,10 +238,25 @@ def _single(path: Path, suffix: str) -> NDArray[Any]:
         with gzip.open(path, "rb") as file:
             return np.asarray(np.lib.format.read_array(file, allow_pickle=False))
     if suffix in TIFF_SUFFIXES:
-        return np.asarray(tifffile.imread(path))
+        return read_tiff(path)
     if suffix in FABIO_SUFFIXES:
         return _fabio(path)
     raise InputError(f"{path}: unknown kind of file {suffix!r}; known are {KNOWN}")
+
+
+def read_tiff(path: Path) -> NDArray[Any]:
+    """Return the array of a TIFF file; ValueError on damaged bytes."""
+    with tiff_damage():
+        return np.asarray(tifffile.imread(path))
+
+
+@contextmanager
+def tiff_damage() -> Iterator[None]:
+    """Make what tifffile raises on damaged bytes a ValueError, which before 2026 it isn't."""
+    try:
+        yield
+    except tifffile.TiffFileError as error:
+        raise ValueError(str(error)) from error
 
 
 def _fabio(path: Path) -> NDArray[Any]:

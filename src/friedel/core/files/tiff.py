@@ -10,7 +10,7 @@ import tifffile
 from numpy.typing import NDArray
 
 from friedel.core.errors import InputError
-from friedel.core.files.arrays import FABIO_SUFFIXES, TIFF_SUFFIXES, read_array, suffix_of
+from friedel.core.files.arrays import FABIO_SUFFIXES, TIFF_SUFFIXES, read_array, suffix_of, tiff_damage
 from friedel.core.files.damage import readable
 from friedel.core.files.placement import Region
 from friedel.core.observer import Observer, Progress, Warned, silent
@@ -49,7 +49,7 @@ def _is_frame(path: Path) -> bool:
 def _n_pages(path: Path) -> int:
     with readable(path):
         if path.suffix.lower() in TIFF_SUFFIXES:
-            with tifffile.TiffFile(path) as file:
+            with tiff_damage(), tifffile.TiffFile(path) as file:
                 return max(len(file.pages), file.series[0].shape[0] if file.series[0].ndim == 3 else 1)
         values = read_array(path)
         return values.shape[0] if values.ndim == 3 else 1

@@ -118,9 +118,10 @@ def _species_bodies(n: int, species: Species, rng: np.random.Generator, spread: 
     sizes = species.diameter * np.exp(rng.normal(0, species.spread if spread is None else spread, n))
     # Uniform over the area of a Gaussian focus means uniform in the logarithm of the intensity.
     intensity = np.exp(rng.uniform(np.log(species.faintest), 0, n))
+    rotations = Rotation.random(n, rng).as_matrix() if n else np.zeros((0, 3, 3))  # of none SciPy 1.13 has no matrix
     return Bodies(
         positions=np.zeros((n, 3), dtype=np.float32),
-        rotations=Rotation.random(n, rng).as_matrix().astype(np.float32),
+        rotations=rotations.astype(np.float32),
         diameters=sizes.astype(np.float32),
         intensity=intensity.astype(np.float32),
         softness=np.full(n, np.nan, dtype=np.float32),

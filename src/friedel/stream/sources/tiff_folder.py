@@ -10,13 +10,11 @@ import time
 from pathlib import Path
 from typing import Annotated, Any
 
-import numpy as np
-import tifffile
 from numpy.typing import NDArray
 from pydantic import Field
 
 from friedel.core.errors import InputError
-from friedel.core.files.arrays import TIFF_SUFFIXES
+from friedel.core.files.arrays import TIFF_SUFFIXES, read_tiff
 from friedel.core.files.damage import DAMAGED
 from friedel.core.files.spec import SpecScan, read_spec_scan
 from friedel.core.options import Options
@@ -98,7 +96,7 @@ class TiffFolderSource:
         """Return the first new file, in the order of their numbers, that is complete or hopeless."""
         for number, path in self._new_files():
             try:
-                frame, written = np.asarray(tifffile.imread(path)), path.stat().st_mtime
+                frame, written = read_tiff(path), path.stat().st_mtime
             except DAMAGED:
                 if self._may_change(path):
                     continue
