@@ -44,6 +44,32 @@ def fourier_of_part(part: Tensor, shape: Sequence[int]) -> Tensor:
     return part
 
 
+def fourier_of_frames(part: Tensor, along: Tensor, shape: Sequence[int]) -> Tensor:
+    """Transform a part ``(z, y, x)`` of an object to frames ``(n, y, x)`` at any places along the first axis.
+
+    Parameters
+    ----------
+    part : (z, y, x) complex Tensor
+        All of the object that isn't zero.
+    along : (n, z) complex Tensor
+        What each of its layers gives to each frame (`layers_in_frames`).
+    shape : (int, int)
+        Of a frame.
+    """
+    for axis, n in zip(AXES[1:], shape, strict=True):
+        part = torch.fft.fft(part, n=n, dim=axis, norm="ortho")
+    return torch.tensordot(along.to(part.dtype), part, dims=1)
+
+
+def layers_in_frames(places: Tensor, n: int) -> Tensor:
+    """Return the rows of the transform of n layers for frames at fractional places ``(frames,)`` of a centred grid.
+
+    At whole places they are the rows of `fourier`, but for a phase.
+    """
+    turns = torch.outer(places.double() - n // 2, torch.arange(n, dtype=torch.float64, device=places.device)) / n
+    return torch.polar(torch.full_like(turns, n**-0.5), -2 * torch.pi * turns)
+
+
 def part_of_inverse_fourier(diffraction: Tensor, shape: Sequence[int]) -> Tensor:
     """Transform ``(..., z, y, x)`` back to the first ``shape`` voxels: the adjoint of `fourier_of_part`."""
     for axis, n in zip(reversed(AXES), reversed(shape), strict=True):

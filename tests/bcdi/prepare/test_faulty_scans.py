@@ -211,6 +211,16 @@ def test_uneven_frames_come_to_even_steps_where_they_belong() -> None:
     wanted = np.tensordot(np.exp(2j * np.pi * np.outer(at, numbers) / N), np.fft.fft(EXPECTED, axis=0) / N, axes=1).real
     totals = [volume[inner].sum() for volume in (pattern.intensities, wanted)]
     assert totals[0] == pytest.approx(totals[1], rel=0.05)
+    # The recorded frames stay beside them, each at its place: what lies at the peak is recorded nearest to it.
+    own = pattern.frames
+    assert own is not None
+    assert own.intensities.shape[1:] == pattern.intensities.shape[1:]
+    brightest = int(own.intensities.max(axis=(1, 2)).argmax())
+    first = int(np.argmax(photons.max(axis=(1, 2)))) - brightest
+    recorded = places[first : first + own.places.size]
+    np.testing.assert_allclose(np.diff(own.places) * step, np.diff(recorded), rtol=0, atol=1e-4)
+    assert abs(own.places[brightest] - middle[0]) < 1
+    assert prepare(scan(EVEN), OPTIONS).frames is None
 
 
 def test_what_is_no_rocking_scan_is_refused() -> None:

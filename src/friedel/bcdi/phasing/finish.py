@@ -5,15 +5,16 @@ from dataclasses import dataclass, replace
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from torch import Tensor
 
 from friedel.bcdi.phasing.ambiguities import align_to
 from friedel.bcdi.phasing.candidate import NEUTRAL, Candidate, candidate_of, lifted, ranked, refined, shrunk
-from friedel.bcdi.phasing.iterations.measured import Measured, measured_from
+from friedel.bcdi.phasing.iterations.measured import Measured, measured_at_own_places, measured_from
 from friedel.bcdi.phasing.iterations.multiscale import lower
 from friedel.bcdi.phasing.iterations.projections import intensity_of, project_modulus
 from friedel.bcdi.phasing.iterations.schedule import iterations_in
 from friedel.bcdi.phasing.options import PhasingOptions
-from friedel.bcdi.phasing.refine import RefineOptions, refine
+from friedel.bcdi.phasing.refine import RefineOptions, refine, unfit_of
 from friedel.bcdi.phasing.regime import Regime
 from friedel.bcdi.phasing.run_stage import Bar, iterated
 from friedel.bcdi.phasing.strategy import NEAR, Search, Stage
@@ -38,6 +39,7 @@ _COHERENCE_START = 0.3
 # by three generators, with and without blur, background and angles that jitter, the change was -40 to +1 %.
 _LIGHT_FROM = 1.2
 _LIGHTS = 2  # times that the frames' light is fitted: the first finds about half of it, as the object has the rest
+_OWN_STEPS = 120  # of refinement on an uneven scan's own frames
 _FITS = 3  # rounds of refinement and new support where photons are few
 _DIM_THRESHOLD = 0.2  # of the bulk amplitude, for supports then: above the noise around the object, which is stronger
 _SETTLE = "20*ER"  # as many as take the scatter of RAAR out; three times as many bring seeds no closer
@@ -365,8 +367,34 @@ class Finisher:
         best = finalists.best
         options = self.refining.model_copy(update={"early_stop": False, "steps": self.options.refine.steps})
         start = project_modulus(best.confined, everything) * best.support
-        obj: NDArray[np.complex64] = refine(start, best.support, everything, options).obj.cpu().numpy()
-        return obj
+        obj = self.at_their_places(refine(start, best.support, everything, options).obj, best.support)
+        found: NDArray[np.complex64] = obj.cpu().numpy()
+        return found
+
+    @property
+    def blurred(self) -> bool:
+        """Whether partial coherence is taken into account."""
+        return self.grids.fine.blur is not None
+
+    def at_their_places(self, obj: Tensor, support: Tensor) -> Tensor:
+        """Refine a solution on an uneven scan's own frames.
+
+        Frames interpolated to even steps say less than the recorded ones, and share their noise.
+        """
+        frames = self.pattern.frames
+        # What was brought to one light or is blurred is known of the even frames alone.
+        if frames is None or self.low_dose or self.pattern is not self.regime.diffraction or self.blurred:
+            return obj
+        own = measured_at_own_places(frames, len(obj), device=self.regime.device)
+        fitted = refine(obj, support, own, self.unexpecting.model_copy(update={"steps": _OWN_STEPS})).obj
+        before, after = unfit_of(obj, own), unfit_of(fitted, own)
+        if not after < before:
+            return obj
+        n = len(frames.places)
+        said = f"fitted to the {n} frames where they lie: their mean deviance is {after:.2f}, not {before:.2f}"
+        self.observer(Note("frames", said))
+        self.told.append(f"frames: {said}")
+        return fitted
 
     def starts(self, candidates: tuple[Candidate, ...], finalists: Finalists) -> tuple[Start, ...]:
         """Return every start for the report: the finalists as they ended, the others as they were left."""

@@ -22,7 +22,7 @@ from friedel.bcdi.phasing.iterations.likelihood import LOSSES, mean_deviance
 from friedel.bcdi.phasing.iterations.measured import Measured, transfer
 from friedel.bcdi.phasing.iterations.projections import intensity_of
 from friedel.bcdi.phasing.iterations.support import bounding_box, interior
-from friedel.core.fourier import fourier_corner, fourier_of_part
+from friedel.core.fourier import fourier_corner, fourier_of_frames, fourier_of_part
 from friedel.core.options import Options
 
 # Photons per measured voxel, on average, below which √n is no longer Gaussian in the voxels that matter.
@@ -123,9 +123,21 @@ def refine(
     return followed.ended()
 
 
+def expected(obj: Tensor, measured: Measured) -> Tensor:
+    """Return the intensity that an object gives where it was measured."""
+    if measured.along is not None:
+        return intensity_of(fourier_of_frames(obj, measured.along, measured.shape[1:]))
+    return intensity_of(fourier_corner(obj), measured.blur)
+
+
+def unfit_of(obj: Tensor, measured: Measured) -> float:
+    """Return the mean deviance of the fitted voxels, at the object's best scale."""
+    return float(mean_deviance(expected(_scaled(obj, measured), measured), measured.intensity, measured.fitted))
+
+
 def _scaled(obj: Tensor, measured: Measured) -> Tensor:
     """Return the object with the scale that fits the amplitudes best."""
-    modulus = intensity_of(fourier_corner(obj), measured.blur).sqrt() * measured.fitted
+    modulus = expected(obj, measured).sqrt() * measured.fitted
     scaled: Tensor = obj * ((modulus * measured.amplitude).sum() / modulus.square().sum().clamp_min(1e-30))
     return scaled
 
@@ -190,6 +202,9 @@ class _Problem:
         return fitted if len(fitted) else None
 
     def model(self, vector: Tensor) -> Tensor:
+        if self.measured.along is not None:
+            layers = self.measured.along[:, self.box[0]]
+            return intensity_of(fourier_of_frames(self.part(vector), layers, self.shape[1:]))
         widths = self.widths(vector)
         blur = self.measured.blur if widths is None else transfer(widths, self.measured.shape)
         return intensity_of(fourier_of_part(self.part(vector), self.shape), blur)

@@ -61,11 +61,14 @@ class Evened:
         The scan with the readings of these frames; its raw frames are untouched.
     places : (n_recorded,) float64
         Where the recorded frames lie among the even ones; NaN if that isn't known.
+    recorded : Counts or None
+        The recorded frames that the even ones were interpolated from; None: they are the same.
     """
 
     counts: Counts
     scan: BraggScan
     places: Floats
+    recorded: Counts | None = None
 
 
 def evened(counts: Counts, scan: BraggScan, *, infer_beam: bool = True, observer: Observer = silent) -> Evened:
@@ -342,6 +345,7 @@ def _resampled(counts: Counts, scan: BraggScan, along: Floats, observer: Observe
         counts=replace(counts, values=values, mask=mask),
         scan=replace(scan, motors_deg=motors, energies_ev=energies),
         places=found,
+        recorded=counts,
     )
 
 

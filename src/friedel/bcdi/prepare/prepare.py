@@ -16,13 +16,13 @@ from friedel.bcdi.prepare.counting.filled_lines import without_filled_lines
 from friedel.bcdi.prepare.counting.overflow import without_overflow
 from friedel.bcdi.prepare.counting.wide_pixels import without_wide_pixels
 from friedel.bcdi.prepare.counts import Counts, counts_from, require_signal
-from friedel.bcdi.prepare.crop import Triple, choose_shape, crop, find_peak, window_start
+from friedel.bcdi.prepare.crop import MINIMUM, Triple, choose_shape, crop, find_peak, window_start
 from friedel.bcdi.prepare.frames import repaired_frames
 from friedel.bcdi.prepare.options import PrepareOptions
 from friedel.bcdi.prepare.oversampling import note_oversampling
-from friedel.bcdi.prepare.positions import evened, in_order
+from friedel.bcdi.prepare.positions import Evened, evened, in_order
 from friedel.bcdi.prepare.units import judged_unit, photons_from
-from friedel.bcdi.records import BraggScan, Diffraction
+from friedel.bcdi.records import BraggScan, Diffraction, OwnFrames
 from friedel.core.errors import InputError
 from friedel.core.observer import Observer, Recorder, Warned, silent, tee
 
@@ -67,7 +67,7 @@ def prepare(scan: BraggScan, options: PrepareOptions = DEFAULTS, *, observer: Ob
     _watch_the_ends(even.counts, scan.name, tell)
     places = np.empty_like(even.places)
     places[order] = even.places
-    found = around_peak(even.counts, even.scan, _with_places(options, places, scan.name), observer=tell)
+    found = around_peak(even.counts, even.scan, _with_places(options, places, scan.name), own=even, observer=tell)
     if found.grid is not None:
         _watch_the_spacing(found.grid.d_spacing_angstrom, scan.name, tell)
     return replace(found, origin=scan.origin.with_events(heard.events))
@@ -103,7 +103,12 @@ def _with_places(options: PrepareOptions, places: NDArray[np.float64], name: str
 
 
 def around_peak(
-    counts: Counts, scan: BraggScan, options: PrepareOptions = DEFAULTS, *, observer: Observer = silent
+    counts: Counts,
+    scan: BraggScan,
+    options: PrepareOptions = DEFAULTS,
+    *,
+    own: Evened | None = None,
+    observer: Observer = silent,
 ) -> Diffraction:
     """Return the box around the Bragg peak of a whole scan's clean counts: the second half of `prepare`.
 
@@ -113,6 +118,8 @@ def around_peak(
         ``(rocking, y, x)``, from `clean_counts`; frames of a scan that goes on may still be unknown.
     scan : BraggScan
         The same scan; only its name and its geometry are looked at.
+    own : Evened, optional
+        What ``counts`` come from: with an uneven scan's own frames, which are kept beside them.
     options, observer
         As for `prepare`.
     """
@@ -123,13 +130,31 @@ def around_peak(
     shape = options.shape or choose_shape(recorded, peak, bin_by=options.bin, pad_fraction=options.pad_fraction)
     start = window_start(peak, shape, options.bin)
     raw = (shape[0] * options.bin[0], shape[1] * options.bin[1], shape[2] * options.bin[2])
+    frames = None if own is None or raw != shape else _own_frames(own, counts, start, shape)
     counts = bin_counts(crop(counts, start, raw, observer=observer), options.bin, observer=observer)
     require_signal(counts, scan.name)
     grid = _grid(scan, start, shape, options.bin)
     note_oversampling(counts, grid, observer=observer)
     return Diffraction(
-        intensities=counts.values, mask=counts.mask, grid=grid, name=scan.name, unit=counts.unit, origin=scan.origin
-    )
+        intensities=counts.values, mask=counts.mask, grid=grid, name=scan.name, unit=counts.unit, origin=scan.origin,
+        frames=frames,
+    )  # fmt: skip
+
+
+def _own_frames(own: Evened, counts: Counts, start: Triple, shape: Triple) -> OwnFrames | None:
+    """Return an uneven scan's own frames in the box, unknown where the even ones beside them have become so since."""
+    if own.recorded is None:
+        return None
+    places = own.places - start[0]
+    inside = np.flatnonzero((places >= 0) & (places <= shape[0] - 1))  # never so of NaN
+    if inside.size < MINIMUM:
+        return None
+    since = own.counts.mask & ~counts.mask
+    nearest = np.clip(np.round(own.places[inside]).astype(int), 0, len(since) - 1)
+    recorded = own.recorded
+    kept = replace(recorded, values=recorded.values[inside], mask=recorded.mask[inside] & ~since[nearest])
+    kept = crop(kept, (0, *start[1:]), (inside.size, *shape[1:]))
+    return OwnFrames(intensities=kept.values, mask=kept.mask, places=places[inside])
 
 
 def clean_counts(scan: BraggScan, options: PrepareOptions = DEFAULTS, *, observer: Observer = silent) -> Counts:

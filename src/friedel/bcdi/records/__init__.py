@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from friedel.bcdi.records.crystal_image import CrystalImage
-    from friedel.bcdi.records.measurement import BraggScan, Diffraction
+    from friedel.bcdi.records.measurement import BraggScan, Diffraction, OwnFrames
     from friedel.bcdi.records.origin import Origin
     from friedel.bcdi.records.quality import Curve, Quality
     from friedel.bcdi.records.reconstruction import Provenance, Reconstruction, Start
@@ -21,6 +21,7 @@ _HOMES = {
     "Curve": "quality",
     "Diffraction": "measurement",
     "Origin": "origin",
+    "OwnFrames": "measurement",
     "Provenance": "reconstruction",
     "Quality": "quality",
     "Reconstruction": "reconstruction",
@@ -35,6 +36,7 @@ __all__ = [
     "Curve",
     "Diffraction",
     "Origin",
+    "OwnFrames",
     "Provenance",
     "Quality",
     "Reconstruction",

@@ -67,6 +67,25 @@ class BraggScan:
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
+class OwnFrames:
+    """The frames of an uneven scan as recorded, beside the pattern that was interpolated from them.
+
+    Attributes
+    ----------
+    intensities : (n, y, x) float32
+        In the pattern's unit, on its rows and columns. Values where ``mask`` is False carry no meaning.
+    mask : (n, y, x) bool
+        True where the intensity was measured.
+    places : (n,) float64
+        Where each frame lies along the pattern's first axis, in its voxels.
+    """
+
+    intensities: NDArray[np.float32]
+    mask: NDArray[np.bool_]
+    places: NDArray[np.float64]
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
 class Diffraction:
     """A prepared 3D measurement around one Bragg peak.
 
@@ -84,6 +103,8 @@ class Diffraction:
         Whether the values count photons, so that their noise is known; "unknown": any other scale.
     origin : Origin
         What was read, and the warnings after which a result isn't trusted.
+    frames : OwnFrames or None
+        What an uneven scan recorded; None: its frames are those of ``intensities``.
     """
 
     intensities: NDArray[np.float32]
@@ -92,6 +113,7 @@ class Diffraction:
     name: str = "diffraction"
     unit: Literal["photons", "unknown"] = "photons"
     origin: Origin = NOTHING_SAID
+    frames: OwnFrames | None = None
 
     def __post_init__(self) -> None:
         if self.intensities.ndim != 3:

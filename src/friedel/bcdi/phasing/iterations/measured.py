@@ -9,8 +9,8 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor
 
-from friedel.bcdi.records import Diffraction
-from friedel.core.fourier import frequencies, half_frequencies, to_corner
+from friedel.bcdi.records import Diffraction, OwnFrames
+from friedel.core.fourier import frequencies, half_frequencies, layers_in_frames, to_corner
 from friedel.core.machine.device import generator
 
 
@@ -32,6 +32,9 @@ class Measured:
         Photons; 0 where not measured.
     blur : Tensor or None
         Half-spectrum transfer function of partial coherence, ``(z, y, x // 2 + 1)``; None for full coherence.
+    along : (frames, z) complex Tensor or None
+        Of frames at places of their own, ``(frames, y, x)`` all the above: what each layer of the object gives to
+        each. None: they are the voxels of a grid. Only a refinement without blur knows of it.
     """
 
     amplitude: Tensor
@@ -40,6 +43,7 @@ class Measured:
     held_out: Tensor | None
     intensity: Tensor
     blur: Tensor | None = None
+    along: Tensor | None = None
 
     @property
     def shape(self) -> tuple[int, int, int]:
@@ -88,6 +92,24 @@ def measured_from(
         held_out=held_out.float() if held_out_fraction > 0 else None,
         intensity=intensity,
     )
+
+
+def measured_at_own_places(frames: OwnFrames, layers: int, *, device: torch.device | None = None) -> Measured:
+    """Prepare an uneven scan's own frames for a refinement.
+
+    Parameters
+    ----------
+    frames : OwnFrames
+        As recorded.
+    layers : int
+        Of the object along the scan.
+    device : torch.device, optional
+        Where the arrays shall live.
+    """
+    measured = measured_from(Diffraction(intensities=frames.intensities, mask=frames.mask), device=device)
+    # Corner order turns the frames, too: their places go along.
+    places = torch.roll(torch.from_numpy(frames.places), -(len(frames.places) // 2)).to(device)
+    return replace(measured, along=layers_in_frames(places, layers))
 
 
 def with_coherence(measured: Measured, widths: Tensor) -> Measured:
