@@ -169,7 +169,7 @@ def _error_bars(
         support=solution.support,
         threshold=solution.quality.support_threshold,
         others=solution.alternatives,
-        coherence=options.coherence != "full",
+        blur=solution.blur,
         density_spread=options.low_dose_density_spread,
     )
     return estimate_uncertainty(diffraction, solved, kind=options.error_bars, seed=seed, device=device)

@@ -38,6 +38,8 @@ _COHERENCE_START = 0.3
 # beside photon noise alone; brought to one light, the phase errors of six such images fell by 4 to 21 %. Of 14 in all,
 # by three generators, with and without blur, background and angles that jitter, the change was -40 to +1 %.
 _LIGHT_FROM = 1.2
+_BLURS = 4  # times that the beam's blur is fitted at the most: each finds about half of what is left
+_FEW_STEPS = 10  # of refinement after object and blur were fitted together
 _LIGHTS = 2  # times that the frames' light is fitted: the first finds about half of it, as the object has the rest
 _OWN_STEPS = 120  # of refinement on an uneven scan's own frames
 _FITS = 3  # rounds of refinement and new support where photons are few
@@ -86,6 +88,7 @@ class Finisher:
         self.options, self.observer, self.low_dose = options, observer, regime.low_dose
         # What the result is fitted to, and what was done to it, with the reason.
         self.pattern, self.told = regime.diffraction, list[str]()
+        self.widths: Tensor | None = None  # of the beam's blur, once it is taken into account
         self.grids = regime.grids(search.voxels, search.shortest)
         # Projections onto the square roots of few photons do harm.
         self.projecting = not self.low_dose
@@ -170,7 +173,7 @@ class Finisher:
         start = torch.full((3,), _COHERENCE_START, device=self.regime.device)
         fitted = refine(best.projected, best.support, self.grids.middle, self.options.refine, coherence=start).coherence
         assert fitted is not None
-        self.grids = self.grids.blurred(fitted)
+        self.grids, self.widths = self.grids.blurred(fitted), fitted
         widths = [float(width) for width in fitted]
         text = "Gaussian blur of {:.2f}, {:.2f}, {:.2f} voxels (z, y, x) fitted".format(*widths)
         self.observer(Note("coherence", text, dict(zip("zyx", widths, strict=True))))
@@ -326,6 +329,37 @@ class Finisher:
         self.observer(Note("density", f"expected to vary by {spread:.0%}: held-out voxels don't contradict it"))
         return finalists
 
+    def coherent(self, finalists: Finalists) -> Finalists:
+        """Take partial coherence into account, where photon noise doesn't explain the fit and the pattern asks for it.
+
+        The blur is fitted on the best solution, which was found without it and has part of it in: so again from what
+        comes of it, as long as held-out voxels are predicted better.
+        """
+        first = best = finalists.best
+        if self.low_dose or self.widths is not None or best.free_deviance < _LIGHT_FROM:
+            return finalists
+        widths = torch.full((3,), _COHERENCE_START, device=self.regime.device)
+        few = self.refining.model_copy(update={"steps": _FEW_STEPS})
+        for _ in range(_BLURS):
+            together = refine(best.confined, best.support, self.grids.fine, self.refining, coherence=widths)
+            assert together.coherence is not None
+            blurred = self.grids.blurred(together.coherence)
+            tried = refined(replace(best, projected=together.obj), blurred.fine, few)
+            if tried.free_deviance * AS_GOOD >= best.free_deviance:
+                break
+            best, self.widths, self.grids = tried, together.coherence, blurred
+            widths = together.coherence
+        if best is first:
+            return finalists
+        z, y, x = (float(width) for width in widths)
+        said = (
+            f"a Gaussian blur of {z:.2f}, {y:.2f}, {x:.2f} voxels (z, y, x), by partial coherence or the detector: "
+            f"with it the mean deviance of held-out voxels is {best.free_deviance:.2f}, not {first.free_deviance:.2f}"
+        )
+        self.observer(Note("coherence", said, {"z": z, "y": y, "x": x}))
+        self.told.append(f"coherence: {said}")
+        return replace(finalists, merged=best)
+
     def lit(self, finalists: Finalists) -> Finalists:
         """Bring the frames to one light, where photon noise doesn't explain the fit and they tell that they differed.
 
@@ -371,11 +405,6 @@ class Finisher:
         found: NDArray[np.complex64] = obj.cpu().numpy()
         return found
 
-    @property
-    def blurred(self) -> bool:
-        """Whether partial coherence is taken into account."""
-        return self.grids.fine.blur is not None
-
     def at_their_places(self, obj: Tensor, support: Tensor) -> Tensor:
         """Refine a solution on an uneven scan's own frames.
 
@@ -383,7 +412,7 @@ class Finisher:
         """
         frames = self.pattern.frames
         # What was brought to one light or is blurred is known of the even frames alone.
-        if frames is None or self.low_dose or self.pattern is not self.regime.diffraction or self.blurred:
+        if frames is None or self.low_dose or self.pattern is not self.regime.diffraction or self.widths is not None:
             return obj
         own = measured_at_own_places(frames, len(obj), device=self.regime.device)
         fitted = refine(obj, support, own, self.unexpecting.model_copy(update={"steps": _OWN_STEPS})).obj

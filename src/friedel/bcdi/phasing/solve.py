@@ -45,6 +45,8 @@ class Solution:
     """What the object was fitted to: the pattern as given, or with its frames brought to one light."""
     alternatives: tuple[NDArray[np.complex64], ...] = ()
     """Independent solutions that agree with this one, best first; shift, twin and phase are not aligned."""
+    blur: NDArray[np.float32] | None = None
+    """Widths of the blur that was taken into account, ``(3,)`` along (z, y, x), voxels; None: none was."""
 
 
 def solve(
@@ -289,7 +291,7 @@ class _Run:
         """Merge what agrees, refit it to all voxels, judge it, and bring it to the conventions."""
         if not climbed:
             found = self.to_the_limit(finisher, found)
-        finalists = finisher.lit(finisher.freed(finisher.merged(found)))
+        finalists = finisher.lit(finisher.coherent(finisher.freed(finisher.merged(found))))
         best = finisher.refit(finalists)
         quality = assess(
             finalists,
@@ -310,6 +312,7 @@ class _Run:
             starts=starts,
             pattern=finisher.pattern,
             alternatives=others,
+            blur=None if finisher.widths is None else finisher.widths.cpu().numpy(),
         )
 
 

@@ -14,8 +14,8 @@ from numpy.typing import NDArray
 from scipy import ndimage
 
 from friedel.bcdi.phasing.ambiguities import align_to
-from friedel.bcdi.phasing.iterations.measured import Measured, measured_from, with_coherence
-from friedel.bcdi.phasing.refine import is_low_dose, refine
+from friedel.bcdi.phasing.iterations.measured import measured_from, with_coherence
+from friedel.bcdi.phasing.refine import is_low_dose
 from friedel.bcdi.records import Diffraction, Uncertainty
 from friedel.bcdi.uncertainty.alternatives import Alternative, judged, nearby, own_share, without_even_phase
 from friedel.bcdi.uncertainty.photons import LinearFit, photon_draws
@@ -38,7 +38,6 @@ _LARGE = 100**3
 # Voxels with less than this fraction of the bulk's amplitude are haze rather than crystal, and no part of its size.
 _HAZE = 0.1
 _INSIDE = 0.5  # of the bulk's amplitude: the phase of weaker voxels is mostly noise
-_COHERENCE_START = 0.3  # as in `friedel.bcdi.phasing.finish`: not 0, where the gradient by the width vanishes
 # Fits at the photon limit come to a misfit of 0.98–1.06, the most where many voxels are dim. Above it, objects of known
 # truth were further off than photon noise makes them, in square by between 1 and 70 times the excess per parameter. At
 # a misfit of 2 the model's own faults begin to rule, and what they do to the object isn't known from the fit.
@@ -59,8 +58,8 @@ class Solved:
         At which the support was cut, as a fraction of the bulk's amplitude.
     others : sequence of (z, y, x) complex64
         Independent solutions that agree with it, best first, in any place, turn and scale.
-    coherence : bool
-        Whether the beam's partial coherence was fitted.
+    blur : (3,) float32 or None
+        Widths along (z, y, x) of the blur that was taken into account, voxels; None: none was.
     density_spread : float, optional
         Spread of the density that phasing expected because photons are few.
     """
@@ -69,7 +68,7 @@ class Solved:
     support: Mask
     threshold: float
     others: Sequence[Object] = ()
-    coherence: bool = False
+    blur: NDArray[np.float32] | None = None
     density_spread: float | None = None
 
 
@@ -105,8 +104,8 @@ def _estimated(diffraction: Diffraction, solved: Solved, kind: Kind, seed: int, 
     measured = measured_from(diffraction, device=where)
     obj, support = torch.from_numpy(solved.object).to(where), torch.from_numpy(solved.support).to(where)
     low_dose = is_low_dose(measured)
-    if solved.coherence:
-        measured = _with_fitted_coherence(obj, support, measured)
+    if solved.blur is not None:
+        measured = with_coherence(measured, torch.from_numpy(solved.blur).to(where))
     fit = LinearFit(
         obj, support, measured, poisson=low_dose, density_spread=solved.density_spread if low_dose else None
     )
@@ -165,13 +164,6 @@ def _inflation(misfit: float, per_parameter: float) -> float:
     """
     excess = min(misfit, _MODEL_LIMITED) - _NO_MISFIT
     return max(misfit, 1.0) + _SOFTNESS * max(excess, 0.0) * per_parameter
-
-
-def _with_fitted_coherence(obj: torch.Tensor, support: torch.Tensor, measured: Measured) -> Measured:
-    start = torch.full((3,), _COHERENCE_START, device=obj.device)
-    fitted = refine(obj, support, measured, coherence=start).coherence
-    assert fitted is not None
-    return with_coherence(measured, fitted)
 
 
 def _differences(others: Sequence[Alternative], shares: NDArray[np.float64], obj: Object, support: Mask) -> Object:
