@@ -174,7 +174,10 @@ class _Problem:
         # far, and L-BFGS takes bad steps.
         self.radius = float(values.abs().square().mean().sqrt().clamp_min(1e-30))
         parts = torch.stack([values.abs(), self.radius * values.angle()], -1) if polar else torch.view_as_real(values)
-        widths = torch.empty(0, device=obj.device) if coherence is None else coherence
+        # A width acts on the whole pattern, as a change of the whole object does: in units of the object's norm. In
+        # voxels its gradient exceeds the object's by far, and steps end once the widths are found.
+        self.norm = self.radius * max(len(self.voxels), 1) ** 0.5
+        widths = torch.empty(0, device=obj.device) if coherence is None else self.norm * coherence
         self.start = torch.cat([parts.flatten(), widths]).double().cpu().numpy()
 
     def tensor(self, vector: Vector) -> Tensor:
@@ -199,7 +202,7 @@ class _Problem:
 
     def widths(self, vector: Tensor) -> Tensor | None:
         fitted = vector[2 * len(self.voxels) :]
-        return fitted if len(fitted) else None
+        return fitted / self.norm if len(fitted) else None
 
     def model(self, vector: Tensor) -> Tensor:
         if self.measured.along is not None:
