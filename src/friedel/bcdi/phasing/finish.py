@@ -38,7 +38,7 @@ _COHERENCE_START = 0.3
 # beside photon noise alone; brought to one light, the phase errors of six such images fell by 4 to 21 %. Of 14 in all,
 # by three generators, with and without blur, background and angles that jitter, the change was -40 to +1 %.
 _LIGHT_FROM = 1.2
-_BLURS = 4  # times that the beam's blur is fitted at the most: each finds about half of what is left
+_BLURS = 2  # times that the beam's blur is fitted at the most: the object, found without it, has part of it in
 _FEW_STEPS = 10  # of refinement after object and blur were fitted together
 _LIGHTS = 2  # times that the frames' light is fitted: the first finds about half of it, as the object has the rest
 _OWN_STEPS = 120  # of refinement on an uneven scan's own frames
@@ -336,7 +336,7 @@ class Finisher:
         comes of it, as long as held-out voxels are predicted better.
         """
         first = best = finalists.best
-        if self.low_dose or self.widths is not None or best.free_deviance < _LIGHT_FROM:
+        if self.options.coherence != "auto" or self.low_dose or best.free_deviance < _LIGHT_FROM:
             return finalists
         widths = torch.full((3,), _COHERENCE_START, device=self.regime.device)
         few = self.refining.model_copy(update={"steps": _FEW_STEPS})

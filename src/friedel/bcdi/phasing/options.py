@@ -124,8 +124,9 @@ class PhasingOptions(Options):
     error_bars: Literal["none", "photons", "full"] = "full"
     """Standard errors of the result: from photon noise and agreeing solutions; full also iterates on from the solution
     on three supports, to find other objects that fit, where photon noise doesn't explain the fit."""
-    coherence: Literal["full", "gaussian"] = "full"
-    """Coherence of the beam: full, or a Gaussian blur whose widths are fitted."""
+    coherence: Literal["auto", "full", "gaussian"] = "auto"
+    """Coherence of the beam: full, or a Gaussian blur whose widths are fitted; auto: fitted on the solution where
+    photon noise doesn't explain the fit, and taken if held-out voxels are predicted better."""
     start_voxels: int = Field(default=800, ge=100)
     """Voxels that the object shall have: starts run on a central part of the pattern as small as that allows."""
     start_shortest: int = Field(default=SHORTEST, ge=8)

@@ -221,7 +221,7 @@ class _Run:
     @property
     def asked(self) -> bool:
         """Whether something is asked for that stages don't look at: a threshold, or the beam's coherence."""
-        return self.options.support_threshold is not None or self.options.coherence != "full"
+        return self.options.support_threshold is not None or self.options.coherence == "gaussian"
 
     def strategy(self, *, network: bool) -> tuple[Strategy, str]:
         """Return the strategy of the pattern's regime, and the reason."""
