@@ -8,8 +8,10 @@ import argparse
 import json
 import os
 import platform
-from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass, field
+import subprocess
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
@@ -50,6 +52,13 @@ class Report:
         """Add a sentence below the table."""
         self.notes.append(text)
 
+    def put_beside(self, earlier: Mapping[str, str]) -> None:
+        """Put another version's figures, by the lines' names, before what peers reach."""
+        self.lines = [
+            replace(line, peer="; ".join(filter(None, (f"before: {earlier.get(line.what, '-')}", line.peer))))
+            for line in self.lines
+        ]
+
     def finish(self) -> None:
         """Print the table and keep it as JSON."""
         print(f"\n{self.title}{'  [reduced setting: not the bar itself]' if self.quick else ''}")
@@ -62,11 +71,34 @@ class Report:
             print(f"  {text}")
         self._keep()
 
+    @property
+    def _name(self) -> str:
+        return self.title.split(":")[0].replace(" ", "_") + ("_quick" if self.quick else "")
+
+    def earlier(self, checkout: Path, given: Sequence[str]) -> dict[str, str]:
+        """Return what this benchmark measures of another version's package, by the lines' names.
+
+        Parameters
+        ----------
+        checkout : Path
+            Of that version; this benchmark's own lines measure it.
+        given : sequence of str
+            Arguments of the benchmark.
+
+        Raises
+        ------
+        subprocess.CalledProcessError
+            If it fails there, as where the package lacks a name that is used here.
+        """
+        where = os.environ | {"PYTHONPATH": str(checkout.resolve() / "src")}
+        subprocess.run([sys.executable, sys.argv[0], *given], env=where, check=True, stdout=subprocess.DEVNULL)
+        kept = json.loads((RESULTS / f"{self._name}.json").read_text(encoding="utf-8"))
+        return {line["what"]: line["figure"] for line in kept["lines"]}
+
     def _keep(self) -> None:
         RESULTS.mkdir(exist_ok=True)
-        name = self.title.split(":")[0].replace(" ", "_") + ("_quick" if self.quick else "")
         kept = asdict(self) | {"when": datetime.now(UTC).isoformat(timespec="seconds"), "machine": machine()}
-        (RESULTS / f"{name}.json").write_text(json.dumps(kept, indent=1), encoding="utf-8")
+        (RESULTS / f"{self._name}.json").write_text(json.dumps(kept, indent=1), encoding="utf-8")
 
 
 def _verdict(met: bool | None) -> str:

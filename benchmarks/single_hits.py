@@ -7,6 +7,8 @@ Calibration error (15 bins) at most 0.02 on made-up experiments, 0.05 on the sec
 right in 99 % there and finds 75 %; with few hits and many blanks the calibration error is at most 0.02. No frame here
 was in the shipped training; the form of a run's bias was chosen with the second domain's three seeds in view.
 
+``--beside CHECKOUT`` measures another version's package, shipped weights included, by the same lines in the same call.
+
 The shapes are compared as the paper did, at one experiment with bright frames; there bad frames show several particles
 apart, or nothing. What contact does to the figures stands beside them.
 """
@@ -40,6 +42,7 @@ from friedel.spi.particles.particle import PARTICLES
 
 UNSEEN, PAPER = ("soccer_ball", "torus"), {"soccer_ball": 0.587, "torus": 0.848}
 MISSES, FALSE_POSITIVES = 0.05, 0.005
+PARTS = ("domains", "selection", "long", "mode", "paper", "shapes")
 APART, CONTACT = {Kind.SEVERAL: 0.9, Kind.EMPTY: 0.1}, {Kind.TOUCHING: 1.0}
 
 
@@ -272,23 +275,41 @@ def main() -> None:
     def more(parser: argparse.ArgumentParser) -> None:
         parser.add_argument("--model", default="default", help="name or path of the model")
         parser.add_argument("--folder", type=Path, help="where frames and trainings are kept, to go on after a stop")
+        parser.add_argument("--parts", nargs="+", choices=PARTS, default=PARTS, help="which lines; all if not given")
+        parser.add_argument("--beside", type=Path, help="checkout of another version, measured by the same lines")
 
     given = arguments(__doc__, more=more)
     keep_freed_memory()
     torch.set_num_threads(given.threads or 1)
     report = Report("single hits: accuracy", given.quick)
     plan = EvaluationPlan(model=given.model, size="quick" if given.quick else "full")
+    before = _before(report, given) if given.beside else None
     with tempfile.TemporaryDirectory() as scratch:
         evaluation = Evaluation(plan, given.folder or Path(scratch))
-        add_domains(report, evaluation)
-        add_selection(
-            report, evaluation, (20_000,) if given.quick else (20_000, 21_000, 22_000), 4 if given.quick else 8
-        )
-        add_long(report, evaluation.model, 24 if given.quick else 96)
-        add_main_mode(report, evaluation.model, range(11, 12 if given.quick else 15))
-        add_paper_network(report, evaluation)
-        add_shapes(report, evaluation, 1024 if given.quick else 8192)
+        if "domains" in given.parts:
+            add_domains(report, evaluation)
+        if "selection" in given.parts:
+            seeds = (20_000,) if given.quick else (20_000, 21_000, 22_000)
+            add_selection(report, evaluation, seeds, 4 if given.quick else 8)
+        if "long" in given.parts:
+            add_long(report, evaluation.model, 24 if given.quick else 96)
+        if "mode" in given.parts:
+            add_main_mode(report, evaluation.model, range(11, 12 if given.quick else 15))
+        if "paper" in given.parts:
+            add_paper_network(report, evaluation)
+        if "shapes" in given.parts:
+            add_shapes(report, evaluation, 1024 if given.quick else 8192)
+    if before is not None:
+        report.put_beside(before)
     report.finish()
+
+
+def _before(report: Report, given: argparse.Namespace) -> dict[str, str]:
+    """Return the lines' figures of the version beside, whose trainings lie in a folder of their own."""
+    again = ["--model", given.model, "--parts", *given.parts, *(["--quick"] if given.quick else [])]
+    again += ["--threads", str(given.threads)] if given.threads else []
+    again += ["--folder", str(given.folder / "before")] if given.folder else []
+    return report.earlier(given.beside, again)
 
 
 if __name__ == "__main__":

@@ -305,13 +305,28 @@ def transformed(values: NDArray[Any]) -> str | None:
     if some.size < LEAST_BRIGHT or some.max() > np.log(1e12) ** 2 or (some == np.round(some)).all():
         return None
     least = float(some.min())
-    if any(whole_numbers(some / (least / k)) for k in (1, 2, 3)):
+    if _multiples(some, least):
         return None
     with np.errstate(all="ignore"):
-        usual = next((what for what, undo in SCALES if whole_numbers(undo(some))), None)
+        usual = next((what for what, undo in SCALES if _whole_if_undone(some, undo(some))), None)
         # Decibels and other multiples of logarithms: the least positive value is that of one photon, or of two.
-        scale = next((s for s in (least / np.log(2), least / np.log(3)) if whole_numbers(np.expm1(some / s))), None)
+        scales = (least / np.log(2), least / np.log(3))
+        scale = next((s for s in scales if _whole_if_undone(some, np.expm1(some / s))), None)
     return usual or (None if scale is None else f"{scale:.4g} × log(1 + photons)")
+
+
+def _multiples(values: Floats, least: float) -> bool:
+    return any(whole_numbers(values / (least / k)) for k in (1, 2, 3))
+
+
+def _whole_if_undone(values: Floats, undone: Floats) -> bool:
+    """Tell whether photons are whole numbers of something, and values as they are aren't.
+
+    Only few photons tell. Multiples of one number have whole squares, and whole powers of two: where brighter values
+    are none, as beyond an overflow, those of few photons still show it.
+    """
+    few = values[undone < QUANTA]
+    return whole_numbers(undone) and not _multiples(few, float(few.min()))
 
 
 def normalised_apart(frames: NDArray[Any]) -> bool:

@@ -243,7 +243,7 @@ class _Run:
             "centre": None if self.centre is None else list(self.centre),
             "model": self.model.name,
             "dark": 0 if self.task.files.dark is None else zlib.crc32(read_dark(self.task.files.dark).tobytes()),
-            "way of measuring a run": 4,
+            "way of measuring a run": 5,
         }
         return open_journal(self.task.journal, identity, kept=self._to_keep, fresh=fresh)
 

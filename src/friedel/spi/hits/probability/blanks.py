@@ -5,6 +5,7 @@ but for their brightness. A frame is blank if it shows no structure, is no brigh
 off as theirs does. A run without such frames has no background, and no frame of it is called blank.
 """
 
+from bisect import bisect
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields, replace
 from typing import Any, Self
@@ -18,6 +19,7 @@ from friedel.core.statistics import MAD_TO_SIGMA
 from friedel.spi.hits.features.fringes import fringe_visibility
 from friedel.spi.hits.features.polar import DRIFT, RINGS, Polar
 from friedel.spi.hits.probability.evidence import evidence_of_a_hit
+from friedel.spi.hits.probability.turning import turns
 
 FEWEST = 5
 """Blanks that a sample must hold for its background to be believed."""
@@ -26,12 +28,10 @@ _STRUCTURE = 3.0
 # Above this, fringes are there.
 _SHOWN = 5.0
 _RARE = 0.97  # quantile of the blanks' fringe visibility that is taken as what noise and detector reach
-# Limits from simulated runs: the likeness (`Background.likeness`) of blanks to the run's hits is below the first, that
-# of weak hits taken for blanks above it; unless blanks are more than the second share of all frames.
-_LIKE_HITS, _MOST = 0.75, 0.5
-# Where they are most frames, blanks of 88 simulated runs reach a likeness of 0.984, and a structure of 1.9; weak hits
-# taken for them 0.98 to 0.997, and 6 to 8 where they aren't smooth.
-_SAME_AS_HITS, _MOST_STRUCTURE = 0.985, 3.0
+# Limits from simulated runs of the likeness (`Background.likeness`) of blanks to the run's hits, where blanks are a
+# lesser share of all frames, more than half of them, or nearly all: weak hits taken for blanks are above.
+_SHARES, _LIKE_HITS = (0.5, 0.9), (0.75, 0.96, 0.985)
+_MOST_STRUCTURE = 3.0  # blanks of 88 simulated runs reach 1.9; weak hits taken for them that aren't smooth 6 to 8
 _ROUNDS = 6  # of choosing members and measuring them anew
 # Members of the background differ from it by less than this many standard deviations.
 _ALIKE = 4.0
@@ -109,10 +109,10 @@ class Background:
             found = cls._of(quiet, members, drift)
         alike = found._holds(frames)
         # Where most of what agrees shows structure, or looks like the frames that do, it is weak hits of one kind.
-        if float(fringes[alike].median()) >= _STRUCTURE:
+        if float(fringes[alike].median()) >= _STRUCTURE or turns(frames.rows(alike & (fringes < _STRUCTURE))):
             return None
         share = float(alike.float().mean())
-        if found.likeness(frames.rows(fringes >= _SHOWN)) > (_LIKE_HITS if share < _MOST else _SAME_AS_HITS):
+        if found.likeness(frames.rows(fringes >= _SHOWN)) > _LIKE_HITS[bisect(_SHARES, share)]:
             return None
         structure = max(float(fringes[alike].quantile(_RARE)) / _STRUCTURE, 1.0)
         if structure > _MOST_STRUCTURE:
