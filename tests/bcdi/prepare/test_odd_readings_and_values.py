@@ -309,3 +309,64 @@ def test_a_background_taken_off_is_no_filter(level: float) -> None:
     assert "background of" in text
     assert "filtered" not in text
     assert counts.unit == "photons"
+
+
+# --- a detector's noise
+
+
+@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize(("pedestal", "gain", "noise"), [(900, 137, 12), (900, 137, 26), (0, 20, 4)])
+def test_a_gain_is_found_below_noise_of_a_fifth_of_a_photon(
+    pedestal: float, gain: float, noise: float, seed: int
+) -> None:
+    added = np.random.default_rng((seed, 8)).normal(0, noise, PHOTONS.shape)
+    pattern, said = found(np.round(pedestal + gain * PHOTONS + added).astype(np.int32))
+    assert "pedestal and gain of a detector" in said
+    assert float(pattern.intensities.sum()) == pytest.approx(PHOTONS.sum(), rel=0.05)
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_photons_with_readout_noise_keep_their_scale(seed: int) -> None:
+    added = np.random.default_rng((seed, 9)).normal(0, 0.15, PHOTONS.shape)
+    dim = np.random.default_rng((seed, 13)).binomial(PHOTONS.astype(int), 0.05)  # most voxels are dark
+    pattern, _ = found((dim + added).astype(np.float32))
+    np.testing.assert_allclose(pattern.intensities, dim, atol=1.01)
+    assert float((pattern.intensities == dim).mean()) > 0.99
+    bright, _ = found((PHOTONS + added).astype(np.float32))
+    assert float(bright.intensities.sum()) == pytest.approx(PHOTONS.sum(), rel=0.01)
+
+
+@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize("noise", [2.4, 6.0])
+def test_noise_cut_off_at_zero_is_not_taken_for_photons(noise: float, seed: int) -> None:
+    added = np.random.default_rng((seed, 10)).normal(0, noise, PHOTONS.shape)
+    dim = np.random.default_rng((seed, 13)).binomial(PHOTONS.astype(int), 0.05)
+    pattern, said = found(np.round(np.maximum(noise / 0.3 * dim + added, 0)).astype(np.uint32))
+    assert "negative half cut off" in said
+    assert pattern.unit == "unknown"
+    assert pattern.warnings
+
+
+# --- the monitor
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_a_monitor_of_another_beam_is_not_believed(seed: int) -> None:
+    rng = np.random.default_rng((seed, 11))
+    recorded = replace(scan(EVEN), monitor=rng.uniform(3e4, 1e5, N))
+    pattern = prepare(recorded, OPTIONS)
+    assert any("less smoothly" in text for text in pattern.warnings)
+    assert is_right(pattern)
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_a_monitor_that_saw_the_beam_is_used_without_a_word(seed: int) -> None:
+    rng = np.random.default_rng((seed, 12))
+    beam = np.exp(0.2 * rng.normal(size=N)) * np.linspace(1, 0.6, N)
+    photons = rng.poisson(EXPECTED * beam[:, None, None]).astype(float)
+    recorded = replace(scan(EVEN, photons), monitor=1e5 * beam * rng.normal(1, 0.005, N))
+    heard = Recorder()
+    pattern = prepare(recorded, OPTIONS, observer=heard)
+    assert not [event for event in heard.events if isinstance(event, Warned)]
+    shares = pattern.intensities.sum(axis=(1, 2)) / EXPECTED.sum(axis=(1, 2))
+    assert np.ptp(shares[12:36]) < 0.1 * shares[12:36].mean()
