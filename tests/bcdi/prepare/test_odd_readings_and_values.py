@@ -7,6 +7,8 @@ import pytest
 from known_scan import EVEN, EXPECTED, OPTIONS, PHOTONS, Array, N, changed, found, is_right, scan
 
 from friedel.bcdi.prepare.arrays import diffraction_from_array
+from friedel.bcdi.prepare.counts import counts_from
+from friedel.bcdi.prepare.positions import evened
 from friedel.bcdi.prepare.prepare import prepare
 from friedel.bcdi.prepare.units import photons_from
 from friedel.bcdi.reconstruct import reconstruct
@@ -370,3 +372,24 @@ def test_a_monitor_that_saw_the_beam_is_used_without_a_word(seed: int) -> None:
     assert not [event for event in heard.events if isinstance(event, Warned)]
     shares = pattern.intensities.sum(axis=(1, 2)) / EXPECTED.sum(axis=(1, 2))
     assert np.ptp(shares[12:36]) < 0.1 * shares[12:36].mean()
+
+
+# --- masks of each frame on uneven steps
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_voxels_unknown_in_single_frames_of_an_uneven_scan_dim_no_other(seed: int) -> None:
+    rng = np.random.default_rng((seed, 14))
+    theta = 0.2 + 0.01 * (np.cumsum(1 + 0.3 * rng.uniform(-1, 1, N)) - N // 2)
+    z, y, x = np.indices((N, N, N)) - N // 2
+    expected = 3e3 * np.exp(-((theta[:, None, None] - theta[N // 2]) ** 2 / 0.01 + (y**2 + x**2) / 60)[: len(z)])
+    photons = rng.poisson(expected + 0.05).astype(float)
+    known = np.ones(photons.shape, bool)
+    for number, column in enumerate(rng.integers(0, N - 4, N)):
+        known[number, :, column : column + 4] = False
+    whole = evened(counts_from(photons, None, name="s"), scan(theta, photons)).counts
+    parts = evened(counts_from(np.where(known, photons, 5e4), known, name="s"), scan(theta, photons)).counts
+    both = whole.mask & parts.mask
+    assert both.mean() > 0.5
+    off = (whole.values - parts.values)[both] ** 2 / (whole.values[both] + 1)
+    assert float(off.mean()) < 5e-3
