@@ -358,7 +358,7 @@ def test_a_monitor_of_another_beam_is_not_believed(seed: int) -> None:
     recorded = replace(scan(EVEN), monitor=rng.uniform(3e4, 1e5, N))
     pattern = prepare(recorded, OPTIONS)
     assert any("less smoothly" in text for text in pattern.warnings)
-    assert is_right(pattern)
+    np.testing.assert_array_equal(pattern.intensities, prepare(scan(EVEN), OPTIONS).intensities)
 
 
 @pytest.mark.parametrize("seed", range(3))
@@ -370,8 +370,9 @@ def test_a_monitor_that_saw_the_beam_is_used_without_a_word(seed: int) -> None:
     heard = Recorder()
     pattern = prepare(recorded, OPTIONS, observer=heard)
     assert not [event for event in heard.events if isinstance(event, Warned)]
-    shares = pattern.intensities.sum(axis=(1, 2)) / EXPECTED.sum(axis=(1, 2))
-    assert np.ptp(shares[12:36]) < 0.1 * shares[12:36].mean()
+    steady = prepare(scan(EVEN), OPTIONS).intensities.sum(axis=(1, 2))[16:32]
+    shares = pattern.intensities.sum(axis=(1, 2))[16:32] / steady
+    assert np.ptp(shares) < 0.1 * shares.mean()
 
 
 # --- masks of each frame on uneven steps
