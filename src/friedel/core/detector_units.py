@@ -34,6 +34,9 @@ LEAST_PEAK = 0.3
 SMALLEST_GAIN = 3.0
 # Around steps of the gain, the mean of exp(2πi v / gain) is exp(-2π² σ²): 0.35 for a noise σ of 0.23 photons.
 LEAST_COHERENCE = 0.35
+# Between no step at all and the gain that mean falls to such a share of what it is at the gain.
+CONTRAST = 0.7
+LEAST_STEPS = 4.0  # in units of the noise, the smallest gain that is looked for among fractions
 # Within a quarter of a step of its rung lies half of what knows no steps, and 0.72 of what scatters by 0.23 photons.
 LEAST_NEAR = 0.72
 LEAST_RUNG = 0.03
@@ -41,6 +44,10 @@ LEAST_RUNG = 0.03
 DENSE = 10
 # Up to so many quanta float32 keeps multiples apart by far more than the tolerance.
 QUANTA = 2000
+# Noise whose negative half was cut off: zeros are so large a share of all, few values lie below, and the number of ones
+# falls below `LEVEL` of itself not before `LEAST_WIDTH`, and to less than `FALLEN` at twice that.
+LEAST_ZEROS, MOST_BELOW, MOST_NOISE = 0.3, 1e-3, 400
+LEVEL, LEAST_WIDTH, FALLEN = 0.6, 3, 0.25
 TOLERANCE = 0.01  # distance from a whole number that still counts as whole
 MOST_WHOLE = 0.995  # share of the values that must be whole: a few hot or interpolated voxels are let pass
 # So large a share of the values must be so few quanta: most voxels of a pattern hold few photons.
@@ -91,16 +98,20 @@ def detector_units(known: NDArray[Any]) -> DetectorUnits | None:
         Values of measured voxels.
     """
     zero, noise = dark_level(known)
+    noise = noise or clipped_noise(known)
+    # Fractions have steps of any size; noise hides those of less than four times its own.
+    whole = bool((known[:SAMPLE] == np.round(known[:SAMPLE])).all())
+    smallest = SMALLEST_GAIN if whole or not noise else min(SMALLEST_GAIN, LEAST_STEPS * noise)
     bright = known[known > zero + 3 * noise + 0.5]
     mostly_dark = (np.abs(known - zero) <= 3 * noise + 0.5).mean() > MOSTLY_DARK and bright.size >= LEAST_BRIGHT
     if not mostly_dark:
-        return _dense_units(known)
+        return _dense_units(known, smallest)
     low = _sampled(bright, 0.8) - zero
-    found = _step(low)
+    found = _step(low, smallest)
     if found is None:
         return None
     pedestal, gain = _refined(zero, found[0], known)
-    if gain < SMALLEST_GAIN or not _on_rungs((low + zero - pedestal) / gain):
+    if gain < smallest or not _on_rungs((low + zero - pedestal) / gain):
         return None
     return DetectorUnits(pedestal=pedestal, gain=gain, noise=noise / gain)
 
@@ -187,7 +198,9 @@ def dark_level(known: NDArray[Any]) -> tuple[float, float]:
     """Return where dark voxels lie, and their root mean square distance below it: the lowest place of many values."""
     some = known[:: max(1, known.size // (10 * SAMPLE))].astype(np.float64)
     low, middle = quantiles(some, (0.001, 0.5))
-    width = max((middle - low) / 40, 1.0 if (some == np.round(some)).all() else 0.0)
+    width = (middle - low) / 40
+    if (some == np.round(some)).all():
+        width = max(np.ceil(width), 1.0)  # else some bins hold one whole number more than the next
     if not width > 0:
         return float(middle), 0.0
     width = max(
@@ -203,26 +216,49 @@ def dark_level(known: NDArray[Any]) -> tuple[float, float]:
     return zero, noise
 
 
+def clipped_noise(known: NDArray[Any]) -> float:
+    """Return the readout noise of whole values whose negative half was cut off at zero; 0 where there is none.
+
+    Photons of a pattern fall from one to two and three by a half and a third, or rise; noise stays level to a standard
+    deviation, and falls by seven times to the second.
+    """
+    some = known[:: max(1, known.size // (10 * SAMPLE))]
+    some = some[np.isfinite(some)].astype(np.float64)
+    few = some[(some >= 0) & (some < MOST_NOISE)]
+    if few.size < LEAST_BRIGHT or (some < 0).mean() > MOST_BELOW or not (few == np.round(few)).all():
+        return 0.0
+    counts = np.bincount(few.astype(np.int64), minlength=MOST_NOISE)
+    if counts[0] < LEAST_ZEROS * some.size or counts[1] < LEAST_BRIGHT:
+        return 0.0
+    low = np.flatnonzero(counts[1:] < LEVEL * counts[1])
+    width = int(low[0]) + 1 if low.size else MOST_NOISE
+    if width < LEAST_WIDTH or 2 * width >= MOST_NOISE or counts[2:].max() > 1.1 * counts[1]:
+        return 0.0
+    if counts[2 * width] > FALLEN * counts[1]:
+        return 0.0
+    return float(np.sqrt((width**2 - 1) / (2 * np.log(counts[1] / max(counts[width], 1)))))
+
+
 def _sampled(values: NDArray[Any], share: float) -> Floats:
     some = values[:: max(1, values.size // SAMPLE)].astype(np.float64)
     return np.asarray(some[some <= quantiles(some, (share,))])
 
 
-def _step(some: Floats) -> tuple[float, float] | None:
+def _step(some: Floats, smallest: float = SMALLEST_GAIN) -> tuple[float, float] | None:
     """Return the step around whose multiples values gather, and their phase; None if they don't.
 
     The mean of exp(2πi f v) is large where 1/f is the step; between, the spread of the values makes it small.
     """
     span = float(some.max())
-    if span < 2 * SMALLEST_GAIN:
+    if span < 2 * smallest:
         return None
-    steps = np.geomspace(span / 1.5, SMALLEST_GAIN, 600)
+    steps = np.geomspace(span / 1.5, smallest, 600)
     sums = _mean_phasors(some, steps)
     size = np.abs(sums)
     peaks = [
         k for k in range(1, 599) if size[k] > LEAST_COHERENCE and size[k] >= size[k - 1] and size[k] >= size[k + 1]
     ]
-    peaks = [k for k in peaks if size[: k + 1].min() < 0.6 * size[k]]
+    peaks = [k for k in peaks if size[: k + 1].min() < CONTRAST * size[k]]
     if not peaks:
         return None
     # The gain itself is the largest step of those that fit about as well: its fractions fit, too.
@@ -262,14 +298,14 @@ def _on_rungs(photons: Floats) -> bool:
     return bool((np.abs(photons - near) < 0.25).mean() > LEAST_NEAR and full.sum() >= 3)
 
 
-def _dense_units(known: NDArray[Any]) -> DetectorUnits | None:
+def _dense_units(known: NDArray[Any], smallest: float) -> DetectorUnits | None:
     """Return the units where many voxels have photons: the lowest rung is the one next to the lowest values."""
     some = known[:: max(1, known.size // SAMPLE)].astype(np.float64)
     low, high = quantiles(some, (0.01, 0.9))
     some = some[some <= high] - low
     if (some == np.round(some)).all() and high - low < 4 * SMALLEST_GAIN:
         return None
-    found = _step(some)
+    found = _step(some, smallest)
     if found is None:
         return None
     gain, phase = found

@@ -7,6 +7,8 @@ import pytest
 from known_scan import EVEN, EXPECTED, OPTIONS, PHOTONS, Array, N, changed, found, is_right, scan
 
 from friedel.bcdi.prepare.arrays import diffraction_from_array
+from friedel.bcdi.prepare.counts import counts_from
+from friedel.bcdi.prepare.positions import evened
 from friedel.bcdi.prepare.prepare import prepare
 from friedel.bcdi.prepare.units import photons_from
 from friedel.bcdi.reconstruct import reconstruct
@@ -309,3 +311,86 @@ def test_a_background_taken_off_is_no_filter(level: float) -> None:
     assert "background of" in text
     assert "filtered" not in text
     assert counts.unit == "photons"
+
+
+# --- a detector's noise
+
+
+@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize(("pedestal", "gain", "noise"), [(900, 137, 12), (900, 137, 26), (0, 20, 4)])
+def test_a_gain_is_found_below_noise_of_a_fifth_of_a_photon(
+    pedestal: float, gain: float, noise: float, seed: int
+) -> None:
+    added = np.random.default_rng((seed, 8)).normal(0, noise, PHOTONS.shape)
+    pattern, said = found(np.round(pedestal + gain * PHOTONS + added).astype(np.int32))
+    assert "pedestal and gain of a detector" in said
+    assert float(pattern.intensities.sum()) == pytest.approx(PHOTONS.sum(), rel=0.05)
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_photons_with_readout_noise_keep_their_scale(seed: int) -> None:
+    added = np.random.default_rng((seed, 9)).normal(0, 0.15, PHOTONS.shape)
+    dim = np.random.default_rng((seed, 13)).binomial(PHOTONS.astype(int), 0.05)  # most voxels are dark
+    pattern, _ = found((dim + added).astype(np.float32))
+    np.testing.assert_allclose(pattern.intensities, dim, atol=1.01)
+    assert float((pattern.intensities == dim).mean()) > 0.99
+    bright, _ = found((PHOTONS + added).astype(np.float32))
+    assert float(bright.intensities.sum()) == pytest.approx(PHOTONS.sum(), rel=0.01)
+
+
+@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize("noise", [2.4, 6.0])
+def test_noise_cut_off_at_zero_is_not_taken_for_photons(noise: float, seed: int) -> None:
+    added = np.random.default_rng((seed, 10)).normal(0, noise, PHOTONS.shape)
+    dim = np.random.default_rng((seed, 13)).binomial(PHOTONS.astype(int), 0.05)
+    pattern, said = found(np.round(np.maximum(noise / 0.3 * dim + added, 0)).astype(np.uint32))
+    assert "negative half cut off" in said
+    assert pattern.unit == "unknown"
+    assert pattern.warnings
+
+
+# --- the monitor
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_a_monitor_of_another_beam_is_not_believed(seed: int) -> None:
+    rng = np.random.default_rng((seed, 11))
+    recorded = replace(scan(EVEN), monitor=rng.uniform(3e4, 1e5, N))
+    pattern = prepare(recorded, OPTIONS)
+    assert any("less smoothly" in text for text in pattern.warnings)
+    np.testing.assert_array_equal(pattern.intensities, prepare(scan(EVEN), OPTIONS).intensities)
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_a_monitor_that_saw_the_beam_is_used_without_a_word(seed: int) -> None:
+    rng = np.random.default_rng((seed, 12))
+    beam = np.exp(0.2 * rng.normal(size=N)) * np.linspace(1, 0.6, N)
+    photons = rng.poisson(EXPECTED * beam[:, None, None]).astype(float)
+    recorded = replace(scan(EVEN, photons), monitor=1e5 * beam * rng.normal(1, 0.005, N))
+    heard = Recorder()
+    pattern = prepare(recorded, OPTIONS, observer=heard)
+    assert not [event for event in heard.events if isinstance(event, Warned)]
+    steady = prepare(scan(EVEN), OPTIONS).intensities.sum(axis=(1, 2))[16:32]
+    shares = pattern.intensities.sum(axis=(1, 2))[16:32] / steady
+    assert np.ptp(shares) < 0.1 * shares.mean()
+
+
+# --- masks of each frame on uneven steps
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_voxels_unknown_in_single_frames_of_an_uneven_scan_dim_no_other(seed: int) -> None:
+    rng = np.random.default_rng((seed, 14))
+    theta = 0.2 + 0.01 * (np.cumsum(1 + 0.3 * rng.uniform(-1, 1, N)) - N // 2)
+    z, y, x = np.indices((N, N, N)) - N // 2
+    expected = 3e3 * np.exp(-((theta[:, None, None] - theta[N // 2]) ** 2 / 0.01 + (y**2 + x**2) / 60)[: len(z)])
+    photons = rng.poisson(expected + 0.05).astype(float)
+    known = np.ones(photons.shape, bool)
+    for number, column in enumerate(rng.integers(0, N - 4, N)):
+        known[number, :, column : column + 4] = False
+    whole = evened(counts_from(photons, None, name="s"), scan(theta, photons)).counts
+    parts = evened(counts_from(np.where(known, photons, 5e4), known, name="s"), scan(theta, photons)).counts
+    both = whole.mask & parts.mask
+    assert both.mean() > 0.5
+    off = (whole.values - parts.values)[both] ** 2 / (whole.values[both] + 1)
+    assert float(off.mean()) < 5e-3

@@ -16,6 +16,7 @@ from friedel.bcdi.scans.beamline import SHIPPED
 from friedel.bcdi.scans.read import read_scan
 from friedel.bcdi.scans.source import ScanSource
 from friedel.core.errors import InputError
+from friedel.core.observer import Recorder, Warned
 
 SHAPE = (20, 24, 22)
 ETA = np.linspace(17.0, 17.19, SHAPE[0])
@@ -276,3 +277,28 @@ def test_frames_in_several_entries_ask_for_one(tmp_path: Path) -> None:
         read_scan(ScanSource(path=tmp_path / "a.cxi"))
     chosen = read_scan(ScanSource(path=tmp_path / "a.cxi", dataset="entry_2/data_1/data"))
     np.testing.assert_array_equal(chosen.frames, counts())
+
+
+def test_a_mask_named_in_the_data_s_file_is_used_and_an_absent_one_refused(bliss: ScanSource) -> None:
+    bad = np.zeros(SHAPE[1:], np.int32)
+    bad[3] = 1
+    with h5py.File(bliss.path, "a") as file:
+        file["calibration/pixels"] = bad
+    scan = read_scan(bliss.model_copy(update={"mask_dataset": "calibration/pixels"}))
+    np.testing.assert_array_equal(scan.mask, bad == 0)
+    with pytest.raises(InputError, match=r"no dataset 'calibration/pxels'"):
+        read_scan(bliss.model_copy(update={"mask_dataset": "calibration/pxels"}))
+
+
+@pytest.mark.parametrize(("n", "said"), [(0, "isn't in the files"), (13, "has 13 readings for 20 frames")])
+def test_a_monitor_that_cannot_be_used_is_said(n: int, said: str, bliss: ScanSource, tmp_path: Path) -> None:
+    shipped = yaml.safe_load((SHIPPED / "esrf_id01.yaml").read_text())
+    shipped["layout"]["monitor"] = "measurement/mon"
+    (tmp_path / "mine.yaml").write_text(yaml.safe_dump(shipped))
+    if n:
+        with h5py.File(bliss.path, "a") as file:
+            file["12.1/measurement/mon"] = np.full(n, 1e5)
+    heard = Recorder()
+    scan = read_scan(bliss.model_copy(update={"beamline": str(tmp_path / "mine.yaml")}), observer=heard)
+    assert scan.monitor is None
+    assert any(said in event.text for event in heard.events if isinstance(event, Warned))

@@ -466,3 +466,11 @@ def test_a_file_of_other_frames_in_a_folder_is_named(model, tmp_path):
     said = [text for name, text in heard.notes if "of this run?" in text]
     assert len(said) == 1
     assert "100 × 120" in said[0]
+
+
+def test_a_centre_outside_the_frames_and_a_mask_s_name_without_its_file_are_refused(classify, tmp_path):
+    np.save(tmp_path / "run.npy", SINGLES)
+    with pytest.raises(InputError, match="row 500 and column 100, lies outside"):
+        classify(tmp_path / "run.npy", centre=(500, 100))
+    with pytest.raises(InputError, match="no file for it"):
+        classify(tmp_path / "run.npy", mask_dataset="bad")

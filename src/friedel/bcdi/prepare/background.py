@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from scipy import ndimage
 
 from friedel.bcdi.prepare.counts import Counts
-from friedel.core.detector_units import DetectorUnits, dark_level, detector_units
+from friedel.core.detector_units import DetectorUnits, clipped_noise, dark_level, detector_units
 from friedel.core.observer import Observer, Warned
 
 # The hundredth over the tenth of the values, in rising order: of fringes that reach zero it is below a third.
@@ -68,6 +68,16 @@ def without_background(counts: Counts, name: str, observer: Observer) -> Counts:
     noise = dark_level(np.maximum(counts.values[counts.mask] - np.float32(level), 0))[1]
     values = not_negative(np.where(counts.mask, counts.values - np.float32(level), 0).astype(np.float32))
     return replace(counts, values=values, unit="unknown" if noise > 1 else counts.unit)
+
+
+def is_cut_off_noise(raw: NDArray[Any], name: str, observer: Observer) -> bool:
+    """Say where whole values ``(n,)`` near zero are a detector's noise without its negative half, and so no photons."""
+    noise = clipped_noise(raw)
+    if noise:
+        text = f"{name}: whole values near zero spread as a detector's noise of {noise:.2g} units, its negative half "
+        text += "cut off: no photons, and it hides what one of them is; give photons, or pedestal and gain"
+        observer(Warned("unit", text, bends=True))
+    return noise > 0
 
 
 def say_units(units: DetectorUnits, name: str, observer: Observer) -> None:

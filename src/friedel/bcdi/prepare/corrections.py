@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from friedel.bcdi.prepare.counts import Counts
+from friedel.bcdi.prepare.frames import smooth_inverse
 from friedel.core.errors import InputError
 from friedel.core.observer import Note, Observer, Warned, silent
 
@@ -60,19 +61,28 @@ def apply_flat(
     return replace(kept, values=values.astype(np.float32))
 
 
+# A monitor that changes by more than this is asked whether frames change more smoothly with it; it is not believed if
+# their share of periods finer than the crystal's thickness allows grows by so many times.
+LEAST_CHANGE, ROUGHER = 0.03, 3.0
+LEAST_FRAMES, BRIGHT_PIXELS = 16, 500
 FLAT = 1e-3  # range of monitor factors below which frames aren't scaled: the photon noise of a frame of 1e6 photons
 
 
 def normalise_monitor(counts: Counts, monitor: NDArray[np.float64] | None, *, observer: Observer = silent) -> Counts:
     """Return the counts times mean over each frame's monitor ``(n_rocking,)``; unchanged without a usable one.
 
-    Frames whose monitor is not positive are unknown; if they are more than half, the monitor is not used.
+    Frames whose monitor is not positive are unknown; if they are more than half, the monitor is not used. Nor is one
+    that makes the frames' counts jump: a crystal's intensities have no periods finer than its thickness allows.
     """
     if monitor is None:
         return counts
     good = np.isfinite(monitor) & (monitor > 0)
     if good.sum() <= 0.5 * good.size:
         observer(Warned("monitor", f"only {int(good.sum())} of {good.size} monitor readings are positive: not used"))
+        return counts
+    if _roughens(counts, monitor, good):
+        text = "divided by the monitor, frames change less smoothly along the scan than as recorded: it sees another "
+        observer(Warned("monitor", text + "beam, or its readings belong to other frames; not used", bends=True))
         return counts
     factor = np.where(good, monitor[good].mean() / np.where(good, monitor, 1.0), 1.0)
     scaled = f"frames scaled by {factor.min():.3f} to {factor.max():.3f} to one monitor"
@@ -82,6 +92,22 @@ def normalise_monitor(counts: Counts, monitor: NDArray[np.float64] | None, *, ob
         return counts
     kept = counts.without(~good[:, None, None])
     return replace(kept, values=kept.values * factor[:, None, None].astype(np.float32))
+
+
+def _roughens(counts: Counts, monitor: NDArray[np.float64], good: NDArray[np.bool_]) -> bool:
+    """Tell whether frames divided by the monitor change far less smoothly along the scan than as recorded."""
+    present = np.flatnonzero(good & counts.mask.any(axis=(1, 2)))
+    if present.size < LEAST_FRAMES or np.std(np.log(monitor[present])) < LEAST_CHANGE:
+        return False
+    image = counts.values[present].sum(axis=0)
+    some = np.argpartition(image, -min(BRIGHT_PIXELS, image.size), axis=None)[-BRIGHT_PIXELS:]
+    lines = counts.values.reshape(len(counts.values), -1)[np.ix_(present, some)].astype(np.float64)
+    inverse = smooth_inverse(present)
+    fine = [
+        ((inverse @ values) * values).sum() / max((values**2).sum(), 1e-30)
+        for values in (lines, lines / monitor[present][:, None])
+    ]
+    return bool(fine[1] > ROUGHER * fine[0])
 
 
 def mask_saturated(counts: Counts, level: float | None, *, observer: Observer = silent) -> Counts:

@@ -314,6 +314,7 @@ def _resampled(counts: Counts, scan: BraggScan, along: Floats, observer: Observe
     places = along[order]
     step = _typical_step(places)
     target = np.arange(places[0], places[-1] + 0.5 * step, step)
+    counts = _filled(counts, order, places)
     weights, sure = _weights(places / step, target / step, counts, order)
     values, mask = _applied(weights, counts, order)
     mask &= sure[:, None, None]
@@ -422,3 +423,29 @@ def _applied(weights: Floats, counts: Counts, order: NDArray[np.intp]) -> tuple[
         share = np.abs(w) / np.abs(w).sum(axis=1, keepdims=True)
         mask[:, sometimes] = (share @ unknown[:, sometimes].astype(np.float32)) < SAME
     return np.where(mask, not_negative(values), 0).astype(np.float32), mask
+
+
+def _filled(counts: Counts, order: NDArray[np.intp], places: Floats) -> Counts:
+    """Return the counts with what they may be where unknown frames weigh in even ones a little: not dark."""
+    known = counts.mask[order]
+    sometimes = known.any(axis=0) & ~known.all(axis=0)
+    if not sometimes.any():
+        return counts
+    values = counts.values.copy()
+    recorded = values[order]
+    recorded[:, sometimes] = _bridged(recorded[:, sometimes], known[:, sometimes], places)
+    values[order] = recorded
+    return replace(counts, values=values)
+
+
+def _bridged(values: NDArray[np.float32], known: NDArray[np.bool_], places: Floats) -> NDArray[np.float32]:
+    """Return lines of counts ``(n, pixels)`` with unknown ones from the known ones before and after, linearly."""
+    n = len(values)
+    numbers = np.where(known, np.arange(n)[:, None], -1)
+    before = np.maximum.accumulate(numbers)
+    after = n - 1 - np.maximum.accumulate(np.where(known, np.arange(n)[::-1, None], -1)[::-1])[::-1]
+    before, after = np.where(before < 0, after, before), np.where(after >= n, before, after)
+    apart = places[after] - places[before]
+    share = np.where(apart > 0, (places[:, None] - places[before]) / np.where(apart > 0, apart, 1), 0)
+    low, high = (np.take_along_axis(values, ends, axis=0) for ends in (before, after))
+    return np.asarray(np.where(known, values, low + share * (high - low)), np.float32)

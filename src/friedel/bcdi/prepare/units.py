@@ -15,7 +15,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from friedel.bcdi.prepare.background import say_units, scatters_as_photons, without_background
+from friedel.bcdi.prepare.background import is_cut_off_noise, say_units, scatters_as_photons, without_background
 from friedel.bcdi.prepare.counts import Counts, counts_from
 from friedel.core.detector_units import (
     COUNTABLE,
@@ -39,12 +39,9 @@ Floats: TypeAlias = NDArray[np.float64]
 MOST_ASKED = 64  # frames asked whether their values left the range of their type
 SAMPLE = 200_000  # values looked at: the share of whole ones is then known to 2e-4, where 5e-3 decides
 # Of a pattern in which counts below this were set to zero, and of how many voxels of the next three numbers to see it.
-LEAST_THRESHOLD = 2
-LEAST_EACH = 50
-# No pattern that can be phased has fewer photons in its brightest voxel.
-LEAST_PEAK = 50.0
-# What a pattern of unknown scale is brought to: the photons of an ordinary scan.
-ORDINARY_PHOTONS = 1e7
+LEAST_THRESHOLD, LEAST_EACH = 2, 50
+LEAST_PEAK = 50.0  # no pattern that can be phased has fewer photons in its brightest voxel
+ORDINARY_PHOTONS = 1e7  # what a pattern of unknown scale is brought to: an ordinary scan's
 # Bounds of one photon's size in the values' units, as the noise tells it (fringes add to it), in which the values
 # already count photons.
 PHOTON_NOISE = (0.3, 3.0)
@@ -73,8 +70,7 @@ MANY = 10
 # Of multiples of a half or a third of the least value, so large a share aren't multiples of the least itself; of
 # photons it is half of them and more.
 LEAST_ODD = 0.05
-# So large a share of a detector's pixels may hold fractions among whole counts: gaps that were filled in.
-MOST_FILLED = 0.2
+MOST_FILLED = 0.2  # share of pixels that may hold fractions among whole counts: gaps that were filled in
 # Bounds of a flat field, of a number that counts were divided by; means of two voxels and more are multiples of a half
 # and less. So many of the pixels are looked at, and so large a share must agree.
 FLAT = (0.55, 1.9)
@@ -235,12 +231,15 @@ def judged_unit(counts: Counts, *, name: str, observer: Observer = silent) -> Co
         counts = _of_unknown_gain(counts, name, observer)
         if counts.unit == "unknown":
             return counts
+    if whole and is_cut_off_noise(raw, name, observer):
+        return replace(before, unit="unknown")
     if whole:
         observer(Note("unit", f"{name}: whole numbers, taken as photons"))
         kept = _thresholded(counts, name, observer) if counts is before else counts
         # Without a background of photons a pattern's dim voxels scatter by more than their mean, or were set to zero.
         return _filtered(kept, before if photons_taken_off else kept, name, observer)
-    noise = photon_size(counts)
+    # Of values that went below zero, the dim ones' noise is the readout's or a background's.
+    noise = photon_size(counts) if before.unit == "photons" else None
     if noise is not None and counts.values.max() < LEAST_PEAK * noise:
         noise = None  # nothing with so few photons scatters like them over the whole pattern: logarithms, cut to digits
     if noise is not None and PHOTON_NOISE[0] <= noise <= PHOTON_NOISE[1]:

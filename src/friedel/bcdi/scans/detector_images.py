@@ -117,6 +117,8 @@ def _masks(
     if source.mask is not None:
         name = f"{source.mask.name}" + (f" {source.mask_dataset}" if source.mask_dataset else "")
         given.append((name, _mask_file(source), suffix_of(source.mask) == ".cxi"))
+    elif source.mask_dataset is not None and source.mask_dataset not in recorded.masks:
+        raise InputError(f"{source.path}: 'mask_dataset' names {source.mask_dataset!r}, which isn't in the data's file")
     if source.mask_beside or source.mask_dataset is not None:
         given += [(f"{name}{BESIDE}", values, recorded.bits) for name, values in recorded.masks.items()]
     if not given:
@@ -175,11 +177,10 @@ def scan_of(
     geometry : Geometry
         The instrument and its angles.
     monitor : (n,) array or None
-        Incident intensity per frame; one shorter than the scan is left out, a longer one cut.
+        Incident intensity per frame, from `fitting_monitor`.
     name : str
         Where it comes from.
     """
-    n_frames = len(recorded.frames)
     return BraggScan(
         frames=with_unknown(recorded.frames, images.unknown),
         mask=images.mask,
@@ -191,7 +192,7 @@ def scan_of(
         readings=geometry.readings,
         dark=images.dark,
         flat=images.flat,
-        monitor=monitor[:n_frames] if monitor is not None and monitor.size >= n_frames else None,
+        monitor=monitor,
         name=name,
     )
 
@@ -252,6 +253,37 @@ def say_frames(
     if parts.any():
         text = f"{name}: parts of frames {listed(np.flatnonzero(parts))} were never written: unknown, not dark{gone}"
         observer(Warned("lost frames", text))
+
+
+def fitting_monitor(
+    name: str | None, values: Any, n_frames: int, observer: Observer, *, n_recorded: int = 0
+) -> NDArray[np.float64] | None:
+    """Return the monitor that the beamline's description names, a reading a frame; None, and a warning, without one.
+
+    Parameters
+    ----------
+    name : str or None
+        As the description has it; None: it names none, and nothing is said.
+    values : float, (n,) array or None
+        What the files hold under that name; longer ones than the scan are cut.
+    n_frames : int
+        Frames of the scan.
+    observer : Observer
+        Told if there is no such counter, or too short a one.
+    n_recorded : int
+        Readings of a counter that isn't used for their number.
+    """
+    if name is None:
+        return None
+    readings = None if values is None else np.asarray(values, np.float64)
+    if readings is not None and readings.ndim == 0:
+        readings = np.full(n_frames, float(readings))
+    if readings is not None and readings.size >= n_frames:
+        return readings[:n_frames]
+    n = n_recorded if readings is None else readings.size
+    what = f"has {n} readings for {n_frames} frames" if n else "isn't in the files"
+    observer(Warned("beam", f"the monitor {name!r} {what}: the frames are not brought to one beam by it"))
+    return None
 
 
 def is_monitor(name: str) -> bool:

@@ -8,7 +8,7 @@ from friedel.bcdi.records import BraggScan
 from friedel.bcdi.scans.angles import Reading, scan_geometry
 from friedel.bcdi.scans.beamline import Beamline, FioLayout
 from friedel.bcdi.scans.contradictions import watch_contradictions
-from friedel.bcdi.scans.detector_images import read_detector_images, scan_of, watch_monitors
+from friedel.bcdi.scans.detector_images import fitting_monitor, read_detector_images, scan_of, watch_monitors
 from friedel.bcdi.scans.hdf5 import read_stack
 from friedel.bcdi.scans.pixels import pixel_size, recorded_pixel_size
 from friedel.bcdi.scans.source import ScanSource
@@ -57,7 +57,7 @@ def read_fio_scan(source: ScanSource, beamline: Beamline, *, observer: Observer 
         watch_contradictions(file, stack, geometry, source, observer)
     observer(Note("file", f"{master}, dataset {stack.name}; angles in {text.name}: {fio.command}"))
     images = read_detector_images(source, recorded, placement, dark_is=beamline.dark_is, observer=observer)
-    monitor = fio.columns.get(layout.monitor or "")
+    monitor = fitting_monitor(layout.monitor, fio.columns.get(layout.monitor or ""), n_frames, observer)
     if monitor is None:
         watch_monitors(fio.columns, observer)
     observer(Note("reading", f"{master.name}: {recorded.frames.shape}, {recorded.frames.dtype}; {fio.command}"))

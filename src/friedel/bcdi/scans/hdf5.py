@@ -1,5 +1,6 @@
 """A rocking scan in one HDF5 file, in the manner of BLISS or NeXus."""
 
+from dataclasses import replace
 from fnmatch import fnmatch
 from typing import Any
 
@@ -13,6 +14,7 @@ from friedel.bcdi.scans.beamline import Beamline, Hdf5Layout
 from friedel.bcdi.scans.contradictions import watch_contradictions
 from friedel.bcdi.scans.detector_images import (
     Recorded,
+    fitting_monitor,
     is_monitor,
     read_detector_images,
     say_frames,
@@ -22,6 +24,7 @@ from friedel.bcdi.scans.detector_images import (
 from friedel.bcdi.scans.pixels import pixel_size, recorded_pixel_size
 from friedel.bcdi.scans.source import ScanSource
 from friedel.core.errors import InputError
+from friedel.core.files.arrays import dataset_at
 from friedel.core.files.damage import readable, require_file
 from friedel.core.files.frame_stack import FrameStack, find_stack, frames_in, masks_beside, misfits_beside, stack_at
 from friedel.core.files.hdf5 import unit_of
@@ -55,6 +58,9 @@ def read_hdf5_scan(source: ScanSource, beamline: Beamline, *, observer: Observer
         placement = Placement(recorded_yx=stack.shape[1:], window=source.window, region=source.region)
         name = f"{source.path.name} {entry.name.strip('/')}"
         recorded = read_stack(entry, stack, placement, observer, name=name)
+        if source.mask is None and source.mask_dataset is not None:
+            named = dataset_at(file, source.mask_dataset, source.path)
+            recorded = replace(recorded, masks={source.mask_dataset: np.asarray(named[()])})
         readings = Readings(entry, layout, len(recorded.frames), observer)
         pitch = pixel_size(beamline, source, recorded_pixel_size(entry, stack), stack.name, observer)
         known = readings.names()
@@ -62,15 +68,14 @@ def read_hdf5_scan(source: ScanSource, beamline: Beamline, *, observer: Observer
             beamline, source, readings.look, placement, pixel_size_m=pitch, recorded=known, observer=observer
         )
         watch_contradictions(entry, stack, geometry, source, observer)
-        monitor = readings.at(layout.monitor) if layout.monitor else None
+        monitor = readings.monitor(layout.monitor)
         if monitor is None:
             watch_monitors(readings.columns(), observer)
         observer(Note("file", f"{source.path}, dataset {entry.name.rstrip('/')}/{stack.name}"))
     images = read_detector_images(source, recorded, placement, dark_is=beamline.dark_is, observer=observer)
     n_frames, rows, columns = recorded.frames.shape
     observer(Note("reading", f"{name}: {n_frames} frames of {rows} × {columns}, {recorded.frames.dtype}"))
-    given = None if monitor is None else np.broadcast_to(monitor, n_frames)
-    return scan_of(recorded, images, geometry, monitor=given, name=name)
+    return scan_of(recorded, images, geometry, monitor=monitor, name=name)
 
 
 def read_stack(
@@ -167,6 +172,12 @@ class Readings:
                     if reading is not None and np.ndim(reading) == 1:
                         found.setdefault(channel, reading)
         return found
+
+    def monitor(self, name: str | None) -> NDArray[np.float64] | None:
+        """Return the monitor of the beamline's description, a reading a frame."""
+        values = self.at(name) if name else None
+        unfit = self.unfit.get(name or "", 0)
+        return fitting_monitor(name, values, self.n_frames, self.observer, n_recorded=unfit)
 
     def at(self, path: str, unit: str | None = None) -> Reading | None:
         """Return what stands at a path: a number, or one per frame; None if there is nothing of that kind."""

@@ -9,7 +9,14 @@ from numpy.typing import NDArray
 from friedel.bcdi.records import BraggScan
 from friedel.bcdi.scans.angles import Reading, scan_geometry
 from friedel.bcdi.scans.beamline import Beamline, SpecTiffLayout
-from friedel.bcdi.scans.detector_images import Recorded, read_detector_images, say_frames, scan_of, watch_monitors
+from friedel.bcdi.scans.detector_images import (
+    Recorded,
+    fitting_monitor,
+    read_detector_images,
+    say_frames,
+    scan_of,
+    watch_monitors,
+)
 from friedel.bcdi.scans.source import ScanSource
 from friedel.core.errors import InputError
 from friedel.core.files.arrays import read_volume
@@ -62,7 +69,7 @@ def read_spec_tiff(source: ScanSource, beamline: Beamline, *, observer: Observer
 
     known = {*spec.columns, *spec.motors}
     geometry = scan_geometry(beamline, source, look, placement, recorded=known, observer=observer)
-    monitor = spec.columns.get(layout.monitor or "")
+    monitor = fitting_monitor(layout.monitor, spec.columns.get(layout.monitor or ""), n_frames, observer)
     if monitor is None:
         watch_monitors(spec.columns, observer)
     observer(Note("reading", f"{name}: {n_frames} frames of {rows} × {columns}, {frames.dtype}; {spec.command}"))

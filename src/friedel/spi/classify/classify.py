@@ -209,6 +209,11 @@ def _survey(
     InputError
         If the only file, or every file, can't be read, a mask doesn't fit, or there is no frame in any.
     """
+    if files.mask is None and files.mask_dataset is not None:
+        raise InputError(
+            f"frames.mask_dataset names {files.mask_dataset!r}, but no file for it: name the mask's file with "
+            "frames.mask (the frames' own, if it lies there)"
+        )
     mask = None if files.mask is None else read_mask(files.mask, dataset=files.mask_dataset, marks=files.mask_marks)
 
     def broken(path: Path, error: InputError) -> None:

@@ -13,6 +13,7 @@ import numpy as np
 from h5py import h5z
 from numpy.typing import NDArray
 
+from friedel.core.errors import InputError
 from friedel.core.files.damage import readable
 from friedel.core.files.hdf5 import OpenedFile, open_hdf5
 from friedel.core.files.written import SoundChunks, unwritten, written_chunks
@@ -117,15 +118,23 @@ class Hdf5Frames:
         if options.own_mask == "none":
             return good, each, Beside()
         file, used = self._opened.file, []
-        shape = (_length(self._parts[0]), *self._recorded)
-        for name in layout.mask_names(file, names[0], shape):
+        for name, beside in self._masks_of(names).items():
             item = file[name]
             _load_filters(item)
-            if item.shape == shape and shape[0] > 1:
+            if item.shape[1:] == self._recorded and item.shape[0] > 1:
+                alike = [name] if len(names) == 1 else _alike(name, beside, names)
+                absent = [other for other in alike if other not in file]
+                if absent:
+                    raise InputError(
+                        f"{self.path}: {name} masks each frame, but there is no {absent[0]} for the other frames; name "
+                        "one of the datasets, or leave masks out with own_mask: none"
+                    )
+                if alike in each or any(name in others for others in each):
+                    continue
                 if options.own_mask is None:
                     good_first = layout.good_from(np.asarray(item[:_FIRST]), name)
                     layout.require_sense(good_first, name, self.path, "frames.own_mask")
-                each.append([name] if len(names) == 1 else _alike(name, names))
+                each.append(alike)
                 used.append((name, " (of each frame)"))
                 continue
             own = layout.good_from(np.asarray(item[()]).reshape(self._recorded), name, options.own_mask)
@@ -136,6 +145,18 @@ class Hdf5Frames:
             used.append((name, ""))
         sense = layout.sense_of([name for name, _ in used], options.own_mask) if used else ""
         return good, each, Beside(mask=", ".join(name + which for name, which in used), sense=sense)
+
+    def _masks_of(self, names: Sequence[str]) -> dict[str, str]:
+        """Return the masks, and which dataset each lies beside: of one detector's entries one alone may have them."""
+        asked: dict[str, str] = {}
+        for name in names:
+            asked.setdefault(name.rpartition("/")[0], name)
+        lengths = dict(zip(names, map(_length, self._parts), strict=True))
+        found: dict[str, str] = {}
+        for name in asked.values():
+            for mask in layout.mask_names(self._opened.file, name, (lengths[name], *self._recorded)):
+                found.setdefault(mask, name)
+        return found
 
     def _odd(self, names: Sequence[str], options: FrameOptions) -> list[str]:
         odd = [
@@ -210,9 +231,9 @@ def grouped_names(file: h5py.File, path: Path, options: FrameOptions) -> list[li
     return list(groups.values()) if len(groups) == 1 else [[name] for name in names]
 
 
-def _alike(mask: str, names: Sequence[str]) -> list[str]:
-    """Return the masks that lie to the other datasets as the first's does to the first: in their own groups."""
-    own, tail = names[0].split("/")[0], mask.split("/")[1:]
+def _alike(mask: str, beside: str, names: Sequence[str]) -> list[str]:
+    """Return the masks that lie to all datasets as this one does to the one it is beside: in their own groups."""
+    own, tail = beside.split("/")[0], mask.split("/")[1:]
     return [
         "/".join([name.split("/")[0] if mask.split("/")[0] == own else mask.split("/")[0], *tail]) for name in names
     ]

@@ -65,10 +65,15 @@ def measure_run(
     Raises
     ------
     InputError
-        If the numbers are logarithms or roots of photons, each frame is normalised on its own, or no counts are so
-        large.
+        If the centre lies outside the frames, the numbers are logarithms or roots of photons, each frame is normalised
+        on its own, or no counts are so large.
     """
     binning = natural_binning(mask.shape)
+    if centre is not None and not all(0 <= place < n for place, n in zip(centre, mask.shape, strict=True)):
+        raise InputError(
+            f"the beam's centre, row {centre[0]:g} and column {centre[1]:g}, lies outside the frames of "
+            f"{mask.shape[0]} × {mask.shape[1]} pixels"
+        )
     middle = (mask.shape[0] // binning // 2, mask.shape[1] // binning // 2)
     constants = RunConstants(binning=binning, centre=_binned_centre(centre, binning) or middle)
     if not len(frames):
