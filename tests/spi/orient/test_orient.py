@@ -13,8 +13,9 @@ from friedel.core.machine.team import ALONE
 from friedel.core.observer import silent
 from friedel.spi.orient import solve
 from friedel.spi.orient.align import align, chance_correlation, sphere_correlation, turned
-from friedel.spi.orient.expect import expect, take_slices
-from friedel.spi.orient.march import March, collect_views, grid_size
+from friedel.spi.orient.march import March, grid_size
+from friedel.spi.orient.matching.expect import expect, take_slices
+from friedel.spi.orient.matching.match import collect_views
 from friedel.spi.orient.quality import MergeQuality, corrected, resolved
 from friedel.spi.orient.rings import Pixels, lay_rings, ring_frames, upright
 from friedel.spi.orient.solve import OrientOptions

@@ -97,7 +97,9 @@ def sort_frames(
     with single_thread():
         pixels, _ = upright(pixels)
         own = None if mask is None else mask[lit]
-        speckle, frames = lay_frames(photons[lit], pixels, diameter=options.diameter or 0.0, mask=own)
+        speckle, frames = lay_frames(
+            photons[lit], pixels, diameter=options.diameter or 0.0, engine=options.engine, mask=own
+        )
         march = prepare(frames, pixels, speckle, OrientOptions(), silent)
         found = [_sorted(frames, march, n_kinds, options.seed + 7 * start, observer) for start in range(_STARTS)]
     share, _ = max(found, key=lambda one: one[1])

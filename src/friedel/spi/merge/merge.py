@@ -328,7 +328,11 @@ def _leave_each(plan: MergePlan, target: Path, frames: Any, detector: Any, masks
         measured.photons,
         pixels,
         plan.models,
-        OrientOptions(seed=plan.seed, diameter=None if plan.diameter is None else plan.diameter * voxel),
+        OrientOptions(
+            seed=plan.seed,
+            engine=plan.engine,
+            diameter=None if plan.diameter is None else plan.diameter * voxel,
+        ),
         mask=None if measured.alike else measured.mask,
         observer=observer,
     )
@@ -374,6 +378,7 @@ def _leave(plan: MergePlan, target: Path, frames: Any, detector: Any, masks: Any
         diameter=plan.diameter,
         bootstrap=plan.bootstrap,
         sentinels=plan.sentinels,
+        engine=plan.engine,
         seed=plan.seed,
     )
     blanks = _read_all(plan.blanks) if plan.blanks else None

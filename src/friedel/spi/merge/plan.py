@@ -68,6 +68,9 @@ class MergePlan(Plan):
     `friedel simulate hits` leaves (``.h5``)."""
     compare_angstrom: Annotated[float, Field(gt=0)] = 1.0
     """Å in a unit of the density's length, the inverse of the detector's q; unneeded for a truth."""
+    engine: Literal["auto", "harmonics", "plain"] = "auto"
+    """How frames are compared with slices of the intensity: by angular "harmonics", where pixels lie on a cap that is
+    symmetric around the beam; "plain", pixel by pixel, for any geometry, at ten times the time; "auto" looks."""
     seed: Annotated[int, Field(ge=0)] = 0
     """Of halves, starts and views."""
     density: DensityOptions = DensityOptions()

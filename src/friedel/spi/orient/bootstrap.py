@@ -19,9 +19,7 @@ from torch import Tensor
 from friedel.core.machine.threads import in_threads
 from friedel.core.observer import Progress, silent
 from friedel.spi.orient.align import align, sphere_correlation
-from friedel.spi.orient.background import expect_over
 from friedel.spi.orient.coverage import evenness
-from friedel.spi.orient.expect import MOST
 from friedel.spi.orient.march import (
     THOROUGH,
     March,
@@ -33,6 +31,8 @@ from friedel.spi.orient.march import (
     run_march,
     uncertainty_of,
 )
+from friedel.spi.orient.matching.expect import MOST
+from friedel.spi.orient.matching.match import place
 from friedel.spi.orient.rings import Pixels, RingFrames, ring_frames
 from friedel.spi.orient.views import turned_views
 from friedel.spi.orient.volume import sample
@@ -134,7 +134,7 @@ def sentinels(
     drawn = drawn_frames(halves[0], replace(frames, background=None, share=None), pixels, known, rng)
     other = torch.nan_to_num(halves[1], nan=0.0)
     views = turned_views(march.n_views(march.q_max), rng, march.group)
-    found, _ = expect_over(drawn, other, views, n_rings=drawn.rings.within(march.q_max))
+    found = place(drawn, other, views, n_rings=drawn.rings.within(march.q_max))
     return Sentinels(
         error=_nearest(known.as_matrix(), rotations_of(found, views), march.group), claimed=uncertainty_of(found)
     )
@@ -244,7 +244,7 @@ def recover(
         drawn = replace(drawn.select(np.arange(n)[team.share(n, MOST)]), team=team)
     march, low = replace(march, memory=NoMemory(), observer=silent), min(max(0.8 / march.extent, 3), march.q_max / 2)
     views = turned_views(march.n_views(march.q_max), np.random.default_rng((seed, 13)), march.group)
-    right, _ = expect_over(drawn, model.intensity, views, n_rings=drawn.rings.within(march.q_max))
+    right = place(drawn, model.intensity, views, n_rings=drawn.rings.within(march.q_max))
     expected = float(team.total(right.log_likelihood.double().sum()))
     best, likeness = (-np.inf, np.zeros((0, 3, 3), np.float32)), np.zeros(len(halves))
     known, q = np.isfinite(halves), np.arange(len(halves), dtype=np.float64)

@@ -16,7 +16,6 @@ from torch import Tensor
 
 from friedel.core.machine.threads import single_thread
 from friedel.core.observer import Observer, silent
-from friedel.spi.orient.background import expect_over, judge_over
 from friedel.spi.orient.coverage import evenness
 from friedel.spi.orient.lit import LEAST_PHOTONS, photons_on
 from friedel.spi.orient.march import (
@@ -24,9 +23,9 @@ from friedel.spi.orient.march import (
     Iteration,
     March,
     Model,
-    collect_views,
     compress,
 )
+from friedel.spi.orient.matching.match import judge_over, match
 from friedel.spi.orient.quality import DOUBTED, EVEN, SURE, MergeQuality, corrected
 from friedel.spi.orient.rings import Pixels, RingFrames, Rings, ring_frames, upright
 from friedel.spi.orient.solve import OrientOptions, agreeing, compare, joint, prepare, tested
@@ -219,10 +218,10 @@ class GrowingMerge:
 
     def _grown(self, half: _Half, frames: RingFrames, *, taken: float) -> _Half:
         """Return a half after an iteration over some of its frames: its sums keep what the share ``taken`` leaves."""
-        march, n, kept = self._march, half.model.intensity.shape[0], max(1 - taken, 0.0)
+        march, kept = self._march, max(1 - taken, 0.0)
         views = self._turned()
-        found, points = expect_over(frames, half.model.intensity, views, n_rings=frames.rings.within(march.q_max))
-        new = collect_views(found, points, n, march.group, self._rings.orders)
+        n_rings = frames.rings.within(march.q_max)
+        found, new = match(frames, half.model.intensity, views, n_rings=n_rings, group=march.group)
         merge = Merge(kept * half.merge.photons + new.photons, kept * half.merge.exposure + new.exposure)
         model = compress(merge, half.model, march, q_max=march.q_max)
         done = Iteration(model=model, found=found, merge=new, views=views, q_max=march.q_max)

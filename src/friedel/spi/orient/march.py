@@ -15,14 +15,13 @@ from torch import Tensor
 
 from friedel.core.fourier import inverse_real_fourier_corner, real_fourier_corner
 from friedel.core.observer import Observer, Progress
-from friedel.spi.orient.background import expect_over
 from friedel.spi.orient.coverage import bias_at, updated_bias
-from friedel.spi.orient.expect import Expectation
+from friedel.spi.orient.matching.expect import Expectation
+from friedel.spi.orient.matching.match import match
 from friedel.spi.orient.rings import RingFrames
 from friedel.spi.orient.views import in_plane, turned_views
 from friedel.spi.orient.volume import (
     Merge,
-    collect,
     friedel_mean,
     radii,
     smooth_field,
@@ -281,43 +280,14 @@ def iterate(
     views = turned_views(march.n_views(q_max), rng, march.group)
     n_rings = frames.rings.within(q_max)
     bias = bias_at(model.bias, views)
-    found, points = expect_over(frames, model.intensity, views, n_rings=n_rings, beta=beta, bias=bias, part=part)
-    merge = collect_views(found, points, n, march.group, frames.rings.orders)
+    found, merge = match(
+        frames, model.intensity, views, n_rings=n_rings, group=march.group, beta=beta, bias=bias, part=part
+    )
     by_view = found.exposure[:, 0].mean(1)
     held = torch.tensor(float(len(frames))) if part is None else part.sum().cpu()
     total = max(round(float(frames.team.total(held))), 1)
     balanced = replace(compress(merge, model, march, q_max=q_max), bias=updated_bias(model.bias, views, by_view, total))
     return Iteration(model=balanced, found=found, merge=merge, views=views, q_max=q_max)
-
-
-def collect_views(
-    found: Expectation, points: Tensor, n: int, group: NDArray[np.float64], orders: NDArray[np.int64]
-) -> Merge:
-    """Add the views' photons and exposures to the voxels around their points, under all symmetries and Friedel's.
-
-    Parameters
-    ----------
-    found : Expectation
-        With photons and exposure ``(n_views, n_rings, n_angles)``.
-    points : (n_views, n_rings, n_angles, 3)
-        Places (x, y, z) in the volume, voxels.
-    n : int
-        Edge of the volume, voxels.
-    group : (order, 3, 3)
-        Rotations of the particle's symmetry.
-    orders : (n_all_rings,) int
-        Highest harmonic of each ring: where it allows, every other or every fourth angle holds all of it.
-    """
-    total = torch.zeros((n, n, n), dtype=torch.complex64, device=points.device)
-    values, n_angles = torch.complex(found.photons, found.exposure), points.shape[2]
-    needed, turns = 2 * orders[: points.shape[1]] + 1, torch.as_tensor(group, dtype=torch.float32, device=points.device)
-    inner = [int(np.searchsorted(needed, n_angles // step, side="right")) for step in (4, 2, 1)]
-    for step, first, last in zip((4, 2, 1), [0, *inner], inner, strict=False):
-        places, share = points[:, first:last, ::step], values[:, first:last, ::step] * (step / n_angles)
-        for rotation in turns:
-            collect(total, places @ rotation.T if len(group) > 1 else places, share)
-    total = friedel_mean(total)
-    return Merge(total.real.contiguous(), total.imag.contiguous())
 
 
 def compress(merge: Merge, before: Model, march: March, *, q_max: float, steps: int = QUICK) -> Model:

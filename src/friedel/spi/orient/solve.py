@@ -19,15 +19,16 @@ from friedel.core.machine.team import working_together
 from friedel.core.machine.threads import in_threads, single_thread
 from friedel.core.observer import Note, Observer, Warned, silent
 from friedel.spi.orient.align import align, chance_correlation, sphere_correlation, turned
-from friedel.spi.orient.background import judge_over, with_background
+from friedel.spi.orient.background import with_background
 from friedel.spi.orient.bootstrap import Sentinels, recover, resampled, sentinels
 from friedel.spi.orient.coverage import evenness
-from friedel.spi.orient.expect import MOST, Judgement
 from friedel.spi.orient.lit import lit_frames
 from friedel.spi.orient.march import THOROUGH, Iteration, March, Memory, Model, compress, iterate, run_march
+from friedel.spi.orient.matching.expect import MOST, Judgement
+from friedel.spi.orient.matching.match import judge_over
 from friedel.spi.orient.quality import DOUBTED, EVEN, MergeQuality, outliers, resolved
-from friedel.spi.orient.rings import Pixels, RingFrames, upright
-from friedel.spi.orient.speckle import MARGIN, Speckle, lay_frames, shell_variance
+from friedel.spi.orient.rings import SYMMETRIC, Pixels, RingFrames, upright
+from friedel.spi.orient.speckle import MARGIN, Engine, Speckle, lay_frames, shell_variance
 from friedel.spi.orient.views import symmetry_group, turned_views
 
 _LEAST_SHARE = 20  # frames of a process: fewer would leave it waiting for the others
@@ -53,6 +54,9 @@ class OrientOptions:
         Draws of the frames from which the errors of the intensity follow; 0: none.
     sentinels : int
         Frames of known orientation that are oriented beside; 0: none.
+    engine : str
+        How frames are compared with slices: "harmonics", "plain" (pixel by pixel, for any geometry, ten times the
+        time), or "auto": harmonics where pixels lie on a cap that is symmetric around the beam.
     seed : int
         Of halves, starts and views.
     """
@@ -63,6 +67,7 @@ class OrientOptions:
     diameter: float | None = None
     bootstrap: int = 0
     sentinels: int = 0
+    engine: Engine = "auto"
     seed: int = 0
 
 
@@ -158,7 +163,13 @@ def orient(
         numbers = np.sort(np.concatenate([half[team.share(len(half), MOST)] for half in halves]))
         mask = None if mask is None else mask[lit]
         speckle, frames = lay_frames(
-            photons[lit], pixels, diameter=options.diameter or 0.0, team=team, numbers=numbers, mask=mask
+            photons[lit],
+            pixels,
+            diameter=options.diameter or 0.0,
+            engine=options.engine,
+            team=team,
+            numbers=numbers,
+            mask=mask,
         )
         if blank is not None:
             if mask is not None and pixels.good is not None:
@@ -266,6 +277,17 @@ def prepare(frames: RingFrames, pixels: Pixels, speckle: Speckle, options: Orien
         group=symmetry_group(options.symmetry),
         observer=observer,
     )
+    if frames.rings.off > SYMMETRIC:
+        observer(
+            Warned(
+                "geometry",
+                f"pixels lie up to {frames.rings.off:.1f} voxels off a cap around the beam, and on no sphere through "
+                "the origin: frames are compared pixel by pixel, which takes ten times the time. Are these q of one "
+                "detector and one photon energy?",
+            )
+        )
+    elif frames.rings.plain:
+        observer(Note("engine", "frames are compared pixel by pixel, as asked; harmonics would do"))
     if not speckle.seen:
         observer(Warned("speckles", "frames show no speckle beyond shot noise: nothing tells orientations apart"))
         return march
