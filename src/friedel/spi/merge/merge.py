@@ -379,6 +379,7 @@ def _leave(plan: MergePlan, target: Path, frames: Any, detector: Any, masks: Any
         bootstrap=plan.bootstrap,
         sentinels=plan.sentinels,
         engine=plan.engine,
+        refine=plan.refine,
         seed=plan.seed,
     )
     blanks = _read_all(plan.blanks) if plan.blanks else None

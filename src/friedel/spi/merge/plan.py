@@ -71,6 +71,8 @@ class MergePlan(Plan):
     engine: Literal["auto", "harmonics", "plain"] = "auto"
     """How frames are compared with slices of the intensity: by angular "harmonics", where pixels lie on a cap that is
     symmetric around the beam; "plain", pixel by pixel, for any geometry, at ten times the time; "auto" looks."""
+    refine: bool = True
+    """Merge frames at their likeliest orientations, off the grid of views on which they are found."""
     seed: Annotated[int, Field(ge=0)] = 0
     """Of halves, starts and views."""
     density: DensityOptions = DensityOptions()

@@ -21,11 +21,11 @@ from friedel.core.observer import Progress, silent
 from friedel.spi.orient.align import align, sphere_correlation
 from friedel.spi.orient.coverage import evenness
 from friedel.spi.orient.march import (
-    THOROUGH,
     March,
     Model,
     NoMemory,
-    compress,
+    climbed_from,
+    concluded,
     iterate,
     rotations_of,
     run_march,
@@ -73,7 +73,7 @@ def resampled(frames: RingFrames, model: Model, march: March, n: int, *, seed: i
             drawn = ours.select(np.sort(rng.integers(0, len(ours), len(ours))))
             # Views must be the same for all processes, frames mustn't.
             done = iterate(model, drawn, march, np.random.default_rng((seed, 8, number)), q_max=march.q_max)
-            volume = compress(done.merge, done.model, march, q_max=march.q_max, steps=THOROUGH).intensity
+            volume = concluded(done, drawn, march).model.intensity
             found.append((number, volume.cpu().numpy()))
             march.observer(Progress("bootstrap", number + 1, n))
         return found
@@ -110,7 +110,13 @@ class Sentinels:
 
 
 def sentinels(
-    halves: tuple[Tensor, Tensor], frames: RingFrames, pixels: Pixels, march: March, n: int, *, seed: int
+    halves: tuple[Tensor, Tensor],
+    frames: RingFrames,
+    pixels: Pixels,
+    march: March,
+    n: int,
+    *,
+    seed: int,
 ) -> Sentinels:
     """Draw frames from one half's intensity, as bright as the hits, and orient them by the other half's.
 
@@ -135,9 +141,11 @@ def sentinels(
     other = torch.nan_to_num(halves[1], nan=0.0)
     views = turned_views(march.n_views(march.q_max), rng, march.group)
     found = place(drawn, other, views, n_rings=drawn.rings.within(march.q_max))
-    return Sentinels(
-        error=_nearest(known.as_matrix(), rotations_of(found, views), march.group), claimed=uncertainty_of(found)
-    )
+    turns, climbed = rotations_of(found, views), None
+    if march.refine:
+        climbed = climbed_from(turns, drawn, other, march, q_max=march.q_max)
+        turns = climbed.rotations
+    return Sentinels(error=_nearest(known.as_matrix(), turns, march.group), claimed=uncertainty_of(found, climbed))
 
 
 def drawn_frames(
@@ -253,7 +261,7 @@ def recover(
         done = run_march(drawn, march, 1000 * seed + 500 + start)
         likelihood = float(team.total(done.found.log_likelihood.double().sum()))
         if team.first(likelihood > best[0]):
-            found = compress(done.merge, done.model, march, q_max=march.q_max, steps=THOROUGH).relative.cpu()
+            found = concluded(done, drawn, march).model.relative.cpu()
             turn = align(model.relative.cpu(), found, q_min=low, q_max=0.95 * march.q_max)
             likeness = sphere_correlation(model.relative.cpu(), found, turn, q)
             best = (likelihood, drawn.everyones(torch.from_numpy(done.rotations)).numpy())

@@ -132,7 +132,8 @@ class GrowingMerge:
         self, pixels: Pixels, options: OrientOptions | None = None, *, first: int = FIRST, observer: Observer = silent
     ) -> None:
         self._pixels, _ = upright(pixels)
-        self._options, self._observer = options or OrientOptions(), observer
+        # Hits come faster than frames could be refined one by one; the batch does it.
+        self._options, self._observer = replace(options or OrientOptions(), refine=False), observer
         self._first, self._photons = first, sp.csr_matrix((0, len(pixels.weight)), dtype=np.float32)
         self._dropped = self._done = self._marched = 0
         self._march: March  # from the first march on, as is

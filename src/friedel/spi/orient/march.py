@@ -17,6 +17,7 @@ from friedel.core.fourier import inverse_real_fourier_corner, real_fourier_corne
 from friedel.core.observer import Observer, Progress
 from friedel.spi.orient.coverage import bias_at, updated_bias
 from friedel.spi.orient.matching.expect import Expectation
+from friedel.spi.orient.matching.local import Climbed, climb, merge_at
 from friedel.spi.orient.matching.match import match
 from friedel.spi.orient.rings import RingFrames
 from friedel.spi.orient.views import in_plane, turned_views
@@ -41,6 +42,8 @@ SETTLED, LAST_SETTLED = 0.99, 0.98
 """Correlation of the outer shells of successive iterations at which a stage ends, and at which the last does: two more
 iterations there cost an eighth of the whole and gain 0.0003."""
 MOST_ITERATIONS = 15
+SCATTERED = 1.5
+"""Entropy, nats, of a posterior that has more than one orientation and its neighbours: 4.5 cells of the grid."""
 TAIL = 1.7
 """The smoothing's ball in units of the speckles' fitted one: real particles have thinner ends than a ball."""
 ENDS = 0.1  # of the speckles' variance that the smoothing expects beyond that ball
@@ -77,23 +80,30 @@ class Model:
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class Iteration:
-    """What one iteration leaves: the new model, the posterior, the merged photons, and the views taken."""
+    """What one iteration leaves: the new model, the posterior, the merged photons, and the views taken.
+
+    After `refined`, also the orientations off the grid from which model and photons were made.
+    """
 
     model: Model
     found: Expectation
     merge: Merge
     views: Tensor
     q_max: float
+    climbed: Climbed | None = None
 
     @property
     def rotations(self) -> NDArray[np.float32]:
-        """Each frame's most probable R = V Z(α), ``(n_frames, 3, 3)``."""
-        return rotations_of(self.found, self.views)
+        """Each frame's most probable R, ``(n_frames, 3, 3)``: V Z(α), or one near it off the grid."""
+        return rotations_of(self.found, self.views) if self.climbed is None else self.climbed.rotations
 
     @property
     def uncertainty(self) -> NDArray[np.float32]:
-        """Standard deviation (rad) of a Gaussian in SO(3) with each posterior's entropy; not below a grid cell's."""
-        return uncertainty_of(self.found)
+        """Standard deviation (rad) of a Gaussian in SO(3) with each posterior's entropy.
+
+        Off the grid that of the likelihood's curvature, but for posteriors that are scattered; else not below a cell's.
+        """
+        return uncertainty_of(self.found, self.climbed)
 
 
 def rotations_of(found: Expectation, views: Tensor) -> NDArray[np.float32]:
@@ -102,11 +112,14 @@ def rotations_of(found: Expectation, views: Tensor) -> NDArray[np.float32]:
     return (views[found.view].cpu().numpy() @ turns).astype(np.float32)
 
 
-def uncertainty_of(found: Expectation) -> NDArray[np.float32]:
-    """Return the standard deviation (rad) of a Gaussian in SO(3) with each posterior's entropy, ``(n_frames,)``."""
+def uncertainty_of(found: Expectation, climbed: Climbed | None = None) -> NDArray[np.float32]:
+    """Return the standard deviation (rad) of each orientation, ``(n_frames,)`` (`Iteration.uncertainty`)."""
     cells = found.photons.shape[0] * found.photons.shape[2]
     volume = np.exp(found.entropy.cpu().numpy()) * 8 * np.pi**2 / cells
-    return np.cbrt(volume / (2 * np.pi * math.e) ** 1.5).astype(np.float32)
+    on_grid = np.cbrt(volume / (2 * np.pi * math.e) ** 1.5).astype(np.float32)
+    if climbed is None:
+        return on_grid
+    return np.where(found.entropy.cpu().numpy() > SCATTERED, on_grid, climbed.uncertainty)
 
 
 class Memory(Protocol):
@@ -153,6 +166,8 @@ class March:
         Rotations of the particle's symmetry.
     observer : Observer
         Told each iteration.
+    refine : bool
+        Orientations are refined off the grid of views: in place of the last stage, and for a result.
     memory : Memory
         Asked for the model of each stage before it is computed, and given it after.
     """
@@ -165,6 +180,7 @@ class March:
     observer: Observer
     memory: Memory = field(default_factory=NoMemory)
     reach: float = 0.0
+    refine: bool = False
 
     def spectrum(self, n: int, *, device: torch.device | str | None = None) -> Tensor:
         """Return the power spectrum of speckle on a grid of ``n`` voxels (`speckle_spectrum`).
@@ -290,6 +306,63 @@ def iterate(
     return Iteration(model=balanced, found=found, merge=merge, views=views, q_max=q_max)
 
 
+def climbed_from(
+    rotations: NDArray[np.float32], frames: RingFrames, volume: Tensor, march: March, *, q_max: float
+) -> Climbed:
+    """Return the likeliest orientations near those that a grid of views gave (`climb`).
+
+    Parameters
+    ----------
+    rotations : (n_frames, 3, 3)
+        The grid's.
+    frames : RingFrames
+        The frames.
+    volume : (n, n, n)
+        The intensity to compare with.
+    march : March
+        Distance of the views.
+    q_max : float
+        Resolution, voxels.
+    """
+    apart = math.sqrt(4 * math.pi / march.n_views(q_max))
+    return climb(frames, volume, rotations, n_rings=frames.rings.within(q_max), reach=apart)
+
+
+def refined(done: Iteration, frames: RingFrames, march: March, *, steps: int = QUICK) -> Iteration:
+    """Return an iteration whose frames are merged, to the full resolution, each at its likeliest orientation.
+
+    Parameters
+    ----------
+    done : Iteration
+        Of these frames; its resolution is that of the comparison.
+    frames : RingFrames
+        The frames.
+    march : March
+        As for the iteration.
+    steps : int
+        Of the smoothing, at most.
+    """
+    found = climbed_from(done.rotations, frames, done.model.intensity, march, q_max=done.q_max)
+    model = resized(done.model, grid_size(march.q_max))
+    n_rings = frames.rings.within(march.q_max)
+    merge = merge_at(frames, found, n=model.intensity.shape[0], n_rings=n_rings, group=march.group)
+    return replace(
+        done,
+        model=compress(merge, model, march, q_max=march.q_max, steps=steps),
+        merge=merge,
+        climbed=found,
+        found=replace(done.found, fluence=torch.from_numpy(found.fluence)),
+        q_max=march.q_max,
+    )
+
+
+def concluded(done: Iteration, frames: RingFrames, march: March) -> Iteration:
+    """Return the last iteration over frames with its model made for a result: off the grid, smoothed thoroughly."""
+    if march.refine and done.climbed is None:
+        return refined(done, frames, march, steps=THOROUGH)
+    return replace(done, model=compress(done.merge, done.model, march, q_max=march.q_max, steps=THOROUGH))
+
+
 def compress(merge: Merge, before: Model, march: March, *, q_max: float, steps: int = QUICK) -> Model:
     """Return the most probable volume.
 
@@ -383,8 +456,10 @@ def run_march(frames: RingFrames, march: March, seed: int, *, model: Model | Non
         Where to begin; None takes random speckles.
     """
     model = model or random_model(frames, march, seed)
-    for number, q_max in enumerate(march.stages):
-        asked = frames.team.rank == 0 and q_max < march.q_max
+    # Where orientations are refined, the last stage's finer views are spared: the stage before has told them apart.
+    stages = march.stages[:-1] if march.refine and len(march.stages) > 1 else march.stages
+    for number, q_max in enumerate(stages):
+        asked = frames.team.rank == 0 and q_max < stages[-1]
         known = frames.team.first(march.memory.recall(seed, number) if asked else None)
         if known is not None:
             model = known
@@ -394,4 +469,4 @@ def run_march(frames: RingFrames, march: March, seed: int, *, model: Model | Non
         model = done.model
         if asked:
             march.memory.keep(seed, number, model)
-    return done
+    return refined(done, frames, march) if march.refine else done

@@ -23,7 +23,7 @@ from friedel.spi.orient.background import with_background
 from friedel.spi.orient.bootstrap import Sentinels, recover, resampled, sentinels
 from friedel.spi.orient.coverage import evenness
 from friedel.spi.orient.lit import lit_frames
-from friedel.spi.orient.march import THOROUGH, Iteration, March, Memory, Model, compress, iterate, run_march
+from friedel.spi.orient.march import Iteration, March, Memory, Model, concluded, iterate, run_march
 from friedel.spi.orient.matching.expect import MOST, Judgement
 from friedel.spi.orient.matching.match import judge_over
 from friedel.spi.orient.quality import DOUBTED, EVEN, MergeQuality, outliers, resolved
@@ -57,6 +57,8 @@ class OrientOptions:
     engine : str
         How frames are compared with slices: "harmonics", "plain" (pixel by pixel, for any geometry, ten times the
         time), or "auto": harmonics where pixels lie on a cap that is symmetric around the beam.
+    refine : bool
+        Merge frames at their likeliest orientations, off the grid of views.
     seed : int
         Of halves, starts and views.
     """
@@ -68,6 +70,7 @@ class OrientOptions:
     bootstrap: int = 0
     sentinels: int = 0
     engine: Engine = "auto"
+    refine: bool = True
     seed: int = 0
 
 
@@ -212,11 +215,10 @@ def _orient(
     if named:
         march.observer(Warned("outliers", f"{named} of {len(kept)} frames fit no orientation and are left out"))
     if named > _FEW * len(kept):
-        halves = [
-            _again(half, share.select(np.flatnonzero(good[part])), march, options)
-            for half, share, part in zip(halves, shares, parts, strict=True)
-        ]
-    models = [compress(half.merge, half.model, march, q_max=march.q_max, steps=THOROUGH) for half in halves]
+        shares = [share.select(np.flatnonzero(good[part])) for share, part in zip(shares, parts, strict=True)]
+        halves = [_again(half, share, march, options) for half, share in zip(halves, shares, strict=True)]
+    pairs = zip(halves, shares, strict=True)
+    models = list(in_threads(lambda pair: concluded(*pair, march).model, pairs))
     evidence = team.joined(torch.cat([one.evidence[good[part]] for one, part in zip(judged, parts, strict=True)]))
     quality, rotation = compare(models, march, pixels, named=named, evidence=evidence.cpu().numpy())
     second = turned(models[1].intensity.cpu(), rotation)
@@ -276,6 +278,7 @@ def prepare(frames: RingFrames, pixels: Pixels, speckle: Speckle, options: Orien
         worth=torch.from_numpy(radial[1]),
         group=symmetry_group(options.symmetry),
         observer=observer,
+        refine=options.refine,
     )
     if frames.rings.off > SYMMETRIC:
         observer(
@@ -330,7 +333,7 @@ def agreeing(shares: list[RingFrames], march: March, options: OrientOptions) -> 
         if shares[0].team.first(agree and (even or not gained)):
             break
         said = "hits crowd on some view directions" if agree else "the halves don't agree"
-        march.observer(Note("starts", f"after {start + 1} starts {said}"))
+        march.observer(Note("starts", f"after {start + 1} {'start' if start == 0 else 'starts'} {said}"))
     return [half for _, half in best]
 
 
@@ -457,8 +460,7 @@ def joint(models: list[Model], rotation: Rotation) -> Model:
 def _together(joint: Model, frames: RingFrames, march: March, options: OrientOptions) -> Iteration:
     rng = np.random.default_rng(options.seed + 99)
     last = iterate(joint, frames, march, rng, q_max=march.q_max)
-    model = replace(last.model, bias=None)
-    return replace(last, model=compress(last.merge, model, march, q_max=march.q_max, steps=THOROUGH))
+    return concluded(replace(last, model=replace(last.model, bias=None)), frames, march)
 
 
 def _oriented(
