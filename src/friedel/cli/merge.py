@@ -46,6 +46,10 @@ def merge(
     models: Annotated[
         int | None, typer.Option(help="Particles or conformations that the frames show; they are told apart first.")
     ] = None,
+    non_rotating: Annotated[
+        int | None,
+        typer.Option(help="Patterns beside them that don't turn, such as blanks or stray light."),
+    ] = None,
     symmetry: Annotated[str | None, typer.Option(help="Point group: C1 (none), Cn, Dn, T, O, I.")] = None,
     test_symmetry: Annotated[
         bool, typer.Option("--test-symmetry", help="Ask which point groups the intensity has.")
@@ -78,6 +82,7 @@ def merge(
         "masks": [path.absolute() for path in masks] if masks else None,
         "blanks": [path.absolute() for path in blanks] if blanks else None,
         "models": models,
+        "non_rotating": non_rotating,
         "symmetry": symmetry,
         "diameter": diameter,
         "bootstrap": bootstrap,

@@ -47,6 +47,9 @@ class MergePlan(Plan):
     models: Annotated[int, Field(ge=1, le=10)] = 1
     """Particles, or conformations, that the frames show: more than one are told apart first, and each is merged from
     its own frames into a folder of its own (``particle_1`` is the most frequent), with a verdict of its own."""
+    non_rotating: Annotated[int, Field(ge=0, le=10)] = 0
+    """Patterns beside them that don't turn: blanks, stray light, a fixed glow. Frames that show one belong to no
+    particle; ``still.h5`` has the patterns."""
     symmetry: str = "C1"
     """Point group imposed: C1 (none), Cn, Dn, T, O or I."""
     test_symmetry: bool = False

@@ -105,12 +105,15 @@ class PixelFrames:
         Solid angle times polarisation; 0 where a mask has no pixel.
     place : (n_pixels,) float64
         Number of the ring, with the share of the way to the next; increasing.
+    number : (n_pixels,) int
+        Which of the detector's pixels they are.
     """
 
     photons: sp.csr_matrix
     q: NDArray[np.float32]
     weight: NDArray[np.float32]
     place: Floats
+    number: NDArray[np.int64]
 
     def within(self, n_rings: int) -> int:
         """Return how many pixels, the first ones, belong to the first rings."""
@@ -310,6 +313,7 @@ def ring_frames(
         q=q[outward].astype(np.float32),
         weight=(measured * weight)[:, outward].astype(np.float32),
         place=place[outward],
+        number=used[outward],
     )
     own = len(measured) > 1 and mask is not None
     return RingFrames(

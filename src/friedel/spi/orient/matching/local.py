@@ -16,7 +16,7 @@ from scipy.spatial.transform import Rotation
 from torch import Tensor
 from torch.nn.functional import grid_sample
 
-from friedel.spi.orient.matching.expect import FLOOR
+from friedel.spi.orient.matching.expect import FLOOR, MOST
 from friedel.spi.orient.rings import RingFrames
 from friedel.spi.orient.volume import Merge, collect, friedel_mean, radii, spherical_mean
 
@@ -26,7 +26,6 @@ _STEPS = 2
 """Of the climb: they gain 11.9 nats a frame of set A, the third 0.2, the fourth 0.1."""
 _CELL = 3.0
 """Edge, voxels, of the cells in which pixels are put together for ΣW and its curvature: half a speckle."""
-_AT_ONCE = 100  # frames, of 5000 pixels each: 6 MB of places
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -98,8 +97,8 @@ class _Likelihood:
 
     def blocks(self) -> Iterator[slice]:
         """Yield which frames are taken at once."""
-        for start in range(0, self.photons.shape[0], _AT_ONCE):
-            yield slice(start, start + _AT_ONCE)
+        for start in range(0, self.photons.shape[0], MOST):
+            yield slice(start, start + MOST)
 
     def at(self, rotations: Floats, block: slice) -> tuple[Floats, Floats, Floats, Floats]:
         """Return log-likelihoods ``(n,)``, N / ΣW ``(n,)``, slopes ``(n, 3)`` and curvatures ``(n, 3, 3)``."""
@@ -186,10 +185,11 @@ def merge_at(frames: RingFrames, found: Climbed, *, n: int, n_rings: int, group:
     pixels = frames.by_pixel
     n_pixels = pixels.within(n_rings)
     glow = None if frames.background is None else pixels.on_pixels(frames.background, n_pixels)
-    merged = torch.zeros((n, n, n), dtype=torch.complex64)
+    # In double precision from block to block, as in the E-step.
+    merged = torch.zeros((n, n, n), dtype=torch.complex128)
     turns, q = torch.as_tensor(group, dtype=torch.float32), torch.from_numpy(pixels.q[:n_pixels])
-    for start in range(0, len(frames), _AT_ONCE):
-        part = slice(start, start + _AT_ONCE)
+    for start in range(0, len(frames), MOST):
+        part = slice(start, start + MOST)
         weight = pixels.weight[[0] if frames.mask is None else frames.mask[part].numpy(), :n_pixels]
         given = (found.fluence[part, None] * weight).astype(np.float32)
         came = pixels.photons[part, :n_pixels].toarray()
@@ -197,7 +197,9 @@ def merge_at(frames: RingFrames, found: Climbed, *, n: int, n_rings: int, group:
             came = came - given * frames.share[part, None].numpy() * glow
         places = torch.einsum("fij,pj->fpi", torch.from_numpy(found.rotations[part]), q)
         values = torch.complex(torch.from_numpy(came), torch.from_numpy(given))
+        block = torch.zeros((n, n, n), dtype=torch.complex64)
         for turn in turns:
-            collect(merged, places @ turn.T if len(group) > 1 else places, values)
-    merged = friedel_mean(frames.team.total(merged))
+            collect(block, places @ turn.T if len(group) > 1 else places, values)
+        merged += block
+    merged = friedel_mean(frames.team.total(merged)).to(torch.complex64)
     return Merge(merged.real.contiguous(), merged.imag.contiguous())
