@@ -167,7 +167,7 @@ class March:
     observer : Observer
         Told each iteration.
     refine : bool
-        Orientations are refined off the grid of views: in place of the last stage, and for a result.
+        Orientations are refined off the grid of views for a result.
     memory : Memory
         Asked for the model of each stage before it is computed, and given it after.
     """
@@ -328,38 +328,34 @@ def climbed_from(
     return climb(frames, volume, rotations, n_rings=frames.rings.within(q_max), reach=apart)
 
 
-def refined(done: Iteration, frames: RingFrames, march: March, *, steps: int = QUICK) -> Iteration:
-    """Return an iteration whose frames are merged, to the full resolution, each at its likeliest orientation.
+def refined(done: Iteration, frames: RingFrames, march: March) -> Iteration:
+    """Return an iteration whose frames are merged each at its likeliest orientation.
 
     Parameters
     ----------
     done : Iteration
-        Of these frames; its resolution is that of the comparison.
+        Of these frames.
     frames : RingFrames
         The frames.
     march : March
         As for the iteration.
-    steps : int
-        Of the smoothing, at most.
     """
-    found = climbed_from(done.rotations, frames, done.model.intensity, march, q_max=done.q_max)
-    model = resized(done.model, grid_size(march.q_max))
-    n_rings = frames.rings.within(march.q_max)
-    merge = merge_at(frames, found, n=model.intensity.shape[0], n_rings=n_rings, group=march.group)
+    volume, n_rings = done.model.intensity, frames.rings.within(done.q_max)
+    found = climbed_from(done.rotations, frames, volume, march, q_max=done.q_max)
+    merge = merge_at(frames, found, n=volume.shape[0], n_rings=n_rings, group=march.group)
     return replace(
         done,
-        model=compress(merge, model, march, q_max=march.q_max, steps=steps),
+        model=compress(merge, done.model, march, q_max=done.q_max, steps=THOROUGH),
         merge=merge,
         climbed=found,
         found=replace(done.found, fluence=torch.from_numpy(found.fluence)),
-        q_max=march.q_max,
     )
 
 
 def concluded(done: Iteration, frames: RingFrames, march: March) -> Iteration:
     """Return the last iteration over frames with its model made for a result: off the grid, smoothed thoroughly."""
-    if march.refine and done.climbed is None:
-        return refined(done, frames, march, steps=THOROUGH)
+    if march.refine:
+        return refined(done, frames, march)
     return replace(done, model=compress(done.merge, done.model, march, q_max=march.q_max, steps=THOROUGH))
 
 
@@ -456,10 +452,8 @@ def run_march(frames: RingFrames, march: March, seed: int, *, model: Model | Non
         Where to begin; None takes random speckles.
     """
     model = model or random_model(frames, march, seed)
-    # Where orientations are refined, the last stage's finer views are spared: the stage before has told them apart.
-    stages = march.stages[:-1] if march.refine and len(march.stages) > 1 else march.stages
-    for number, q_max in enumerate(stages):
-        asked = frames.team.rank == 0 and q_max < stages[-1]
+    for number, q_max in enumerate(march.stages):
+        asked = frames.team.rank == 0 and q_max < march.q_max
         known = frames.team.first(march.memory.recall(seed, number) if asked else None)
         if known is not None:
             model = known
@@ -469,4 +463,4 @@ def run_march(frames: RingFrames, march: March, seed: int, *, model: Model | Non
         model = done.model
         if asked:
             march.memory.keep(seed, number, model)
-    return refined(done, frames, march) if march.refine else done
+    return done
