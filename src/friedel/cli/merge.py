@@ -18,6 +18,7 @@ EPILOG = (
     "  friedel merge run.emc --detector det.h5 -o particle --set density.write=false          intensity only\n\n"
     "  friedel merge near.emc far.emc --detector near.h5 --detector far.h5 -o particle          two detectors\n\n"
     "  friedel merge run.emc --detector det.h5 -o both --models 2          two particles, each in a folder\n\n"
+    "  friedel merge run.emc --detector det.h5 -o particle --non-rotating 1          blanks among hits\n\n"
     "  torchrun --nproc-per-node 4 --no-python friedel merge run.emc --detector det.h5 -o particle          shared by "
     "four processes\n\n"
     "In the folder: report.html (look here first) · merged.h5 (intensity, orientations, fluences, half sets) · "

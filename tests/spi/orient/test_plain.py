@@ -43,7 +43,7 @@ def agree(frames, plain, data):
     assert np.corrcoef(harmonic.log_likelihood, pixels.log_likelihood)[0, 1] > 0.99
     for name in ("photons", "exposure"):
         first, second = getattr(one, name), getattr(other, name)
-        assert float(second.sum()) == pytest.approx(float(first.sum()), rel=0.01)
+        assert float(second.sum()) == pytest.approx(float(first.sum()), rel=0.03)
         assert np.corrcoef(first.ravel(), second.ravel())[0, 1] > 0.97
     judged = [judge_over(each, volume, views, n_rings=n_rings) for each in (frames, plain)]
     assert float(judged[1].evidence.mean()) == pytest.approx(float(judged[0].evidence.mean()), rel=0.1)

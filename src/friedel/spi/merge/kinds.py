@@ -115,7 +115,8 @@ def sort_frames(
         still = StillPatterns(frames, n_still)
         found = [_sorted(frames, march, n_kinds, still, options.seed + 7 * start, observer) for start in range(_STARTS)]
     share, _ = max(found, key=lambda one: one[1])
-    turning, fixed = (part[:, part.sum(0).argsort(descending=True)] for part in share.split([n_kinds, n_still], dim=1))
+    parts = share[:, :n_kinds], share[:, n_kinds:]
+    turning, fixed = (part[:, part.sum(0).argsort(descending=True)] for part in parts)
     every = np.full((photons.shape[0], n_kinds + n_still), np.nan, np.float32)
     every[lit] = torch.cat([turning, fixed], 1).numpy()
     kinds = Kinds(share=every, patterns=still.on_detector(fixed, photons.shape[1]))

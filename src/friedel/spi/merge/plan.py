@@ -32,7 +32,7 @@ class MergePlan(Plan):
     """Dragonfly detector file (``.h5``, ``.dat``); None: ``NAME_detector.h5`` beside ``NAME.emc``."""
     detectors: tuple[Path, ...] = ()
     """Detector files, one a file of frames, where those were measured by different detectors, or by one at different
-    places: q in one unit, on one Ewald sphere."""
+    places, or at different energies: q in one unit."""
     masks: tuple[Path, ...] = ()
     """Masks that differ from frame to frame, one file a file of frames: ``.npy`` ``(n_frames, y, x)``, anything but 0
     where a pixel wasn't measured, or the frames' own formats, with a count there. The detector's mask holds beside."""

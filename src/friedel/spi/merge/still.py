@@ -95,10 +95,8 @@ class StillPatterns:
         by_mask = np.arange(len(weight))[:, None] == self._mask
         given = (mine.T * bright) @ by_mask.T @ weight
         ring = np.round(pixels.place[: weight.shape[1]]).astype(int)
-        rings = np.zeros((2, self.n, ring.max() + 1))
-        for total, values in zip(rings, (came, given), strict=True):
-            np.add.at(total, (slice(None), ring), values)
-        radial = (rings[0] + 1e-6) / (rings[1] + 1e-6)
+        by_ring = sp.csr_matrix((np.ones(len(ring)), (np.arange(len(ring)), ring)))
+        radial = (came @ by_ring + 1e-6) / (given @ by_ring + 1e-6)
         return came + 1, given + 1 / radial[:, ring]
 
     def on_detector(self, share: Tensor, n_pixels: int) -> NDArray[np.float32]:
@@ -158,8 +156,8 @@ class StillPatterns:
             photons = pixels.photons[:, :n_pixels]
             total = (weight @ mean)[self._mask]
             return torch.from_numpy(photons @ np.log(mean) - np.asarray(photons.sum(1)).ravel() * np.log(total))
-        mean = self._mean[:n_rings].double()
+        by_ring = self._mean[:n_rings].double()
         rings = frames.counts[:, :n_rings].double()
         by_mask = frames.weights[None] if frames.masks is None else frames.masks
-        total = (by_mask[:, 0, :n_rings].real.double() @ mean)[torch.from_numpy(self._mask)]
-        return rings @ mean.log() - rings.sum(1) * total.log()
+        total = torch.from_numpy((by_mask[:, 0, :n_rings].real.double() @ by_ring).numpy()[self._mask])
+        return rings @ by_ring.log() - rings.sum(1) * total.log()

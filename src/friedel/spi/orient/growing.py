@@ -174,7 +174,7 @@ class GrowingMerge:
         Raises
         ------
         InputError
-            If the frames show nothing to orient by, or their pixels don't lie on a symmetric cap.
+            If the frames show nothing to orient by.
         """
         n = self.n_frames
         due = n >= self._first and n >= GROWN * self._marched
