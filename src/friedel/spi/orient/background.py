@@ -4,16 +4,20 @@ A frame's expectation is fluence · (W + share · B). Frames of nearly the same 
 W + share · B, so that everything stays a product of harmonics; the fluence is eliminated as before.
 """
 
+from collections.abc import Iterator
 from dataclasses import replace
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from torch import Tensor
 
 from friedel.core.errors import InputError
 from friedel.spi.orient.rings import Pixels, RingFrames
 from friedel.spi.orient.speckle import shell_variance
 
+_BINS = 6
+"""Shares told apart, by quantiles: with fluences spread by half (log-normal), frames lie within 15 % of their bin's."""
 _LEAST_SIGNAL = 0.02  # of a ring's mean photons: what is left to the particle where blanks claim all
 _LEAST_MASK = 0.1  # of a ring's weight: where a mask leaves less, what is there tells too little to be scaled up
 _ROUNDS = 3  # of the weighted fit of scales: its weights, from the fit before, change by per cents after two
@@ -102,3 +106,26 @@ def _fluence(
 ) -> NDArray[np.float64]:
     total = counts.sum(1)
     return (total - scale * background.sum()).clip(0.1 * total) / signal.sum()
+
+
+def by_share(frames: RingFrames) -> Iterator[tuple[Tensor, Tensor | None]]:
+    """Yield numbers of frames of nearly the same share, as all processes' frames tell, and the background to add."""
+    if frames.share is None or frames.background is None:
+        yield torch.arange(len(frames)), None
+        return
+    ordered = frames.team.joined(frames.share).sort().values
+    bins = ordered.chunk(min(_BINS, len(ordered)))
+    which = torch.bucketize(frames.share, torch.stack([part[-1] for part in bins[:-1]]))
+    for number, part in enumerate(bins):
+        index = (which == number).nonzero()[:, 0]
+        if len(index):
+            yield index, float(part.mean()) * frames.background
+
+
+def bins_and_masks(frames: RingFrames) -> Iterator[tuple[Tensor, Tensor | None, int]]:
+    """Yield frames' numbers, of nearly one share and one mask each time, the added background and the mask."""
+    for index, added in by_share(frames):
+        for number in range(1 if frames.masks is None else len(frames.masks)):
+            ours = index if frames.mask is None else index[frames.mask[index] == number]
+            if len(ours):  # another process has them otherwise
+                yield ours, added, number

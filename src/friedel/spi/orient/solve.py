@@ -217,8 +217,7 @@ def _orient(
     if named > _FEW * len(kept):
         shares = [share.select(np.flatnonzero(good[part])) for share, part in zip(shares, parts, strict=True)]
         halves = [_again(half, share, march, options) for half, share in zip(halves, shares, strict=True)]
-    pairs = zip(halves, shares, strict=True)
-    models = list(in_threads(lambda pair: concluded(*pair, march).model, pairs))
+    models = list(in_threads(lambda pair: concluded(*pair, march).model, zip(halves, shares, strict=True)))
     evidence = team.joined(torch.cat([one.evidence[good[part]] for one, part in zip(judged, parts, strict=True)]))
     quality, rotation = compare(models, march, pixels, named=named, evidence=evidence.cpu().numpy())
     second = turned(models[1].intensity.cpu(), rotation)

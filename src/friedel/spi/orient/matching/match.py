@@ -13,13 +13,11 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from friedel.spi.orient.background import by_share
 from friedel.spi.orient.matching.expect import Expectation, Judgement, Slices, expect, judge, slices_by_mask
 from friedel.spi.orient.matching.plain import plain_expect, plain_judge
 from friedel.spi.orient.rings import RingFrames
 from friedel.spi.orient.volume import Merge, collect, friedel_mean
-
-_BINS = 6
-"""Shares told apart, by quantiles: with fluences spread by half (log-normal), frames lie within 15 % of their bin's."""
 
 
 def match(
@@ -55,9 +53,8 @@ def match(
         Share of each frame that belongs to this model; None: all of all.
     """
     if frames.rings.plain:
-        alike = _bins_and_masks(frames)
         found, merge = plain_expect(
-            frames, volume, views, alike, n_rings=n_rings, group=group, beta=beta, bias=bias, part=part
+            frames, volume, views, n_rings=n_rings, group=group, beta=beta, bias=bias, part=part
         )
         merge = Merge(friedel_mean(merge.photons), friedel_mean(merge.exposure))
         return found, merge
@@ -80,7 +77,7 @@ def place(frames: RingFrames, volume: Tensor, views: Tensor, *, n_rings: int) ->
         Rings to compare.
     """
     if frames.rings.plain:
-        return plain_expect(frames, volume, views, _bins_and_masks(frames), n_rings=n_rings)[0]
+        return plain_expect(frames, volume, views, n_rings=n_rings)[0]
     return _by_harmonics(frames, volume, views, n_rings, 1.0, None, None)[0]
 
 
@@ -149,47 +146,24 @@ def judge_over(frames: RingFrames, volume: Tensor, views: Tensor, *, n_rings: in
         Rings to compare.
     """
     if frames.rings.plain:
-        return plain_judge(frames, volume, views, _bins_and_masks(frames), n_rings=n_rings)
+        return plain_judge(frames, volume, views, n_rings=n_rings)
     compared = [(index, judge(chosen, slices)) for index, _, chosen, slices in _alike(frames, volume, views, n_rings)]
     back = torch.cat([index for index, _ in compared]).argsort()
     names = ("fit", "surprise", "evidence")
     return Judgement(**{name: torch.cat([getattr(part, name) for _, part in compared])[back] for name in names})
 
 
-def _bins_and_masks(frames: RingFrames) -> Iterator[tuple[Tensor, Tensor | None, int]]:
-    """Yield frames' numbers, of nearly one share and one mask each time, the added background and the mask."""
-    for index, added in _by_share(frames):
-        for number in range(1 if frames.masks is None else len(frames.masks)):
-            ours = index if frames.mask is None else index[frames.mask[index] == number]
-            if len(ours):  # another process has them otherwise
-                yield ours, added, number
-
-
 def _alike(
     frames: RingFrames, volume: Tensor, views: Tensor, n_rings: int, *, promised: bool = True
 ) -> Iterator[tuple[Tensor, Tensor | None, RingFrames, Slices]]:
     """Yield frames' numbers, of nearly one share and one mask each time, the added background, frames and slices."""
-    for index, added in _by_share(frames):
+    for index, added in by_share(frames):
         kinds = [frames.weights] if frames.masks is None else list(frames.masks)
         found = slices_by_mask(volume, frames, views, n_rings, kinds, added=added, promised=promised)
         for number, slices in enumerate(found):
             ours = index if frames.mask is None else index[frames.mask[index] == number]
             if len(ours):  # another process has them otherwise
                 yield ours, added, frames.select(ours), slices
-
-
-def _by_share(frames: RingFrames) -> Iterator[tuple[Tensor, Tensor | None]]:
-    """Yield numbers of frames of nearly the same share, as all processes' frames tell, and the background to add."""
-    if frames.share is None or frames.background is None:
-        yield torch.arange(len(frames)), None
-        return
-    ordered = frames.team.joined(frames.share).sort().values
-    bins = ordered.chunk(min(_BINS, len(ordered)))
-    which = torch.bucketize(frames.share, torch.stack([part[-1] for part in bins[:-1]]))
-    for number, part in enumerate(bins):
-        index = (which == number).nonzero()[:, 0]
-        if len(index):
-            yield index, float(part.mean()) * frames.background
 
 
 def _united(parts: list[Expectation], back: Tensor) -> Expectation:

@@ -5,7 +5,7 @@ log-likelihood of all frames at an orientation is a product of sparse photons wi
 hundred orientations at a time. It costs some ten times what angular harmonics do.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -14,15 +14,13 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from friedel.spi.orient.background import bins_and_masks
 from friedel.spi.orient.matching.expect import FLOOR, PRUNE, Expectation, Judgement
 from friedel.spi.orient.rings import RingFrames
 from friedel.spi.orient.views import in_plane, sphere
 from friedel.spi.orient.volume import Merge, collect, sample
 
 Floats = NDArray[np.float32]
-Alike = tuple[Tensor, Tensor | None, int]
-"""Numbers of frames, the background added to their slices by ring, and their mask."""
-
 _VALUES = 1 << 20
 """Values of slices in memory at once: 4 MB, and three times as much for their places."""
 _SCORES = 1 << 25
@@ -124,7 +122,6 @@ def plain_expect(
     frames: RingFrames,
     volume: Tensor,
     views: Tensor,
-    alike: Iterable[Alike],
     *,
     n_rings: int,
     group: NDArray[np.float64] | None = None,
@@ -142,8 +139,6 @@ def plain_expect(
         The particle's intensity.
     views : (n_views, 3, 3)
         Where to look.
-    alike : iterable of (index, added, mask)
-        Which frames share background and mask.
     n_rings : int
         Rings within which pixels are compared.
     group : (order, 3, 3), optional
@@ -170,7 +165,7 @@ def plain_expect(
     best = np.zeros(len(frames), np.int64)
     sums = np.zeros((2, len(rotations)))
     merged = torch.zeros(volume.shape, dtype=torch.complex64)
-    for index, added, mask in alike:
+    for index, added, mask in bins_and_masks(frames):
         slices = _slices(frames, volume, n_rings, added, mask)
         for ours in _at_once(index, len(rotations)):
             photons = sp.csr_matrix(frames.by_pixel.photons[ours][:, :n_pixels])
@@ -260,9 +255,7 @@ def _splat(
             collect(merged, places @ turn.T if len(group) > 1 else places, values)
 
 
-def plain_judge(
-    frames: RingFrames, volume: Tensor, views: Tensor, alike: Iterable[Alike], *, n_rings: int
-) -> Judgement:
+def plain_judge(frames: RingFrames, volume: Tensor, views: Tensor, *, n_rings: int) -> Judgement:
     """Tell how well an intensity explains frames.
 
     Parameters
@@ -273,8 +266,6 @@ def plain_judge(
         The particle's intensity.
     views : (n_views, 3, 3)
         Where to look.
-    alike : iterable of (index, added, mask)
-        Which frames share background and mask.
     n_rings : int
         Rings within which pixels are compared.
     """
@@ -282,7 +273,7 @@ def plain_judge(
     rotations, _ = orientations(views, frames, n_rings)
     n_pixels = frames.by_pixel.within(n_rings)
     found = np.zeros((3, len(frames)), np.float32)  # fit, surprise, evidence
-    for index, added, mask in alike:
+    for index, added, mask in bins_and_masks(frames):
         slices = _slices(frames, volume, n_rings, added, mask)
         for ours in _at_once(index, len(rotations)):
             photons = sp.csr_matrix(frames.by_pixel.photons[ours][:, :n_pixels])
