@@ -18,6 +18,7 @@ EPILOG = (
     "  friedel merge run.emc --detector det.h5 -o particle --set density.write=false          intensity only\n\n"
     "  friedel merge near.emc far.emc --detector near.h5 --detector far.h5 -o particle          two detectors\n\n"
     "  friedel merge run.emc --detector det.h5 -o both --models 2          two particles, each in a folder\n\n"
+    "  friedel merge run.emc --detector det.h5 -o particle --non-rotating 1          blanks among hits\n\n"
     "  torchrun --nproc-per-node 4 --no-python friedel merge run.emc --detector det.h5 -o particle          shared by "
     "four processes\n\n"
     "In the folder: report.html (look here first) · merged.h5 (intensity, orientations, fluences, half sets) · "
@@ -45,6 +46,10 @@ def merge(
     ] = None,
     models: Annotated[
         int | None, typer.Option(help="Particles or conformations that the frames show; they are told apart first.")
+    ] = None,
+    non_rotating: Annotated[
+        int | None,
+        typer.Option(help="Patterns beside them that don't turn, such as blanks or stray light."),
     ] = None,
     symmetry: Annotated[str | None, typer.Option(help="Point group: C1 (none), Cn, Dn, T, O, I.")] = None,
     test_symmetry: Annotated[
@@ -78,6 +83,7 @@ def merge(
         "masks": [path.absolute() for path in masks] if masks else None,
         "blanks": [path.absolute() for path in blanks] if blanks else None,
         "models": models,
+        "non_rotating": non_rotating,
         "symmetry": symmetry,
         "diameter": diameter,
         "bootstrap": bootstrap,

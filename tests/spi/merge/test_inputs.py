@@ -26,6 +26,8 @@ need_scaling = 1
 output_folder = data/
 sym_icosahedral = 1
 beta_schedule = 1.414 10
+num_modes = 2
+num_nonrot_modes = 1
 """
 
 
@@ -36,6 +38,7 @@ def test_a_config_of_dragonfly_is_a_plan(tmp_path):
     assert plan.frames == (tmp_path / "data/photons.emc",)
     assert plan.detector == tmp_path / "data/det_sim.dat"
     assert plan.symmetry == "I"
+    assert (plan.models, plan.non_rotating) == (2, 1)
     assert set(unneeded) == {"num_div", "need_scaling", "beta_schedule"}
 
 

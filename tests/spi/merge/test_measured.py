@@ -16,7 +16,7 @@ from friedel.spi.merge.measured import MOST_MASKS, masked, of_several, unmasked
 from friedel.spi.merge.merge import run_merge
 from friedel.spi.merge.plan import DensityOptions, MergePlan
 from friedel.spi.orient.align import align, shell_correlation, turned
-from friedel.spi.orient.background import expect_over, judge_over
+from friedel.spi.orient.matching.match import judge_over, place
 from friedel.spi.orient.rings import Pixels, lay_rings, ring_frames
 from friedel.spi.orient.solve import OrientOptions
 from friedel.spi.orient.views import in_plane, symmetry_group, turned_views
@@ -51,7 +51,7 @@ def test_masked_harmonics_agree_with_the_plain_product(data):
     frames = ring_frames(measured.photons, pixels, lay_rings(pixels, band=0.4, step=1.0), mask=measured.mask)
     volume = torch.from_numpy(true_intensity(data, 35)) + 0.02 * true_intensity(data, 35).mean()
     views = turned_views(100, np.random.default_rng(0), symmetry_group("C1"))
-    found, _ = expect_over(frames, volume, views, n_rings=len(frames.rings.q))
+    found = place(frames, volume, views, n_rings=len(frames.rings.q))
     n_angles = found.photons.shape[2]
     q = torch.from_numpy(pixels.q[pixels.used].astype(np.float32))
     has = torch.from_numpy((~gaps(n).reshape(n, -1))[:, pixels.used].astype(np.float32))

@@ -13,12 +13,13 @@ from friedel.core.machine.team import ALONE
 from friedel.core.observer import silent
 from friedel.spi.orient import solve
 from friedel.spi.orient.align import align, chance_correlation, sphere_correlation, turned
-from friedel.spi.orient.expect import expect, take_slices
-from friedel.spi.orient.march import March, collect_views, grid_size
+from friedel.spi.orient.march import March, grid_size
+from friedel.spi.orient.matching.expect import expect, take_slices
+from friedel.spi.orient.matching.match import collect_views
 from friedel.spi.orient.quality import MergeQuality, corrected, resolved
 from friedel.spi.orient.rings import Pixels, lay_rings, ring_frames, upright
 from friedel.spi.orient.solve import OrientOptions
-from friedel.spi.orient.speckle import measure_speckle, shell_variance
+from friedel.spi.orient.speckle import lay_frames, measure_speckle, shell_variance
 from friedel.spi.orient.views import in_plane, sphere, symmetry_group, turned_views
 from friedel.spi.orient.volume import collect, friedel_mean, sample, smooth_field, speckle_spectrum
 
@@ -202,10 +203,12 @@ def test_a_tilted_detector_is_turned_upright(data, pixels):
     np.testing.assert_allclose(rings.height, lay_rings(pixels, band=0.3).height, atol=0.05)
 
 
-def test_pixels_on_no_sphere_are_refused(data):
+def test_pixels_on_no_sphere_are_compared_one_by_one(data):
     bent = data.detector.q + np.array([0, 0, 1]) * 0.02 * data.detector.q[:, :1] ** 2
-    with pytest.raises(InputError, match="no sphere"):
-        lay_rings(upright(Pixels(q=bent, weight=np.ones(len(bent))))[0], band=0.3)
+    pixels = Pixels(q=bent, weight=(data.detector.mask == 0).astype(float))
+    with pytest.raises(InputError, match="off a cap"):
+        lay_frames(sp.csr_matrix(data.frames), pixels, engine="harmonics")
+    assert lay_frames(sp.csr_matrix(data.frames), pixels)[1].rings.plain
 
 
 def test_halves_promise_less_than_one_and_say_where_they_end():

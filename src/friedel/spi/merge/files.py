@@ -15,6 +15,7 @@ from friedel.core.files.atomic import replacing
 from friedel.core.files.cxi_mask import CXI_VERSION
 from friedel.core.optional import load_optional
 from friedel.spi.density.phase import Density
+from friedel.spi.merge.kinds import Kinds
 from friedel.spi.merge.merged import Merged, MergeRun
 
 _INSIDE_SUPPORT = 0x00010000  # of an image's mask, CXI 1.6, A.8 "Image"
@@ -50,6 +51,22 @@ def write_kinds(path: Path, share: NDArray[np.float32], kind: NDArray[np.int64])
         lines.writerow(["frame", "particle", *(f"p{number + 1}" for number in range(share.shape[1]))])
         for number, (shares, one) in enumerate(zip(share, kind, strict=True)):
             lines.writerow([number, int(one) + 1, *(f"{value:.4g}" if np.isfinite(value) else "" for value in shares)])
+
+
+def write_still(path: Path, kinds: Kinds) -> None:
+    """Write what doesn't turn: ``pattern`` (n_still, n_pixels), relative, and ``frames``, how many show each.
+
+    Parameters
+    ----------
+    path : Path
+        The file.
+    kinds : Kinds
+        With the patterns.
+    """
+    n = kinds.share.shape[1] - len(kinds.patterns)
+    with replacing(path) as unfinished, h5py.File(unfinished, "w") as file:
+        file.create_dataset("pattern", data=kinds.patterns, compression="gzip", compression_opts=1)
+        file["frames"] = [int((kinds.kind == n + number).sum()) for number in range(len(kinds.patterns))]
 
 
 def summary_of(run: MergeRun) -> dict[str, Any]:

@@ -23,7 +23,7 @@ def settings_of(path: Path) -> tuple[dict[str, Any], tuple[str, ...]]:
     Returns
     -------
     settings : dict
-        ``frames``, ``detector``, ``symmetry``, ``output``.
+        ``frames``, ``detector``, ``symmetry``, ``models``, ``non_rotating``, ``output``.
     unneeded : tuple of str
         What stands in ``[emc]`` and decides nothing here.
 
@@ -47,6 +47,9 @@ def settings_of(path: Path) -> tuple[dict[str, Any], tuple[str, ...]]:
     imposed = [name for key, name in _SYMMETRIES.items() if emc.get(key, "0") not in ("0", "")]
     if imposed:
         settings["symmetry"] = imposed[0]
+    for key, name in (("num_modes", "models"), ("num_nonrot_modes", "non_rotating")):
+        if key in emc:
+            settings[name] = emc[key]
     if "output_folder" in emc:
         settings["output"] = _beside(path, emc["output_folder"])
     return settings, tuple(key for key in _OURS_ALONE if key in emc)

@@ -131,7 +131,7 @@ def of_several(sets: Sequence[Measured], detectors: Sequence[DragonflyDetector])
     sets : sequence of Measured
         The frames.
     detectors : sequence of DragonflyDetector
-        Theirs, one each, with q in one unit and on one Ewald sphere.
+        Theirs, one each, with q in one unit.
 
     Raises
     ------

@@ -19,7 +19,15 @@ from friedel.spi.density.compare import compare, read_reference
 from friedel.spi.density.phase import Density, PhaseOptions
 from friedel.spi.frames.dragonfly import DragonflyDetector, read_photons
 from friedel.spi.merge.checkpoints import Checkpoints, digest
-from friedel.spi.merge.files import write_csv, write_cxi, write_kinds, write_map, write_summary, write_volume
+from friedel.spi.merge.files import (
+    write_csv,
+    write_cxi,
+    write_kinds,
+    write_map,
+    write_still,
+    write_summary,
+    write_volume,
+)
 from friedel.spi.merge.inputs import detector_for, read_masks
 from friedel.spi.merge.kinds import sort_frames
 from friedel.spi.merge.measured import Measured, masked, of_several, unmasked
@@ -312,10 +320,12 @@ def run_merge(plan: MergePlan, folder: Path | None = None, *, observer: Observer
         )
     frames, detector, masks = _read_measured(plan)
     target.mkdir(parents=True, exist_ok=True)
-    if plan.models == 1:
+    if plan.models == 1 and not plan.non_rotating:
         return _leave(plan, target, frames, detector, masks, observer)
     if isinstance(frames, list) or plan.blanks:
-        raise PlanError("several particles are told apart in frames of one detector and without blanks")
+        raise PlanError(
+            "several particles, or what doesn't turn, are told apart in frames of one detector and without blanks"
+        )
     return _leave_each(plan, target, frames, detector, masks, observer)
 
 
@@ -328,11 +338,20 @@ def _leave_each(plan: MergePlan, target: Path, frames: Any, detector: Any, masks
         measured.photons,
         pixels,
         plan.models,
-        OrientOptions(seed=plan.seed, diameter=None if plan.diameter is None else plan.diameter * voxel),
+        OrientOptions(
+            seed=plan.seed,
+            engine=plan.engine,
+            diameter=None if plan.diameter is None else plan.diameter * voxel,
+        ),
+        n_still=plan.non_rotating,
         mask=None if measured.alike else measured.mask,
         observer=observer,
     )
     write_kinds(target / "kinds.csv", kinds.share, kinds.kind)
+    files = {"kinds": target / "kinds.csv"}
+    if plan.non_rotating:
+        files["still"] = target / "still.h5"
+        write_still(files["still"], kinds)
     runs = []
     for number in range(plan.models):
         ours = np.flatnonzero(kinds.kind == number)
@@ -349,7 +368,7 @@ def _leave_each(plan: MergePlan, target: Path, frames: Any, detector: Any, masks
         raise InputError(
             f"none of {plan.models} particles has frames enough for a merge; kinds.csv says which has which"
         )
-    files = {"kinds": target / "kinds.csv"} | {name: path for one in runs for name, path in one.files.items()}
+    files |= {name: path for one in runs for name, path in one.files.items()}
     return replace(runs[0], others=runs[1:], files=files)
 
 
@@ -374,6 +393,8 @@ def _leave(plan: MergePlan, target: Path, frames: Any, detector: Any, masks: Any
         diameter=plan.diameter,
         bootstrap=plan.bootstrap,
         sentinels=plan.sentinels,
+        engine=plan.engine,
+        refine=plan.refine,
         seed=plan.seed,
     )
     blanks = _read_all(plan.blanks) if plan.blanks else None

@@ -32,7 +32,7 @@ class MergePlan(Plan):
     """Dragonfly detector file (``.h5``, ``.dat``); None: ``NAME_detector.h5`` beside ``NAME.emc``."""
     detectors: tuple[Path, ...] = ()
     """Detector files, one a file of frames, where those were measured by different detectors, or by one at different
-    places: q in one unit, on one Ewald sphere."""
+    places, or at different energies: q in one unit."""
     masks: tuple[Path, ...] = ()
     """Masks that differ from frame to frame, one file a file of frames: ``.npy`` ``(n_frames, y, x)``, anything but 0
     where a pixel wasn't measured, or the frames' own formats, with a count there. The detector's mask holds beside."""
@@ -47,6 +47,9 @@ class MergePlan(Plan):
     models: Annotated[int, Field(ge=1, le=10)] = 1
     """Particles, or conformations, that the frames show: more than one are told apart first, and each is merged from
     its own frames into a folder of its own (``particle_1`` is the most frequent), with a verdict of its own."""
+    non_rotating: Annotated[int, Field(ge=0, le=10)] = 0
+    """Patterns beside them that don't turn: blanks, stray light, a fixed glow. Frames that show one belong to no
+    particle; ``still.h5`` has the patterns."""
     symmetry: str = "C1"
     """Point group imposed: C1 (none), Cn, Dn, T, O or I."""
     test_symmetry: bool = False
@@ -68,6 +71,11 @@ class MergePlan(Plan):
     `friedel simulate hits` leaves (``.h5``)."""
     compare_angstrom: Annotated[float, Field(gt=0)] = 1.0
     """Å in a unit of the density's length, the inverse of the detector's q; unneeded for a truth."""
+    engine: Literal["auto", "harmonics", "plain"] = "auto"
+    """How frames are compared with slices of the intensity: by angular "harmonics", where pixels lie on a cap that is
+    symmetric around the beam; "plain", pixel by pixel, for any geometry, at ten times the time; "auto" looks."""
+    refine: bool = True
+    """Merge frames at their likeliest orientations, off the grid of views on which they are found."""
     seed: Annotated[int, Field(ge=0)] = 0
     """Of halves, starts and views."""
     density: DensityOptions = DensityOptions()

@@ -13,7 +13,6 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from friedel.core.errors import InputError
-from friedel.spi.orient.expect import Expectation, Judgement, Slices, expect, judge, slices_by_mask
 from friedel.spi.orient.rings import Pixels, RingFrames
 from friedel.spi.orient.speckle import shell_variance
 
@@ -109,86 +108,7 @@ def _fluence(
     return (total - scale * background.sum()).clip(0.1 * total) / signal.sum()
 
 
-def expect_over(
-    frames: RingFrames,
-    volume: Tensor,
-    views: Tensor,
-    *,
-    n_rings: int,
-    beta: float = 1.0,
-    bias: Tensor | None = None,
-    part: Tensor | None = None,
-) -> tuple[Expectation, Tensor]:
-    """Find the posterior over orientations, with the background if frames have one.
-
-    Parameters
-    ----------
-    frames : RingFrames
-        The frames.
-    volume : (n, n, n)
-        The particle's intensity.
-    views : (n_views, 3, 3)
-        Where to look.
-    n_rings : int
-        Rings to compare.
-    beta : float
-        Inverse temperature.
-    bias : (n_views,), optional
-        Nats by which each view is more probable before a frame is seen.
-    part : (n_frames,), optional
-        Share of each frame that belongs to this model; None: all of all.
-
-    Returns
-    -------
-    found : Expectation
-        Photons less what the background is expected to have given.
-    points : (n_views, n_rings, n_angles, 3)
-        Where in the volume they belong.
-    """
-    parts, order = [], []
-    for index, added, chosen, slices in _alike(frames, volume, views, n_rings, promised=False):
-        found = expect(chosen, slices, beta=beta, bias=bias, part=None if part is None else part[index])
-        if added is not None:
-            found = replace(found, photons=found.photons - added[:n_rings, None] * found.exposure)
-        parts.append(found)
-        order.append(index)
-    return _united(parts, torch.cat(order).argsort()), slices.points
-
-
-def judge_over(frames: RingFrames, volume: Tensor, views: Tensor, *, n_rings: int) -> Judgement:
-    """Tell how well an intensity explains frames, with the background if they have one.
-
-    Parameters
-    ----------
-    frames : RingFrames
-        The frames.
-    volume : (n, n, n)
-        The particle's intensity.
-    views : (n_views, 3, 3)
-        Where to look.
-    n_rings : int
-        Rings to compare.
-    """
-    compared = [(index, judge(chosen, slices)) for index, _, chosen, slices in _alike(frames, volume, views, n_rings)]
-    back = torch.cat([index for index, _ in compared]).argsort()
-    names = ("fit", "surprise", "evidence")
-    return Judgement(**{name: torch.cat([getattr(part, name) for _, part in compared])[back] for name in names})
-
-
-def _alike(
-    frames: RingFrames, volume: Tensor, views: Tensor, n_rings: int, *, promised: bool = True
-) -> Iterator[tuple[Tensor, Tensor | None, RingFrames, Slices]]:
-    """Yield frames' numbers, of nearly one share and one mask each time, the added background, frames and slices."""
-    for index, added in _by_share(frames):
-        kinds = [frames.weights] if frames.masks is None else list(frames.masks)
-        found = slices_by_mask(volume, frames, views, n_rings, kinds, added=added, promised=promised)
-        for number, slices in enumerate(found):
-            ours = index if frames.mask is None else index[frames.mask[index] == number]
-            if len(ours):  # another process has them otherwise
-                yield ours, added, frames.select(ours), slices
-
-
-def _by_share(frames: RingFrames) -> Iterator[tuple[Tensor, Tensor | None]]:
+def by_share(frames: RingFrames) -> Iterator[tuple[Tensor, Tensor | None]]:
     """Yield numbers of frames of nearly the same share, as all processes' frames tell, and the background to add."""
     if frames.share is None or frames.background is None:
         yield torch.arange(len(frames)), None
@@ -202,12 +122,10 @@ def _by_share(frames: RingFrames) -> Iterator[tuple[Tensor, Tensor | None]]:
             yield index, float(part.mean()) * frames.background
 
 
-def _united(parts: list[Expectation], back: Tensor) -> Expectation:
-    if len(parts) == 1:
-        return parts[0]
-    names = ("log_likelihood", "entropy", "fluence", "view", "angle")
-    return Expectation(
-        photons=torch.stack([part.photons for part in parts]).sum(0),
-        exposure=torch.stack([part.exposure for part in parts]).sum(0),
-        **{name: torch.cat([getattr(part, name) for part in parts])[back.to(parts[0].view.device)] for name in names},
-    )
+def bins_and_masks(frames: RingFrames) -> Iterator[tuple[Tensor, Tensor | None, int]]:
+    """Yield frames' numbers, of nearly one share and one mask each time, the added background and the mask."""
+    for index, added in by_share(frames):
+        for number in range(1 if frames.masks is None else len(frames.masks)):
+            ours = index if frames.mask is None else index[frames.mask[index] == number]
+            if len(ours):  # another process has them otherwise
+                yield ours, added, number

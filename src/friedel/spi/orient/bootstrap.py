@@ -19,20 +19,20 @@ from torch import Tensor
 from friedel.core.machine.threads import in_threads
 from friedel.core.observer import Progress, silent
 from friedel.spi.orient.align import align, sphere_correlation
-from friedel.spi.orient.background import expect_over
 from friedel.spi.orient.coverage import evenness
-from friedel.spi.orient.expect import MOST
 from friedel.spi.orient.march import (
-    THOROUGH,
     March,
     Model,
     NoMemory,
-    compress,
+    climbed_from,
+    concluded,
     iterate,
     rotations_of,
     run_march,
     uncertainty_of,
 )
+from friedel.spi.orient.matching.expect import MOST
+from friedel.spi.orient.matching.match import place
 from friedel.spi.orient.rings import Pixels, RingFrames, ring_frames
 from friedel.spi.orient.views import turned_views
 from friedel.spi.orient.volume import sample
@@ -73,7 +73,7 @@ def resampled(frames: RingFrames, model: Model, march: March, n: int, *, seed: i
             drawn = ours.select(np.sort(rng.integers(0, len(ours), len(ours))))
             # Views must be the same for all processes, frames mustn't.
             done = iterate(model, drawn, march, np.random.default_rng((seed, 8, number)), q_max=march.q_max)
-            volume = compress(done.merge, done.model, march, q_max=march.q_max, steps=THOROUGH).intensity
+            volume = concluded(done, drawn, march).model.intensity
             found.append((number, volume.cpu().numpy()))
             march.observer(Progress("bootstrap", number + 1, n))
         return found
@@ -110,7 +110,13 @@ class Sentinels:
 
 
 def sentinels(
-    halves: tuple[Tensor, Tensor], frames: RingFrames, pixels: Pixels, march: March, n: int, *, seed: int
+    halves: tuple[Tensor, Tensor],
+    frames: RingFrames,
+    pixels: Pixels,
+    march: March,
+    n: int,
+    *,
+    seed: int,
 ) -> Sentinels:
     """Draw frames from one half's intensity, as bright as the hits, and orient them by the other half's.
 
@@ -134,10 +140,12 @@ def sentinels(
     drawn = drawn_frames(halves[0], replace(frames, background=None, share=None), pixels, known, rng)
     other = torch.nan_to_num(halves[1], nan=0.0)
     views = turned_views(march.n_views(march.q_max), rng, march.group)
-    found, _ = expect_over(drawn, other, views, n_rings=drawn.rings.within(march.q_max))
-    return Sentinels(
-        error=_nearest(known.as_matrix(), rotations_of(found, views), march.group), claimed=uncertainty_of(found)
-    )
+    found = place(drawn, other, views, n_rings=drawn.rings.within(march.q_max))
+    turns, climbed = rotations_of(found, views), None
+    if march.refine:
+        climbed = climbed_from(turns, drawn, other, march, q_max=march.q_max)
+        turns = climbed.rotations
+    return Sentinels(error=_nearest(known.as_matrix(), turns, march.group), claimed=uncertainty_of(found, climbed))
 
 
 def drawn_frames(
@@ -244,7 +252,7 @@ def recover(
         drawn = replace(drawn.select(np.arange(n)[team.share(n, MOST)]), team=team)
     march, low = replace(march, memory=NoMemory(), observer=silent), min(max(0.8 / march.extent, 3), march.q_max / 2)
     views = turned_views(march.n_views(march.q_max), np.random.default_rng((seed, 13)), march.group)
-    right, _ = expect_over(drawn, model.intensity, views, n_rings=drawn.rings.within(march.q_max))
+    right = place(drawn, model.intensity, views, n_rings=drawn.rings.within(march.q_max))
     expected = float(team.total(right.log_likelihood.double().sum()))
     best, likeness = (-np.inf, np.zeros((0, 3, 3), np.float32)), np.zeros(len(halves))
     known, q = np.isfinite(halves), np.arange(len(halves), dtype=np.float64)
@@ -253,7 +261,7 @@ def recover(
         done = run_march(drawn, march, 1000 * seed + 500 + start)
         likelihood = float(team.total(done.found.log_likelihood.double().sum()))
         if team.first(likelihood > best[0]):
-            found = compress(done.merge, done.model, march, q_max=march.q_max, steps=THOROUGH).relative.cpu()
+            found = concluded(done, drawn, march).model.relative.cpu()
             turn = align(model.relative.cpu(), found, q_min=low, q_max=0.95 * march.q_max)
             likeness = sphere_correlation(model.relative.cpu(), found, turn, q)
             best = (likelihood, drawn.everyones(torch.from_numpy(done.rotations)).numpy())

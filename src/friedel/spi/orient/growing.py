@@ -16,7 +16,6 @@ from torch import Tensor
 
 from friedel.core.machine.threads import single_thread
 from friedel.core.observer import Observer, silent
-from friedel.spi.orient.background import expect_over, judge_over
 from friedel.spi.orient.coverage import evenness
 from friedel.spi.orient.lit import LEAST_PHOTONS, photons_on
 from friedel.spi.orient.march import (
@@ -24,9 +23,9 @@ from friedel.spi.orient.march import (
     Iteration,
     March,
     Model,
-    collect_views,
     compress,
 )
+from friedel.spi.orient.matching.match import judge_over, match
 from friedel.spi.orient.quality import DOUBTED, EVEN, SURE, MergeQuality, corrected
 from friedel.spi.orient.rings import Pixels, RingFrames, Rings, ring_frames, upright
 from friedel.spi.orient.solve import OrientOptions, agreeing, compare, joint, prepare, tested
@@ -133,7 +132,8 @@ class GrowingMerge:
         self, pixels: Pixels, options: OrientOptions | None = None, *, first: int = FIRST, observer: Observer = silent
     ) -> None:
         self._pixels, _ = upright(pixels)
-        self._options, self._observer = options or OrientOptions(), observer
+        # Hits come faster than frames could be refined one by one; the batch does it.
+        self._options, self._observer = replace(options or OrientOptions(), refine=False), observer
         self._first, self._photons = first, sp.csr_matrix((0, len(pixels.weight)), dtype=np.float32)
         self._dropped = self._done = self._marched = 0
         self._march: March  # from the first march on, as is
@@ -174,7 +174,7 @@ class GrowingMerge:
         Raises
         ------
         InputError
-            If the frames show nothing to orient by, or their pixels don't lie on a symmetric cap.
+            If the frames show nothing to orient by.
         """
         n = self.n_frames
         due = n >= self._first and n >= GROWN * self._marched
@@ -219,10 +219,10 @@ class GrowingMerge:
 
     def _grown(self, half: _Half, frames: RingFrames, *, taken: float) -> _Half:
         """Return a half after an iteration over some of its frames: its sums keep what the share ``taken`` leaves."""
-        march, n, kept = self._march, half.model.intensity.shape[0], max(1 - taken, 0.0)
+        march, kept = self._march, max(1 - taken, 0.0)
         views = self._turned()
-        found, points = expect_over(frames, half.model.intensity, views, n_rings=frames.rings.within(march.q_max))
-        new = collect_views(found, points, n, march.group, self._rings.orders)
+        n_rings = frames.rings.within(march.q_max)
+        found, new = match(frames, half.model.intensity, views, n_rings=n_rings, group=march.group)
         merge = Merge(kept * half.merge.photons + new.photons, kept * half.merge.exposure + new.exposure)
         model = compress(merge, half.model, march, q_max=march.q_max)
         done = Iteration(model=model, found=found, merge=new, views=views, q_max=march.q_max)

@@ -15,14 +15,14 @@ from torch import Tensor
 
 from friedel.core.fourier import inverse_real_fourier_corner, real_fourier_corner
 from friedel.core.observer import Observer, Progress
-from friedel.spi.orient.background import expect_over
 from friedel.spi.orient.coverage import bias_at, updated_bias
-from friedel.spi.orient.expect import Expectation
+from friedel.spi.orient.matching.expect import Expectation
+from friedel.spi.orient.matching.local import Climbed, climb, merge_at
+from friedel.spi.orient.matching.match import match
 from friedel.spi.orient.rings import RingFrames
 from friedel.spi.orient.views import in_plane, turned_views
 from friedel.spi.orient.volume import (
     Merge,
-    collect,
     friedel_mean,
     radii,
     smooth_field,
@@ -42,6 +42,8 @@ SETTLED, LAST_SETTLED = 0.99, 0.98
 """Correlation of the outer shells of successive iterations at which a stage ends, and at which the last does: two more
 iterations there cost an eighth of the whole and gain 0.0003."""
 MOST_ITERATIONS = 15
+SCATTERED = 1.5
+"""Entropy, nats, of a posterior that has more than one orientation and its neighbours: 4.5 cells of the grid."""
 TAIL = 1.7
 """The smoothing's ball in units of the speckles' fitted one: real particles have thinner ends than a ball."""
 ENDS = 0.1  # of the speckles' variance that the smoothing expects beyond that ball
@@ -78,23 +80,30 @@ class Model:
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class Iteration:
-    """What one iteration leaves: the new model, the posterior, the merged photons, and the views taken."""
+    """What one iteration leaves: the new model, the posterior, the merged photons, and the views taken.
+
+    After `refined`, also the orientations off the grid from which model and photons were made.
+    """
 
     model: Model
     found: Expectation
     merge: Merge
     views: Tensor
     q_max: float
+    climbed: Climbed | None = None
 
     @property
     def rotations(self) -> NDArray[np.float32]:
-        """Each frame's most probable R = V Z(α), ``(n_frames, 3, 3)``."""
-        return rotations_of(self.found, self.views)
+        """Each frame's most probable R, ``(n_frames, 3, 3)``: V Z(α), or one near it off the grid."""
+        return rotations_of(self.found, self.views) if self.climbed is None else self.climbed.rotations
 
     @property
     def uncertainty(self) -> NDArray[np.float32]:
-        """Standard deviation (rad) of a Gaussian in SO(3) with each posterior's entropy; not below a grid cell's."""
-        return uncertainty_of(self.found)
+        """Standard deviation (rad) of a Gaussian in SO(3) with each posterior's entropy.
+
+        Off the grid that of the likelihood's curvature, but for posteriors that are scattered; else not below a cell's.
+        """
+        return uncertainty_of(self.found, self.climbed)
 
 
 def rotations_of(found: Expectation, views: Tensor) -> NDArray[np.float32]:
@@ -103,11 +112,14 @@ def rotations_of(found: Expectation, views: Tensor) -> NDArray[np.float32]:
     return (views[found.view].cpu().numpy() @ turns).astype(np.float32)
 
 
-def uncertainty_of(found: Expectation) -> NDArray[np.float32]:
-    """Return the standard deviation (rad) of a Gaussian in SO(3) with each posterior's entropy, ``(n_frames,)``."""
+def uncertainty_of(found: Expectation, climbed: Climbed | None = None) -> NDArray[np.float32]:
+    """Return the standard deviation (rad) of each orientation, ``(n_frames,)`` (`Iteration.uncertainty`)."""
     cells = found.photons.shape[0] * found.photons.shape[2]
     volume = np.exp(found.entropy.cpu().numpy()) * 8 * np.pi**2 / cells
-    return np.cbrt(volume / (2 * np.pi * math.e) ** 1.5).astype(np.float32)
+    on_grid = np.cbrt(volume / (2 * np.pi * math.e) ** 1.5).astype(np.float32)
+    if climbed is None:
+        return on_grid
+    return np.where(found.entropy.cpu().numpy() > SCATTERED, on_grid, climbed.uncertainty)
 
 
 class Memory(Protocol):
@@ -154,6 +166,8 @@ class March:
         Rotations of the particle's symmetry.
     observer : Observer
         Told each iteration.
+    refine : bool
+        Orientations are refined off the grid of views for a result.
     memory : Memory
         Asked for the model of each stage before it is computed, and given it after.
     """
@@ -166,6 +180,7 @@ class March:
     observer: Observer
     memory: Memory = field(default_factory=NoMemory)
     reach: float = 0.0
+    refine: bool = False
 
     def spectrum(self, n: int, *, device: torch.device | str | None = None) -> Tensor:
         """Return the power spectrum of speckle on a grid of ``n`` voxels (`speckle_spectrum`).
@@ -281,8 +296,9 @@ def iterate(
     views = turned_views(march.n_views(q_max), rng, march.group)
     n_rings = frames.rings.within(q_max)
     bias = bias_at(model.bias, views)
-    found, points = expect_over(frames, model.intensity, views, n_rings=n_rings, beta=beta, bias=bias, part=part)
-    merge = collect_views(found, points, n, march.group, frames.rings.orders)
+    found, merge = match(
+        frames, model.intensity, views, n_rings=n_rings, group=march.group, beta=beta, bias=bias, part=part
+    )
     by_view = found.exposure[:, 0].mean(1)
     held = torch.tensor(float(len(frames))) if part is None else part.sum().cpu()
     total = max(round(float(frames.team.total(held))), 1)
@@ -290,34 +306,57 @@ def iterate(
     return Iteration(model=balanced, found=found, merge=merge, views=views, q_max=q_max)
 
 
-def collect_views(
-    found: Expectation, points: Tensor, n: int, group: NDArray[np.float64], orders: NDArray[np.int64]
-) -> Merge:
-    """Add the views' photons and exposures to the voxels around their points, under all symmetries and Friedel's.
+def climbed_from(
+    rotations: NDArray[np.float32], frames: RingFrames, volume: Tensor, march: March, *, q_max: float
+) -> Climbed:
+    """Return the likeliest orientations near those that a grid of views gave (`climb`).
 
     Parameters
     ----------
-    found : Expectation
-        With photons and exposure ``(n_views, n_rings, n_angles)``.
-    points : (n_views, n_rings, n_angles, 3)
-        Places (x, y, z) in the volume, voxels.
-    n : int
-        Edge of the volume, voxels.
-    group : (order, 3, 3)
-        Rotations of the particle's symmetry.
-    orders : (n_all_rings,) int
-        Highest harmonic of each ring: where it allows, every other or every fourth angle holds all of it.
+    rotations : (n_frames, 3, 3)
+        The grid's.
+    frames : RingFrames
+        The frames.
+    volume : (n, n, n)
+        The intensity to compare with.
+    march : March
+        Distance of the views.
+    q_max : float
+        Resolution, voxels.
     """
-    total = torch.zeros((n, n, n), dtype=torch.complex64, device=points.device)
-    values, n_angles = torch.complex(found.photons, found.exposure), points.shape[2]
-    needed, turns = 2 * orders[: points.shape[1]] + 1, torch.as_tensor(group, dtype=torch.float32, device=points.device)
-    inner = [int(np.searchsorted(needed, n_angles // step, side="right")) for step in (4, 2, 1)]
-    for step, first, last in zip((4, 2, 1), [0, *inner], inner, strict=False):
-        places, share = points[:, first:last, ::step], values[:, first:last, ::step] * (step / n_angles)
-        for rotation in turns:
-            collect(total, places @ rotation.T if len(group) > 1 else places, share)
-    total = friedel_mean(total)
-    return Merge(total.real.contiguous(), total.imag.contiguous())
+    apart = math.sqrt(4 * math.pi / march.n_views(q_max))
+    return climb(frames, volume, rotations, n_rings=frames.rings.within(q_max), reach=apart)
+
+
+def refined(done: Iteration, frames: RingFrames, march: March) -> Iteration:
+    """Return an iteration whose frames are merged each at its likeliest orientation.
+
+    Parameters
+    ----------
+    done : Iteration
+        Of these frames.
+    frames : RingFrames
+        The frames.
+    march : March
+        As for the iteration.
+    """
+    volume, n_rings = done.model.intensity, frames.rings.within(done.q_max)
+    found = climbed_from(done.rotations, frames, volume, march, q_max=done.q_max)
+    merge = merge_at(frames, found, n=volume.shape[0], n_rings=n_rings, group=march.group)
+    return replace(
+        done,
+        model=compress(merge, done.model, march, q_max=done.q_max, steps=THOROUGH),
+        merge=merge,
+        climbed=found,
+        found=replace(done.found, fluence=torch.from_numpy(found.fluence)),
+    )
+
+
+def concluded(done: Iteration, frames: RingFrames, march: March) -> Iteration:
+    """Return the last iteration over frames with its model made for a result: off the grid, smoothed thoroughly."""
+    if march.refine:
+        return refined(done, frames, march)
+    return replace(done, model=compress(done.merge, done.model, march, q_max=march.q_max, steps=THOROUGH))
 
 
 def compress(merge: Merge, before: Model, march: March, *, q_max: float, steps: int = QUICK) -> Model:

@@ -24,7 +24,7 @@ RING_STEP = 1.5
 """Distance of rings, voxels. With speckles of six voxels, 1.0 costs half as much again and gains 0.002."""
 _SLACK_HARMONICS = 4  # kept beyond a ring's highest frequency: a band limit on a small circle is not sharp
 _LEAST_PIXELS = 50
-_SYMMETRIC = 0.3
+SYMMETRIC = 0.3
 """Voxels by which pixels may lie off the symmetric cap through their neighbours before rings mean nothing."""
 
 
@@ -62,11 +62,17 @@ class Rings:
         Distance from the beam's axis and place along the beam, voxels.
     orders : (n_rings,) int
         Highest harmonic kept on each ring.
+    off : float
+        How far pixels lie off the cap that the circles make, voxels.
+    plain : bool
+        Whether frames are compared at their own pixels (`plain`); circles then only tell speckles and radial means.
     """
 
     radius: Floats
     height: Floats
     orders: NDArray[np.int64]
+    off: float = 0.0
+    plain: bool = False
 
     @property
     def q(self) -> Floats:
@@ -83,6 +89,40 @@ class Rings:
         radius, height = self.radius[:n_rings, None], self.height[:n_rings, None]
         places = np.broadcast_arrays(radius * np.cos(angle), radius * np.sin(angle), height)
         return torch.from_numpy(np.stack(places, axis=-1).astype(np.float32))
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class PixelFrames:
+    """The same frames at the detector's own pixels, those that take part, by distance from the beam's axis.
+
+    Attributes
+    ----------
+    photons : (n_frames, n_pixels) csr_matrix of float32
+        Photons.
+    q : (n_pixels, 3) float32
+        (x, y, z), voxels.
+    weight : (n_masks, n_pixels) float32
+        Solid angle times polarisation; 0 where a mask has no pixel.
+    place : (n_pixels,) float64
+        Number of the ring, with the share of the way to the next; increasing.
+    number : (n_pixels,) int
+        Which of the detector's pixels they are.
+    """
+
+    photons: sp.csr_matrix
+    q: NDArray[np.float32]
+    weight: NDArray[np.float32]
+    place: Floats
+    number: NDArray[np.int64]
+
+    def within(self, n_rings: int) -> int:
+        """Return how many pixels, the first ones, belong to the first rings."""
+        return int(np.searchsorted(self.place, n_rings - 0.5))
+
+    def on_pixels(self, by_ring: Tensor, n_pixels: int) -> NDArray[np.float32]:
+        """Return a figure by ring at the first pixels, ``(n_pixels,)``."""
+        values = by_ring.double().numpy()
+        return np.interp(self.place[:n_pixels], np.arange(len(values)), values).astype(np.float32)
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -117,9 +157,12 @@ class RingFrames:
         The weights under each of the masks that frames have.
     mask : (n_frames,) int64, optional
         Which one each frame has.
+    by_pixel : PixelFrames
+        The frames as they were measured.
     """
 
     rings: Rings
+    by_pixel: PixelFrames
     photons: Tensor
     weights: Tensor
     weight_power: Tensor
@@ -141,6 +184,7 @@ class RingFrames:
         index = torch.as_tensor(frames)
         return replace(
             self,
+            by_pixel=replace(self.by_pixel, photons=self.by_pixel.photons[index.numpy()]),
             photons=self.photons[:, index],
             counts=self.counts[index],
             numbers=self.numbers[index],
@@ -164,11 +208,11 @@ def upright(pixels: Pixels) -> tuple[Pixels, Floats]:
     on the z axis, the file's axes aren't the beam's. Pixels that lie on no sphere are returned as they are.
     """
     q = pixels.q[pixels.used]
-    if len(q) < _LEAST_PIXELS or _asymmetry(q) <= _SYMMETRIC:
+    if len(q) < _LEAST_PIXELS or _asymmetry(q) <= SYMMETRIC:
         return pixels, np.eye(3)
     centre = np.linalg.lstsq(q, (q**2).sum(1) / 2, rcond=None)[0]
     radius = float(np.linalg.norm(centre))
-    if not np.abs(np.linalg.norm(q - centre, axis=1) - radius).max() <= _SYMMETRIC:
+    if not np.abs(np.linalg.norm(q - centre, axis=1) - radius).max() <= SYMMETRIC:
         return pixels, np.eye(3)
     turn = Rotation.align_vectors([[0, 0, -1]], [centre / radius])[0].as_matrix()
     return replace(pixels, q=pixels.q @ turn.T), turn
@@ -198,7 +242,7 @@ def lay_rings(pixels: Pixels, *, band: float, step: float = RING_STEP) -> Rings:
     Raises
     ------
     InputError
-        If the pixels don't lie on a cap that is symmetric around the beam, or too few are used.
+        If too few pixels are used.
     """
     q = pixels.q[pixels.used]
     radius = np.hypot(q[:, 0], q[:, 1])
@@ -210,14 +254,8 @@ def lay_rings(pixels: Pixels, *, band: float, step: float = RING_STEP) -> Rings:
     low, high = radius[order[0]], radius[order[-1]]
     rings = np.linspace(low, high, round((high - low) / step) + 1)
     height = np.interp(rings, radius[order], q[order, 2])
-    off = _asymmetry(q)
-    if off > _SYMMETRIC:
-        raise InputError(
-            f"pixels lie up to {off:.1f} voxels off a cap around the beam, and on no sphere through the "
-            "origin: are these q of one detector and one photon energy?"
-        )
     orders = np.ceil(2 * np.pi * band * rings).astype(np.int64) + _SLACK_HARMONICS
-    return Rings(radius=rings, height=height, orders=orders)
+    return Rings(radius=rings, height=height, orders=orders, off=_asymmetry(q))
 
 
 def ring_frames(
@@ -269,9 +307,18 @@ def ring_frames(
         weights[:, : order + 1, ring] = (measured[:, near] * weight[near]) @ waves
         shot[ring], ring_mean[ring] = mean @ share**2, mean @ share
     counts = torch.from_numpy(np.ascontiguousarray(frames[0].real))
+    outward = np.argsort(place, kind="stable")
+    by_pixel = PixelFrames(
+        photons=sp.csr_matrix(photons[:, outward]),
+        q=q[outward].astype(np.float32),
+        weight=(measured * weight)[:, outward].astype(np.float32),
+        place=place[outward],
+        number=used[outward],
+    )
     own = len(measured) > 1 and mask is not None
     return RingFrames(
         rings=rings,
+        by_pixel=by_pixel,
         photons=torch.from_numpy(frames),
         weights=torch.from_numpy(np.tensordot(part, weights, 1).astype(np.complex64)),
         weight_power=torch.from_numpy(np.tensordot(part, np.abs(weights.astype(np.complex128)) ** 2, 1)),

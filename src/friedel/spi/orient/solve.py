@@ -19,15 +19,16 @@ from friedel.core.machine.team import working_together
 from friedel.core.machine.threads import in_threads, single_thread
 from friedel.core.observer import Note, Observer, Warned, silent
 from friedel.spi.orient.align import align, chance_correlation, sphere_correlation, turned
-from friedel.spi.orient.background import judge_over, with_background
+from friedel.spi.orient.background import with_background
 from friedel.spi.orient.bootstrap import Sentinels, recover, resampled, sentinels
 from friedel.spi.orient.coverage import evenness
-from friedel.spi.orient.expect import MOST, Judgement
 from friedel.spi.orient.lit import lit_frames
-from friedel.spi.orient.march import THOROUGH, Iteration, March, Memory, Model, compress, iterate, run_march
+from friedel.spi.orient.march import Iteration, March, Memory, Model, concluded, iterate, run_march
+from friedel.spi.orient.matching.expect import MOST, Judgement
+from friedel.spi.orient.matching.match import judge_over
 from friedel.spi.orient.quality import DOUBTED, EVEN, MergeQuality, outliers, resolved
-from friedel.spi.orient.rings import Pixels, RingFrames, upright
-from friedel.spi.orient.speckle import MARGIN, Speckle, lay_frames, shell_variance
+from friedel.spi.orient.rings import SYMMETRIC, Pixels, RingFrames, upright
+from friedel.spi.orient.speckle import MARGIN, Engine, Speckle, lay_frames, shell_variance
 from friedel.spi.orient.views import symmetry_group, turned_views
 
 _LEAST_SHARE = 20  # frames of a process: fewer would leave it waiting for the others
@@ -53,6 +54,11 @@ class OrientOptions:
         Draws of the frames from which the errors of the intensity follow; 0: none.
     sentinels : int
         Frames of known orientation that are oriented beside; 0: none.
+    engine : str
+        How frames are compared with slices: "harmonics", "plain" (pixel by pixel, for any geometry, ten times the
+        time), or "auto": harmonics where pixels lie on a cap that is symmetric around the beam.
+    refine : bool
+        Merge frames at their likeliest orientations, off the grid of views.
     seed : int
         Of halves, starts and views.
     """
@@ -63,6 +69,8 @@ class OrientOptions:
     diameter: float | None = None
     bootstrap: int = 0
     sentinels: int = 0
+    engine: Engine = "auto"
+    refine: bool = True
     seed: int = 0
 
 
@@ -158,7 +166,13 @@ def orient(
         numbers = np.sort(np.concatenate([half[team.share(len(half), MOST)] for half in halves]))
         mask = None if mask is None else mask[lit]
         speckle, frames = lay_frames(
-            photons[lit], pixels, diameter=options.diameter or 0.0, team=team, numbers=numbers, mask=mask
+            photons[lit],
+            pixels,
+            diameter=options.diameter or 0.0,
+            engine=options.engine,
+            team=team,
+            numbers=numbers,
+            mask=mask,
         )
         if blank is not None:
             if mask is not None and pixels.good is not None:
@@ -201,11 +215,9 @@ def _orient(
     if named:
         march.observer(Warned("outliers", f"{named} of {len(kept)} frames fit no orientation and are left out"))
     if named > _FEW * len(kept):
-        halves = [
-            _again(half, share.select(np.flatnonzero(good[part])), march, options)
-            for half, share, part in zip(halves, shares, parts, strict=True)
-        ]
-    models = [compress(half.merge, half.model, march, q_max=march.q_max, steps=THOROUGH) for half in halves]
+        shares = [share.select(np.flatnonzero(good[part])) for share, part in zip(shares, parts, strict=True)]
+        halves = [_again(half, share, march, options) for half, share in zip(halves, shares, strict=True)]
+    models = list(in_threads(lambda pair: concluded(*pair, march).model, zip(halves, shares, strict=True)))
     evidence = team.joined(torch.cat([one.evidence[good[part]] for one, part in zip(judged, parts, strict=True)]))
     quality, rotation = compare(models, march, pixels, named=named, evidence=evidence.cpu().numpy())
     second = turned(models[1].intensity.cpu(), rotation)
@@ -265,7 +277,19 @@ def prepare(frames: RingFrames, pixels: Pixels, speckle: Speckle, options: Orien
         worth=torch.from_numpy(radial[1]),
         group=symmetry_group(options.symmetry),
         observer=observer,
+        refine=options.refine,
     )
+    if frames.rings.off > SYMMETRIC:
+        observer(
+            Warned(
+                "geometry",
+                f"pixels lie up to {frames.rings.off:.1f} voxels off a cap around the beam, and on no sphere through "
+                "the origin: frames are compared pixel by pixel, which takes ten times the time. Are these q of one "
+                "detector and one photon energy?",
+            )
+        )
+    elif frames.rings.plain:
+        observer(Note("engine", "frames are compared pixel by pixel, as asked; harmonics would do"))
     if not speckle.seen:
         observer(Warned("speckles", "frames show no speckle beyond shot noise: nothing tells orientations apart"))
         return march
@@ -308,7 +332,7 @@ def agreeing(shares: list[RingFrames], march: March, options: OrientOptions) -> 
         if shares[0].team.first(agree and (even or not gained)):
             break
         said = "hits crowd on some view directions" if agree else "the halves don't agree"
-        march.observer(Note("starts", f"after {start + 1} starts {said}"))
+        march.observer(Note("starts", f"after {start + 1} {'start' if start == 0 else 'starts'} {said}"))
     return [half for _, half in best]
 
 
@@ -435,8 +459,7 @@ def joint(models: list[Model], rotation: Rotation) -> Model:
 def _together(joint: Model, frames: RingFrames, march: March, options: OrientOptions) -> Iteration:
     rng = np.random.default_rng(options.seed + 99)
     last = iterate(joint, frames, march, rng, q_max=march.q_max)
-    model = replace(last.model, bias=None)
-    return replace(last, model=compress(last.merge, model, march, q_max=march.q_max, steps=THOROUGH))
+    return concluded(replace(last, model=replace(last.model, bias=None)), frames, march)
 
 
 def _oriented(

@@ -5,6 +5,7 @@ edge is the object's diameter.
 """
 
 from dataclasses import dataclass, replace
+from typing import Literal
 
 import numpy as np
 import scipy.sparse as sp
@@ -12,10 +13,13 @@ import torch
 from numpy.typing import NDArray
 from scipy.ndimage import uniform_filter1d
 
+from friedel.core.errors import InputError
 from friedel.core.machine.team import ALONE, Team
-from friedel.spi.orient.rings import RING_STEP, Pixels, RingFrames, lay_rings, ring_frames, upright
+from friedel.spi.orient.rings import RING_STEP, SYMMETRIC, Pixels, RingFrames, lay_rings, ring_frames, upright
 
 Floats = NDArray[np.float64]
+Engine = Literal["auto", "harmonics", "plain"]
+"""How frames are compared with slices: by angular harmonics, by the plain product, or as the geometry allows."""
 
 SEEN = 5.0
 """Standard errors of the speckles' power from which they are there: round frames stay below 3, 60 frames of 400
@@ -256,6 +260,7 @@ def lay_frames(
     pixels: Pixels,
     *,
     diameter: float = 0.0,
+    engine: Engine = "auto",
     team: Team = ALONE,
     numbers: NDArray[np.int64] | None = None,
     mask: NDArray[np.int64] | None = None,
@@ -270,6 +275,8 @@ def lay_frames(
         The detector.
     diameter : float
         Of the particle, inverse voxels, if it is known.
+    engine : str
+        "harmonics", "plain", or "auto": harmonics where pixels lie on a cap that is symmetric around the beam.
     team : Team
         The processes that share the frames.
     numbers : (n_ours,) int, optional
@@ -280,7 +287,7 @@ def lay_frames(
     Raises
     ------
     InputError
-        If the pixels don't lie on a cap that is symmetric around the beam, or too few are used.
+        If too few pixels are used, or harmonics are asked for and pixels don't lie on a symmetric cap.
     """
     speckle = survey(photons, pixels, mask=mask)
     speckle = replace(speckle, reach=max(speckle.reach, diameter / MARGIN))
@@ -289,4 +296,10 @@ def lay_frames(
         band=min(max(_BAND * speckle.extent, MARGIN * speckle.reach), _WIDEST_BAND),
         step=min(RING_STEP, _RINGS / speckle.finest),
     )
+    if rings.off > SYMMETRIC and engine == "harmonics":
+        raise InputError(
+            f"pixels lie up to {rings.off:.1f} voxels off a cap around the beam: harmonics aren't exact there; "
+            "set engine=plain, or leave it out"
+        )
+    rings = replace(rings, plain=engine == "plain" or (engine == "auto" and rings.off > SYMMETRIC))
     return speckle, ring_frames(photons, pixels, rings, team=team, numbers=numbers, mask=mask)
