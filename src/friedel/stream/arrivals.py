@@ -71,6 +71,8 @@ class Arrivals:
         if self._first is None:
             self._first = self._next = number
         returned, self._returned = self._returned, False
+        if number == self._next:
+            return self._following(n_frames)
         if number - self._next > LARGEST_GAP:
             return self._far_ahead(number, n_frames)
         self._ahead = None
@@ -82,6 +84,15 @@ class Arrivals:
         if self._repeats(numbers):
             return self._begin_anew(number, n_frames)
         return self._near(numbers)
+
+    def _following(self, n_frames: int) -> Verdict:
+        """Take the very next frames, as nearly all are: none of them can have been seen."""
+        self._ahead, self._again, self._before = None, [], self._next
+        self._next += n_frames
+        place = self._before % WINDOW
+        self._seen[place : place + n_frames] = True
+        self._seen[: max(place + n_frames - WINDOW, 0)] = True
+        return Verdict(fresh=np.ones(n_frames, bool))
 
     def _near(self, numbers: NDArray[np.int64]) -> Verdict:
         gap = max(int(numbers[0]) - self._next, 0)

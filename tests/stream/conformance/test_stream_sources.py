@@ -271,7 +271,7 @@ def test_the_starts_of_a_day_of_series_are_not_kept():
         source.open()
         for series in range(100, 130):
             told = header | {"series": series}, {"nimages": series, "ntrigger": 1}
-            told = (*told, {"htype": "dpixelmask-1.0", "shape": [256, 256]})
+            told = (*told, {"htype": "dpixelmask-1.0", "shape": [256, 256], "type": "uint32"})
             peer.send(*(json.dumps(part).encode() for part in told), mask.tobytes())
         begun = []
         until = time.monotonic() + 20
