@@ -186,6 +186,17 @@ def new_series(rng: Rng, folder: Path) -> None:
     _stream(rng, folder, int(rng.integers(1, 3)), send, scored=0)
 
 
+def count_anew(rng: Rng, folder: Path) -> None:
+    """Count from 0 again without a word: all but a few frames, by which that is noticed, are scored."""
+
+    def send(detector: Detector) -> None:
+        for number, frame in enumerate(made_up(40, seed=1)):
+            detector.frame(number, frame)
+
+    counts = _stream(rng, folder, int(rng.integers(1, 3)), send, scored=140)
+    need(counts.processed >= 120, counts.sentence())
+
+
 def silence(rng: Rng, folder: Path) -> None:
     """Send nothing for a while: that is said, also to a webhook, and so is its end."""
     hook = Webhook()
@@ -227,7 +238,7 @@ def _stream(
     *,
     scored: int = 100,
     words: tuple[str, ...] = (),
-) -> None:
+) -> LedgerCounts:
     """Send fifty frames, a fault, and fifty more; what was sent must be seen, and ``scored`` of it scored at least."""
     detector, stack = Detector(version, free_port()), made_up(100)
     try:
@@ -250,6 +261,7 @@ def _stream(
     need(good <= detector.sent, f"{detector.sent} frames were sent, {good} of those seen are no garbage")
     need(counts.processed + counts.duplicate + counts.late >= scored, counts.sentence())
     need(not counts.dropped, f"frames are dropped: {dict(counts.dropped_why)}")
+    return counts
 
 
 # Disks.
@@ -415,7 +427,7 @@ Fault = Callable[[Rng, Path], None]
 KINDS: dict[str, tuple[Fault, ...]] = {
     "process": (kill_child, stop_child, stop_watch, end_with_halted, clock_set),
     "signals": (end_by_signal, kill_and_resume),
-    "stream": (bad_messages, disorder, other_frames, new_series, silence, overload),
+    "stream": (bad_messages, disorder, other_frames, new_series, count_anew, silence, overload),
     "disk": (full_disk, little_room, folder_vanishes, source_truncated),
     "memory": (no_memory,),
     "network": (detector_restarts, port_in_use, two_watches),

@@ -158,7 +158,7 @@ class Detector:
         self._context = zmq.Context()
         self._socket = self._context.socket(zmq.PUSH)
         self._socket.setsockopt(zmq.LINGER, 2000)
-        self._socket.setsockopt(zmq.SNDTIMEO, 20_000)
+        self._socket.setsockopt(zmq.SNDTIMEO, 120_000)  # as long as a busy machine may take to start a watch
         self._socket.bind(f"tcp://127.0.0.1:{port}")
         self.sent = 0
 

@@ -114,7 +114,7 @@ def run(
     *,
     folder: Path | None = None,
     display: Display | None = None,
-    memory_mb: int = 256,
+    memory_mb: int = 512,
     model: str = "default",
 ) -> Run:
     """Watch a source to its end.

@@ -80,7 +80,7 @@ def send_frames(endpoint: str, n_frames: int, rate: float) -> None:
     context = zmq.Context()
     socket = context.socket(zmq.PUSH)
     socket.set_hwm(2000)
-    socket.setsockopt(zmq.SNDTIMEO, 10_000)  # nobody listens any more: end
+    socket.setsockopt(zmq.SNDTIMEO, 60_000)  # nobody listens any more: end; a busy machine takes this long to start
     socket.bind(endpoint)
     began = time.monotonic()
     for number in range(n_frames):

@@ -75,3 +75,23 @@ def test_the_counts_agree_with_a_set(messages):
         first = messages[0][0]
         assert missing == len([k for k in range(first, max(seen) + 1) if k not in seen])
     assert LARGEST_GAP > 400
+
+
+def test_a_detector_that_counts_each_acquisition_from_0_without_a_word_is_believed():
+    arrivals = Arrivals()
+    for number in range(5, 200):
+        arrivals.judge(number, 1)
+    anew = [arrivals.judge(number, 1) for number in range(120)]
+    assert sum(verdict.anew for verdict in anew) == 1
+    used = sum(int(verdict.fresh.sum()) for verdict in anew)
+    assert used + sum(verdict.duplicate for verdict in anew) == 120
+    assert used >= 105
+
+
+def test_frames_sent_twice_are_duplicates_however_many():
+    arrivals = Arrivals()
+    found = [arrivals.judge(number, 1) for number in range(300) for _ in range(2)]
+    found += [arrivals.judge(number, 1) for number in range(250, 300)]
+    found += [arrivals.judge(number, 1) for number in range(12)]
+    assert not any(verdict.anew for verdict in found)
+    assert sum(verdict.duplicate for verdict in found) == 362

@@ -2,7 +2,8 @@
 
 Memory doesn't grow: the numbers of the newest `WINDOW` frames are remembered one by one. A frame further behind can't
 be told from a duplicate, and is late. One number far ahead is taken for damage; two that agree, for a true jump. A
-number far behind is late; many that follow each other mean that the source began to count anew.
+number far behind is late; many that follow each other mean that the source began to count anew, and so do many known
+ones that follow each other from the first on.
 """
 
 from dataclasses import dataclass, replace
@@ -17,6 +18,10 @@ LARGEST_GAP = 1_000_000
 # Messages far behind, each following the last, that mean a source counting anew: late messages come singly or in a few.
 # Smaller, and a burst of late ones restarts the count; larger, and more frames of the new count are lost as late.
 _RETURNS = 32
+# Messages seen before, in order from the series' first one and with no new one between, that mean the same: detectors
+# count each acquisition from 0 without a word. Smaller, and a few frames sent again would count twice; larger, and more
+# frames of the new count are lost as duplicates.
+_REPEATS = 16
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -54,6 +59,7 @@ class Arrivals:
         self._next = self._before = 0
         self._ahead: int | None = None
         self._behind: list[int] = []
+        self._again: list[int] = []
         self._returned = False
 
     def may_begin_anew(self) -> None:
@@ -65,6 +71,8 @@ class Arrivals:
         if self._first is None:
             self._first = self._next = number
         returned, self._returned = self._returned, False
+        if number == self._next:
+            return self._following(n_frames)
         if number - self._next > LARGEST_GAP:
             return self._far_ahead(number, n_frames)
         self._ahead = None
@@ -73,7 +81,18 @@ class Arrivals:
         returned = returned and numbers[-1] < self._next - 1 and self._known(numbers)
         if numbers[-1] < self._next and (self._counts_anew(number, n_frames) or returned):
             return self._begin_anew(number, n_frames)
+        if self._repeats(numbers):
+            return self._begin_anew(number, n_frames)
         return self._near(numbers)
+
+    def _following(self, n_frames: int) -> Verdict:
+        """Take the very next frames, as nearly all are: none of them can have been seen."""
+        self._ahead, self._again, self._before = None, [], self._next
+        self._next += n_frames
+        place = self._before % WINDOW
+        self._seen[place : place + n_frames] = True
+        self._seen[: max(place + n_frames - WINDOW, 0)] = True
+        return Verdict(fresh=np.ones(n_frames, bool))
 
     def _near(self, numbers: NDArray[np.int64]) -> Verdict:
         gap = max(int(numbers[0]) - self._next, 0)
@@ -113,9 +132,19 @@ class Arrivals:
         self._behind = [*(self._behind if in_order else []), number + n_frames]
         return len(self._behind) >= _RETURNS
 
+    def _repeats(self, numbers: NDArray[np.int64]) -> bool:
+        """Say whether known frames have come in order, from the series' first one, for long enough."""
+        number, begins = int(numbers[0]), int(numbers[0]) == self._first
+        follows = begins or (bool(self._again) and number == self._again[-1])
+        if not follows or numbers[-1] >= self._next or not self._known(numbers):
+            self._again = []
+            return False
+        self._again = [*([] if begins else self._again), number + len(numbers)]
+        return len(self._again) >= _REPEATS
+
     def _begin_anew(self, number: int, n_frames: int) -> Verdict:
         self._seen[:] = False
-        self._first, self._ahead, self._behind = None, None, []
+        self._first, self._ahead, self._behind, self._again = None, None, [], []
         return replace(self.judge(number, n_frames), anew=True)
 
 

@@ -256,7 +256,10 @@ class Receiver:
             self.into.accept(frames, numbers, series=len(self.series) - 1, timestamp=timestamp)
 
     def _not_done(self, numbers: NDArray[np.int64], fresh: NDArray[np.bool_]) -> NDArray[np.bool_]:
-        done = among(numbers, self.done.get(self.series[-1]) if self._lasting else None) & fresh
+        known = self.done.get(self.series[-1]) if self._lasting else None
+        if known is None:
+            return fresh
+        done = among(numbers, known) & fresh
         if done.any():
             self.ledger.refused(Fate.DUPLICATE, int(done.sum()))
         return fresh & ~done

@@ -12,10 +12,12 @@ import numpy as np
 import pytest
 
 from friedel.bcdi.live.demo import rocking_beamline
+from friedel.bcdi.live.imaging import AddFrame, FinishScan, Shown, StartScan
 from friedel.bcdi.live.plan import CrystalWatchPlan
-from friedel.bcdi.live.watch import CrystalWatch
+from friedel.bcdi.live.view import CrystalView
+from friedel.bcdi.live.watch import GIVEN_UP, OUTSIDE, CrystalWatch
 from friedel.stream.ledger_file import Account
-from friedel.stream.sources.events import Begun, Ended, Message
+from friedel.stream.sources.events import Begun, Ended, Lost, Message
 
 LONG = {"start": "random", "starts": 2, "schedule": "20000*HIO", "rounds": 1}
 
@@ -137,3 +139,122 @@ def test_stopped_in_the_final_image_it_leaves_a_ledger_and_nothing_half_written(
     assert not list(folder.glob(".*-unfinished-*"))
     assert "its 48 frames count as unsaved" in said
     assert "processed 48" in out
+
+
+class Scans:
+    """Scans of unknown length one after another, each announced or each counted from 0 without a word."""
+
+    uri, patient = "test://scans", False
+
+    def __init__(self, n_scans, n_frames, *, announced=True, name="scan"):
+        quick = Quick(n_frames)
+        self.events = []
+        for scan in range(n_scans):
+            if announced or not scan:
+                self.events.append(Begun(series=name))
+            else:
+                self.events.append(Lost(reason="the connection was cut"))
+            self.events += [Message(number=k, frames=quick._frames[k : k + 1]) for k in range(n_frames)]
+        self.events.append(Ended(reason="all played"))
+
+    def open(self):
+        pass
+
+    def receive(self, timeout_s):
+        time.sleep(0.002)
+        return self.events.pop(0)
+
+    def close(self):
+        pass
+
+
+def _scans(folder, source, monkeypatch):
+    """Watch scans whose final image is their number of frames; return counts, finished folders, the watch."""
+    monkeypatch.setattr("friedel.bcdi.live.watch.start_imaging", Counting)
+    watch = CrystalWatch(CrystalWatchPlan.read({"output": folder}), source=source)
+    result = watch.run()
+    return result.counts, result.folders, watch
+
+
+class Counting:
+    """Stands in for an imaging process: its final image is a folder with a report that says how many frames it got."""
+
+    alive = most = 0
+    pid, ready = None, True
+
+    def __init__(self, plan, wake):
+        self.frames, self.over, self.busy, self.gone = 0, None, 0, False
+
+    def tell(self, order):
+        match order:
+            case StartScan():
+                Counting.alive += 1
+                Counting.most = max(Counting.most, Counting.alive)
+            case AddFrame():
+                self.frames += 1
+            case FinishScan():
+                self.over = order.folder
+
+    def heard(self):
+        self.busy += self.over is not None
+        if self.busy != 20:  # a final image takes longer than a scan
+            return []
+        self.over.mkdir(parents=True, exist_ok=True)
+        (self.over / "report.html").write_text(str(self.frames))
+        return [Shown(CrystalView(label=f"{self.frames} frames", report="report.html"), final=True)]
+
+    def hang_up(self):
+        pass
+
+    def stop(self, leave_s):
+        Counting.alive -= self.busy >= 20
+
+
+def test_scans_that_are_done_leave_the_memory_and_few_are_imaged_at_once(tmp_path, monkeypatch):
+    Counting.alive = Counting.most = 0
+    counts, folders, watch = _scans(tmp_path, Scans(12, 30), monkeypatch)
+    assert [folder.name for folder in folders] == [f"{n:03d}_scan" for n in range(1, 13)]
+    assert {(folder / "report.html").read_text() for folder in folders} == {"30"}
+    assert (counts.seen, counts.processed, counts.unsaved) == (360, 360, 0)
+    assert len(watch.sink.scans) <= 2, "only the last ones are held, with their frames"
+    assert 1 < Counting.most <= 3
+
+
+def test_a_source_that_counts_anew_unannounced_begins_another_scan(tmp_path, monkeypatch):
+    counts, folders, _ = _scans(tmp_path, Scans(3, 30, announced=False), monkeypatch)
+    assert [(folder / "report.html").read_text() for folder in folders] == ["30", "30", "30"]
+    assert (counts.processed, counts.duplicate, counts.unsaved) == (90, 0, 0)
+
+
+def test_a_later_watch_in_the_folder_replaces_no_scan_s_image(tmp_path, monkeypatch):
+    (first,) = _scans(tmp_path, Scans(1, 30), monkeypatch)[1]
+    (second,) = _scans(tmp_path, Scans(1, 40), monkeypatch)[1]
+    assert [first.name, second.name] == ["001_scan", "002_scan"]
+    assert [(folder / "report.html").read_text() for folder in (first, second)] == ["30", "40"]
+
+
+def test_frames_of_a_scan_that_was_given_up_are_counted_as_dropped(tmp_path, monkeypatch):
+    class Dying(Counting):
+        def tell(self, order):
+            super().tell(order)
+            self.gone = self.gone or self.frames == 10
+
+    monkeypatch.setattr(sys.modules[__name__], "Counting", Dying)
+    counts, folders, _ = _scans(tmp_path, Scans(1, 600), monkeypatch)
+    assert not folders
+    assert counts.adds_up
+    assert counts.dropped == counts.dropped_why[GIVEN_UP] > 0
+    assert counts.unsaved == counts.processed > 0
+
+
+@pytest.mark.parametrize("expected", [None, 50_000])
+def test_neither_an_absurd_number_nor_a_generous_plan_takes_the_memory(tmp_path, monkeypatch, expected):
+    source = Scans(1, 30)
+    big = np.ones((1, 1024, 1024), np.uint32)
+    far = 50_000 if expected is None else 50_500
+    source.events = [Begun(series="scan", expected=expected), Message(number=0, frames=big)]
+    source.events += [Message(number=far, frames=big), Message(number=1, frames=big), Ended()]
+    counts, (folder,), watch = _scans(tmp_path, source, monkeypatch)
+    assert (folder / "report.html").read_text() == "2"
+    assert (counts.processed, counts.dropped_why) == (2, {OUTSIDE: 1})
+    assert watch.sink.scans[-1].scan._frames.nbytes < 2**30

@@ -3,9 +3,11 @@ import time
 
 import h5py
 import numpy as np
+import pytest
 from live_doubles import brightness, expected_hits, frames, plan, write_run
 
 from friedel.spi.live import statistics
+from friedel.spi.live.statistics import _histogram
 from friedel.spi.live.watch import watch_hits
 
 
@@ -82,3 +84,11 @@ def test_modes_of_sizes_are_fitted_seldom_while_frames_come_and_once_more_at_the
     kept.view()
     kept.view()
     assert fits == [8, 40]
+
+
+@pytest.mark.parametrize("n", [0, 1, 7, 500])
+def test_a_handful_of_values_is_sorted_into_bins_as_numpy_does(n):
+    values = np.random.default_rng(n).uniform(-0.1, 1.1, n).astype(np.float32)
+    values[: n // 100] = np.nan
+    expected = np.histogram(values, bins=20, range=(0, 1))[0]
+    np.testing.assert_array_equal(_histogram(values, 20, 0.0, 1.0), expected)

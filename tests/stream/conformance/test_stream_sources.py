@@ -1,6 +1,7 @@
 """The contract over every kind of stream, with a real sender of that kind on loopback; and what is special to each."""
 
 import builtins
+import json
 import os
 import time
 from importlib import import_module
@@ -259,6 +260,30 @@ def test_a_series_is_joined_in_the_middle():
     finally:
         peer.close()
     assert [event.series for event in found if isinstance(event, Begun)] == ["7", "8"]
+
+
+def test_the_starts_of_a_day_of_series_are_not_kept():
+    peer = SimplonPeer(frames(1), ends=False)
+    source = find_source(peer.uri)
+    header = {"htype": "dheader-1.0", "header_detail": "basic"}
+    mask = np.zeros((256, 256), np.uint32)
+    try:
+        source.open()
+        for series in range(100, 130):
+            told = header | {"series": series}, {"nimages": series, "ntrigger": 1}
+            told = (*told, {"htype": "dpixelmask-1.0", "shape": [256, 256], "type": "uint32"})
+            peer.send(*(json.dumps(part).encode() for part in told), mask.tobytes())
+        begun = []
+        until = time.monotonic() + 20
+        while (not begun or begun[-1].series != "129") and time.monotonic() < until:
+            if isinstance(event := source.receive(0.1), Begun):
+                begun.append(event)
+    finally:
+        source.close()
+        peer.close()
+    assert [event.expected for event in begun][-30:] == list(range(100, 130))
+    assert begun[-1].mask.shape == (256, 256)
+    assert len(source._starts) <= 4
 
 
 def test_what_lclstreamer_calls_simplon_is_understood():

@@ -24,7 +24,10 @@ from friedel.core.errors import InputError
 from friedel.core.files.placement import Placement
 from friedel.stream.sources.events import Begun
 
-_FIRST_ROOM = 64  # frames, where their number isn't known; the array then doubles when it is full
+# Frames; the array then doubles when it is full. Not at once what is planned: detectors are armed for 100,000 triggers.
+_FIRST_ROOM = 64
+FARTHEST = 10_000
+"""Frames beyond the room there is, where nobody said how long the scan is: further on no number is a frame of it."""
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -177,6 +180,8 @@ class GrowingScan:
         name, planned = self.setting.name, self.setting.n_frames
         if frame.shape != self.setting.mask.shape:
             raise InputError(f"{name}: frame {index} has shape {frame.shape}, the scan's are {self.setting.mask.shape}")
+        if planned is None and index > self._frames.shape[0] + FARTHEST:
+            raise InputError(f"{name}: frame {index} lies too far beyond the others; is it another scan?")
         if index < 0 or (planned is not None and index >= planned):
             raise InputError(f"{name}: frame {index} doesn't belong to a scan of {planned} frames; is it another scan?")
 
@@ -185,7 +190,8 @@ class GrowingScan:
         kind = np.promote_types(self._frames.dtype, dtype) if held else dtype
         if index < held and kind == self._frames.dtype:
             return
-        room = held if index < held else max(self.setting.n_frames or 0, 2 * held, index + 1, _FIRST_ROOM)
+        wanted = max(2 * held, _FIRST_ROOM)
+        room = held if index < held else max(min(wanted, self.setting.n_frames or wanted), index + 1)
         grown = np.zeros((room, *self.setting.mask.shape), kind)
         grown[:held] = self._frames
         self._frames = grown

@@ -4,7 +4,7 @@ The final image is made by the batch chain from the complete scan, with the plan
 provisional ones showed, it is what `friedel reconstruct` gives for the same frames.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -161,6 +161,30 @@ class LiveCrystal:
         z, y, x = (min(size, _LARGEST_BOX) for size in chosen)
         self._box = given.model_copy(update={"shape": (z, y, x), "centre": given.centre or peak})
         return self._box
+
+
+def folder_for_scan(results: Path, name: str, taken: Collection[Path], *, again: bool) -> Path:
+    """Return the folder of a scan's results, numbered in the order of the scans, also over several watches.
+
+    Parameters
+    ----------
+    results : Path
+        Of the watch.
+    name : str
+        The scan's; what no folder may be called is replaced.
+    taken : collection of Path
+        Folders of scans whose results may not be there yet.
+    again : bool
+        A scan of this name is the same scan, seen again: its results are replaced.
+    """
+    plain = "".join(letter if letter.isalnum() or letter in "-_." else "_" for letter in name).strip("._")[:100]
+    plain = plain or "scan"
+    there = {path for path in results.glob("[0-9][0-9][0-9]*_*") if path.is_dir()} | set(taken)
+    numbers = {path: int(path.name.partition("_")[0]) for path in there if path.name.partition("_")[0].isdigit()}
+    for path in sorted(numbers):
+        if again and path not in taken and path.name.partition("_")[2] == plain:
+            return path
+    return results / f"{max(numbers.values(), default=0) + 1:03d}_{plain}"
 
 
 def _sentence(text: str) -> str:

@@ -5,6 +5,7 @@ can neither slow nor lose a frame: each is given the frames in the order of thei
 dies its successor is given them all again. A frame counts as saved once the final image of its scan is.
 """
 
+import threading
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
@@ -16,7 +17,8 @@ from numpy.typing import NDArray
 
 from friedel.bcdi.live.imaging import AddFrame, FinishScan, Shown, StartScan, start_imaging
 from friedel.bcdi.live.plan import CrystalWatchPlan
-from friedel.bcdi.live.scan import GrowingScan, numbers_in, setting_for
+from friedel.bcdi.live.scan import FARTHEST, GrowingScan, numbers_in, setting_for
+from friedel.bcdi.live.series import folder_for_scan
 from friedel.bcdi.live.view import CrystalView
 from friedel.core.errors import InputError, PlanError
 from friedel.core.files.atomic import remove_unfinished
@@ -30,6 +32,9 @@ from friedel.stream.sources.source import Source, find_source
 from friedel.stream.watching import Watch, WatchSetting
 
 OUTSIDE = "no place in the scan"
+GIVEN_UP = "its scan was given up: no image is made of it"
+# Scans imaged at once, the latest among them: each takes the memory of a process with torch, and a share of the cores.
+_AT_ONCE = 3
 _DEATHS = 3  # of a scan's imaging process: frames that kill it three times will kill it again
 _LEAVE_S = 0.5  # s to leave before it is killed; what it would still write is incomplete and removed
 
@@ -63,6 +68,8 @@ class ScanUnderWay:
         All its frames; the receiver's thread adds to it.
     name : str
         Its name.
+    folder : Path
+        For its final image.
     first : int
         The number of the frame whose place is 0.
     order : list of int
@@ -77,10 +84,15 @@ class ScanUnderWay:
         The process has been told so.
     done : bool
         There is a final image, or there will be none.
+    deaths : int
+        Of its processes.
+    waits : bool
+        It was said to wait for a process.
     """
 
     scan: GrowingScan
     name: str
+    folder: Path
     first: int
     order: list[int] = field(default_factory=list)
     process: Supervised | None = None
@@ -90,6 +102,7 @@ class ScanUnderWay:
     told: bool = False
     done: bool = False
     deaths: int = 0
+    waits: bool = False
 
 
 class _Tapped:
@@ -142,7 +155,10 @@ class CrystalSink:
         self.scans: list[ScanUnderWay] = []
         self.finished: list[Path] = []
         self._source = source
-        self._begun, self._new_series = Begun(series="scan"), True
+        self._begun, self._series = Begun(series="scan"), -1
+        self._new_series = True
+        self._given_up = threading.Lock()
+        self._taken: set[Path] = set()
         self._spare: Supervised | None = None
         self._stopped = False
 
@@ -176,20 +192,25 @@ class CrystalSink:
             The source's time, s since the epoch; NaN if it gives none.
         """
         arrived = time.monotonic()
-        if self._new_series:
+        if self._new_series or series != self._series:  # another one also when its numbers began anew unannounced
             self._begin_scan((frames.shape[1], frames.shape[2]), int(numbers[0]))
+            self._series = series
         now, readings = self.scans[-1], numbers_in(self._source.meta)
-        for frame, number in zip(frames, numbers, strict=True):
-            place = int(number) - now.first
-            try:
-                new = now.scan.add(place, frame, readings=readings)
-            except InputError as error:
-                self.ledger.dropped(1, OUTSIDE)
-                self.observer(Warned("scan", str(error)))
-                continue
-            if new:
-                now.order.append(place)
-            self.ledger.processed(np.array([time.monotonic() - arrived]))
+        with self._given_up:
+            if now.done and not now.over:
+                self.ledger.dropped(len(frames), GIVEN_UP)
+                return
+            for frame, number in zip(frames, numbers, strict=True):
+                place = int(number) - now.first
+                try:
+                    new = now.scan.add(place, frame, readings=readings)
+                except InputError as error:
+                    self.ledger.dropped(1, OUTSIDE)
+                    self.observer(Warned("scan", str(error)))
+                    continue
+                if new:
+                    now.order.append(place)
+                self.ledger.processed(np.array([time.monotonic() - arrived]))
         if now.scan.complete:
             now.over = True
 
@@ -202,8 +223,10 @@ class CrystalSink:
             self.scans[-1].over = True
         setting = setting_for(self._begun, shape, self.plan.scan)
         # Sources count a scan's frames from 0; one that counts on from an earlier scan begins with what comes first.
-        first = number if setting.n_frames is not None and number >= setting.n_frames else 0
-        self.scans.append(ScanUnderWay(GrowingScan(setting), setting.name, first))
+        first = number if number >= (setting.n_frames or FARTHEST) else 0
+        folder = folder_for_scan(self.folder, setting.name, self._taken, again=self._begun.lasting)
+        self._taken.add(folder)
+        self.scans.append(ScanUnderWay(GrowingScan(setting), setting.name, folder, first))
         self._new_series = False
 
     # What the loop asks.
@@ -222,10 +245,13 @@ class CrystalSink:
         """Serve every scan."""
         self._hear_spare()
         running = self._watch.receiver.running
-        for scan in list(self.scans):
+        scans = list(self.scans)
+        for scan in scans:
             scan.over = scan.over or (not running and self._received)
             if not scan.done:
                 self._serve(scan)
+            elif scan is not scans[-1]:  # with its frames and pictures: else a day's scans would stay in memory
+                self.scans.remove(scan)
 
     @property
     def ready(self) -> bool:
@@ -292,13 +318,16 @@ class CrystalSink:
 
     def _serve(self, scan: ScanUnderWay) -> None:
         """Hand new frames to the scan's process, and hear what it shows."""
+        if scan.process is None and sum(other.process is not None for other in self.scans) >= _AT_ONCE:
+            self._let_wait(scan)
+            return
         process = self._process_of(scan)
         over = scan.over  # asked first: every frame of a scan that is over stands in its order
         while scan.given < len(scan.order):
             process.tell(self._frame(scan, scan.order[scan.given]))
             scan.given += 1
         if over and not scan.told:
-            process.tell(FinishScan(self._folder_of(scan)))
+            process.tell(FinishScan(scan.folder))
             scan.told = True
         for shown in process.heard():
             if isinstance(shown, Shown):
@@ -307,6 +336,12 @@ class CrystalSink:
                     self._over(scan, shown.error)
         if not scan.done and process.gone:
             self._revive(scan)
+
+    def _let_wait(self, scan: ScanUnderWay) -> None:
+        if not scan.waits:
+            text = f"its images wait: {_AT_ONCE} earlier scans are being imaged; its frames are kept in memory"
+            self.observer(Warned(scan.name, text))
+            scan.waits, scan.view = True, replace(scan.view, label=f"waits for {_AT_ONCE} earlier scans' images")
 
     def _process_of(self, scan: ScanUnderWay) -> Supervised:
         if scan.process is None:
@@ -323,6 +358,7 @@ class CrystalSink:
     def _over(self, scan: ScanUnderWay, error: str) -> None:
         assert scan.process is not None
         scan.process.stop(_LEAVE_S)
+        scan.process = None
         if error:
             self._no_image(scan, error)
             scan.view = replace(scan.view, label=f"{scan.view.label}, no final image", notes=(error,))
@@ -333,14 +369,15 @@ class CrystalSink:
             self._spare = start_imaging(self.plan, self._watch.wake)
 
     def _note_image(self, scan: ScanUnderWay) -> None:
-        folder = self._folder_of(scan)
+        folder = scan.folder
         self.finished.append(folder)
         scan.view = replace(scan.view, report=str((folder / scan.view.report).relative_to(self.folder)))
         self.observer(Note(scan.name, f"{scan.view.label}; report: {folder / 'report.html'}"))
 
     def _no_image(self, scan: ScanUnderWay, why: str) -> None:
-        scan.done = True
-        self.ledger.unsaved(len(scan.order))
+        with self._given_up:
+            scan.done = True
+            self.ledger.unsaved(len(scan.order))
         self.observer(Warned(scan.name, f"no final image: {why}; its {len(scan.order)} frames count as unsaved"))
 
     def _revive(self, scan: ScanUnderWay) -> None:
@@ -349,15 +386,11 @@ class CrystalSink:
         scan.process.stop(0.0)
         scan.process = None
         scan.deaths += 1
-        remove_unfinished(self.folder, f"{self._folder_of(scan).name}")
+        remove_unfinished(self.folder, scan.folder.name)
         if scan.deaths >= _DEATHS:
             self._no_image(scan, f"the imaging process died {_DEATHS} times")
             return
         self.observer(Warned(scan.name, "the imaging process died; another takes its place with the same frames"))
-
-    def _folder_of(self, scan: ScanUnderWay) -> Path:
-        name = "".join(letter if letter.isalnum() or letter in "-_." else "_" for letter in scan.name).strip("._")
-        return self.folder / f"{self.scans.index(scan) + 1:03d}_{name[:100] or 'scan'}"
 
 
 class CrystalWatch:

@@ -16,8 +16,9 @@ from friedel.stream.alarms import AlarmOptions
 class QueueOptions(Options):
     """Frames between their arrival and their score."""
 
-    batch: Annotated[int, Field(ge=1, le=1024)] = 32
-    """Most frames scored at once; fewer when a scorer has nothing else to do."""
+    batch: Annotated[int, Field(ge=1, le=1024)] = 64
+    """Most frames scored at once; fewer when a scorer has nothing else to do. A call of the scorer costs as
+    much as some twenty frames, whatever it holds."""
     memory_mb: Annotated[int, Field(ge=1)] = 512
     """Shared memory for frames that wait, MiB. When it is full, the oldest waiting batch is dropped and counted."""
     workers: Annotated[int, Field(ge=1, le=256)] | None = None

@@ -23,6 +23,8 @@ from friedel.stream.sources.source import Source, SourceAddress
 _PORT = "9999"
 _QUEUED = 10_000  # messages that ZeroMQ holds while the receiver is busy (its default is 1000), then it drops or blocks
 _DAMAGED = "a message that can't be decoded"
+# Series whose starts are remembered, a mask of all pixels each: messages of older ones no longer come.
+_STARTS = 4
 # LCLStreamer's inner blocks, elements.
 _LCLS_BLOCK = 4096
 
@@ -91,7 +93,10 @@ class SimplonSource:
     def _began(self, series: str, **known: Any) -> list[Event]:
         """Return a `Begun` if this series isn't the current one, with what its start message said, if that came."""
         if known:
+            self._starts.pop(series, None)
             self._starts[series] = known
+            while len(self._starts) > _STARTS:
+                del self._starts[next(iter(self._starts))]
         elif series == self._series:
             return []
         self._series = series
