@@ -1,3 +1,4 @@
+import h5py
 import numpy as np
 import pytest
 import scipy.sparse as sp
@@ -27,6 +28,27 @@ def test_sparse_files_read_back(tmp_path, frames):
     write_photons_hdf5(tmp_path / "a.h5", sp.csr_matrix(frames))
     for name in ("a.emc", "a.h5"):
         np.testing.assert_array_equal(read_photons(tmp_path / name).toarray(), frames)
+
+
+@pytest.mark.parametrize("listed", [True, False], ids=["a list a frame", "in one line"])
+def test_lengths_may_stand_beside_the_places_and_must_agree_with_them(tmp_path, frames, listed):
+    path = tmp_path / "a.h5"
+    places = [[np.flatnonzero(kind(frame)) for frame in frames] for kind in (lambda f: f == 1, lambda f: f > 1)]
+    counts = [frame[frame > 1] for frame in frames]
+    with h5py.File(path, "w") as file:
+        file["num_pix"] = frames.shape[1]
+        file["ones"], file["multi"] = ([len(row) for row in rows] for rows in places)
+        for name, rows in zip(("place_ones", "place_multi", "count_multi"), (*places, counts), strict=True):
+            if listed:
+                file.create_dataset(name, (len(rows),), h5py.vlen_dtype(np.int32))[:] = rows
+            else:
+                file[name] = np.concatenate(rows)
+    np.testing.assert_array_equal(read_photons(path).toarray(), frames)
+    with h5py.File(path, "a") as file:
+        del file["count_multi"]
+        file["count_multi"] = np.ones(3, np.int32)
+    with pytest.raises(InputError, match="damaged|not a file"):
+        read_photons(path)
 
 
 @pytest.mark.parametrize(("kind", "dtype"), [(1, "<i4"), (2, "<f8")])

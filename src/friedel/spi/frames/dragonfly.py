@@ -3,7 +3,7 @@
 An ``.emc`` file begins with 1024 bytes: int32 numbers of frames and of pixels, and the kind: 0 sparse, 1 int32 frames,
 2 float64 frames (files before 2020 leave 0). Sparse frames are laid out as `friedel.spi.frames.emc` says. In HDF5 the
 datasets ``place_ones``, ``place_multi`` and ``count_multi`` hold one list of varying length a frame, or all frames' in
-one line with their lengths in ``ones`` and ``multi``.
+one line with their lengths in ``ones`` and ``multi``, which may stand beside lists, too.
 """
 
 from collections.abc import Sequence
@@ -17,6 +17,7 @@ import scipy.sparse as sp
 from numpy.typing import NDArray
 
 from friedel.core.errors import InputError
+from friedel.core.files.damage import DAMAGED
 
 Floats = NDArray[np.float64]
 
@@ -64,7 +65,9 @@ def read_photons(path: Path) -> sp.csr_matrix:
         raise InputError(f"{path}: no such file; check the path")
     try:
         frames = _read_hdf5(path) if h5py.is_hdf5(path) else _read_emc(path)
-    except (OSError, KeyError, RuntimeError) as error:
+    except InputError:
+        raise
+    except DAMAGED as error:
         raise InputError(f"{path}: not a file of Dragonfly's photons ({error})") from None
     if not np.isfinite(frames.data).all() or (frames.data < 0).any():
         raise InputError(f"{path}: photon numbers that are negative or not finite; is this file damaged?")
@@ -104,6 +107,12 @@ def _check_size(path: Path, expected: int, n_frames: int) -> None:
 def _assemble(path: Path, lengths: Sequence[Any], parts: Sequence[Any], n_pixels: int) -> sp.csr_matrix:
     (ones, multi), (single, several, counts) = lengths, parts
     n_frames = len(ones)
+    there, told = (len(single), len(several), len(counts)), (int(ones.sum()), int(multi.sum()), int(multi.sum()))
+    if there != told or min(*ones, *multi, 0) < 0 or len(multi) != n_frames:
+        raise InputError(
+            f"{path}: its frames need {told[0]} places of one photon, {told[1]} of more and {told[2]} counts, it has "
+            f"{there[0]}, {there[1]} and {there[2]}; is this file damaged?"
+        )
     places = np.concatenate([single, several])
     if len(places) and (places.min() < 0 or places.max() >= n_pixels):
         raise InputError(f"{path}: a photon at pixel {places.max()} of {n_pixels}; this file is damaged")
@@ -116,7 +125,7 @@ def _read_hdf5(path: Path) -> sp.csr_matrix:
     with h5py.File(path, "r") as file:
         n_pixels = int(np.prod(file["num_pix"][()]))
         single, several, counts = (file[name][()] for name in ("place_ones", "place_multi", "count_multi"))
-        if "ones" in file:
+        if single.dtype.kind != "O":
             return _assemble(path, (file["ones"][()], file["multi"][()]), (single, several, counts), n_pixels)
     lengths = [np.array([len(row) for row in rows], np.int64) for rows in (single, several)]
     parts = [np.concatenate([*rows, np.zeros(0, np.int64)]).astype(np.int64) for rows in (single, several, counts)]
