@@ -50,6 +50,12 @@ def test_frames_of_different_light_are_told_from_their_bright_and_their_dim_voxe
     assert some.sum() >= 12
     assert np.corrcoef(np.log(found[some]), np.log(light[some]))[0, 1] > 0.9
     assert frame_light(model, rng.poisson(EXPECTED).astype(np.float32), everywhere) is None
+    # A frame that wasn't measured has no light to tell, and nothing is divided by it.
+    lost = everywhere.copy()
+    lost[3] = False
+    without = frame_light(model, photons, lost)
+    assert without is not None
+    assert without[3] == 1.0
 
 
 @pytest.mark.parametrize("seed", range(4))

@@ -57,8 +57,8 @@ def frame_light(
     some = (seen > _TELLING).all(axis=0) & (expected > 0).all(axis=0)
     if some.sum() < LEAST_FRAMES:
         return None
-    told = np.log(seen[:, some] / expected[:, some])
-    told = np.stack([_without(row, curve) for row, curve in zip(told, (blurred / expected)[:, some], strict=True)])
+    told, curves = np.log(seen[:, some] / expected[:, some]), blurred[:, some] / expected[:, some]
+    told = np.stack([_without(row, curve) for row, curve in zip(told, curves, strict=True)])
     weight = seen[:, some].min(axis=0)
     about = told - np.average(told, axis=1, weights=weight)[:, None]
     power = (weight * about**2).sum(axis=1)
